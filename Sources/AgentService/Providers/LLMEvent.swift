@@ -1,0 +1,53 @@
+/// One thing that a model said. Fragments are handed on as they arrive: nothing is gathered in the provider.
+public enum LLMEvent: Sendable, Equatable {
+    /// More of the answer's text; never empty.
+    case token(String)
+    /// A fragment of the tool call at `index` (0-based, in the model's order). `id` and `name` come with the first fragment of
+    /// a call, where the model sends them at all; `arguments` is a piece of JSON text, to be appended.
+    case toolCall(index: Int, id: String?, name: String?, arguments: String)
+    /// Tokens that the generation cost. Where it is sent more than once, the last one counts.
+    case usage(TokenUsage)
+    /// The model has finished.
+    case finish(FinishReason)
+}
+
+/// Tokens that a generation cost, as the model counted them.
+public struct TokenUsage: Sendable, Equatable {
+    public var promptTokens: Int
+    public var completionTokens: Int
+    public var totalTokens: Int { promptTokens + completionTokens }
+
+    public init(promptTokens: Int = 0, completionTokens: Int = 0) {
+        self.promptTokens = promptTokens
+        self.completionTokens = completionTokens
+    }
+}
+
+/// Why a model stopped, in OpenAI's words (`finish_reason`).
+public enum FinishReason: Sendable, Equatable {
+    case stop
+    case length
+    case toolCalls
+    case contentFilter
+    case other(String)
+
+    public init(_ text: String) {
+        switch text {
+        case "stop": self = .stop
+        case "length": self = .length
+        case "tool_calls", "function_call": self = .toolCalls
+        case "content_filter": self = .contentFilter
+        default: self = .other(text)
+        }
+    }
+
+    public var text: String {
+        switch self {
+        case .stop: "stop"
+        case .length: "length"
+        case .toolCalls: "tool_calls"
+        case .contentFilter: "content_filter"
+        case .other(let text): text
+        }
+    }
+}
