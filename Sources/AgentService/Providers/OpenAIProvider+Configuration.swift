@@ -1,0 +1,70 @@
+public import NIOCore
+
+extension OpenAIProvider {
+    /// Where the model is and how long to wait for it. Its description shows no key.
+    public struct Configuration: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+        /// `http` or `https`. `/v1/chat/completions` is appended; only `/chat/completions` where it ends in `/v1`.
+        public var baseURL: String
+        /// Sent as `Authorization: Bearer`.
+        public var apiKey: String?
+        /// Sent as `X-Internal-Auth`.
+        public var internalKey: String?
+        /// False asks for whole answers. Either way the server may answer in the other form.
+        public var stream = true
+        /// Silence: until the head of the answer, and between parts of its body.
+        public var idleTimeout = TimeAmount.seconds(60)
+        /// A whole generation, from the request to the end.
+        public var totalTimeout = TimeAmount.seconds(600)
+        /// Opening a connection, TLS included.
+        public var connectTimeout = TimeAmount.seconds(5)
+        /// How long to wait for `usage` and the end of the stream once the model has finished. Running out of it is no error.
+        public var trailerTimeout = TimeAmount.seconds(2)
+        /// How long an unused connection is kept.
+        public var keepAlive = TimeAmount.seconds(60)
+        /// The bound on one answer's body.
+        public var maxResponseBytes = 16 << 20
+        /// Connections that may be open at once: the bound on concurrent generations. More of them wait for
+        /// `connectTimeout`, then fail.
+        public var maxConnections = 16_384
+        /// How much of an error's body is read.
+        public var maxErrorBodyBytes = 8 << 10
+        /// Bytes that may be read ahead of a slow consumer before the upstream is slowed down.
+        public var maxUndeliveredBytes = 256 << 10
+
+        public init(baseURL: String, apiKey: String? = nil, internalKey: String? = nil) {
+            self.baseURL = baseURL
+            self.apiKey = apiKey
+            self.internalKey = internalKey
+        }
+
+        public var description: String {
+            "OpenAIProvider.Configuration(apiKey: \(apiKey == nil ? "none" : "set"), internalKey: \(internalKey == nil ? "none" : "set"), "
+                + "stream: \(stream))"
+        }
+
+        public var debugDescription: String { description }
+        public var customMirror: Mirror { Mirror(self, children: []) }
+
+        /// The address requests are sent to.
+        var endpoint: String {
+            var base = Substring(baseURL)
+            while base.last == "/" { base.removeLast() }
+            return base.hasSuffix("/v1") ? "\(base)/chat/completions" : "\(base)/v1/chat/completions"
+        }
+
+        /// `text` without the keys, in case a server repeats what it was sent.
+        func redacted(_ text: String) -> String {
+            var text = text
+            for key in [apiKey, internalKey].compactMap({ $0 }) where !key.isEmpty {
+                text = text.split(separator: key, omittingEmptySubsequences: false).joined(separator: "***")
+            }
+            return text
+        }
+    }
+
+    /// A setting that no request could be sent with.
+    public struct ConfigurationError: Error, Sendable, CustomStringConvertible {
+        /// One sentence; shows no key and no part of the base URL.
+        public var description: String
+    }
+}

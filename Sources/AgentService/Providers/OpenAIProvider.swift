@@ -1,0 +1,129 @@
+internal import AsyncHTTPClient
+public import Logging
+public import NIOCore
+internal import NIOHTTP1
+public import ServiceLifecycle
+internal import Synchronization
+
+/// A model behind OpenAI's chat completions API (https://platform.openai.com/docs/api-reference/chat).
+///
+/// A service: while it runs it keeps connections open; it closes them when it is shut down. List it before what generates with it,
+/// so that it stops after that.
+public struct OpenAIProvider: LLMProvider, Service {
+    public var name: String { "openai" }
+
+    let configuration: Configuration
+    private let client: HTTPClient
+    private let template: HTTPClient.Request
+    private let connections: ConnectionCounter
+    private let logger: Logger
+
+    /// - Throws: ``ConfigurationError`` if the base URL is none, or a key cannot stand in a header.
+    public init(configuration: Configuration, eventLoopGroup: any EventLoopGroup, logger: Logger) throws(ConfigurationError) {
+        self.configuration = configuration
+        self.logger = logger
+        template = try Self.makeTemplate(configuration)
+        let connections = ConnectionCounter()
+        self.connections = connections
+        var settings = HTTPClient.Configuration(
+            redirectConfiguration: .disallow,
+            timeout: HTTPClient.Configuration.Timeout(connect: configuration.connectTimeout),
+            connectionPool: HTTPClient.Configuration.ConnectionPool(
+                idleTimeout: configuration.keepAlive,
+                concurrentHTTP1ConnectionsPerHostSoftLimit: max(1, configuration.maxConnections)
+            ),
+            decompression: .disabled
+        )
+        // Over HTTP/2 the server's limit of streams on the one connection would make generations wait for each other.
+        settings.httpVersion = .http1Only
+        // A refused connection is an answer: the caller decides whether to try again.
+        settings.connectionPool.retryConnectionEstablishment = false
+        settings.http1_1ConnectionDebugInitializer = { channel in
+            connections.count.add(1, ordering: .relaxed)
+            return channel.eventLoop.makeSucceededVoidFuture()
+        }
+        client = HTTPClient(eventLoopGroup: eventLoopGroup, configuration: settings)
+    }
+
+    /// Waits for the graceful shutdown, then closes the connections.
+    public func run() async throws {
+        try? await gracefulShutdown()
+        try await shutdown()
+    }
+
+    /// Closes the connections; generations that still run fail. To be called once, where no ``run()`` does it.
+    public func shutdown() async throws {
+        try await client.shutdown()
+    }
+
+    public func generate(_ request: LLMRequest, sink: (_ batch: [LLMEvent]) async throws -> Void) async throws {
+        try Task.checkCancellation()
+        var upstream = template
+        upstream.body = .byteBuffer(OpenAIRequestBody.encode(request, stream: configuration.stream))
+        if let traceparent = request.traceparent, traceparent.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) {
+            upstream.headers.add(name: "traceparent", value: traceparent)
+        }
+        let opened = connections.count.load(ordering: .relaxed)
+        do {
+            try await run(upstream, sink: sink)
+        } catch let lost as OpenAIResponse.LostBeforeHead {
+            // A kept connection may be closed by the server in the moment in which it is used again. If none was opened since,
+            // this was one: the request was not answered, and is sent once more. The HTTP client leaves that to its user.
+            guard opened > 0, connections.count.load(ordering: .relaxed) == opened else { throw describe(lost.cause) }
+            logger.debug("kept connection was closed, sending the request again")
+            do {
+                try await run(upstream, sink: sink)
+            } catch let lost as OpenAIResponse.LostBeforeHead {
+                throw describe(lost.cause)
+            }
+        }
+    }
+
+    private func run(_ request: HTTPClient.Request, sink: (_ batch: [LLMEvent]) async throws -> Void) async throws {
+        let response = OpenAIResponse(configuration: configuration)
+        try await withTaskCancellationHandler {
+            response.start(request, with: client)
+            do {
+                while let batch = try await next(from: response) { try await sink(batch) }
+            } catch {
+                response.cancel(CancellationError())
+                throw error
+            }
+        } onCancel: {
+            response.cancel(CancellationError())
+        }
+    }
+
+    private func next(from response: OpenAIResponse) async throws -> [LLMEvent]? {
+        do {
+            return try await response.next()
+        } catch let error as OpenAIResponse.LostBeforeHead {
+            throw error
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            throw describe(error)
+        }
+    }
+
+    private static func makeTemplate(_ configuration: Configuration) throws(ConfigurationError) -> HTTPClient.Request {
+        var headers = HTTPHeaders([("Content-Type", "application/json"), ("User-Agent", "agent-runtime")])
+        headers.add(name: "Accept", value: configuration.stream ? "text/event-stream" : "application/json")
+        if let key = configuration.apiKey { headers.add(name: "Authorization", value: "Bearer \(key)") }
+        if let key = configuration.internalKey { headers.add(name: "X-Internal-Auth", value: key) }
+        for key in [configuration.apiKey, configuration.internalKey].compactMap({ $0 }) {
+            guard !key.isEmpty, key.utf8.allSatisfy({ 0x20...0x7E ~= $0 }) else {
+                throw ConfigurationError(description: "A key for the model must be of printable ASCII characters.")
+            }
+        }
+        guard configuration.baseURL.hasPrefix("http://") || configuration.baseURL.hasPrefix("https://"),
+            let request = try? HTTPClient.Request(url: configuration.endpoint, method: .POST, headers: headers)
+        else { throw ConfigurationError(description: "The model's base URL must be an http or https URL with a host.") }
+        return request
+    }
+}
+
+/// Connections that were opened so far.
+private final class ConnectionCounter: Sendable {
+    let count = Atomic<Int>(0)
+}

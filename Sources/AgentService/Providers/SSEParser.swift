@@ -1,0 +1,127 @@
+import NIOCore
+
+/// One event of an event stream.
+struct SSEEvent: Sendable, Equatable {
+    /// The `event` field; `message` where there was none.
+    var name: String
+    /// The `data` fields, joined with line feeds. Shares the storage of the chunk where it lies in one line.
+    var data: ByteBuffer
+}
+
+/// The stream holds a line, or an event, longer than allowed.
+struct SSEEventTooLarge: Error, Sendable, Equatable {
+    /// The bound in bytes.
+    var limit: Int
+}
+
+/// Reads `text/event-stream` as it arrives (WHATWG HTML, section 9.2.6, "Interpreting an event stream").
+///
+/// Lines may end with CR, LF or CRLF, and chunks may end anywhere. `id` and `retry` are ignored: nothing is resumed. An event
+/// that has not been closed by an empty line at the end of the stream is dropped, as the standard says.
+struct SSEParser: Sendable {
+    private let maxEventBytes: Int
+    /// What has not been read as a line yet.
+    private var pending = ByteBuffer()
+    /// How many bytes of `pending` are known to hold no line end.
+    private var scanned = 0
+    private var isAtStart = true
+    private var lastLineEndedWithCR = false
+    private var name: String?
+    private var data: ByteBuffer?
+
+    /// - Parameter maxEventBytes: The bound on one line and on the data of one event.
+    init(maxEventBytes: Int) {
+        self.maxEventBytes = maxEventBytes
+    }
+
+    /// Takes the next bytes of the stream; ``next()`` then gives the events that they complete. Copies only what an
+    /// incomplete line of the previous chunk has to be joined with.
+    mutating func append(_ chunk: ByteBuffer) {
+        if pending.readableBytes == 0 {
+            pending = chunk
+        } else {
+            pending.writeImmutableBuffer(chunk)
+        }
+    }
+
+    /// The next complete event, nil when more bytes are needed.
+    mutating func next() throws(SSEEventTooLarge) -> SSEEvent? {
+        if isAtStart, !skipByteOrderMark() { return nil }
+        while let line = try nextLine() {
+            if line.readableBytes > 0 {
+                try takeField(line)
+                continue
+            }
+            let event = data.map { SSEEvent(name: name ?? "message", data: $0) }
+            name = nil
+            data = nil
+            if let event { return event }
+        }
+        return nil
+    }
+
+    /// False while it is open whether the stream begins with a byte order mark.
+    private mutating func skipByteOrderMark() -> Bool {
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        let start = pending.readableBytesView.prefix(mark.count)
+        guard mark.starts(with: start) else {
+            isAtStart = false
+            return true
+        }
+        guard start.count == mark.count else { return false }
+        pending.moveReaderIndex(forwardBy: mark.count)
+        isAtStart = false
+        return true
+    }
+
+    private mutating func nextLine() throws(SSEEventTooLarge) -> ByteBuffer? {
+        if lastLineEndedWithCR, let first = pending.readableBytesView.first {
+            if first == UInt8(ascii: "\n") { pending.moveReaderIndex(forwardBy: 1) }
+            lastLineEndedWithCR = false
+        }
+        let start = scanned
+        let end = pending.withUnsafeReadableBytes { bytes in
+            var index = start
+            while index < bytes.count, bytes[index] != UInt8(ascii: "\n"), bytes[index] != UInt8(ascii: "\r") { index &+= 1 }
+            return index
+        }
+        guard end <= maxEventBytes else { throw SSEEventTooLarge(limit: maxEventBytes) }
+        guard end < pending.readableBytes else {
+            scanned = end
+            return nil
+        }
+        scanned = 0
+        guard let line = pending.readSlice(length: end), let terminator = pending.readInteger(as: UInt8.self) else { return nil }
+        lastLineEndedWithCR = terminator == UInt8(ascii: "\r")
+        return line
+    }
+
+    private mutating func takeField(_ line: ByteBuffer) throws(SSEEventTooLarge) {
+        var value = line
+        let view = line.readableBytesView
+        let nameLength: Int
+        if let colon = view.firstIndex(of: UInt8(ascii: ":")) {
+            nameLength = colon - view.startIndex
+            value.moveReaderIndex(forwardBy: nameLength + 1)
+            if value.readableBytesView.first == UInt8(ascii: " ") { value.moveReaderIndex(forwardBy: 1) }
+        } else {
+            nameLength = view.count
+            value.moveReaderIndex(forwardBy: nameLength)
+        }
+        let field = view.prefix(nameLength)
+        if field.elementsEqual("data".utf8) {
+            guard var joined = data else {
+                data = value
+                return
+            }
+            guard joined.readableBytes + 1 + value.readableBytes <= maxEventBytes else { throw SSEEventTooLarge(limit: maxEventBytes) }
+            data = nil
+            joined.writeInteger(UInt8(ascii: "\n"))
+            joined.writeBuffer(&value)
+            data = joined
+        } else if field.elementsEqual("event".utf8) {
+            // An empty name means the default.
+            name = value.readableBytes > 0 ? String(buffer: value) : nil
+        }
+    }
+}

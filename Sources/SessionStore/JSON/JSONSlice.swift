@@ -1,0 +1,79 @@
+public import NIOCore
+
+/// What a JSON value is.
+public enum JSONKind: Sendable, Equatable {
+    case object, array, string, number, `true`, `false`, null
+}
+
+/// A checked JSON value within a shared buffer: a way to look into JSON without building a tree.
+///
+/// It keeps the buffer's storage alive. Whitespace between its tokens may be there; ``JSONText`` is without.
+public struct JSONSlice: Sendable {
+    let buffer: ByteBuffer
+
+    /// Checks `buffer`'s readable bytes as ``JSONText/init(parsing:maxDepth:)`` does, and never copies.
+    public init(parsing buffer: ByteBuffer, maxDepth: Int = 128) throws(JSONError) {
+        let outcome: Result<Range<Int>, JSONError> = buffer.withUnsafeReadableBytes { bytes in
+            var scanner = JSONScanner(bytes, maxDepth: maxDepth)
+            do throws(JSONError) {
+                try scanner.scanDocument()
+            } catch {
+                return .failure(error)
+            }
+            let start = JSONCursor.skipWhitespace(in: bytes, from: 0)
+            return .success(start..<JSONCursor.endOfValue(in: bytes, from: start))
+        }
+        self.init(buffer, try outcome.get())
+    }
+
+    /// `buffer` holds one valid value and nothing around it.
+    init(trusted buffer: ByteBuffer) {
+        self.buffer = buffer
+    }
+
+    /// The value at `range`, counted from the first readable byte of `buffer`.
+    init(_ buffer: ByteBuffer, _ range: Range<Int>) {
+        self.buffer = buffer.getSlice(at: buffer.readerIndex &+ range.lowerBound, length: range.count) ?? ByteBuffer()
+    }
+
+    /// The value's bytes as they stand in the buffer; shares its storage.
+    public var raw: ByteBuffer { buffer }
+
+    /// The value without insignificant whitespace; shares the storage if there was none.
+    public var text: JSONText {
+        switch kind {
+        case .object, .array: JSONText(trusted: hasWhitespace ? JSONText.minified(buffer) : buffer)
+        case .string, .number, .true, .false, .null: JSONText(trusted: buffer)
+        }
+    }
+
+    public var kind: JSONKind {
+        switch firstByte {
+        case UInt8(ascii: "{"): .object
+        case UInt8(ascii: "["): .array
+        case JSONBytes.quote: .string
+        case UInt8(ascii: "t"): .true
+        case UInt8(ascii: "f"): .false
+        case UInt8(ascii: "n"): .null
+        default: .number
+        }
+    }
+
+    private var firstByte: UInt8 { buffer.getInteger(at: buffer.readerIndex) ?? UInt8(ascii: "n") }
+
+    private var hasWhitespace: Bool {
+        buffer.withUnsafeReadableBytes { bytes in
+            var index = 0
+            while index < bytes.count {
+                if bytes[index] == JSONBytes.quote {
+                    index = JSONCursor.endOfString(in: bytes, from: index)
+                } else if JSONBytes.isWhitespace(bytes[index]) {
+                    return true
+                } else {
+                    index &+= 1
+                }
+            }
+            return false
+        }
+    }
+}
