@@ -1,0 +1,37 @@
+public import ServiceLifecycle
+import Synchronization
+
+/// Sends a comment down every stream that has been silent for too long: one task, however many streams.
+public final class KeepAlive: Service {
+    private struct Entry {
+        weak var stream: ClientStream?
+    }
+
+    /// Ticks per keep-alive period.
+    private static let ticks = 15
+    private let streams = Mutex<[ObjectIdentifier: Entry]>([:])
+    private let period: Duration
+
+    /// - Parameter period: The silence after which a comment is sent; it is measured in fifteenths.
+    public init(period: Duration) {
+        self.period = period
+    }
+
+    func add(_ stream: ClientStream) {
+        streams.withLock { $0[ObjectIdentifier(stream)] = Entry(stream: stream) }
+    }
+
+    public func run() async throws {
+        try? await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                try await Task.sleep(for: self.period / Self.ticks)
+                // Streams are let go by whoever reads them; what is gone is dropped here.
+                let open = self.streams.withLock { streams in
+                    streams = streams.filter { $0.value.stream != nil }
+                    return streams.values.compactMap(\.stream)
+                }
+                for stream in open { stream.tick(silenceLimit: Self.ticks) }
+            }
+        }
+    }
+}

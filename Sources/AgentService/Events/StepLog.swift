@@ -1,0 +1,126 @@
+import NIOCore
+import SessionStore
+import Synchronization
+
+/// The way of one step's events into the log: batches them, renews the lease, and learns when the lease is lost.
+///
+/// At most one append is under way, so that batches stay in order and the commit can wait for the last one. What could not be
+/// written stays and goes along with the next batch: a batch that arrives twice is told apart by its last id.
+final class StepLog: Sendable {
+    private struct State {
+        var pending: LoggedEvents
+        /// What is on its way to Redis.
+        var inFlight: LoggedEvents?
+        var isBusy = false
+        var isClosed = false
+        var entries = 0
+        var lastAnswer: ContinuousClock.Instant
+        var lastRenewal: ContinuousClock.Instant
+        var waiter: CheckedContinuation<Void, Never>?
+    }
+
+    private let state: Mutex<State>
+    private let store: RedisSessionStore
+    private let lease: StepLease
+    private let connection: RedisConnection
+    private let interval: Duration
+    private let batchLimit: Int
+    private let renewal: Duration
+    private let onLost: @Sendable (_ step: Int, _ intent: String) -> Void
+
+    init(
+        store: RedisSessionStore,
+        lease: StepLease,
+        interval: Duration,
+        batchLimit: Int,
+        onLost: @escaping @Sendable (_ step: Int, _ intent: String) -> Void
+    ) {
+        self.store = store
+        self.lease = lease
+        self.interval = interval
+        self.batchLimit = batchLimit
+        self.onLost = onLost
+        connection = store.connection(for: lease.session)
+        renewal = store.configuration.lease / 3
+        let now = ContinuousClock.now
+        state = Mutex(State(pending: LoggedEvents(firstSequence: 1), lastAnswer: now, lastRenewal: now))
+    }
+
+    /// Adds events and gives back the first one's sequence number.
+    func append(_ body: (inout LoggedEvents) -> Void) -> Int {
+        let (first, isFull) = state.withLock { state in
+            let first = state.pending.nextSequence
+            body(&state.pending)
+            return (first, state.pending.count >= batchLimit && !state.isBusy)
+        }
+        if isFull { flush(now: .now) }
+        return first
+    }
+
+    /// Writes what is due: events that have waited for the interval, or the renewal of the lease.
+    func tick(now: ContinuousClock.Instant) {
+        let isDue = state.withLock { state in
+            guard !state.isBusy, !state.isClosed else { return false }
+            if now - state.lastRenewal >= renewal { return true }
+            return !state.pending.isEmpty && now - state.lastAnswer >= interval * Self.slowdown(entries: state.entries)
+        }
+        if isDue { flush(now: now) }
+    }
+
+    /// After 5,000 entries the interval doubles, after 10,000 again, and so on: a long step makes fewer entries, and is never
+    /// cut at its head.
+    static func slowdown(entries: Int) -> Int {
+        1 << min(entries / 5000, 8)
+    }
+
+    private func flush(now: ContinuousClock.Instant) {
+        let (batch, movesHint) = state.withLock { state -> (LoggedEvents?, Bool) in
+            guard !state.isBusy, !state.isClosed else { return (nil, false) }
+            state.isBusy = true
+            let batch = state.pending.takeAll()
+            state.inFlight = batch
+            let isRenewal = now - state.lastRenewal >= renewal
+            if isRenewal { state.lastRenewal = now }
+            return (batch, isRenewal)
+        }
+        guard let batch else { return }
+        if movesHint { store.moveHint(lease.session, on: connection) }
+        store.append(batch, lease: lease, on: connection) { result in self.answered(result) }
+    }
+
+    private func answered(_ result: Result<LeaseAnswer, StoreError>) {
+        let now = ContinuousClock.now
+        let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            state.isBusy = false
+            // A failure waits for the interval, too: the tick sends it again.
+            state.lastAnswer = now
+            switch result {
+            case .success:
+                if let batch = state.inFlight, !batch.isEmpty { state.entries += 1 }
+            case .failure:
+                if var batch = state.inFlight {
+                    batch.append(contentsOf: state.pending)
+                    state.pending = batch
+                }
+            }
+            state.inFlight = nil
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume()
+        if case .success(.lost(let step, let intent)) = result { onLost(step, intent) }
+    }
+
+    /// Ends the log's own writing: waits for the append that is under way and gives back what it has not written.
+    func close() async -> LoggedEvents {
+        await withCheckedContinuation { continuation in
+            let isIdle = state.withLock { state in
+                state.isClosed = true
+                if state.isBusy { state.waiter = continuation }
+                return !state.isBusy
+            }
+            if isIdle { continuation.resume() }
+        }
+        return state.withLock { $0.pending.takeAll() }
+    }
+}

@@ -1,0 +1,95 @@
+import NIOCore
+import SessionStore
+
+/// The JSON of the events that are not tokens.
+enum StreamChunk {
+    /// The whole text of an answer. `isFinal` is false where tool calls follow.
+    static func message(content: ByteBuffer, isFinal: Bool) -> ByteBuffer {
+        var json = ByteBuffer()
+        json.reserveCapacity(content.readableBytes + content.readableBytes / 8 + 96)
+        json.writeStaticString(#"{"type":"assistant_message","content":"#)
+        json.writeJSONString(bytes: content)
+        json.writeStaticString(#","token":"","is_final":"#)
+        json.writeString(isFinal ? "true}" : "false}")
+        return json
+    }
+
+    /// - Parameter arguments: A JSON object.
+    static func toolCall(id: String, name: String, arguments: ByteBuffer, isFinal: Bool) -> ByteBuffer {
+        var json = ByteBuffer()
+        json.writeStaticString(#"{"type":"tool_call","call_id":"#)
+        json.writeJSONString(id)
+        json.writeStaticString(#","tool_name":"#)
+        json.writeJSONString(name)
+        json.writeStaticString(#","arguments":"#)
+        json.writeSSESafeJSON(arguments)
+        json.writeStaticString(#","is_final":"#)
+        json.writeString(isFinal ? "true}" : "false}")
+        return json
+    }
+
+    static func error(_ message: String, code: String, retryable: Bool) -> ByteBuffer {
+        var json = ByteBuffer()
+        json.writeStaticString(#"{"type":"error","error":"#)
+        json.writeJSONString(message)
+        json.writeStaticString(#","code":"#)
+        json.writeJSONString(code)
+        json.writeString(retryable ? #","retryable":true,"is_final":true}"# : #","retryable":false,"is_final":true}"#)
+        return json
+    }
+}
+
+/// The last event of every stream.
+struct DoneEvent {
+    var status: StepStatus
+    var session: SessionID
+    var step: Int
+    /// Unknown where the store could not be reached.
+    var historyLength: Int?
+    var pendingCalls: [String] = []
+    var usage: TokenUsage?
+    /// A JSON object, as the client sent it.
+    var metadata: ByteBuffer?
+
+    var json: ByteBuffer {
+        var json = ByteBuffer()
+        json.writeStaticString(#"{"status":""#)
+        json.writeString(status.rawValue)
+        json.writeStaticString(#"","session_id":"#)
+        json.writeJSONString(session.text)
+        json.writeStaticString(#","step":"#)
+        json.writeDecimal(step)
+        if let historyLength {
+            json.writeStaticString(#","history_length":"#)
+            json.writeDecimal(historyLength)
+        }
+        json.writeStaticString(#","pending_calls":["#)
+        for (index, id) in pendingCalls.enumerated() {
+            if index > 0 { json.writeStaticString(",") }
+            json.writeJSONString(id)
+        }
+        json.writeStaticString("]")
+        if let usage {
+            json.writeStaticString(#","usage":"#)
+            json.writeUsage(usage)
+        }
+        if let metadata {
+            json.writeStaticString(#","metadata":"#)
+            json.writeSSESafeJSON(metadata)
+        }
+        json.writeStaticString("}")
+        return json
+    }
+}
+
+extension ByteBuffer {
+    mutating func writeUsage(_ usage: TokenUsage) {
+        writeStaticString(#"{"prompt_tokens":"#)
+        writeDecimal(usage.promptTokens)
+        writeStaticString(#","completion_tokens":"#)
+        writeDecimal(usage.completionTokens)
+        writeStaticString(#","total_tokens":"#)
+        writeDecimal(usage.totalTokens)
+        writeStaticString("}")
+    }
+}

@@ -1,0 +1,38 @@
+import NIOCore
+import SessionStore
+
+/// A stream read to its end, for clients that want one answer.
+public struct WholeAnswer: Sendable {
+    /// The final text.
+    public private(set) var content = ""
+    public private(set) var error: (code: String, message: String)?
+
+    public init(reading stream: ClientStream) async {
+        var parser = SSEParser(maxEventBytes: .max)
+        var isDone = false
+        do {
+            while let bytes = await stream.next() {
+                parser.append(bytes)
+                while let event = try parser.next() {
+                    isDone = isDone || event.name == "done"
+                    try take(event)
+                }
+            }
+            if !isDone, error == nil { error = ("internal_error", "the answer ended early") }
+        } catch {
+            self.error = ("internal_error", "the answer could not be read")
+        }
+    }
+
+    private mutating func take(_ event: SSEEvent) throws(JSONError) {
+        let chunk = try JSONSlice(parsing: event.data)
+        switch (event.name, chunk["type"]?.string) {
+        case ("message", "assistant_message"):
+            if let content = chunk["content"]?.string { self.content = content }
+        case ("error", _):
+            error = (chunk["code"]?.string ?? "internal_error", chunk["error"]?.string ?? "the answer failed")
+        default:
+            break
+        }
+    }
+}

@@ -1,0 +1,95 @@
+public import NIOCore
+import SessionStore
+
+/// OpenAI chat messages as they are stored and sent. The role always comes first: the scripts tell messages apart by it.
+public enum ChatMessage {
+    public static func system(_ text: String) -> ByteBuffer {
+        var json = ByteBuffer()
+        json.writeStaticString(#"{"role":"system","content":"#)
+        json.writeJSONString(text)
+        json.writeStaticString("}")
+        return json
+    }
+
+    /// - Parameter content: A JSON string, or an array of content parts, as the client sent it.
+    public static func user(content: ByteBuffer) -> ByteBuffer {
+        var json = ByteBuffer()
+        json.reserveCapacity(content.readableBytes + 32)
+        json.writeStaticString(#"{"role":"user","content":"#)
+        json.writeImmutableBuffer(content)
+        json.writeStaticString("}")
+        return json
+    }
+
+    /// - Parameter content: The text that the tool gave.
+    public static func tool(callID: String, content: ByteBuffer) -> ByteBuffer {
+        var json = ByteBuffer()
+        json.reserveCapacity(content.readableBytes + content.readableBytes / 8 + 96)
+        json.writeStaticString(#"{"role":"tool","tool_call_id":"#)
+        json.writeJSONString(callID)
+        json.writeStaticString(#","content":"#)
+        json.writeJSONString(bytes: content)
+        json.writeStaticString("}")
+        return json
+    }
+
+    /// - Parameter text: The answer's text; empty becomes `null` where there are calls.
+    static func assistant(text: ByteBuffer, calls: [ToolCall]) -> ByteBuffer {
+        var json = ByteBuffer()
+        json.reserveCapacity(text.readableBytes + text.readableBytes / 8 + 64)
+        json.writeStaticString(#"{"role":"assistant","content":"#)
+        if text.readableBytes == 0, !calls.isEmpty {
+            json.writeStaticString("null")
+        } else {
+            json.writeJSONString(bytes: text)
+        }
+        if !calls.isEmpty {
+            json.writeStaticString(#","tool_calls":["#)
+            for (index, call) in calls.enumerated() {
+                if index > 0 { json.writeStaticString(",") }
+                json.writeStaticString(#"{"id":"#)
+                json.writeJSONString(call.id)
+                json.writeStaticString(#","type":"function","function":{"name":"#)
+                json.writeJSONString(call.name)
+                json.writeStaticString(#","arguments":"#)
+                json.writeJSONString(bytes: call.arguments)
+                json.writeStaticString("}}")
+            }
+            json.writeStaticString("]")
+        }
+        json.writeStaticString("}")
+        return json
+    }
+}
+
+/// A tool call as it is stored and sent to the client.
+struct ToolCall: Sendable, Equatable {
+    var id: String
+    var name: String
+    /// A JSON object, always: `{}` where the model's text was none.
+    var arguments: ByteBuffer
+    /// The model's own text, where it was not a JSON object.
+    var invalidArguments: ByteBuffer?
+
+    /// `{"tool_name":…,"arguments":…,"step":…}`, the value in the hash of pending calls.
+    func pendingJSON(step: Int) -> ByteBuffer {
+        var json = ByteBuffer()
+        json.writeStaticString(#"{"tool_name":"#)
+        json.writeJSONString(name)
+        json.writeStaticString(#","arguments":"#)
+        json.writeImmutableBuffer(arguments)
+        json.writeStaticString(#","step":"#)
+        json.writeDecimal(step)
+        json.writeStaticString("}")
+        return json
+    }
+
+    /// The tool message that tells the model what was wrong with its arguments.
+    var repairMessage: ByteBuffer {
+        var text = ByteBuffer(string: "error: the arguments of this call are not a JSON object, so the tool was not run. They were: ")
+        if var invalid = invalidArguments {
+            if let head = invalid.readSlice(length: min(invalid.readableBytes, 4096)) { text.writeImmutableBuffer(head) }
+        }
+        return ChatMessage.tool(callID: id, content: ByteBuffer(string: String(buffer: text)))
+    }
+}

@@ -1,0 +1,231 @@
+import Logging
+import NIOCore
+import SessionStore
+
+/// The effects of one step, from the moment its lease is held: generation, log, commit, and what the client is told.
+struct StepRunner: Sendable {
+    let runner: TurnRunner
+    let started: StartedStep
+    let stream: ClientStream
+    let traceparent: String?
+    let control = StepControl()
+    let log: StepLog
+    let encoder: EventEncoder
+    let begun = ContinuousClock.now
+
+    init(runner: TurnRunner, started: StartedStep, stream: ClientStream, traceparent: String?) {
+        self.runner = runner
+        self.started = started
+        self.stream = stream
+        self.traceparent = traceparent
+        encoder = EventEncoder(step: started.lease.step, nonce: started.lease.token.nonce)
+        log = StepLog(
+            store: runner.store,
+            lease: started.lease,
+            interval: runner.configuration.logInterval,
+            batchLimit: runner.configuration.logBatch,
+            onLost: { [control] step, intent in control.stop(.lost(step: step, intent: intent)) }
+        )
+    }
+
+    private var lease: StepLease { started.lease }
+
+    /// Runs the step to its end. Afterwards the client's stream has had its last event.
+    func run() async {
+        runner.supervisor.register(control)
+        runner.logWriter.add(log)
+        defer {
+            runner.logWriter.remove(log)
+            runner.supervisor.unregister(control)
+        }
+        let (machine, result) = await generateUntilStopped()
+        switch (control.reason, result) {
+        case (.lost(let step, _), _):
+            _ = await log.close()
+            await tellLoss(step: step)
+        case (_, .success(let ending)):
+            await end(machine, with: ending)
+        case (.draining, .failure):
+            let ending = machine.failure("the server is stopping; send the request again", code: "draining", retryable: true)
+            await end(machine, with: ending)
+        case (nil, .failure(let error)):
+            await end(machine, with: machine.failed(error))
+        }
+    }
+
+    // MARK: Generation
+
+    private enum Part: Sendable {
+        case generated(TurnMachine, Result<TurnMachine.Ending, LLMError>)
+        case stopped
+    }
+
+    /// Runs the generation; a stop signal cancels it, which closes the upstream's connection.
+    private func generateUntilStopped() async -> (TurnMachine, Result<TurnMachine.Ending, LLMError>) {
+        await withTaskGroup(of: Part.self) { group in
+            group.addTask {
+                let (machine, result) = await generate()
+                return .generated(machine, result)
+            }
+            group.addTask {
+                _ = await control.stopped()
+                return .stopped
+            }
+            for await part in group {
+                group.cancelAll()
+                if case .generated(let machine, let result) = part { return (machine, result) }
+            }
+            // Unreachable: the generation always ends with a part. Said as an error, since nothing may crash here.
+            return (newMachine(), .failure(LLMError(.unavailable, "the generation ended without a result")))
+        }
+    }
+
+    private func newMachine() -> TurnMachine {
+        TurnMachine(maximumBytes: runner.configuration.maximumAnswerBytes, maximumCalls: runner.configuration.maximumCalls)
+    }
+
+    private func generate() async -> (TurnMachine, Result<TurnMachine.Ending, LLMError>) {
+        var machine = newMachine()
+        var request = LLMRequest(
+            model: started.settings.model ?? runner.configuration.model,
+            messages: started.history,
+            tools: offeredTools,
+            traceparent: traceparent
+        )
+        do {
+            while true {
+                try await runner.provider.generate(request) { batch in
+                    for event in batch { try machine.receive(event) }
+                    show(batch)
+                }
+                let conclusion = machine.conclude(
+                    isUsed: { CallIDs.isUsed($0, in: request.messages) }, makeID: { CallIDs.make() })
+                switch conclusion {
+                case .commit(let ending): return (machine, .success(ending))
+                case .repair(let messages): request.messages += messages
+                }
+            }
+        } catch let error as LLMError {
+            return (machine, .failure(error))
+        } catch {
+            // Cancellation: the reason is the control's.
+            return (machine, .failure(LLMError(.unavailable, "the generation was stopped")))
+        }
+    }
+
+    /// An empty array of the client's means no tools; upstreams refuse an empty array.
+    private var offeredTools: ByteBuffer? {
+        guard let tools = started.settings.tools else { return runner.configuration.tools.json }
+        return tools.readableBytes > 2 ? tools : nil
+    }
+
+    /// Sends a batch's tokens to the client at once, and to the log.
+    private func show(_ batch: [LLMEvent]) {
+        var sequence = log.append { pending in
+            for case .token(let token) in batch { pending.append(token: token) }
+        }
+        stream.write { buffer in
+            for case .token(let token) in batch {
+                encoder.write(token: token, sequence: sequence, into: &buffer)
+                sequence += 1
+            }
+        }
+    }
+
+    // MARK: End
+
+    /// Stores the end of the step, and only then tells the client.
+    private func end(_ machine: TurnMachine, with ending: TurnMachine.Ending) async {
+        var events = await log.close()
+        let firstFinal = events.nextSequence
+        let done = DoneEvent(
+            status: ending.status,
+            session: lease.session,
+            step: lease.step,
+            historyLength: started.history.count + ending.messages.count,
+            pendingCalls: ending.calls.map(\.id),
+            usage: machine.usage,
+            metadata: started.settings.metadata
+        )
+        let last = ending.events + [(.done, done.json)]
+        for (name, json) in last { events.append(name, json: json) }
+        let commit = StepCommit(
+            lease: lease,
+            messages: ending.messages,
+            calls: ending.calls.map { PendingCall(id: $0.id, toolName: $0.name, json: $0.pendingJSON(step: lease.step)) },
+            events: events,
+            promptTokens: machine.usage.promptTokens,
+            completionTokens: machine.usage.completionTokens,
+            journalLine: journalLine(machine, ending)
+        )
+        do throws(StoreError) {
+            switch try await runner.store.commit(commit) {
+            case .held:
+                stream.write { buffer in
+                    for (offset, event) in last.enumerated() {
+                        encoder.write(event.name, json: event.json, sequence: firstFinal + offset, into: &buffer)
+                    }
+                }
+            case .lost(let step, _):
+                await tellLoss(step: step)
+            }
+        } catch {
+            runner.logger.warning(
+                "a step could not be committed",
+                metadata: ["session": "\(lease.session)", "step": "\(lease.step)", "error": "\(error)"])
+            fail("the answer could not be stored; send the request again", code: "store_unavailable")
+        }
+    }
+
+    /// Another replica has the step: this one becomes its own client's follower.
+    private func tellLoss(step: Int) async {
+        runner.logger.notice(
+            "the lease was lost", metadata: ["session": "\(lease.session)", "step": "\(lease.step)", "latest": "\(step)"])
+        guard step > 0 else {
+            fail("the session was deleted", code: "session_deleted", retryable: false)
+            return
+        }
+        await runner.follow(lease.session, step: lease.step, sequence: .max, stream: stream)
+    }
+
+    /// Ends the client's stream with an error that is not in the log.
+    private func fail(_ message: String, code: String, retryable: Bool = true) {
+        let done = DoneEvent(status: .failed, session: lease.session, step: lease.step, metadata: started.settings.metadata)
+        stream.write { buffer in
+            EventEncoder.write(
+                unlogged: .error, json: StreamChunk.error(message, code: code, retryable: retryable), into: &buffer)
+            EventEncoder.write(unlogged: .done, json: done.json, into: &buffer)
+        }
+    }
+
+    /// A line of the session's audit trail.
+    private func journalLine(_ machine: TurnMachine, _ ending: TurnMachine.Ending) -> ByteBuffer {
+        let duration = begun.duration(to: .now).milliseconds
+        let from = started.history.count
+        var json = ByteBuffer()
+        json.writeStaticString(#"{"step":"#)
+        json.writeDecimal(lease.step)
+        json.writeStaticString(#","status":""#)
+        json.writeString(ending.status.rawValue)
+        json.writeStaticString(#"","owner":"#)
+        json.writeJSONString(runner.configuration.replica)
+        json.writeStaticString(#","history":["#)
+        json.writeDecimal(from)
+        json.writeStaticString(",")
+        json.writeDecimal(from + ending.messages.count)
+        json.writeStaticString(#"],"duration_ms":"#)
+        json.writeDecimal(Int(duration))
+        if let code = ending.errorCode {
+            json.writeStaticString(#","error":"#)
+            json.writeJSONString(code)
+        }
+        json.writeStaticString(#","usage":"#)
+        json.writeUsage(machine.usage)
+        if let metadata = started.settings.metadata {
+            json.writeStaticString(#","metadata":"#)
+            json.writeImmutableBuffer(metadata)
+        }
+        json.writeStaticString("}")
+        return json
+    }
+}

@@ -1,0 +1,106 @@
+public import Logging
+public import ServiceLifecycle
+import Synchronization
+
+/// Owns the tasks of all running steps and followers, so that they live as long as they must and not as long as the connection
+/// of the client that asked for them.
+///
+/// On graceful shutdown it takes nothing new, lets running steps go on for the drain time, then tells them to stop, and ends
+/// when the last one has.
+public final class StepSupervisor: Service {
+    private struct State {
+        var isDraining = false
+        var count = 0
+        var controls: [ObjectIdentifier: StepControl] = [:]
+    }
+
+    private let state = Mutex(State())
+    private let jobs: AsyncStream<@Sendable () async -> Void>
+    private let submit: AsyncStream<@Sendable () async -> Void>.Continuation
+    private let maximumSteps: Int
+    private let drain: Duration
+    private let logger: Logger
+
+    public init(maximumSteps: Int, drain: Duration, logger: Logger) {
+        self.maximumSteps = maximumSteps
+        self.drain = drain
+        self.logger = logger
+        // Bounded by `maximumSteps`: a job is only submitted under a reservation.
+        (jobs, submit) = AsyncStream.makeStream()
+    }
+
+    public var isDraining: Bool { state.withLock { $0.isDraining } }
+    public var runningSteps: Int { state.withLock { $0.controls.count } }
+
+    enum Refusal: Error {
+        case draining
+        case overloaded
+    }
+
+    /// Runs `job` in a task of its own.
+    func start(_ job: @escaping @Sendable () async -> Void) throws(Refusal) {
+        let refusal = state.withLock { state -> Refusal? in
+            if state.isDraining { return .draining }
+            if state.count >= maximumSteps { return .overloaded }
+            state.count += 1
+            return nil
+        }
+        if let refusal { throw refusal }
+        submit.yield {
+            await job()
+            self.ended()
+        }
+    }
+
+    private func ended() {
+        state.withLock { $0.count -= 1 }
+    }
+
+    func register(_ control: StepControl) {
+        state.withLock { $0.controls[ObjectIdentifier(control)] = control }
+    }
+
+    func unregister(_ control: StepControl) {
+        state.withLock { _ = $0.controls.removeValue(forKey: ObjectIdentifier(control)) }
+    }
+
+    public func run() async throws {
+        await withDiscardingTaskGroup { group in
+            group.addTask {
+                try? await gracefulShutdown()
+                await self.shutDown()
+            }
+            for await job in jobs {
+                group.addTask { await job() }
+            }
+        }
+    }
+
+    private func shutDown() async {
+        let count = state.withLock { state in
+            state.isDraining = true
+            return state.count
+        }
+        if count > 0 {
+            logger.info("draining", metadata: ["steps": "\(count)", "seconds": "\(drain.components.seconds)"])
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await self.idle() }
+                group.addTask {
+                    try? await Task.sleep(for: self.drain)
+                    for control in self.state.withLock({ Array($0.controls.values) }) { control.stop(.draining) }
+                    await self.idle()
+                }
+                await group.next()
+                group.cancelAll()
+            }
+        }
+        submit.finish()
+    }
+
+    /// Returns when nothing runs. Every step ends by itself once it was stopped: each of its waits is bounded.
+    private func idle() async {
+        while state.withLock({ $0.count }) > 0 {
+            do { try await Task.sleep(for: .milliseconds(20)) } catch { return }
+        }
+    }
+}

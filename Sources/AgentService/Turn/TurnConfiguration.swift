@@ -1,0 +1,33 @@
+/// What turns are run with where a request does not say otherwise, and their bounds.
+public struct TurnConfiguration: Sendable {
+    /// This replica's name.
+    public var replica: String
+    /// The model's name as the upstream knows it.
+    public var model: String
+    /// The first message of a new session, as text; nil for none.
+    public var systemPrompt: String?
+    public var tools: ToolRegistry
+    /// Bytes that one generation may say, text and arguments together.
+    public var maximumAnswerBytes = 4 << 20
+    /// Tool calls in one answer.
+    public var maximumCalls = 128
+    /// Steps that run at the same time on this replica.
+    public var maximumSteps = 20_000
+    /// Bytes that a client may fall behind before it is cut off.
+    public var clientBacklog = 1 << 20
+    /// After this long without an event a comment is sent.
+    public var keepAlive: Duration = .seconds(15)
+    /// How long a batch of events waits for more, once the last one was acknowledged.
+    public var logInterval: Duration = .milliseconds(20)
+    /// Events that a client stream may wait for at once before they are written without waiting for the interval.
+    public var logBatch = 512
+    /// How long running steps may go on once the server was told to stop.
+    public var drain: Duration = .seconds(30)
+
+    public init(replica: String, model: String, systemPrompt: String?, tools: ToolRegistry = .builtIn) {
+        self.replica = replica
+        self.model = model
+        self.systemPrompt = systemPrompt
+        self.tools = tools
+    }
+}

@@ -1,0 +1,178 @@
+import NIOCore
+import SessionStore
+
+/// The decisions of one step: gathers what the model says and concludes what is told, stored and asked next.
+///
+/// A value without effects: it knows no socket, no clock and no Redis.
+struct TurnMachine: Sendable {
+    /// What the end of a generation leads to.
+    enum Conclusion {
+        case commit(Ending)
+        /// The model is asked once more, with these messages after the history: none of its calls had usable arguments.
+        case repair([ByteBuffer])
+    }
+
+    /// What the end of a step writes and says.
+    struct Ending {
+        var status: StepStatus
+        var messages: [ByteBuffer] = []
+        var calls: [ToolCall] = []
+        /// The events before `done`.
+        var events: [(name: LoggedEvents.Name, json: ByteBuffer)] = []
+        var errorCode: String?
+    }
+
+    private struct Call {
+        var id: String
+        var name: String
+        var arguments = ByteBuffer()
+    }
+
+    private let maximumBytes: Int
+    private let maximumCalls: Int
+
+    /// Everything that was shown to the client, over all generations of the step.
+    private(set) var text = ByteBuffer()
+    /// Where the current generation's text begins in `text`.
+    private var generationStart = 0
+    private var calls: [Int: Call] = [:]
+    private var byteCount = 0
+    private var isRepairing = false
+    private var repaired: [ByteBuffer] = []
+    private var spent = TokenUsage()
+    private var generationUsage: TokenUsage?
+    private(set) var finish: FinishReason?
+
+    init(maximumBytes: Int, maximumCalls: Int) {
+        self.maximumBytes = maximumBytes
+        self.maximumCalls = maximumCalls
+    }
+
+    /// What the step has cost so far.
+    var usage: TokenUsage {
+        TokenUsage(
+            promptTokens: spent.promptTokens + (generationUsage?.promptTokens ?? 0),
+            completionTokens: spent.completionTokens + (generationUsage?.completionTokens ?? 0)
+        )
+    }
+
+    /// Takes in one event. A token is to be shown to the client as it is; nothing else is shown before the end.
+    mutating func receive(_ event: LLMEvent) throws(LLMError) {
+        switch event {
+        case .token(let token):
+            try count(token.utf8.count)
+            text.writeString(token)
+        case .toolCall(let index, let id, let name, let arguments):
+            guard index >= 0, calls[index] != nil || calls.count < maximumCalls else {
+                throw LLMError(.invalidResponse, "the model asked for more than \(maximumCalls) tool calls at once")
+            }
+            try count(arguments.utf8.count + (id?.utf8.count ?? 0) + (name?.utf8.count ?? 0))
+            var call = calls[index] ?? Call(id: "", name: "")
+            if call.id.isEmpty, let id { call.id = id }
+            if call.name.isEmpty, let name { call.name = name }
+            call.arguments.writeString(arguments)
+            calls[index] = call
+        case .usage(let usage):
+            generationUsage = usage
+        case .finish(let reason):
+            finish = reason
+        }
+    }
+
+    private mutating func count(_ bytes: Int) throws(LLMError) {
+        byteCount += bytes
+        guard byteCount <= maximumBytes else {
+            throw LLMError(.invalidResponse, "the model's answer is larger than \(maximumBytes) bytes")
+        }
+    }
+
+    /// The generation has ended well.
+    ///
+    /// - Parameters:
+    ///   - isUsed: Whether a call id stands in the history.
+    ///   - makeID: A fresh call id.
+    mutating func conclude(isUsed: (String) -> Bool, makeID: () -> String) -> Conclusion {
+        guard !calls.isEmpty else {
+            var ending = Ending(status: .completed)
+            ending.messages = repaired
+            let said = generationText
+            if said.readableBytes > 0 { ending.messages.append(ChatMessage.assistant(text: said, calls: [])) }
+            ending.events = [(.message, StreamChunk.message(content: text, isFinal: true))]
+            return .commit(ending)
+        }
+        let asked = normalizedCalls(isUsed: isUsed, makeID: makeID)
+        if let nameless = asked.first(where: { $0.name.isEmpty }) {
+            return .commit(failed(LLMError(.invalidResponse, "the model's tool call \(nameless.id) names no tool")))
+        }
+        var messages = [ChatMessage.assistant(text: generationText, calls: asked)]
+        messages += asked.filter { $0.invalidArguments != nil }.map(\.repairMessage)
+        let valid = asked.filter { $0.invalidArguments == nil }
+        if valid.isEmpty {
+            if isRepairing {
+                var ending = failure(
+                    "the model called \(asked.first?.name ?? "a tool") twice with arguments that are not a JSON object",
+                    code: "invalid_tool_arguments", retryable: true)
+                ending.messages = repaired + messages
+                return .commit(ending)
+            }
+            isRepairing = true
+            repaired = messages
+            startNextGeneration()
+            return .repair(messages)
+        }
+        var ending = Ending(status: .waiting, messages: repaired + messages, calls: valid)
+        if text.readableBytes > 0 {
+            ending.events.append((.message, StreamChunk.message(content: text, isFinal: false)))
+        }
+        for (index, call) in valid.enumerated() {
+            let json = StreamChunk.toolCall(
+                id: call.id, name: call.name, arguments: call.arguments, isFinal: index == valid.count - 1)
+            ending.events.append((.message, json))
+        }
+        return .commit(ending)
+    }
+
+    /// The generation has failed: nothing of it enters the history, so that the step can be retried.
+    func failed(_ error: LLMError) -> Ending {
+        failure(error.message, code: error.code.rawValue, retryable: error.isRetryable)
+    }
+
+    func failure(_ message: String, code: String, retryable: Bool) -> Ending {
+        var ending = Ending(status: .failed, errorCode: code)
+        ending.events = [(.error, StreamChunk.error(message, code: code, retryable: retryable))]
+        return ending
+    }
+
+    private var generationText: ByteBuffer {
+        text.getSlice(at: generationStart, length: text.writerIndex - generationStart) ?? ByteBuffer()
+    }
+
+    private mutating func startNextGeneration() {
+        spent = usage
+        generationUsage = nil
+        generationStart = text.writerIndex
+        calls = [:]
+        finish = nil
+    }
+
+    private func normalizedCalls(isUsed: (String) -> Bool, makeID: () -> String) -> [ToolCall] {
+        var ids: Set<String> = []
+        return calls.sorted { $0.key < $1.key }.map { _, call in
+            var id = call.id
+            // Some models repeat `call_0` in every answer, some send no id at all.
+            while id.isEmpty || id.utf8.count > ToolCall.maximumIDLength || ids.contains(id) || isUsed(id) { id = makeID() }
+            ids.insert(id)
+            let isBlank = call.arguments.readableBytesView.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) }
+            if isBlank { return ToolCall(id: id, name: call.name, arguments: ByteBuffer(string: "{}")) }
+            if let parsed = try? JSONText(parsing: call.arguments), parsed.kind == .object {
+                return ToolCall(id: id, name: call.name, arguments: parsed.buffer)
+            }
+            return ToolCall(id: id, name: call.name, arguments: ByteBuffer(string: "{}"), invalidArguments: call.arguments)
+        }
+    }
+}
+
+extension ToolCall {
+    /// Bytes of a call id; a longer one of a model's is replaced.
+    static let maximumIDLength = 128
+}

@@ -1,0 +1,96 @@
+public import NIOCore
+
+/// A request to accept one message; the argument of ``RedisSessionStore/begin(_:)``.
+public struct BeginStep: Sendable {
+    /// What is brought.
+    public enum Input: Sendable {
+        /// A chat message with the role `user`, as JSON.
+        case user(ByteBuffer)
+        /// A tool's answer: the chat message (role `tool`) as JSON, the call it answers, the tool's name where the client gave it.
+        case toolResult(ByteBuffer, callID: String, toolName: String?)
+        /// Nothing: a step is run on the history as it is.
+        case retry
+    }
+
+    /// What makes the same request recognisable when it is sent again.
+    public struct Idempotency: Sendable {
+        /// The `Idempotency-Key` header, 1–128 characters.
+        public var key: String
+        /// A digest of the whole request: another request under the same key is refused.
+        public var digest: String
+
+        public init(key: String, digest: String) {
+            self.key = key
+            self.digest = digest
+        }
+    }
+
+    public var session: SessionID
+    public var input: Input
+    /// The first message of a session that does not exist yet, as JSON; nil for none.
+    public var systemPrompt: ByteBuffer?
+    public var settings: TurnSettings
+    public var idempotency: Idempotency?
+    /// The history's length as the client knows it; refused where it differs.
+    public var expectedLength: Int?
+    public var token: LeaseToken
+
+    public init(
+        session: SessionID,
+        input: Input,
+        systemPrompt: ByteBuffer? = nil,
+        settings: TurnSettings = TurnSettings(),
+        idempotency: Idempotency? = nil,
+        expectedLength: Int? = nil,
+        token: LeaseToken = LeaseToken()
+    ) {
+        self.session = session
+        self.input = input
+        self.systemPrompt = systemPrompt
+        self.settings = settings
+        self.idempotency = idempotency
+        self.expectedLength = expectedLength
+        self.token = token
+    }
+}
+
+/// What became of a ``BeginStep``.
+public enum BeginOutcome: Sendable {
+    /// The message is stored and a generation is due, by whoever asked.
+    case started(StartedStep)
+    /// A tool's answer is stored; the calls named still want theirs.
+    case waiting(step: Int, historyLength: Int, open: [String])
+    /// The request was accepted before, and led to this step.
+    case replay(step: Int)
+    /// A step runs; the session takes nothing until it has ended.
+    case busy(step: Int, leaseLeft: Duration)
+    /// A step runs whose replica has been silent for longer than its lease.
+    case orphaned(step: Int)
+    case refused(BeginRefusal)
+}
+
+/// Why a message was not accepted. Nothing was written.
+public enum BeginRefusal: Sendable, Equatable {
+    case idempotencyMismatch
+    case unknownCall
+    case resultConflict
+    case callClosed
+    case toolNameMismatch(expected: String)
+    case nothingToRetry
+    case callsPending([String])
+    case historyMismatch(length: Int)
+}
+
+/// A step that this replica holds the lease of.
+public struct StartedStep: Sendable {
+    public var lease: StepLease
+    /// Every message of the history, oldest first, as JSON.
+    public var history: [ByteBuffer]
+    public var settings: TurnSettings
+
+    public init(lease: StepLease, history: [ByteBuffer], settings: TurnSettings) {
+        self.lease = lease
+        self.history = history
+        self.settings = settings
+    }
+}

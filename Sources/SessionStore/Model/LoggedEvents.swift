@@ -1,0 +1,69 @@
+public import NIOCore
+
+/// A run of events on their way into a session's log: one stream entry, whose id is that of the last event.
+///
+/// A token is stored as the field `token` with its text, anything else as the name of its SSE event with its JSON. The first
+/// event's sequence number is ``firstSequence``, and each one's is one more.
+public struct LoggedEvents: Sendable {
+    /// The names an event can have in the log.
+    public enum Name: String, Sendable {
+        /// A piece of the answer's text, without JSON around it.
+        case token
+        case message
+        case error
+        case done
+        case restart
+    }
+
+    private struct Item {
+        var name: Name
+        var end: Int
+    }
+
+    public private(set) var firstSequence: Int
+    private var items: [Item] = []
+    private var bytes = ByteBuffer()
+
+    public init(firstSequence: Int) {
+        self.firstSequence = firstSequence
+    }
+
+    public var isEmpty: Bool { items.isEmpty }
+    public var count: Int { items.count }
+    public var byteCount: Int { bytes.readableBytes }
+    public var lastSequence: Int { firstSequence + items.count - 1 }
+    public var nextSequence: Int { firstSequence + items.count }
+
+    public mutating func append(token: String) {
+        bytes.writeString(token)
+        items.append(Item(name: .token, end: bytes.writerIndex))
+    }
+
+    public mutating func append(_ name: Name, json: ByteBuffer) {
+        bytes.writeImmutableBuffer(json)
+        items.append(Item(name: name, end: bytes.writerIndex))
+    }
+
+    /// Takes everything, so that what is added next is a batch of its own. Keeps the memory.
+    public mutating func takeAll() -> LoggedEvents {
+        var taken = LoggedEvents(firstSequence: nextSequence)
+        swap(&taken, &self)
+        return taken
+    }
+
+    /// Adds what came after, which must begin where this ends.
+    public mutating func append(contentsOf later: LoggedEvents) {
+        let base = bytes.writerIndex
+        bytes.writeImmutableBuffer(later.bytes)
+        items.append(contentsOf: later.items.map { Item(name: $0.name, end: base + $0.end) })
+    }
+
+    /// Calls `body` with each event's name and bytes, in order.
+    public func forEach(_ body: (Name, ByteBuffer) -> Void) {
+        var start = bytes.readerIndex
+        for item in items {
+            if let slice = bytes.getSlice(at: start, length: item.end - start) { body(item.name, slice) }
+            start = item.end
+        }
+    }
+}

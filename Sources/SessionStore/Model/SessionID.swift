@@ -1,0 +1,27 @@
+/// The name of a session: 1–128 characters of `A-Z a-z 0-9 . _ : -`.
+///
+/// The alphabet has no braces, so that an id can stand in a Redis hash tag, and nothing that a URL path or a log line must escape.
+public struct SessionID: Sendable, Hashable, CustomStringConvertible {
+    public static let maximumLength = 128
+
+    public let text: String
+
+    /// Nil when `text` is empty, too long, or holds another character.
+    public init?(_ text: some StringProtocol) {
+        guard !text.isEmpty, text.utf8.count <= Self.maximumLength, text.utf8.allSatisfy(Self.isAllowed) else { return nil }
+        self.text = String(text)
+    }
+
+    private static func isAllowed(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        case UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: ":"), UInt8(ascii: "-"):
+            true
+        default:
+            false
+        }
+    }
+
+    public var description: String { text }
+}

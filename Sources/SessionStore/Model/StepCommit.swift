@@ -1,0 +1,60 @@
+public import NIOCore
+
+/// How a step ended.
+public enum StepStatus: String, Sendable {
+    /// The model gave its answer.
+    case completed
+    /// The model asked for tools.
+    case waiting
+    case failed
+    case cancelled
+}
+
+/// A tool call that was issued and has no answer yet.
+public struct PendingCall: Sendable, Equatable {
+    public var id: String
+    public var toolName: String
+    /// `{"tool_name":…,"arguments":…,"step":…}`
+    public var json: ByteBuffer
+
+    public init(id: String, toolName: String, json: ByteBuffer) {
+        self.id = id
+        self.toolName = toolName
+        self.json = json
+    }
+}
+
+/// Everything that the end of a step writes, in one script.
+public struct StepCommit: Sendable {
+    public var lease: StepLease
+    /// What enters the history, as JSON, in order; may be empty.
+    public var messages: [ByteBuffer]
+    public var calls: [PendingCall]
+    /// The events that the log does not have yet, with the step's last ones.
+    public var events: LoggedEvents
+    public var promptTokens: Int
+    public var completionTokens: Int
+    /// One JSON object for the session's audit trail.
+    public var journalLine: ByteBuffer
+
+    public init(
+        lease: StepLease, messages: [ByteBuffer], calls: [PendingCall], events: LoggedEvents,
+        promptTokens: Int, completionTokens: Int, journalLine: ByteBuffer
+    ) {
+        self.lease = lease
+        self.messages = messages
+        self.calls = calls
+        self.events = events
+        self.promptTokens = promptTokens
+        self.completionTokens = completionTokens
+        self.journalLine = journalLine
+    }
+}
+
+/// What Redis said to a write that needs the lease.
+public enum LeaseAnswer: Sendable, Equatable {
+    /// Done, now or by an earlier call with the same token.
+    case held
+    /// The lease is somebody else's. `step` is the session's latest, 0 when the session is gone.
+    case lost(step: Int, intent: String)
+}

@@ -1,0 +1,25 @@
+/// Why the store could not do what was asked.
+public struct StoreError: Error, Sendable, CustomStringConvertible {
+    public enum Code: Sendable {
+        /// Redis cannot be reached or refuses writes. Nothing was written.
+        case unavailable
+        /// Redis did not answer in time: it may have been written. The same call with the same token is safe.
+        case outcomeUnknown
+        /// Too many commands are under way.
+        case overloaded
+        /// The caller was cancelled.
+        case cancelled
+        /// Redis answered something that the protocol has no place for.
+        case unexpectedReply
+    }
+
+    public var code: Code
+    public var message: String
+
+    public init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    public var description: String { message }
+}

@@ -1,0 +1,28 @@
+public import NIOCore
+
+/// What a client asked for beside its message. It is kept in the session's state for the whole turn, so that the steps after a
+/// tool result, and a replica that takes a step over, run with the same.
+public struct TurnSettings: Sendable, Equatable {
+    /// What becomes of a step whose client leaves.
+    public enum OnDisconnect: String, Sendable {
+        case `continue`
+        case cancel
+    }
+
+    /// The model's name; nil for the server's default.
+    public var model: String?
+    /// OpenAI tool schemas, a JSON array; nil for the server's registry.
+    public var tools: ByteBuffer?
+    /// A JSON object that `done` gives back.
+    public var metadata: ByteBuffer?
+    public var onDisconnect: OnDisconnect?
+
+    public init(
+        model: String? = nil, tools: ByteBuffer? = nil, metadata: ByteBuffer? = nil, onDisconnect: OnDisconnect? = nil
+    ) {
+        self.model = model
+        self.tools = tools
+        self.metadata = metadata
+        self.onDisconnect = onDisconnect
+    }
+}

@@ -1,0 +1,44 @@
+import Logging
+import NIOCore
+
+/// Feeds the socket's bytes to the decoder and hands its replies on.
+final class RedisChannelHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let decoder: RedisReplyDecoder
+    private let core: RedisConnectionCore
+    private let logger: Logger
+    private var error: RedisError?
+
+    init(decoder: RedisReplyDecoder, core: RedisConnectionCore, logger: Logger) {
+        self.decoder = decoder
+        self.core = core
+        self.logger = logger
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard error == nil else { return }
+        do throws(RedisError) {
+            try decoder.feed(unwrapInboundIn(data))
+            while let reply = try decoder.next() { core.received(reply) }
+        } catch {
+            close(context, error)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        close(context, RedisError(.connectionLost, "the connection to Redis failed: \(error)", mayHaveBeenApplied: true))
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        core.ended(
+            error ?? RedisError(.connectionLost, "Redis closed the connection", mayHaveBeenApplied: true), on: context.channel)
+        context.fireChannelInactive()
+    }
+
+    private func close(_ context: ChannelHandlerContext, _ error: RedisError) {
+        self.error = error
+        core.ended(error, on: context.channel)
+        context.close(promise: nil)
+    }
+}

@@ -1,0 +1,52 @@
+public import Logging
+public import NIOCore
+public import ServiceLifecycle
+import Synchronization
+
+/// The connections of one replica to Redis: one per event loop.
+///
+/// They connect when the client is made, and again whenever they are lost, until ``run()`` ends.
+public final class RedisClient: Service {
+    public let configuration: RedisConfiguration
+    private let connections: [RedisConnection]
+    private let next = Atomic<Int>(0)
+    private let logger: Logger
+
+    public init(configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+        connections = eventLoopGroup.makeIterator().map {
+            RedisConnection(configuration: configuration, eventLoop: $0, logger: logger)
+        }
+        for connection in connections { connection.start() }
+    }
+
+    /// The connection for a key: on the caller's own event loop, where it runs on one.
+    public func connection(for key: String) -> RedisConnection {
+        if let own = connections.first(where: { $0.eventLoop.inEventLoop }) { return own }
+        let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        return connections[Int(UInt(bitPattern: index) % UInt(connections.count))]
+    }
+
+    /// Whether any connection can be used.
+    public var isReady: Bool { connections.contains(where: \.isReady) }
+
+    /// - Returns: Whether a connection could be used within `timeout`.
+    public func waitUntilReady(timeout: Duration) async -> Bool {
+        let deadline = ContinuousClock.now.advanced(by: timeout)
+        while !isReady {
+            guard ContinuousClock.now < deadline, (try? await Task.sleep(for: .milliseconds(2))) != nil else { return isReady }
+        }
+        return true
+    }
+
+    /// Runs until the service is told to stop, then closes the connections.
+    public func run() async throws {
+        try? await gracefulShutdown()
+        shutDown()
+    }
+
+    public func shutDown() {
+        for connection in connections { connection.shutDown() }
+    }
+}

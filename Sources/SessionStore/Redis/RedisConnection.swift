@@ -1,0 +1,160 @@
+public import Logging
+public import NIOCore
+import Synchronization
+
+/// One pipelined connection to Redis that is made again when it is lost. Safe to use from anywhere.
+///
+/// Commands go into a queue under a lock; the first one of a batch wakes the event loop once, and the whole batch is one write
+/// and one flush. Replies come in the order of the commands.
+public final class RedisConnection: Sendable {
+    private struct Queue {
+        var requests: [RedisRequest] = []
+        var isDraining = false
+        /// Commands and bytes that were submitted and have no result yet.
+        var count = 0
+        var bytes = 0
+    }
+
+    public let eventLoop: any EventLoop
+    private let configuration: RedisConfiguration
+    private let queue = Mutex(Queue())
+    private let core: NIOLoopBoundBox<RedisConnectionCore>
+    private let status: RedisConnectionStatus
+
+    /// - Parameter eventLoop: Where the socket lives. Nothing is connected before ``start()``.
+    public init(configuration: RedisConfiguration, eventLoop: any EventLoop, logger: Logger) {
+        self.eventLoop = eventLoop
+        self.configuration = configuration
+        status = RedisConnectionStatus()
+        // The core is only ever touched on the event loop; making it here is safe since nobody else has it yet.
+        core = .makeBoxSendingValue(
+            RedisConnectionCore(configuration: configuration, eventLoop: eventLoop, status: status, logger: logger), eventLoop: eventLoop)
+    }
+
+    /// How often a connection was made. It changes whenever what was known of Redis's contents may be stale.
+    public var generation: UInt64 { status.generation.load(ordering: .acquiring) }
+    public var isReady: Bool { status.isReady.load(ordering: .acquiring) }
+
+    func start() {
+        eventLoop.execute { self.core.value.start() }
+    }
+
+    /// Closes the connection for good; what is under way fails.
+    func shutDown() {
+        eventLoop.execute { self.core.value.shutDown() }
+    }
+
+    // MARK: Callbacks
+
+    /// Sends a command. `completion` is called once, on the event loop.
+    public func submit(_ command: RedisCommand, completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void) {
+        enqueue([request(command, completion: completion)])
+    }
+
+    /// Calls a script, and once more with its source where Redis does not have it.
+    public func submitEvaluate(_ call: RedisScriptCall, completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void) {
+        submit(call.command) { result in
+            guard case .failure(let error) = result, error.code == .noScript else { return completion(result) }
+            self.submit(call.withSource, completion: completion)
+        }
+    }
+
+    // MARK: Tasks
+
+    /// Sends a command and waits for its reply. An error reply is thrown.
+    public func send(_ command: RedisCommand) async throws(RedisError) -> RedisReply {
+        guard let result = try await send(pipeline: [command]).first else { throw RedisWaiter.neverSent }
+        return try result.get()
+    }
+
+    /// Sends commands in one write and waits for all replies.
+    ///
+    /// - Throws: ``RedisError`` when the caller is cancelled. A command's own failure stands in the result.
+    public func send(pipeline: [RedisCommand]) async throws(RedisError) -> [Result<RedisReply, RedisError>] {
+        guard !pipeline.isEmpty else { return [] }
+        let waiter = RedisWaiter(expected: pipeline.count)
+        let results = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                guard waiter.wait(continuation) else { return }
+                enqueue(pipeline.map { request($0, waiter: waiter) { waiter.received($0) } })
+            }
+        } onCancel: {
+            waiter.cancel()
+        }
+        if case .failure(let error)? = results.first, error.code == .cancelled { throw error }
+        return results
+    }
+
+    /// Calls a script and waits for its reply; `preceding` commands go before it in the same write, and their replies are not
+    /// waited for.
+    public func evaluate(_ call: RedisScriptCall, preceding: [RedisCommand] = []) async throws(RedisError) -> RedisReply {
+        let waiter = RedisWaiter(expected: 1)
+        let results = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                guard waiter.wait(continuation) else { return }
+                enqueue(preceding.map { request($0) { _ in } } + [request(call.command, waiter: waiter) { waiter.received($0) }])
+            }
+        } onCancel: {
+            waiter.cancel()
+        }
+        switch results.first {
+        case .success(let reply): return reply
+        case .failure(let error) where error.code == .noScript: return try await send(call.withSource)
+        case .failure(let error): throw error
+        case nil: throw RedisWaiter.neverSent
+        }
+    }
+
+    // MARK: Queue
+
+    private func request(
+        _ command: RedisCommand, waiter: RedisWaiter? = nil, completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
+    ) -> RedisRequest {
+        RedisRequest(
+            command: command, deadline: .now() + TimeAmount(configuration.commandTimeout), completion: completion, waiter: waiter)
+    }
+
+    private func enqueue(_ requests: [RedisRequest]) {
+        let bytes = requests.reduce(0) { $0 + $1.command.byteCount }
+        let (isAccepted, wakes) = queue.withLock { queue in
+            guard queue.count + requests.count <= configuration.maxInFlight,
+                queue.bytes + bytes <= configuration.maxInFlightBytes || queue.count == 0
+            else { return (false, false) }
+            queue.count += requests.count
+            queue.bytes += bytes
+            queue.requests += requests
+            defer { queue.isDraining = true }
+            return (true, !queue.isDraining)
+        }
+        if !isAccepted {
+            // On the event loop like every other result, so that a callback never runs inside the call that gave it.
+            eventLoop.execute {
+                let error = RedisError(.overloaded, "more than \(self.configuration.maxInFlight) commands to Redis are under way")
+                for request in requests { request.completion(.failure(error)) }
+            }
+        } else if wakes {
+            eventLoop.execute { self.drain() }
+        }
+    }
+
+    /// Hands the whole batch to the socket.
+    private func drain() {
+        let requests = queue.withLock { queue in
+            queue.isDraining = false
+            defer { queue.requests = [] }
+            return queue.requests
+        }
+        core.value.send(requests) { count, bytes in
+            self.queue.withLock { queue in
+                queue.count -= count
+                queue.bytes -= bytes
+            }
+        }
+    }
+}
+
+/// What others may know of a connection without asking its event loop.
+final class RedisConnectionStatus: Sendable {
+    let generation = Atomic<UInt64>(0)
+    let isReady = Atomic<Bool>(false)
+}

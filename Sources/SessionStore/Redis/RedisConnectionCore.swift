@@ -1,0 +1,254 @@
+import DequeModule
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// The part of a connection that lives on its event loop: the socket, the commands in flight, and the timers.
+///
+/// Not Sendable; ``RedisConnection`` holds it in a `NIOLoopBound`.
+final class RedisConnectionCore {
+    typealias Release = @Sendable (_ count: Int, _ bytes: Int) -> Void
+
+    private let configuration: RedisConfiguration
+    private let eventLoop: any EventLoop
+    private let status: RedisConnectionStatus
+    private let logger: Logger
+    private var machine = RedisConnectionMachine()
+    private var channel: (any Channel)?
+    /// Written, in the order in which their replies come.
+    private var inFlight: Deque<RedisRequest> = []
+    /// Waiting for the connection that is being made.
+    private var waiting: Deque<RedisRequest> = []
+    private var timer: Scheduled<Void>?
+    private var timerDeadline = NIODeadline.distantFuture
+    private var release: Release?
+    private var hasWarned = false
+
+    init(configuration: RedisConfiguration, eventLoop: any EventLoop, status: RedisConnectionStatus, logger: Logger) {
+        self.configuration = configuration
+        self.eventLoop = eventLoop
+        self.status = status
+        self.logger = logger
+    }
+
+    func start() {
+        perform(machine.start())
+    }
+
+    func shutDown() {
+        machine.shutDown()
+        status.isReady.store(false, ordering: .releasing)
+        channel?.close(promise: nil)
+        channel = nil
+        fail(RedisError(.closed, "the Redis client was shut down", mayHaveBeenApplied: true))
+    }
+
+    // MARK: Commands
+
+    func send(_ requests: [RedisRequest], release: @escaping Release) {
+        self.release = release
+        switch machine.admit() {
+        case .send:
+            write(requests)
+        case .wait:
+            waiting.append(contentsOf: requests)
+            armTimer()
+        case .fail(let code):
+            let error = RedisError(code, "there is no connection to Redis at \(configuration)")
+            for request in requests { complete(request, .failure(error)) }
+        }
+    }
+
+    private func write(_ requests: some Collection<RedisRequest>) {
+        guard let channel else { return }
+        var output = channel.allocator.buffer(capacity: requests.reduce(0) { $0 + $1.command.byteCount + 32 })
+        for request in requests {
+            if let waiter = request.waiter, waiter.isCancelled {
+                complete(request, .failure(RedisWaiter.neverSent))
+            } else if request.command.encode(into: &output) {
+                inFlight.append(request)
+            } else {
+                complete(request, .failure(RedisError(.overloaded, "there is no memory for a command to Redis")))
+            }
+        }
+        guard output.readableBytes > 0 else { return }
+        channel.writeAndFlush(output, promise: nil)
+        armTimer()
+    }
+
+    /// Called by the channel handler for every reply, in order.
+    func received(_ reply: RedisReply) {
+        guard let request = inFlight.popFirst() else {
+            logger.error("redis: a reply that nobody waits for; closing the connection")
+            channel?.close(promise: nil)
+            return
+        }
+        complete(request, reply.errorMessage.map { .failure(RedisError(reply: $0)) } ?? .success(reply))
+    }
+
+    private func complete(_ request: RedisRequest, _ result: Result<RedisReply, RedisError>) {
+        if !request.isInternal { release?(1, request.command.byteCount) }
+        request.completion(result)
+    }
+
+    private func fail(_ error: RedisError) {
+        let (sent, unsent) = (inFlight, waiting)
+        inFlight = []
+        waiting = []
+        for request in sent { complete(request, .failure(error)) }
+        var never = error
+        never.mayHaveBeenApplied = false
+        for request in unsent { complete(request, .failure(never)) }
+    }
+
+    // MARK: Timeouts
+
+    /// One timer for all: it goes off at the oldest command's deadline.
+    private func armTimer() {
+        guard timer == nil, let deadline = [inFlight.first?.deadline, waiting.first?.deadline].compactMap({ $0 }).min() else { return }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        timer = eventLoop.scheduleTask(deadline: deadline) {
+            let core = bound.value
+            core.timer = nil
+            core.timeOut(now: .now())
+            core.armTimer()
+        }
+    }
+
+    private func timeOut(now: NIODeadline) {
+        while let request = waiting.first, request.deadline <= now {
+            waiting.removeFirst()
+            complete(request, .failure(RedisError(.timeout, "no connection to Redis could be made in time")))
+        }
+        guard let oldest = inFlight.first, oldest.deadline <= now else { return }
+        // A late reply must never meet the next command, so the connection goes.
+        let error = RedisError(
+            .timeout, "Redis did not answer within \(configuration.commandTimeout.milliseconds) ms", mayHaveBeenApplied: true)
+        logger.warning("redis: closing a connection that does not answer", metadata: ["redis": "\(configuration)"])
+        let channel = channel
+        lost(error)
+        channel?.close(promise: nil)
+    }
+
+    // MARK: Connecting
+
+    private func perform(_ action: RedisConnectionMachine.Action) {
+        switch action {
+        case .none:
+            break
+        case .connect:
+            connect()
+        case .connectLater(let doublings):
+            let limit = min(configuration.reconnectBase * (1 << doublings), configuration.reconnectLimit)
+            let pause = limit * Double.random(in: 0...1)
+            let bound = NIOLoopBound(self, eventLoop: eventLoop)
+            eventLoop.scheduleTask(in: TimeAmount(pause)) { bound.value.start() }
+        case .sendWaiting:
+            hasWarned = false
+            status.generation.wrappingAdd(1, ordering: .acquiringAndReleasing)
+            status.isReady.store(true, ordering: .releasing)
+            let requests = waiting
+            waiting = []
+            write(requests)
+        }
+    }
+
+    private func connect() {
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let (configuration, logger) = (configuration, logger)
+        let bootstrap = ClientBootstrap(group: eventLoop)
+            .connectTimeout(TimeAmount(configuration.connectTimeout))
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let operations = channel.pipeline.syncOperations
+                    if configuration.usesTLS { try operations.addHandler(RedisTLS.handler(configuration)) }
+                    let decoder = try RedisReplyDecoder(maxBytes: configuration.maxReplyBytes, maxNodes: configuration.maxReplyNodes)
+                    try operations.addHandler(RedisChannelHandler(decoder: decoder, core: bound.value, logger: logger))
+                }
+            }
+        let future =
+            switch configuration.address {
+            case .tcp(let host, let port): bootstrap.connect(host: host, port: port)
+            case .unix(let path): bootstrap.connect(unixDomainSocketPath: path)
+            }
+        future.assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let channel): self.opened(channel)
+            case .failure(let error): self.lost(RedisError(.connectionFailed, "no connection to Redis at \(configuration): \(error)"))
+            }
+        }
+    }
+
+    /// The socket is open: authenticates, selects the database, and asks whether Redis serves.
+    private func opened(_ channel: any Channel) {
+        guard case .connecting = machine.state else {
+            channel.close(promise: nil)
+            return
+        }
+        self.channel = channel
+        var commands: [RedisCommand] = []
+        if let password = configuration.password {
+            var command = RedisCommand("AUTH")
+            if let username = configuration.username { command.append(username) }
+            command.append(password)
+            commands.append(command)
+        }
+        if configuration.database != 0 { commands.append(RedisCommand("SELECT", String(configuration.database))) }
+        commands.append(RedisCommand("CLIENT", "SETNAME", "agent-runtime"))
+        // While Redis reads its files it answers this with -LOADING.
+        commands.append(RedisCommand("PING"))
+
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let last = commands.count - 1
+        let deadline = NIODeadline.now() + TimeAmount(configuration.connectTimeout)
+        let requests = commands.enumerated().map { index, command in
+            RedisRequest(
+                command: command, deadline: deadline,
+                completion: { result in bound.value.answeredHandshake(result, isLast: index == last, isName: index == last - 1, channel: channel) },
+                waiter: nil, isInternal: true)
+        }
+        write(requests)
+    }
+
+    private func answeredHandshake(_ result: Result<RedisReply, RedisError>, isLast: Bool, isName: Bool, channel: any Channel) {
+        guard self.channel === channel, case .connecting = machine.state else { return }
+        switch result {
+        case .success:
+            if isLast { perform(machine.connected()) }
+        case .failure(let error):
+            // Not every user may name its connection, and nothing depends on it.
+            if isName, error.code == .notPermitted { return }
+            lost(error)
+            channel.close(promise: nil)
+        }
+    }
+
+    /// Called by the channel handler when the socket is gone or unusable.
+    func ended(_ error: RedisError, on channel: any Channel) {
+        guard self.channel === channel else { return }
+        lost(error)
+    }
+
+    private func lost(_ error: RedisError) {
+        channel = nil
+        status.isReady.store(false, ordering: .releasing)
+        let wasReady = machine.state == .ready
+        let action = machine.lost()
+        if !hasWarned {
+            hasWarned = !wasReady
+            logger.warning("redis: connection lost", metadata: ["redis": "\(configuration)", "error": "\(error)"])
+        }
+        let sent = inFlight
+        inFlight = []
+        for request in sent { complete(request, .failure(error)) }
+        if case .fail = machine.admit() {
+            let unsent = waiting
+            waiting = []
+            let refused = RedisError(.connectionFailed, "there is no connection to Redis at \(configuration): \(error)")
+            for request in unsent { complete(request, .failure(refused)) }
+        }
+        perform(action)
+    }
+}

@@ -1,0 +1,105 @@
+public import NIOCore
+
+/// A reply, flat: its values stand one after another in one array, their bytes in one buffer. A part of a reply is a view of it.
+public struct RedisReply: Sendable {
+    public enum Kind: UInt8, Sendable {
+        case string, status, error, integer, null, array
+    }
+
+    /// A value. Its children, if it is an array, follow it at once, each with its own children.
+    struct Node: Sendable {
+        var kind: Kind
+        /// The integer, the offset of the bytes, or nothing.
+        var value: Int64 = 0
+        /// The number of bytes, or of elements.
+        var count: Int = 0
+        /// The index after the last node that belongs to this one.
+        var end: Int = 0
+    }
+
+    private let nodes: [Node]
+    private let bytes: ByteBuffer
+    private let index: Int
+
+    /// - Parameter nodes: In the order of the text, each array's `end` not yet set.
+    init?(nodes: consuming [Node], bytes: ByteBuffer) {
+        guard !nodes.isEmpty else { return nil }
+        for index in nodes.indices.reversed() {
+            var end = index + 1
+            if nodes[index].kind == .array {
+                for _ in 0..<nodes[index].count where end < nodes.count { end = nodes[end].end }
+            }
+            nodes[index].end = end
+        }
+        self.nodes = nodes
+        self.bytes = bytes
+        index = 0
+    }
+
+    private init(_ reply: RedisReply, index: Int) {
+        nodes = reply.nodes
+        bytes = reply.bytes
+        self.index = index
+    }
+
+    private var node: Node { nodes[index] }
+
+    public var kind: Kind { node.kind }
+    public var isNull: Bool { node.kind == .null }
+    public var integer: Int64? { node.kind == .integer ? node.value : nil }
+
+    /// The bytes of a string, a status or an error; shares the reply's storage.
+    public var buffer: ByteBuffer? {
+        switch node.kind {
+        case .string, .status, .error: bytes.getSlice(at: bytes.readerIndex + Int(node.value), length: node.count)
+        case .integer, .null, .array: nil
+        }
+    }
+
+    /// The same as text; what is not UTF-8 is repaired.
+    public var string: String? {
+        switch node.kind {
+        case .string, .status, .error: bytes.getString(at: bytes.readerIndex + Int(node.value), length: node.count)
+        case .integer, .null, .array: nil
+        }
+    }
+
+    public var errorMessage: String? { node.kind == .error ? string : nil }
+
+    /// The number of elements; 0 for what is no array.
+    public var count: Int { node.kind == .array ? node.count : 0 }
+
+    /// An element of an array; nil outside its range. Takes constant time in an array without arrays in it.
+    public subscript(position: Int) -> RedisReply? {
+        guard position >= 0, position < count else { return nil }
+        var place = index + 1
+        if node.end - place == count {
+            place += position
+        } else {
+            for _ in 0..<position { place = nodes[place].end }
+        }
+        return place < nodes.count ? RedisReply(self, index: place) : nil
+    }
+
+    /// Calls `body` with each element in order.
+    func forEachElement(_ body: (RedisReply) -> Void) {
+        var place = index + 1
+        for _ in 0..<count where place < nodes.count {
+            body(RedisReply(self, index: place))
+            place = nodes[place].end
+        }
+    }
+}
+
+extension RedisReply: CustomStringConvertible {
+    /// For logs and errors: bounded, and without the contents of strings.
+    public var description: String {
+        switch kind {
+        case .string: "a string of \(node.count) bytes"
+        case .status, .error: String((string ?? "").prefix(200))
+        case .integer: String(node.value)
+        case .null: "nothing"
+        case .array: "an array of \(count)" + (self[0]?.kind == .string ? ", the first “\((self[0]?.string ?? "").prefix(40))”" : "")
+        }
+    }
+}

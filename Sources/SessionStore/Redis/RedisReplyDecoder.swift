@@ -1,0 +1,135 @@
+import CHiredis
+import NIOCore
+
+/// hiredis's reply reader, made to build ``RedisReply`` values.
+///
+/// hiredis calls back for each value as it reads; the callbacks append to flat arrays, so that a reply costs two allocations
+/// however many values it has. It is never asked for memory by a length that only a reply's header claims.
+///
+/// Not Sendable: it belongs to one channel handler, on one event loop.
+final class RedisReplyDecoder {
+    private let reader: UnsafeMutablePointer<redisReader>
+    /// Must outlive the reader.
+    private let functions: UnsafeMutablePointer<redisReplyObjectFunctions>
+    private let maxBytes: Int
+    private let maxNodes: Int
+    /// Bytes that were fed since the last whole reply.
+    private var pendingBytes = 0
+    private var hasFailed = false
+    private var nodes: [RedisReply.Node] = []
+    private var bytes = ByteBuffer()
+
+    init(maxBytes: Int, maxNodes: Int) throws(RedisError) {
+        self.maxBytes = maxBytes
+        self.maxNodes = maxNodes
+        functions = .allocate(capacity: 1)
+        functions.initialize(to: Self.callbacks)
+        guard let reader = redisReaderCreateWithFunctions(functions) else {
+            functions.deallocate()
+            throw RedisError(.protocolViolation, "hiredis has no memory for a reader")
+        }
+        self.reader = reader
+        reader.pointee.privdata = Unmanaged.passUnretained(self).toOpaque()
+    }
+
+    deinit {
+        redisReaderFree(reader)
+        functions.deallocate()
+    }
+
+    /// Takes in what the socket brought.
+    func feed(_ input: ByteBuffer) throws(RedisError) {
+        guard !hasFailed else { throw failure }
+        pendingBytes += input.readableBytes
+        guard pendingBytes <= maxBytes else {
+            hasFailed = true
+            throw RedisError(.protocolViolation, "a reply is larger than \(maxBytes) bytes", mayHaveBeenApplied: true)
+        }
+        let status = input.withUnsafeReadableBytes { raw in
+            redisReaderFeed(reader, raw.baseAddress?.assumingMemoryBound(to: CChar.self), raw.count)
+        }
+        if status != REDIS_OK {
+            hasFailed = true
+            throw failure
+        }
+    }
+
+    /// The next whole reply; nil when more bytes are needed.
+    func next() throws(RedisError) -> RedisReply? {
+        guard !hasFailed else { throw failure }
+        var reply: UnsafeMutableRawPointer?
+        guard redisReaderGetReply(reader, &reply) == REDIS_OK else {
+            hasFailed = true
+            throw failure
+        }
+        guard reply != nil else { return nil }
+        defer {
+            nodes = []
+            bytes = ByteBuffer()
+        }
+        // What the reader still holds belongs to the replies after this one.
+        pendingBytes = max(0, Int(reader.pointee.len) - Int(reader.pointee.pos))
+        return RedisReply(nodes: nodes, bytes: bytes)
+    }
+
+    private var failure: RedisError {
+        let text = withUnsafeBytes(of: reader.pointee.errstr) { raw in
+            String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        return RedisError(.protocolViolation, "Redis sent what is no reply: \(text)", mayHaveBeenApplied: true)
+    }
+
+    // MARK: Called by hiredis
+
+    /// A pointer that says "there is an object"; it is never followed.
+    private static var object: UnsafeMutableRawPointer? { UnsafeMutableRawPointer(bitPattern: 1) }
+
+    /// Appends a value.
+    ///
+    /// - Returns: Nil when the reply has too many, which hiredis reports as being out of memory.
+    private func append(_ node: RedisReply.Node) -> UnsafeMutableRawPointer? {
+        guard nodes.count < maxNodes else { return nil }
+        nodes.append(node)
+        return Self.object
+    }
+
+    private func append(string: UnsafeMutablePointer<CChar>?, count: Int, type: Int32) -> UnsafeMutableRawPointer? {
+        let kind: RedisReply.Kind =
+            switch type {
+            case REDIS_REPLY_ERROR: .error
+            case REDIS_REPLY_STATUS: .status
+            default: .string
+            }
+        let offset = bytes.writerIndex
+        if let string { bytes.writeBytes(UnsafeRawBufferPointer(start: string, count: count)) }
+        return append(RedisReply.Node(kind: kind, value: Int64(offset), count: count))
+    }
+
+    private static var callbacks: redisReplyObjectFunctions {
+        // The closures' types are inferred and counts converted, since they differ between hiredis 0.14 and 1.x.
+        var functions = redisReplyObjectFunctions()
+        functions.createString = { task, string, count in
+            guard let task, let decoder = decoder(task.pointee.privdata) else { return nil }
+            return decoder.append(string: string, count: Int(count), type: .init(task.pointee.type))
+        }
+        functions.createArray = { task, count in
+            guard let task, let decoder = decoder(task.pointee.privdata) else { return nil }
+            return decoder.append(RedisReply.Node(kind: .array, count: Int(count)))
+        }
+        functions.createInteger = { task, value in
+            guard let task, let decoder = decoder(task.pointee.privdata) else { return nil }
+            return decoder.append(RedisReply.Node(kind: .integer, value: Int64(value)))
+        }
+        functions.createNil = { task in
+            guard let task, let decoder = decoder(task.pointee.privdata) else { return nil }
+            return decoder.append(RedisReply.Node(kind: .null))
+        }
+        functions.freeObject = { _ in }
+        return functions
+    }
+}
+
+/// Outside of the class, so that the callbacks capture nothing.
+private func decoder(_ pointer: UnsafeMutableRawPointer?) -> RedisReplyDecoder? {
+    pointer.map { Unmanaged<RedisReplyDecoder>.fromOpaque($0).takeUnretainedValue() }
+}

@@ -1,0 +1,43 @@
+import Crypto
+public import NIOCore
+
+/// A Lua script and the SHA-1 by which Redis knows it once it is loaded.
+public struct RedisScript: Sendable {
+    public let name: String
+    let source: ByteBuffer
+    let sha: String
+
+    public init(name: String, source: some Sequence<UInt8>) {
+        self.name = name
+        self.source = ByteBuffer(bytes: source)
+        var hash = Insecure.SHA1()
+        self.source.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
+        sha = hash.finalize().map { byte in
+            let digits = String(byte, radix: 16)
+            return digits.count < 2 ? "0" + digits : digits
+        }.joined()
+    }
+}
+
+/// One call of a script: by its SHA, and by its source where Redis does not have it.
+public struct RedisScriptCall: Sendable {
+    let script: RedisScript
+    private(set) var command: RedisCommand
+
+    public init(_ script: RedisScript, keys: [String], capacity: Int = 256) {
+        self.script = script
+        command = RedisCommand("EVALSHA", capacity: 64 + capacity)
+        command.append(script.sha)
+        command.append(integer: Int64(keys.count))
+        command.append(contentsOf: keys)
+    }
+
+    public mutating func append(_ argument: String) { command.append(argument) }
+    public mutating func append(_ argument: ByteBuffer) { command.append(argument) }
+    public mutating func append(integer: Int64) { command.append(integer: integer) }
+
+    /// The call with the script's text; Redis keeps the script from then on.
+    var withSource: RedisCommand {
+        command.replacing(first: 2, with: [ByteBuffer(string: "EVAL"), script.source])
+    }
+}

@@ -1,0 +1,118 @@
+/// What is wrong with a Redis URL. Never holds the password.
+public struct RedisURLError: Error, Sendable, CustomStringConvertible {
+    public var description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
+
+extension RedisConfiguration {
+    /// Reads `redis://[user:pass@]host[:port][/db]`, `rediss://…` or `unix:///path[?db=N]`; user and password percent-encoded
+    /// (RFC 3986). `redis://:pass@host` has no user.
+    public init(url: String) throws(RedisURLError) {
+        guard let separator = url.firstRange(of: "://") else { throw RedisURLError("must have the form redis://host:port/db") }
+        let scheme = url[..<separator.lowerBound].lowercased()
+        let rest = url[separator.upperBound...]
+        switch scheme {
+        case "redis", "rediss": try self.init(authority: rest, usesTLS: scheme == "rediss")
+        case "unix": try self.init(path: rest)
+        default: throw RedisURLError("“\(scheme)” is no scheme this server knows; it knows redis, rediss and unix")
+        }
+    }
+
+    private init(authority: Substring, usesTLS: Bool) throws(RedisURLError) {
+        var place = authority
+        var user: String?
+        var password: String?
+        // The last @, since a password may hold one though it should not.
+        if let at = place.lastIndex(of: "@") {
+            let credentials = place[..<at]
+            place = place[place.index(after: at)...]
+            let colon = credentials.firstIndex(of: ":") ?? credentials.endIndex
+            user = try Self.decoded(credentials[..<colon], "the user")
+            if colon < credentials.endIndex { password = try Self.decoded(credentials[credentials.index(after: colon)...], "the password") }
+        }
+        var database = 0
+        if let slash = place.firstIndex(of: "/") {
+            let text = place[place.index(after: slash)...]
+            place = place[..<slash]
+            if !text.isEmpty { database = try Self.number(text, "the database", 0...9999) }
+        }
+        let (host, port) = try Self.hostAndPort(place)
+        self.init(.tcp(host: host, port: port))
+        username = user?.isEmpty == true ? nil : user
+        self.password = password
+        self.database = database
+        self.usesTLS = usesTLS
+    }
+
+    private static func hostAndPort(_ place: Substring) throws(RedisURLError) -> (String, Int) {
+        var host = place
+        var port = 6379
+        if place.hasPrefix("[") {
+            guard let end = place.firstIndex(of: "]") else { throw RedisURLError("the host begins with [ but has no ]") }
+            host = place[place.index(after: place.startIndex)..<end]
+            let rest = place[place.index(after: end)...]
+            if rest.hasPrefix(":") {
+                port = try number(rest.dropFirst(), "the port", 1...65535)
+            } else if !rest.isEmpty {
+                throw RedisURLError("after the host's ] only a port may stand")
+            }
+        } else if let colon = place.lastIndex(of: ":") {
+            host = place[..<colon]
+            guard !host.contains(":") else { throw RedisURLError("an IPv6 address must stand in [ ]") }
+            port = try number(place[place.index(after: colon)...], "the port", 1...65535)
+        }
+        guard !host.isEmpty else { throw RedisURLError("the host is missing") }
+        return (String(host), port)
+    }
+
+    private init(path rest: Substring) throws(RedisURLError) {
+        var path = rest
+        var database = 0
+        if let question = rest.firstIndex(of: "?") {
+            path = rest[..<question]
+            let query = rest[rest.index(after: question)...]
+            guard query.hasPrefix("db=") else { throw RedisURLError("after the path only ?db=N may stand") }
+            database = try Self.number(query.dropFirst(3), "the database", 0...9999)
+        }
+        guard path.hasPrefix("/") else { throw RedisURLError("the path of the socket must be absolute: unix:///path") }
+        guard path.utf8.count <= 107 else { throw RedisURLError("the path of the socket is longer than 107 bytes") }
+        self.init(.unix(path: try Self.decoded(path, "the path")))
+        self.database = database
+    }
+
+    private static func number(_ text: Substring, _ what: String, _ range: ClosedRange<Int>) throws(RedisURLError) -> Int {
+        guard let value = Int(text), range.contains(value) else {
+            throw RedisURLError("\(what) must be a number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+
+    private static func decoded(_ text: Substring, _ what: String) throws(RedisURLError) -> String {
+        var bytes: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            guard let high = rest.popFirst().flatMap(hexadecimal), let low = rest.popFirst().flatMap(hexadecimal) else {
+                throw RedisURLError("\(what) has a % that two hexadecimal digits do not follow")
+            }
+            bytes.append(high << 4 | low)
+        }
+        guard let string = String(validating: bytes, as: UTF8.self) else { throw RedisURLError("\(what) is not UTF-8") }
+        return string
+    }
+
+    private static func hexadecimal(_ digit: UInt8) -> UInt8? {
+        switch digit {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,34 @@
+#!lua
+-- append_events: adds a batch to the log of the running step and extends its lease. An empty batch is the renewal.
+--
+-- Safe to repeat: a batch whose last id the log already has counts as written.
+--
+-- KEYS  1 history  2 state  3 pending  4 ledger  5 events  6 steps
+-- ARGV  1 token  2 step  3 the last sequence number of the batch (0 for a renewal)  4 lease in ms  5 ttl in ms, 0 for none
+--       6 publish command  7 wake channel  8.. the events: field, value, field, value ... (`token` and its text, or the SSE
+--       event's name and its JSON)
+--
+-- Answers  {'written', now}, or {'lost', now, fence, intent} when the token is not the lease's any more.
+local s = redis.call('HMGET', KEYS[2], 'token', 'fence', 'intent')
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if s[1] ~= ARGV[1] then
+  return {'lost', now, tonumber(s[2] or '0'), s[3] or ''}
+end
+if #ARGV > 7 then
+  -- The token is ours and so is the fence: an id that is not above the log's was written by this very batch.
+  local added = redis.pcall('XADD', KEYS[5], ARGV[2] .. '-' .. ARGV[3], unpack(ARGV, 8))
+  if type(added) ~= 'table' then
+    redis.call(ARGV[6], ARGV[7], ARGV[2])
+  elseif not string.find(added.err, 'equal or smaller', 1, true) then
+    return added
+  end
+end
+redis.call('HSET', KEYS[2], 'lease_until', now + tonumber(ARGV[4]))
+if ARGV[5] ~= '0' then
+  local at = now + tonumber(ARGV[5])
+  for _, name in ipairs(KEYS) do
+    redis.call('PEXPIREAT', name, at)
+  end
+end
+return {'written', now}

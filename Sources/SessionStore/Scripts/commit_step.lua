@@ -1,0 +1,72 @@
+#!lua
+-- commit_step: ends a step, once: what the model said enters the history and the lease is given back.
+--
+-- Safe to repeat: the token is remembered with the step, so that a second call learns that the first one did its work, even
+-- if other steps have run since.
+--
+-- KEYS  1 history  2 state  3 pending  4 ledger  5 events  6 steps
+-- ARGV  1 token  2 step  3 ttl in ms, 0 for none  4 publish command  5 wake channel
+--       6 prompt tokens  7 completion tokens  8 journal line (JSON)  9 journal bound (lines)
+--      10 the last sequence number of the events below (ignored when there are none)
+--      11 number of messages  12 number of calls  then
+--         the messages: JSON ...
+--         the calls: id, tool name, JSON ...
+--         the events: field, value ...
+--
+-- Answers  {'committed', now, length}; {'already', now, length} when this token has committed before;
+--          {'lost', now, fence, intent} when the lease is not this token's any more.
+local history, state, pending, ledger, events, steps = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local s = redis.call('HMGET', state, 'token', 'fence', 'intent')
+local length = redis.call('LLEN', history)
+if s[1] ~= ARGV[1] then
+  local outcome = redis.call('HGET', ledger, 't:' .. ARGV[1])
+  if outcome and string.find(outcome, ' committed', 1, true) then
+    return {'already', now, length}
+  end
+  return {'lost', now, tonumber(s[2] or '0'), s[3] or ''}
+end
+local step, at = ARGV[2], 13
+local message_count, call_count = tonumber(ARGV[11]), tonumber(ARGV[12])
+local first_event = at + message_count + 3 * call_count
+
+-- The log comes first: it is the one write that can fail on something other than memory (an id that is there already,
+-- from a batch whose answer was lost, is no failure).
+if #ARGV >= first_event then
+  local added = redis.pcall('XADD', events, step .. '-' .. ARGV[10], unpack(ARGV, first_event))
+  if type(added) == 'table' and not string.find(added.err, 'equal or smaller', 1, true) then
+    return added
+  end
+end
+for i = at, at + message_count - 1 do
+  length = redis.call('RPUSH', history, ARGV[i])
+end
+at = at + message_count
+local remembered = {'t:' .. ARGV[1], step .. ' committed'}
+for index = 0, call_count - 1 do
+  local id, name, call = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  redis.call('HSET', pending, id, call)
+  remembered[#remembered + 1] = 'c:' .. id
+  remembered[#remembered + 1] = step .. ' ' .. index .. ' pending ' .. name
+  at = at + 3
+end
+redis.call('HSET', ledger, unpack(remembered))
+redis.call('RPUSH', steps, ARGV[8])
+redis.call('LTRIM', steps, -tonumber(ARGV[9]), -1)
+redis.call('HSET', state, 'status', call_count > 0 and 'waiting' or 'idle', 'token', '', 'lease_until', 0, 'intent', '',
+  'updated_at', now)
+if ARGV[6] ~= '0' then
+  redis.call('HINCRBY', state, 'prompt_tokens', ARGV[6])
+end
+if ARGV[7] ~= '0' then
+  redis.call('HINCRBY', state, 'completion_tokens', ARGV[7])
+end
+redis.call(ARGV[4], ARGV[5], step)
+if ARGV[3] ~= '0' then
+  local expiry = now + tonumber(ARGV[3])
+  for _, name in ipairs(KEYS) do
+    redis.call('PEXPIREAT', name, expiry)
+  end
+end
+return {'committed', now, length}

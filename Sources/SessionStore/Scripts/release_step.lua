@@ -1,0 +1,19 @@
+#!lua flags=allow-oom
+-- release_step: a replica that must stop lets another one take its step at once. It does not count as an attempt.
+--
+-- KEYS  1 history  2 state  3 pending  4 ledger  5 events  6 steps
+-- ARGV  1 token  2 publish command  3 wake channel
+--
+-- Answers  {'released', now} (again for a repeated call, while nobody has taken the step), {'lost', now, fence, intent}.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local s = redis.call('HMGET', KEYS[2], 'token', 'fence', 'intent', 'lease_until')
+if s[1] ~= ARGV[1] then
+  return {'lost', now, tonumber(s[2] or '0'), s[3] or ''}
+end
+if s[4] ~= '0' then
+  redis.call('HSET', KEYS[2], 'lease_until', 0)
+  redis.call('HINCRBY', KEYS[2], 'attempt', -1)
+  redis.call(ARGV[2], ARGV[3], s[2])
+end
+return {'released', now}

@@ -1,0 +1,168 @@
+import NIOCore
+
+extension RedisSessionStore {
+    /// Accepts a message: the script `begin_step`.
+    ///
+    /// - Throws: ``StoreError`` with `.outcomeUnknown` when the message may have been written.
+    public func begin(_ begin: BeginStep) async throws(StoreError) -> BeginOutcome {
+        let keys = RedisKeys(begin.session)
+        var known = try await now()
+        var lateAnswers = 0
+        while true {
+            // The sweeper is told to look before the lease is taken, so that a crash at any point leaves a look too many.
+            let due = known + leaseMilliseconds + configuration.hintMargin.milliseconds
+            let call = call(for: begin, keys: keys, due: due)
+            var hint = RedisCommand("ZADD", keys.running, "GT")
+            hint.append(integer: due)
+            hint.append(begin.session.text)
+            var index = RedisCommand("ZADD", keys.index)
+            index.append(integer: known)
+            index.append(begin.session.text)
+            let reply = try await attempt(for: configuration.retryPatience) { [preceding = [hint, index]] () throws(RedisError) in
+                try await self.client.connection(for: keys.state).evaluate(call, preceding: preceding)
+            }
+            guard let now = reply[1]?.integer else { throw .unexpected(reply) }
+            clock.correct(now)
+            if reply[0]?.string == "late" {
+                // The clock was off, or the command was long on its way. Once more with the time it has just told us.
+                lateAnswers += 1
+                guard lateAnswers < 3 else { throw StoreError(.unavailable, "Redis took longer than a lease to accept the message") }
+                known = now
+                continue
+            }
+            return try await outcome(reply, begin: begin, keys: keys)
+        }
+    }
+
+    private func call(for begin: BeginStep, keys: RedisKeys, due: Int64) -> RedisScriptCall {
+        let empty = ByteBuffer()
+        let kind: String
+        var message = empty
+        var callID = ""
+        var toolName = ""
+        var digest = ""
+        switch begin.input {
+        case .user(let json):
+            kind = "user"
+            message = json
+        case .toolResult(let json, let id, let name):
+            kind = "tool_result"
+            message = json
+            callID = id
+            toolName = name ?? ""
+            digest = Digest.short(json)
+        case .retry:
+            kind = "retry"
+        }
+        var call = RedisScriptCall(StoreScripts.beginStep, keys: keys.all, capacity: 512 + message.readableBytes)
+        call.append(begin.token.text)
+        call.append(begin.token.nonce)
+        call.append(configuration.replica)
+        call.append(integer: leaseMilliseconds)
+        call.append(integer: due)
+        call.append(integer: ttlMilliseconds)
+        call.append(kind)
+        call.append(message)
+        call.append(begin.systemPrompt ?? empty)
+        call.append(begin.idempotency?.key ?? "")
+        call.append(begin.idempotency?.digest ?? "")
+        call.append(callID)
+        call.append(toolName)
+        call.append(digest)
+        call.append(begin.expectedLength.map(String.init) ?? "")
+        call.append("")
+        call.append("0")
+        call.append(integer: Int64(configuration.historyBytesPerScript))
+        call.append(begin.settings.model ?? "")
+        call.append(begin.settings.tools ?? empty)
+        call.append(begin.settings.metadata ?? empty)
+        call.append(begin.settings.onDisconnect?.rawValue ?? "")
+        call.append(integer: Int64(configuration.ledgerBound))
+        call.append(publish)
+        call.append(keys.wake)
+        return call
+    }
+
+    private func outcome(_ reply: RedisReply, begin: BeginStep, keys: RedisKeys) async throws(StoreError) -> BeginOutcome {
+        let number = reply[2]?.intValue
+        switch (reply[0]?.string, number) {
+        case ("started", let step?):
+            guard let length = reply[4]?.intValue, let part = reply[10] else { throw .unexpected(reply) }
+            let lease = StepLease(session: begin.session, token: begin.token, step: step)
+            let settings = TurnSettings(reply: reply, at: 6)
+            var history: [ByteBuffer] = []
+            history.reserveCapacity(length)
+            part.forEachElement { if let message = $0.buffer { history.append(message) } }
+            try await readRest(of: &history, upTo: length, keys: keys)
+            return .started(StartedStep(lease: lease, history: history, settings: settings))
+        case ("waiting", let step?):
+            return .waiting(step: step, historyLength: reply[3]?.intValue ?? 0, open: reply.strings(from: 4))
+        case ("replay", let step?):
+            return .replay(step: step)
+        case ("busy", let step?):
+            return .busy(step: step, leaseLeft: .milliseconds(reply[3]?.integer ?? 0))
+        case ("orphaned", let step?):
+            return .orphaned(step: step)
+        case ("idempotency_mismatch", _):
+            return .refused(.idempotencyMismatch)
+        case ("unknown_call", _):
+            return .refused(.unknownCall)
+        case ("result_conflict", _):
+            return .refused(.resultConflict)
+        case ("call_closed", _):
+            return .refused(.callClosed)
+        case ("tool_name_mismatch", _):
+            return .refused(.toolNameMismatch(expected: reply[2]?.string ?? ""))
+        case ("nothing_to_retry", _):
+            return .refused(.nothingToRetry)
+        case ("calls_pending", _):
+            return .refused(.callsPending(reply.strings(from: 2)))
+        case ("history_mismatch", let length?):
+            return .refused(.historyMismatch(length: length))
+        default:
+            throw .unexpected(reply)
+        }
+    }
+
+    /// Reads what the script left out. The lease keeps the history still.
+    func readRest(of history: inout [ByteBuffer], upTo length: Int, keys: RedisKeys) async throws(StoreError) {
+        while history.count < length {
+            let page = try await messages(keys, from: history.count, count: min(configuration.historyPage, length - history.count))
+            guard !page.isEmpty else {
+                throw StoreError(.unexpectedReply, "the history of \(keys.session) is shorter than its length")
+            }
+            history.append(contentsOf: page)
+        }
+    }
+
+    func messages(_ keys: RedisKeys, from offset: Int, count: Int) async throws(StoreError) -> [ByteBuffer] {
+        var command = RedisCommand("LRANGE", keys.history)
+        command.append(integer: Int64(offset))
+        command.append(integer: Int64(offset + count - 1))
+        let reply = try await attempt(for: configuration.retryPatience, persistent: true) { [command] () throws(RedisError) in
+            try await self.client.connection(for: keys.history).send(command)
+        }
+        var messages: [ByteBuffer] = []
+        messages.reserveCapacity(reply.count)
+        reply.forEachElement { if let message = $0.buffer { messages.append(message) } }
+        return messages
+    }
+}
+
+extension TurnSettings {
+    /// model, tools, metadata and on_disconnect, from the element at `index` on.
+    init(reply: RedisReply, at index: Int) {
+        self.init(
+            model: reply[index]?.nonEmptyString,
+            tools: reply[index + 1]?.nonEmptyBuffer,
+            metadata: reply[index + 2]?.nonEmptyBuffer,
+            onDisconnect: reply[index + 3]?.string.flatMap(OnDisconnect.init(rawValue:))
+        )
+    }
+}
+
+extension RedisReply {
+    func strings(from start: Int) -> [String] {
+        (start..<max(start, count)).compactMap { self[$0]?.string }
+    }
+}

@@ -1,0 +1,65 @@
+extension RedisSessionStore {
+    /// Ends a step: the script `commit_step`.
+    ///
+    /// No append of the same step may be under way. Tried until it is known to be done, for ``StoreConfiguration/commitPatience``.
+    ///
+    /// - Throws: ``StoreError`` when its fate cannot be learned; a later call with the same lease is still safe.
+    public func commit(_ commit: StepCommit) async throws(StoreError) -> LeaseAnswer {
+        let keys = RedisKeys(commit.lease.session)
+        var call = RedisScriptCall(StoreScripts.commitStep, keys: keys.all, capacity: 1024 + commit.events.byteCount)
+        call.append(commit.lease.token.text)
+        call.append(integer: Int64(commit.lease.step))
+        call.append(integer: ttlMilliseconds)
+        call.append(publish)
+        call.append(keys.wake)
+        call.append(integer: Int64(commit.promptTokens))
+        call.append(integer: Int64(commit.completionTokens))
+        call.append(commit.journalLine)
+        call.append(integer: Int64(configuration.journalBound))
+        call.append(integer: Int64(commit.events.lastSequence))
+        call.append(integer: Int64(commit.messages.count))
+        call.append(integer: Int64(commit.calls.count))
+        for message in commit.messages { call.append(message) }
+        for pending in commit.calls {
+            call.append(pending.id)
+            call.append(pending.toolName)
+            call.append(pending.json)
+        }
+        call.append(commit.events)
+        let reply = try await attempt(for: configuration.commitPatience, persistent: true) { [call] () throws(RedisError) in
+            try await self.client.connection(for: keys.state).evaluate(call)
+        }
+        if let now = reply[1]?.integer { clock.correct(now) }
+        switch reply[0]?.string {
+        case "committed", "already": return .held
+        case "lost": return .lost(step: reply[2]?.intValue ?? 0, intent: reply[3]?.string ?? "")
+        default: throw .unexpected(reply)
+        }
+    }
+
+    /// Gives a step back so that another replica can take it at once: the script `release_step`.
+    public func release(_ lease: StepLease) async throws(StoreError) -> LeaseAnswer {
+        let keys = RedisKeys(lease.session)
+        var call = RedisScriptCall(StoreScripts.releaseStep, keys: keys.all)
+        call.append(lease.token.text)
+        call.append(publish)
+        call.append(keys.wake)
+        let reply = try await attempt(for: configuration.lease, persistent: true) { [call] () throws(RedisError) in
+            try await self.client.connection(for: keys.state).evaluate(call)
+        }
+        switch reply[0]?.string {
+        case "released": return .held
+        case "lost": return .lost(step: reply[2]?.intValue ?? 0, intent: reply[3]?.string ?? "")
+        default: throw .unexpected(reply)
+        }
+    }
+}
+
+extension RedisScriptCall {
+    mutating func append(_ events: LoggedEvents) {
+        events.forEach { name, value in
+            append(name.rawValue)
+            append(value)
+        }
+    }
+}

@@ -1,0 +1,160 @@
+/// One line of the list of sessions.
+public struct SessionSummary: Sendable {
+    public var session: SessionID
+    /// Milliseconds since 1970.
+    public var lastActivity: Int64
+    public var status: SessionState.Status
+    public var step: Int
+    public var historyLength: Int
+}
+
+/// A page of the list, newest activity first.
+public struct SessionPage: Sendable {
+    public var sessions: [SessionSummary]
+    /// Where the next page begins; nil after the last one.
+    public var next: SessionCursor?
+}
+
+/// A place in the list of sessions: after this session at this time. On the wire `MILLISECONDS-ID`.
+public struct SessionCursor: Sendable, Equatable, CustomStringConvertible {
+    public var lastActivity: Int64
+    public var session: SessionID
+
+    public init(lastActivity: Int64, session: SessionID) {
+        self.lastActivity = lastActivity
+        self.session = session
+    }
+
+    public init?(_ text: String) {
+        guard let dash = text.firstIndex(of: "-"), let time = Int64(text[..<dash]), time >= 0,
+            let session = SessionID(text[text.index(after: dash)...])
+        else { return nil }
+        self.init(lastActivity: time, session: session)
+    }
+
+    public var description: String { "\(lastActivity)-\(session)" }
+
+    /// Whether `other` comes after this in the list.
+    func precedes(_ other: SessionCursor) -> Bool {
+        lastActivity != other.lastActivity ? lastActivity > other.lastActivity : session.text < other.session.text
+    }
+}
+
+extension RedisSessionStore {
+    /// Sessions by last activity, newest first. Reads `limit` entries from each of the index's buckets and merges them.
+    public func list(after cursor: SessionCursor?, limit: Int) async throws(StoreError) -> SessionPage {
+        var found: [SessionCursor] = []
+        let replies = try await sendEach(
+            (0..<RedisKeys.bucketCount).map { bucket in
+                let key = RedisKeys.index(bucket: bucket)
+                // Some more than the limit, for those that share the cursor's millisecond and come before it.
+                let command = RedisCommand(
+                    "ZREVRANGEBYSCORE", key, cursor.map { String($0.lastActivity) } ?? "+inf", "-inf", "WITHSCORES", "LIMIT", "0",
+                    String(limit + 65)
+                )
+                return (key, [command])
+            })
+        for reply in replies {
+            guard let bucket = reply.first else { continue }
+            for index in stride(from: 0, to: bucket.count - 1, by: 2) {
+                guard let session = bucket[index]?.string.flatMap({ SessionID($0) }), let score = bucket[index + 1]?.string,
+                    let time = Double(score)
+                else { continue }
+                let place = SessionCursor(lastActivity: Int64(clampingRounded: time), session: session)
+                if cursor?.precedes(place) ?? true { found.append(place) }
+            }
+        }
+        found.sort { $0.precedes($1) }
+        let page = found.prefix(limit)
+        let details = try await sendEach(
+            page.map { place in
+                let keys = RedisKeys(place.session)
+                return (keys.state, [RedisCommand("HMGET", keys.state, "status", "fence"), RedisCommand("LLEN", keys.history)])
+            })
+        var sessions: [SessionSummary] = []
+        var gone: [SessionCursor] = []
+        for (place, replies) in zip(page, details) {
+            guard replies.count == 2, let length = replies[1].intValue, length > 0 || replies[0][1]?.isNull == false else {
+                gone.append(place)
+                continue
+            }
+            sessions.append(
+                SessionSummary(
+                    session: place.session,
+                    lastActivity: place.lastActivity,
+                    status: replies[0][0]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle,
+                    step: replies[0][1]?.intValue ?? 0,
+                    historyLength: length
+                ))
+        }
+        try await forget(gone)
+        return SessionPage(sessions: sessions, next: found.count > limit ? page.last : nil)
+    }
+
+    /// Removes expired sessions from the index, unless they were touched within the last minute: the index is written before
+    /// the session is.
+    private func forget(_ places: [SessionCursor]) async throws(StoreError) {
+        guard !places.isEmpty else { return }
+        let recent = try await now() - 60_000
+        _ = try await sendEach(
+            places.filter { $0.lastActivity < recent }.map { place in
+                let key = RedisKeys(place.session).index
+                return (key, [RedisCommand("ZREM", key, place.session.text)])
+            })
+    }
+
+    /// Sends each key's commands to where the key lives, all at once; answers in the order of `requests`.
+    private func sendEach(_ requests: [(key: String, commands: [RedisCommand])]) async throws(StoreError) -> [[RedisReply]] {
+        let results = await withTaskGroup(of: (Int, Result<[RedisReply], StoreError>).self) { group in
+            for (index, request) in requests.enumerated() {
+                group.addTask { (index, await self.pipeline(request.commands, key: request.key)) }
+            }
+            var results = [Result<[RedisReply], StoreError>](repeating: .success([]), count: requests.count)
+            for await (index, result) in group { results[index] = result }
+            return results
+        }
+        var replies: [[RedisReply]] = []
+        for result in results { replies.append(try result.get()) }
+        return replies
+    }
+
+    private func pipeline(_ commands: [RedisCommand], key: String) async -> Result<[RedisReply], StoreError> {
+        do throws(StoreError) {
+            let results = try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
+                try await self.client.connection(for: key).send(pipeline: commands)
+            }
+            var replies: [RedisReply] = []
+            for result in results {
+                switch result {
+                case .success(let reply): replies.append(reply)
+                case .failure(let error): return .failure(StoreError(error, mayHaveBeenApplied: false))
+                }
+            }
+            return .success(replies)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Removes a session and all that belongs to it: the script `delete_session`.
+    ///
+    /// - Returns: Whether there was one.
+    public func delete(_ session: SessionID) async throws(StoreError) -> Bool {
+        let keys = RedisKeys(session)
+        var call = RedisScriptCall(StoreScripts.deleteSession, keys: keys.all)
+        call.append(publish)
+        call.append(keys.wake)
+        let reply = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
+            try await self.client.connection(for: keys.state).evaluate(call)
+        }
+        _ = try await sendEach([(keys.index, [RedisCommand("ZREM", keys.index, session.text)])])
+        return reply[0]?.integer == 1
+    }
+}
+
+extension Int64 {
+    /// The nearest integer; the bound where there is none.
+    init(clampingRounded value: Double) {
+        self = Int64(exactly: value.rounded()) ?? (value > 0 ? .max : .min)
+    }
+}

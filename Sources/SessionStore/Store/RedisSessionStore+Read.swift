@@ -1,0 +1,130 @@
+public import NIOCore
+
+/// A page of a session's messages.
+public struct HistoryPage: Sendable {
+    /// Chat messages as JSON, oldest first.
+    public var messages: [ByteBuffer]
+    /// Of the whole history.
+    public var length: Int
+}
+
+/// What a follower learns from one look at a session.
+public struct LogView: Sendable {
+    public var status: SessionState.Status
+    /// The session's latest step, 0 when there is no session.
+    public var step: Int
+    public var isOrphaned: Bool
+    /// What the log holds after the place that was asked for, oldest first.
+    public var entries: [LogEntry]
+}
+
+extension RedisSessionStore {
+    /// The state of a session; nil when there is none.
+    public func state(_ session: SessionID) async throws(StoreError) -> SessionState? {
+        let keys = RedisKeys(session)
+        // One transaction, so that status, pending calls and length belong together.
+        let replies = try await transaction(
+            [RedisCommand("HGETALL", keys.state), RedisCommand("LLEN", keys.history), RedisCommand("HGETALL", keys.pending), RedisCommand("TIME")],
+            key: keys.state
+        )
+        guard let hash = replies[0], let length = replies[1]?.intValue, let calls = replies[2], let time = replies[3] else {
+            throw .unexpected(replies)
+        }
+        if hash.count == 0, length == 0 { return nil }
+        var fields: [String: RedisReply] = [:]
+        for index in stride(from: 0, to: hash.count - 1, by: 2) {
+            if let name = hash[index]?.string { fields[name] = hash[index + 1] }
+        }
+        func number(_ name: String) -> Int64 { fields[name]?.integerValue ?? 0 }
+        var pending: [(id: String, json: ByteBuffer)] = []
+        for index in stride(from: 0, to: calls.count - 1, by: 2) {
+            if let id = calls[index]?.string, let json = calls[index + 1]?.buffer { pending.append((id, json)) }
+        }
+        return SessionState(
+            status: fields["status"]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle,
+            step: Int(number("fence")),
+            nonce: fields["nonce"]?.string ?? "",
+            owner: fields["owner"]?.string ?? "",
+            leaseUntil: number("lease_until"),
+            now: (time[0]?.integerValue ?? 0) * 1000 + (time[1]?.integerValue ?? 0) / 1000,
+            attempt: Int(number("attempt")),
+            intent: fields["intent"]?.string ?? "",
+            epoch: fields["epoch"]?.string ?? "",
+            settings: TurnSettings(
+                model: fields["model"]?.nonEmptyString,
+                tools: fields["tools"]?.nonEmptyBuffer,
+                metadata: fields["metadata"]?.nonEmptyBuffer,
+                onDisconnect: fields["on_disconnect"]?.string.flatMap(TurnSettings.OnDisconnect.init(rawValue:))
+            ),
+            createdAt: number("created_at"),
+            updatedAt: number("updated_at"),
+            promptTokens: Int(number("prompt_tokens")),
+            completionTokens: Int(number("completion_tokens")),
+            historyLength: length,
+            pending: pending
+        )
+    }
+
+    /// Messages `offset ..< offset + limit` of a history; nil when there is no session.
+    public func history(_ session: SessionID, offset: Int, limit: Int) async throws(StoreError) -> HistoryPage? {
+        let keys = RedisKeys(session)
+        var range = RedisCommand("LRANGE", keys.history)
+        range.append(integer: Int64(offset))
+        range.append(integer: Int64(offset + limit - 1))
+        let replies = try await transaction([RedisCommand("LLEN", keys.history), range], key: keys.history)
+        guard let length = replies[0]?.intValue, let page = replies[1] else { throw .unexpected(replies) }
+        guard length > 0 else { return nil }
+        var messages: [ByteBuffer] = []
+        page.forEachElement { if let message = $0.buffer { messages.append(message) } }
+        return HistoryPage(messages: messages, length: length)
+    }
+
+    /// The events after `step`-`sequence`, at most `limit` entries, with the session's status at the same moment.
+    public func log(
+        _ session: SessionID, afterStep step: Int, sequence: Int, limit: Int
+    ) async throws(StoreError) -> LogView {
+        let keys = RedisKeys(session)
+        let range = RedisCommand("XRANGE", keys.events, "(\(max(step, 0))-\(max(sequence, 0))", "+", "COUNT", String(limit))
+        let replies = try await transaction(
+            [RedisCommand("HMGET", keys.state, "status", "fence", "lease_until"), RedisCommand("TIME"), range], key: keys.state
+        )
+        guard let state = replies[0], let time = replies[1], let log = replies[2] else { throw .unexpected(replies) }
+        let now = (time[0]?.integerValue ?? 0) * 1000 + (time[1]?.integerValue ?? 0) / 1000
+        let status = state[0]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle
+        var entries: [LogEntry] = []
+        log.forEachElement { if let entry = LogEntry(reply: $0) { entries.append(entry) } }
+        return LogView(
+            status: status,
+            step: state[1]?.intValue ?? 0,
+            isOrphaned: status == .running && (state[2]?.integerValue ?? 0) <= now,
+            entries: entries
+        )
+    }
+
+    /// Runs read commands as one transaction and gives back the answer to `EXEC`.
+    func transaction(_ commands: [RedisCommand], key: String) async throws(StoreError) -> RedisReply {
+        let pipeline = [RedisCommand("MULTI")] + commands + [RedisCommand("EXEC")]
+        let results = try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
+            try await self.client.connection(for: key).send(pipeline: pipeline)
+        }
+        switch results.last {
+        case .success(let reply): return reply
+        case .failure(let error): throw StoreError(error, mayHaveBeenApplied: false)
+        case nil: throw StoreError(.unexpectedReply, "no reply to EXEC")
+        }
+    }
+}
+
+extension LogEntry {
+    init?(reply: RedisReply) {
+        guard let id = reply[0]?.string, let dash = id.firstIndex(of: "-"), let step = Int(id[..<dash]),
+            let sequence = Int(id[id.index(after: dash)...]), let values = reply[1]
+        else { return nil }
+        var fields: [(name: String, value: ByteBuffer)] = []
+        fields.reserveCapacity(values.count / 2)
+        for index in stride(from: 0, to: values.count - 1, by: 2) {
+            if let name = values[index]?.string, let value = values[index + 1]?.buffer { fields.append((name, value)) }
+        }
+        self.init(step: step, lastSequence: sequence, fields: fields)
+    }
+}

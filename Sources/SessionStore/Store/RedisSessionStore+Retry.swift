@@ -1,0 +1,61 @@
+import Logging
+
+extension RedisSessionStore {
+    /// Runs `body` until it succeeds or sending it again makes no sense, at most for `patience`.
+    ///
+    /// A reply that was lost is always asked for again, since every script knows its token. What was certainly not applied is
+    /// tried again only where `persistent` is set: a new request is better refused at once, a commit is not.
+    func attempt<Value: Sendable>(
+        for patience: Duration,
+        persistent: Bool = false,
+        _ body: () async throws(RedisError) -> Value
+    ) async throws(StoreError) -> Value {
+        let deadline = ContinuousClock.now.advanced(by: patience)
+        var pause = Duration.milliseconds(20)
+        var mayHaveBeenApplied = false
+        while true {
+            do {
+                return try await body()
+            } catch {
+                mayHaveBeenApplied = mayHaveBeenApplied || error.mayHaveBeenApplied
+                let again = mayHaveBeenApplied || (persistent && error.isTransient)
+                if error.code == .cancelled || !again || ContinuousClock.now + pause >= deadline {
+                    throw StoreError(error, mayHaveBeenApplied: mayHaveBeenApplied)
+                }
+                logger.debug("redis: sending again", metadata: ["error": "\(error)"])
+            }
+            // Full jitter, so that replicas that lost the same Redis do not come back in step.
+            try? await Task.sleep(for: pause * Double.random(in: 0.5...1))
+            pause = min(pause * 2, .milliseconds(500))
+        }
+    }
+}
+
+extension StoreError {
+    init(_ error: RedisError, mayHaveBeenApplied: Bool) {
+        let code: Code =
+            if mayHaveBeenApplied {
+                .outcomeUnknown
+            } else if error.code == .cancelled {
+                .cancelled
+            } else if error.code == .overloaded {
+                .overloaded
+            } else {
+                .unavailable
+            }
+        self.init(code, "\(error)")
+    }
+}
+
+extension RedisError {
+    /// Whether the same command may succeed soon.
+    var isTransient: Bool {
+        switch code {
+        case .connectionFailed, .connectionLost, .timeout, .loading, .readOnly, .masterDown, .clusterDown, .tryAgain, .moved, .ask,
+            .noReplicas, .busy, .overloaded:
+            true
+        default:
+            false
+        }
+    }
+}

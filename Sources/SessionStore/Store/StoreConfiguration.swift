@@ -1,0 +1,39 @@
+/// The bounds and times of the protocol.
+public struct StoreConfiguration: Sendable {
+    /// This replica's name, in states and journals.
+    public var replica: String
+    /// A replica that is silent for this long has lost its step.
+    public var lease: Duration
+    /// After this long without a write every key of a session expires; nil for never.
+    public var sessionTTL: Duration?
+    /// How long after a lease's end the sweeper looks.
+    public var hintMargin: Duration = .milliseconds(200)
+    /// Entries in a session's ledger.
+    public var ledgerBound = 256
+    /// Lines in a session's journal.
+    public var journalBound = 256
+    /// Bytes of history that `begin_step` returns at most; the rest is read with `LRANGE`, since a script holds up all of Redis.
+    public var historyBytesPerScript = 1 << 20
+    /// Messages per `LRANGE`.
+    public var historyPage = 256
+    /// How long a call whose reply was lost is sent again.
+    public var retryPatience: Duration = .seconds(5)
+    /// How long a commit is tried. A lease that has run out but that nobody took still writes.
+    public var commitPatience: Duration = .seconds(10)
+    /// How often a step may be begun, its first time included.
+    public var maximumAttempts = 3
+
+    public init(replica: String, lease: Duration = .seconds(3), sessionTTL: Duration? = nil) {
+        self.replica = replica
+        self.lease = lease
+        self.sessionTTL = sessionTTL
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds, rounded towards zero.
+    public var milliseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds * 1000 + attoseconds / 1_000_000_000_000_000
+    }
+}

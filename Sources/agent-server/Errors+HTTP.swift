@@ -1,0 +1,67 @@
+import AgentService
+import HTTPTypes
+import SessionStore
+
+// The one place where errors become HTTP statuses.
+
+extension Problem {
+    init(_ error: RequestError) {
+        self.init(.badRequest, error.code.rawValue, error.description)
+    }
+
+    init(_ error: TurnError) {
+        switch error {
+        case .refused(let refusal):
+            self.init(refusal)
+        case .busy(let step, let retryAfter):
+            self = Problem(.conflict, "session_busy", "step \(step) of this session is running")
+                .with(member: "step", step).retry(after: retryAfter)
+        case .store(let error):
+            self.init(error)
+        case .draining:
+            self = Problem(.serviceUnavailable, "draining", "this replica is about to stop; send the request again").retry(after: .seconds(1))
+        case .overloaded:
+            self = Problem(.serviceUnavailable, "overloaded", "this replica runs as many steps as it may").retry(after: .seconds(1))
+        }
+    }
+
+    init(_ refusal: BeginRefusal) {
+        switch refusal {
+        case .idempotencyMismatch:
+            self.init(
+                .unprocessableContent, "idempotency_mismatch", "this Idempotency-Key was used before, with another request")
+        case .unknownCall:
+            self.init(.notFound, "unknown_call", "message.call_id names no call of this session")
+        case .resultConflict:
+            self.init(.conflict, "result_conflict", "this call was answered before, with another result")
+        case .callClosed:
+            self.init(.conflict, "call_closed", "this call was cancelled before its result came")
+        case .toolNameMismatch(let expected):
+            self.init(.badRequest, "invalid_request", "message.tool_name does not match: the call is for \(expected)")
+        case .nothingToRetry:
+            self.init(.conflict, "nothing_to_retry", "the history does not end with something to answer")
+        case .callsPending(let ids):
+            self = Problem(.conflict, "calls_pending", "tool calls of this session wait for their results").with(member: "pending_calls", ids)
+        case .historyMismatch(let length):
+            self = Problem(.conflict, "history_mismatch", "the history has \(length) messages, not expected_length")
+                .with(member: "history_length", length)
+        }
+    }
+
+    init(_ error: StoreError) {
+        switch error.code {
+        case .outcomeUnknown:
+            self = Problem(
+                .serviceUnavailable, "outcome_unknown",
+                "Redis did not answer in time: the message may have been stored; send the same request again with the same Idempotency-Key"
+            ).retry(after: .seconds(1))
+        case .overloaded:
+            self = Problem(.serviceUnavailable, "overloaded", "too many commands to Redis are under way").retry(after: .seconds(1))
+        case .unavailable, .cancelled, .unexpectedReply:
+            self = Problem(.serviceUnavailable, "store_unavailable", "the session store cannot be reached; nothing was written")
+                .retry(after: .seconds(1))
+        }
+    }
+
+    static var sessionNotFound: Problem { Problem(.notFound, "session_not_found", "there is no such session") }
+}

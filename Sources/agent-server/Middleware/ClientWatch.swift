@@ -1,0 +1,45 @@
+import AgentService
+import NIOCore
+
+/// Notices that a client has left while its stream is being written.
+///
+/// The server keeps half-closed connections open, and a task that waits for the next event never looks at its socket. This
+/// handler stands in each connection's pipeline and closes the stream that it was last told of. A client that shuts down only
+/// its sending half counts as gone, as it does for nginx.
+final class ClientWatch: ChannelInboundHandler, ChannelOutboundHandler, RemovableChannelHandler {
+    typealias InboundIn = Any
+    typealias OutboundIn = Any
+    typealias OutboundOut = Any
+
+    /// The event that names the stream to close.
+    struct Watch: Sendable {
+        var stream: ClientStream
+    }
+
+    private weak var stream: ClientStream?
+
+    func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
+        guard let watch = event as? Watch else {
+            context.triggerUserOutboundEvent(event, promise: promise)
+            return
+        }
+        stream = watch.stream
+        if !context.channel.isActive { watch.stream.close() }
+        promise?.succeed()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed {
+            stream?.close()
+            stream = nil
+            context.close(promise: nil)
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        stream?.close()
+        stream = nil
+        context.fireChannelInactive()
+    }
+}

@@ -1,0 +1,22 @@
+import AgentService
+import Hummingbird
+import NIOCore
+import SessionStore
+
+extension AgentRoutes {
+    /// The original's health answer.
+    func health() -> Response {
+        var body = ByteBuffer()
+        body.writeString(#"{"status":"healthy","service":"agent-runtime","version":"#)
+        body.writeJSONString(settings.version)
+        body.writeString("}")
+        return .json(body)
+    }
+
+    /// Whether a load balancer should send requests here.
+    func ready() throws -> Response {
+        if supervisor.isDraining { throw Problem(.serviceUnavailable, "draining", "this replica is about to stop") }
+        guard store.isReady else { throw Problem(.serviceUnavailable, "store_unavailable", "Redis cannot be reached") }
+        return .json("{\"status\":\"ready\"}")
+    }
+}

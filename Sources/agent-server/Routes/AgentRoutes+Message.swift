@@ -1,0 +1,68 @@
+import AgentService
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import SessionStore
+
+extension AgentRoutes {
+    /// `POST /agent/message/stream`
+    func messageStream(_ request: Request, _ context: Context) async throws -> Response {
+        guard accepts("text/event-stream", request.headers[.accept]) else {
+            throw Problem(.notAcceptable, "not_acceptable", "the answer is text/event-stream")
+        }
+        let body = try await body(request)
+        let turn: TurnRequest
+        do throws(RequestError) {
+            turn = try TurnRequest(
+                body: body, idempotencyKey: request.headers[.idempotencyKey], traceparent: request.headers[.traceparent])
+        } catch {
+            throw Problem(error)
+        }
+        let stream = ClientStream(limit: settings.clientBacklog)
+        do throws(TurnError) {
+            try await runner.start(turn, stream: stream)
+        } catch {
+            throw Problem(error)
+        }
+        return streamResponse(stream, session: turn.session, context)
+    }
+
+    /// The answer whose body is what the stream brings.
+    func streamResponse(_ stream: ClientStream, session: SessionID, _ context: Context) -> Response {
+        let channel = context.channel
+        channel.triggerUserOutboundEvent(ClientWatch.Watch(stream: stream), promise: nil)
+        // A client that is cut off, because it reads too slowly, may hold up the write; only closing the connection ends that.
+        stream.whenClosed { channel.close(promise: nil) }
+        return Response(
+            status: .ok,
+            headers: [
+                .contentType: "text/event-stream",
+                .cacheControl: "no-store",
+                .accelBuffering: "no",
+                .location: "/agent/sessions/\(session)/stream",
+                .replica: settings.replica,
+            ],
+            body: ResponseBody { writer in
+                do {
+                    while let events = await stream.next() { try await writer.write(events) }
+                    // An end that is not the stream's own must not look like one.
+                    guard stream.isOpen else { throw ClientLeft() }
+                    try await writer.finish(nil)
+                } catch {
+                    stream.close()
+                    throw error
+                }
+            }
+        )
+    }
+
+    private func accepts(_ media: String, _ header: String?) -> Bool {
+        guard let header, !header.isEmpty else { return true }
+        let ranges = header.split(separator: ",").map { $0.prefix { $0 != ";" }.lowercased().trimmingSpaces }
+        let type = media.prefix { $0 != "/" } + "/*"
+        return ranges.contains { $0 == media || $0 == type || $0 == "*/*" }
+    }
+}
+
+/// The client has closed its connection, or was cut off.
+struct ClientLeft: Error {}

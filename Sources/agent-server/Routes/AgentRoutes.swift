@@ -1,0 +1,101 @@
+import AgentService
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+import SessionStore
+
+/// What the routes work with.
+struct AgentRoutes: Sendable {
+    typealias Context = AgentRequestContext
+
+    let settings: Settings
+    let runner: TurnRunner
+    let store: RedisSessionStore
+    let supervisor: StepSupervisor
+
+    /// The whole router, middleware included.
+    func router() -> Router<Context> {
+        let router = Router(context: Context.self)
+        router.add(middleware: RequestIDMiddleware())
+        router.add(middleware: ProblemMiddleware())
+        if let key = settings.internalAPIKey { router.add(middleware: AuthMiddleware(key: key)) }
+        for endpoint in Endpoint.allCases {
+            router.on(endpoint.routerPath, method: endpoint.method) { request, context in
+                try await respond(endpoint, request, context)
+            }
+        }
+        return router
+    }
+
+    private func respond(_ endpoint: Endpoint, _ request: Request, _ context: Context) async throws -> Response {
+        switch endpoint {
+        case .health: health()
+        case .healthLive: .json("{\"status\":\"alive\"}")
+        case .healthReady: try ready()
+        case .messageStream: try await messageStream(request, context)
+        case .legacyMessage: try await legacyMessage(request, context)
+        case .listSessions: try await listSessions(request)
+        case .session: try await session(context)
+        case .history: try await history(request, context)
+        case .deleteSession: try await deleteSession(context)
+        case .openAPI: Response(
+            status: .ok, headers: [.contentType: "application/json"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: PackageResources.openapi_json)))
+        }
+    }
+
+    /// The request's body, at most as long as the setting allows.
+    func body(_ request: Request) async throws -> ByteBuffer {
+        if let type = request.headers[.contentType] {
+            let media = type.prefix { $0 != ";" }.lowercased().trimmingSpaces
+            guard media == "application/json" || media.hasSuffix("+json") else {
+                throw Problem(.unsupportedMediaType, "unsupported_media_type", "the body must be application/json")
+            }
+        }
+        let tooLarge = Problem(.contentTooLarge, "body_too_large", "the body is larger than \(settings.bodyLimit) bytes")
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > settings.bodyLimit { throw tooLarge.with(.connection, "close") }
+        do {
+            return try await request.body.collect(upTo: settings.bodyLimit)
+        } catch is NIOTooManyBytesError {
+            throw tooLarge.with(.connection, "close")
+        }
+    }
+
+    func sessionID(_ context: Context) throws -> SessionID {
+        guard let id = context.parameters.get("session_id").flatMap({ SessionID($0.removingPercentEncoding ?? $0) }) else {
+            throw Problem(.badRequest, "invalid_request", "session_id must be 1–128 of A-Z a-z 0-9 . _ : -")
+        }
+        return id
+    }
+
+    /// A whole number from the query.
+    func queryInteger(_ name: String, _ request: Request, default fallback: Int, in range: ClosedRange<Int>) throws -> Int {
+        guard let text = request.uri.queryParameters.get(name) else { return fallback }
+        guard let value = Int(text), range.contains(value) else {
+            throw Problem(.badRequest, "invalid_request", "\(name) must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+}
+
+extension Response {
+    static func json(_ text: String) -> Response {
+        json(ByteBuffer(string: text))
+    }
+
+    static func json(_ body: ByteBuffer) -> Response {
+        Response(
+            status: .ok, headers: [.contentType: "application/json", .cacheControl: "no-store"], body: ResponseBody(byteBuffer: body))
+    }
+}
+
+extension StringProtocol {
+    var trimmingSpaces: String {
+        var text = Substring(self)
+        while text.first == " " { text.removeFirst() }
+        while text.last == " " { text.removeLast() }
+        return String(text)
+    }
+}

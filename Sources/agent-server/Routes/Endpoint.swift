@@ -1,0 +1,44 @@
+import HTTPTypes
+import Hummingbird
+
+/// Every method and path of the server: the routes are made from this list, and a test holds `/openapi.json` against it.
+enum Endpoint: CaseIterable {
+    case health, healthLive, healthReady
+    case messageStream, legacyMessage
+    case listSessions, session, history, deleteSession
+    case openAPI
+
+    var method: HTTPRequest.Method {
+        switch self {
+        case .messageStream, .legacyMessage: .post
+        case .deleteSession: .delete
+        default: .get
+        }
+    }
+
+    /// In OpenAPI's form.
+    var path: String {
+        switch self {
+        case .health: "/health"
+        case .healthLive: "/health/live"
+        case .healthReady: "/health/ready"
+        case .messageStream: "/agent/message/stream"
+        case .legacyMessage: "/agent/message/stream/legacy"
+        case .listSessions: "/agent/sessions"
+        case .session, .deleteSession: "/agent/sessions/{session_id}"
+        case .history: "/agent/sessions/{session_id}/history"
+        case .openAPI: "/openapi.json"
+        }
+    }
+
+    var routerPath: RouterPath { RouterPath(path) }
+
+    /// The methods that a path knows; empty for an unknown path.
+    static func methods(of path: String) -> [HTTPRequest.Method] {
+        let segments = path.split(separator: "/")
+        return allCases.filter { endpoint in
+            let pattern = endpoint.path.split(separator: "/")
+            return pattern.count == segments.count && zip(pattern, segments).allSatisfy { $0.hasPrefix("{") || $0 == $1 }
+        }.map(\.method)
+    }
+}

@@ -1,0 +1,93 @@
+/// One setting: an environment variable, for some with a flag.
+struct Setting: Sendable {
+    let name: String
+    var flag: String?
+    /// As `--help` shows it.
+    let defaultText: String
+    let help: String
+    var isSecret = false
+
+    /// The components of its swift-configuration key: `AGENT_RUNTIME__LLM_MODEL` is `agent.runtime_.llm.model`.
+    var keyComponents: [String] {
+        let prefix = "AGENT_RUNTIME__"
+        guard name.hasPrefix(prefix) else { return [name.lowercased()] }
+        return ["agent", "runtime_"] + name.dropFirst(prefix.count).lowercased().split(separator: "_").map(String.init)
+    }
+}
+
+/// Every setting of the server, in the order of `--help`.
+extension Setting {
+    static let host = Setting(name: "HOST", flag: "--host", defaultText: "127.0.0.1", help: "Address to listen on.")
+    static let port = Setting(name: "PORT", flag: "--port", defaultText: "8001", help: "Port to listen on; 0 picks a free one.")
+    static let redisURL = Setting(
+        name: "AGENT_RUNTIME__REDIS_URL", flag: "--redis-url", defaultText: "embedded",
+        help: "redis://[user:pass@]host:port/db, rediss://…, unix:///path/redis.sock. Absent: a private redis-server.", isSecret: true)
+    static let redisCAFile = Setting(
+        name: "AGENT_RUNTIME__REDIS_CA_FILE", defaultText: "the system's", help: "Certificates to trust for rediss://, PEM.")
+    static let redisTimeout = Setting(
+        name: "AGENT_RUNTIME__REDIS_TIMEOUT_MS", defaultText: "2000", help: "How long Redis may take to answer a command.")
+    static let redisMaxInFlight = Setting(
+        name: "AGENT_RUNTIME__REDIS_MAX_IN_FLIGHT", defaultText: "65536", help: "Commands under way on one connection.")
+    static let dataDirectory = Setting(
+        name: "AGENT_RUNTIME__DATA_DIR", defaultText: "./.agent-runtime", help: "Where the private redis-server keeps its files.")
+    static let llmURL = Setting(
+        name: "AGENT_RUNTIME__LLM_PROXY_URL", flag: "--llm-url", defaultText: "scripted",
+        help: "Base URL of an OpenAI-compatible server; /v1/chat/completions is appended. Absent: the scripted model.")
+    static let llmModel = Setting(
+        name: "AGENT_RUNTIME__LLM_MODEL", flag: "--llm-model", defaultText: "scripted", help: "The model's name.")
+    static let llmAPIKey = Setting(
+        name: "AGENT_RUNTIME__LLM_API_KEY", defaultText: "none", help: "Sent to the LLM as a bearer token.", isSecret: true)
+    static let llmStream = Setting(
+        name: "AGENT_RUNTIME__LLM_STREAM", defaultText: "true", help: "false asks the LLM for whole answers.")
+    static let llmIdleTimeout = Setting(
+        name: "AGENT_RUNTIME__LLM_IDLE_TIMEOUT_MS", defaultText: "60000", help: "Silence of the LLM before llm_timeout.")
+    static let llmTimeout = Setting(
+        name: "AGENT_RUNTIME__LLM_TIMEOUT_MS", defaultText: "600000", help: "A whole generation before llm_timeout.")
+    static let internalAPIKey = Setting(
+        name: "AGENT_RUNTIME__INTERNAL_API_KEY", defaultText: "none",
+        help: "What clients must send. Absent: requests are open, and only loopback is bound.", isSecret: true)
+    static let systemPromptFile = Setting(
+        name: "AGENT_RUNTIME__SYSTEM_PROMPT_FILE", defaultText: "built in", help: "Text of the system prompt; an empty file for none.")
+    static let toolsFile = Setting(
+        name: "AGENT_RUNTIME__TOOLS_FILE", defaultText: "built in: read_file, echo", help: "Tool schemas, a JSON array in OpenAI form.")
+    static let replica = Setting(
+        name: "AGENT_RUNTIME__REPLICA", defaultText: "the host's name and the port", help: "This replica's name.")
+    static let lease = Setting(
+        name: "AGENT_RUNTIME__LEASE_MS", defaultText: "3000", help: "A replica that is silent for this long has lost its step.")
+    static let sessionTTL = Setting(
+        name: "AGENT_RUNTIME__SESSION_TTL", defaultText: "none", help: "Seconds without a write after which a session expires.")
+    static let drain = Setting(
+        name: "AGENT_RUNTIME__DRAIN_SECONDS", defaultText: "30", help: "How long running steps may go on after SIGTERM.")
+    static let keepAlive = Setting(
+        name: "AGENT_RUNTIME__KEEP_ALIVE_SECONDS", defaultText: "15", help: "Silence on a stream before a comment is sent.")
+    static let bodyLimit = Setting(
+        name: "AGENT_RUNTIME__BODY_LIMIT", defaultText: "4194304", help: "Bytes of a request's body.")
+    static let answerLimit = Setting(
+        name: "AGENT_RUNTIME__ANSWER_LIMIT", defaultText: "4194304", help: "Bytes that one generation may say.")
+    static let clientBacklog = Setting(
+        name: "AGENT_RUNTIME__CLIENT_BACKLOG", defaultText: "1048576", help: "Bytes that a client may fall behind before it is cut off.")
+    static let maximumSteps = Setting(
+        name: "AGENT_RUNTIME__MAX_STEPS", defaultText: "20000", help: "Streams that run on this replica at the same time.")
+    static let idleTimeout = Setting(
+        name: "AGENT_RUNTIME__IDLE_TIMEOUT_SECONDS", defaultText: "75",
+        help: "How long a connection may be open between requests, or a request may take to arrive.")
+    static let logLevel = Setting(
+        name: "AGENT_RUNTIME__LOG_LEVEL", defaultText: "info", help: "trace, debug, info, notice, warning, error or critical.")
+    static let logFormat = Setting(name: "AGENT_RUNTIME__LOG_FORMAT", defaultText: "text", help: "text or json.")
+    static let version = Setting(
+        name: "AGENT_RUNTIME__VERSION", defaultText: "the build's", help: "Shown by /health.")
+
+    static let all: [Setting] = [
+        host, port, redisURL, redisCAFile, redisTimeout, redisMaxInFlight, dataDirectory, llmURL, llmModel, llmAPIKey, llmStream,
+        llmIdleTimeout, llmTimeout, internalAPIKey, systemPromptFile, toolsFile, replica, lease, sessionTTL, drain, keepAlive,
+        bodyLimit, answerLimit, clientBacklog, maximumSteps, idleTimeout, logLevel, logFormat, version,
+    ]
+
+    /// The list that `--help` shows.
+    static var overview: String {
+        all.map { setting in
+            let flag = setting.flag.map { " (\($0))" } ?? ""
+            return "\(setting.name)\(flag)\n    \(setting.help) Default: \(setting.defaultText)."
+        }.joined(separator: "\n")
+    }
+}

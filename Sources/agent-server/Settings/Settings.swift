@@ -1,0 +1,144 @@
+import AgentService
+import FoundationEssentials
+import Logging
+import NIOCore
+import SessionStore
+
+/// The server's settings, checked.
+struct Settings: Sendable {
+    var host: String
+    var port: Int
+    /// Nil for the private `redis-server`.
+    var redis: RedisConfiguration?
+    var redisTimeout: Duration
+    var redisMaxInFlight: Int
+    var dataDirectory: String
+    /// Nil for the scripted model.
+    var llm: OpenAIProvider.Configuration?
+    var model: String
+    var internalAPIKey: String?
+    var systemPrompt: String?
+    var tools: ToolRegistry
+    var replica: String
+    var lease: Duration
+    var sessionTTL: Duration?
+    var drain: Duration
+    var keepAlive: Duration
+    var bodyLimit: Int
+    var answerLimit: Int
+    var clientBacklog: Int
+    var maximumSteps: Int
+    var idleTimeout: Duration
+    var logLevel: Logger.Level
+    var logsJSON: Bool
+    var version: String
+}
+
+extension Settings {
+    static let builtInSystemPrompt = """
+        You are a helpful assistant that works in the user's editor. You have tools; call one when it helps, and answer from its result.
+        """
+
+    init(_ reader: SettingsReader) throws(SettingsError) {
+        host = reader.string(.host) ?? "127.0.0.1"
+        port = try reader.integer(.port, default: 8001, in: 0...65535)
+        redisTimeout = .milliseconds(try reader.integer(.redisTimeout, default: 2000, in: 10...600_000))
+        redisMaxInFlight = try reader.integer(.redisMaxInFlight, default: 65536, in: 16...10_000_000)
+        redis = try Self.redis(reader)
+        redis?.commandTimeout = redisTimeout
+        redis?.maxInFlight = redisMaxInFlight
+        dataDirectory = reader.string(.dataDirectory) ?? "./.agent-runtime"
+        internalAPIKey = reader.string(.internalAPIKey)
+        llm = try Self.llm(reader, internalKey: internalAPIKey)
+        model = reader.string(.llmModel) ?? "scripted"
+        systemPrompt = try Self.systemPrompt(reader)
+        tools = try Self.tools(reader)
+        replica = reader.string(.replica) ?? "\(ProcessInfo.processInfo.hostName):\(port)"
+        lease = .milliseconds(try reader.integer(.lease, default: 3000, in: 100...600_000))
+        sessionTTL = try reader.integer(.sessionTTL, in: 1...1_000_000_000).map { .seconds($0) }
+        drain = .seconds(try reader.integer(.drain, default: 30, in: 0...86400))
+        keepAlive = .seconds(try reader.integer(.keepAlive, default: 15, in: 1...3600))
+        bodyLimit = try reader.integer(.bodyLimit, default: 4 << 20, in: 1024...(1 << 30))
+        answerLimit = try reader.integer(.answerLimit, default: 4 << 20, in: 1024...(1 << 28))
+        clientBacklog = try reader.integer(.clientBacklog, default: 1 << 20, in: 4096...(1 << 30))
+        maximumSteps = try reader.integer(.maximumSteps, default: 20_000, in: 1...1_000_000)
+        idleTimeout = .seconds(try reader.integer(.idleTimeout, default: 75, in: 1...86400))
+        let levels = Logger.Level.allCases.map(\.rawValue)
+        logLevel = Logger.Level(rawValue: try reader.choice(.logLevel, default: "info", of: levels)) ?? .info
+        logsJSON = try reader.choice(.logFormat, default: "text", of: ["text", "json"]) == "json"
+        version = reader.string(.version) ?? buildVersion
+        guard internalAPIKey != nil || Self.isLoopback(host) else {
+            throw SettingsError(
+                .internalAPIKey, "must be set to listen on \(host): without a key only a loopback address is bound")
+        }
+    }
+
+    private static func redis(_ reader: SettingsReader) throws(SettingsError) -> RedisConfiguration? {
+        guard let url = reader.string(.redisURL) else { return nil }
+        do {
+            var configuration = try RedisConfiguration(url: url)
+            configuration.caFile = reader.string(.redisCAFile)
+            return configuration
+        } catch {
+            throw SettingsError(.redisURL, "\(error)")
+        }
+    }
+
+    private static func llm(_ reader: SettingsReader, internalKey: String?) throws(SettingsError) -> OpenAIProvider.Configuration? {
+        let idle = try reader.integer(.llmIdleTimeout, default: 60_000, in: 10...86_400_000)
+        let total = try reader.integer(.llmTimeout, default: 600_000, in: 10...86_400_000)
+        let streams = try reader.boolean(.llmStream, default: true)
+        guard let url = reader.string(.llmURL) else { return nil }
+        guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
+            throw SettingsError(.llmURL, "must begin with http:// or https://")
+        }
+        var configuration = OpenAIProvider.Configuration(baseURL: url)
+        configuration.apiKey = reader.string(.llmAPIKey)
+        configuration.internalKey = internalKey
+        configuration.stream = streams
+        configuration.idleTimeout = .milliseconds(Int64(idle))
+        configuration.totalTimeout = .milliseconds(Int64(total))
+        return configuration
+    }
+
+    private static func systemPrompt(_ reader: SettingsReader) throws(SettingsError) -> String? {
+        guard let path = reader.string(.systemPromptFile) else { return builtInSystemPrompt }
+        let bytes = try contents(of: path, .systemPromptFile)
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw SettingsError(.systemPromptFile, "\(path) is not UTF-8") }
+        let trimmed = String(text.trimmingSuffix { $0.isWhitespace })
+        return trimmed.isEmpty ? nil : trimmed
+    }
+
+    private static func tools(_ reader: SettingsReader) throws(SettingsError) -> ToolRegistry {
+        guard let path = reader.string(.toolsFile) else { return .builtIn }
+        do {
+            return try ToolRegistry(parsing: ByteBuffer(bytes: contents(of: path, .toolsFile)))
+        } catch let error as ToolSchemaError {
+            throw SettingsError(.toolsFile, "\(path): \(error)")
+        } catch let error as SettingsError {
+            throw error
+        } catch {
+            throw SettingsError(.toolsFile, "\(path): \(error)")
+        }
+    }
+
+    private static func contents(of path: String, _ setting: Setting) throws(SettingsError) -> Data {
+        do {
+            return try Data(contentsOf: URL(filePath: path))
+        } catch {
+            throw SettingsError(setting, "the file \(path) cannot be read")
+        }
+    }
+
+    static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || host == "::1" || (host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." })
+    }
+}
+
+extension StringProtocol {
+    fileprivate func trimmingSuffix(while predicate: (Character) -> Bool) -> SubSequence {
+        var end = endIndex
+        while end > startIndex, predicate(self[index(before: end)]) { end = index(before: end) }
+        return self[startIndex..<end]
+    }
+}
