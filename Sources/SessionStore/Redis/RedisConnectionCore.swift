@@ -39,8 +39,10 @@ final class RedisConnectionCore {
     func shutDown() {
         machine.shutDown()
         status.isReady.store(false, ordering: .releasing)
+        // Let go of it first: its end is no loss then.
+        let channel = channel
+        self.channel = nil
         channel?.close(promise: nil)
-        channel = nil
         fail(RedisError(.closed, "the Redis client was shut down", mayHaveBeenApplied: true))
     }
 
