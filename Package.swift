@@ -1,12 +1,16 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 import PackageDescription
 
-let strict: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-]
+// `make` sets the variable. Whoever builds the package with a later compiler is not stopped by its new warnings.
+let warnings: [SwiftSetting] = Context.environment["AGENT_RUNTIME_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)]
+
+let strict: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ] + warnings
 
 let package = Package(
     name: "agent-runtime",
@@ -92,6 +96,8 @@ let package = Package(
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOFoundationCompat", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -108,17 +114,17 @@ let package = Package(
         ),
         .testTarget(
             name: "AgentServiceTests",
-            dependencies: ["AgentService", "TestSupport"],
+            dependencies: ["AgentService", "SessionStore", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(
             name: "AgentServerTests",
-            dependencies: ["agent-server", "TestSupport"],
+            dependencies: ["agent-server", "AgentService", "SessionStore", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(
             name: "ScaleOutTests",
-            dependencies: ["agent-server", "TestSupport"],
+            dependencies: ["agent-server", "AgentService", "SessionStore", "TestSupport"],
             swiftSettings: strict
         ),
     ]

@@ -19,7 +19,8 @@ extension Problem {
         case .store(let error):
             self.init(error)
         case .draining:
-            self = Problem(.serviceUnavailable, "draining", "this replica is about to stop; send the request again").retry(after: .seconds(1))
+            self = Problem(.serviceUnavailable, "draining", "this replica is about to stop; send the request again").retry(
+                after: .seconds(1))
         case .overloaded:
             self = Problem(.serviceUnavailable, "overloaded", "this replica runs as many steps as it may").retry(after: .seconds(1))
         }
@@ -41,7 +42,8 @@ extension Problem {
         case .nothingToRetry:
             self.init(.conflict, "nothing_to_retry", "the history does not end with something to answer")
         case .callsPending(let ids):
-            self = Problem(.conflict, "calls_pending", "tool calls of this session wait for their results").with(member: "pending_calls", ids)
+            self = Problem(.conflict, "calls_pending", "tool calls of this session wait for their results").with(
+                member: "pending_calls", ids)
         case .historyMismatch(let length):
             self = Problem(.conflict, "history_mismatch", "the history has \(length) messages, not expected_length")
                 .with(member: "history_length", length)

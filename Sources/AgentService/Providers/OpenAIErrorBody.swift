@@ -50,7 +50,9 @@ enum OpenAIErrorBody {
 
     /// `text` on one line and not too long; nil if nothing is left.
     static func oneLine(_ text: String) -> String? {
-        let words = text.unicodeScalars.prefix(maxMessageLength * 4).split { $0.properties.isWhitespace || $0.value < 0x20 || $0.value == 0x7F }
+        let words = text.unicodeScalars.prefix(maxMessageLength * 4).split {
+            $0.properties.isWhitespace || $0.value < 0x20 || $0.value == 0x7F
+        }
         let line = words.map { String($0) }.joined(separator: " ")
         guard !line.isEmpty else { return nil }
         return line.count > maxMessageLength ? line.prefix(maxMessageLength) + "…" : line

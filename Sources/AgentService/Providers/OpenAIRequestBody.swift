@@ -5,7 +5,8 @@ import SessionStore
 enum OpenAIRequestBody {
     static func encode(_ request: LLMRequest, stream: Bool) -> ByteBuffer {
         let messageBytes = request.messages.reduce(0) { $0 + $1.readableBytes + 1 }
-        var body = ByteBufferAllocator().buffer(capacity: messageBytes + (request.tools?.readableBytes ?? 0) + request.model.utf8.count + 128)
+        var body = ByteBufferAllocator().buffer(
+            capacity: messageBytes + (request.tools?.readableBytes ?? 0) + request.model.utf8.count + 128)
         body.writeStaticString("{\"model\":")
         body.writeJSONString(request.model)
         body.writeStaticString(",\"messages\":[")

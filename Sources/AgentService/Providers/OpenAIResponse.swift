@@ -210,7 +210,8 @@ final class OpenAIResponse: HTTPClientResponseDelegate {
             if now >= total { return .tooLong }
             // A consumer that is slow is not a model that is silent.
             if state.resume != nil { return .wait(until: min(total, now + configuration.idleTimeout)) }
-            let limit = state.answer.awaitsTrailers ? min(configuration.trailerTimeout, configuration.idleTimeout) : configuration.idleTimeout
+            let limit =
+                state.answer.awaitsTrailers ? min(configuration.trailerTimeout, configuration.idleTimeout) : configuration.idleTimeout
             let idle = state.lastActivity + limit
             return now >= idle ? .silent : .wait(until: min(total, idle))
         }

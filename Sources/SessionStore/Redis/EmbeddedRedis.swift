@@ -37,7 +37,8 @@ public final class EmbeddedRedis: Service {
     /// - Throws: ``EmbeddedRedisError``
     public func start() async throws {
         guard socket.utf8.count <= 107 else {
-            throw EmbeddedRedisError("the path \(socket) is longer than the 107 bytes that a unix socket may have; choose another directory")
+            throw EmbeddedRedisError(
+                "the path \(socket) is longer than the 107 bytes that a unix socket may have; choose another directory")
         }
         do {
             try FileManager.default.createDirectory(
@@ -58,7 +59,8 @@ public final class EmbeddedRedis: Service {
             }
             guard ContinuousClock.now < deadline else {
                 child.terminate()
-                throw EmbeddedRedisError("redis-server did not answer within \(startTimeout.components.seconds) s; see \(directory)/redis.log")
+                throw EmbeddedRedisError(
+                    "redis-server did not answer within \(startTimeout.components.seconds) s; see \(directory)/redis.log")
             }
             try await Task.sleep(for: .milliseconds(10))
         }
@@ -99,7 +101,9 @@ public final class EmbeddedRedis: Service {
 
     /// Whether a server answers on the socket.
     private func answers() async -> Bool {
-        await withConnection(patience: .milliseconds(200)) { connection async throws(RedisError) in try await connection.send(RedisCommand("PING")) } != nil
+        await withConnection(patience: .milliseconds(200)) { connection async throws(RedisError) in
+            try await connection.send(RedisCommand("PING"))
+        } != nil
     }
 
     private func withConnection(
@@ -124,7 +128,9 @@ public final class EmbeddedRedis: Service {
 
     /// Has Redis write its file and exit; waits for that, at most ten seconds.
     public func stop() async {
-        _ = await withConnection(patience: .seconds(10)) { connection async throws(RedisError) in try await connection.send(RedisCommand("SHUTDOWN")) }
+        _ = await withConnection(patience: .seconds(10)) { connection async throws(RedisError) in
+            try await connection.send(RedisCommand("SHUTDOWN"))
+        }
         guard let child = process.withLock({ $0 }) else { return }
         let deadline = ContinuousClock.now.advanced(by: .seconds(10))
         while child.isRunning {

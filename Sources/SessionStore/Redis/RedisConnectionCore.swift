@@ -208,7 +208,9 @@ final class RedisConnectionCore {
         let requests = commands.enumerated().map { index, command in
             RedisRequest(
                 command: command, deadline: deadline,
-                completion: { result in bound.value.answeredHandshake(result, isLast: index == last, isName: index == last - 1, channel: channel) },
+                completion: { result in
+                    bound.value.answeredHandshake(result, isLast: index == last, isName: index == last - 1, channel: channel)
+                },
                 waiter: nil, isInternal: true)
         }
         write(requests)

@@ -42,7 +42,8 @@ final class RedisWaiter: Sendable {
     }
 
     func received(_ result: Result<RedisReply, RedisError>) {
-        let done = state.withLock { state -> (CheckedContinuation<[Result<RedisReply, RedisError>], Never>, [Result<RedisReply, RedisError>])? in
+        let done = state.withLock {
+            state -> (CheckedContinuation<[Result<RedisReply, RedisError>], Never>, [Result<RedisReply, RedisError>])? in
             state.replies.append(result)
             guard state.replies.count == expected, let continuation = state.continuation else { return nil }
             state.continuation = nil

@@ -24,7 +24,10 @@ extension RedisSessionStore {
         let keys = RedisKeys(session)
         // One transaction, so that status, pending calls and length belong together.
         let replies = try await transaction(
-            [RedisCommand("HGETALL", keys.state), RedisCommand("LLEN", keys.history), RedisCommand("HGETALL", keys.pending), RedisCommand("TIME")],
+            [
+                RedisCommand("HGETALL", keys.state), RedisCommand("LLEN", keys.history), RedisCommand("HGETALL", keys.pending),
+                RedisCommand("TIME"),
+            ],
             key: keys.state
         )
         guard let hash = replies[0], let length = replies[1]?.intValue, let calls = replies[2], let time = replies[3] else {

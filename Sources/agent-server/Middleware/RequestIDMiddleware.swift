@@ -14,13 +14,17 @@ struct RequestIDMiddleware: RouterMiddleware {
         response.headers[.requestID] = id
         context.logger.debug(
             "request",
-            metadata: ["request": "\(id)", "method": "\(request.method)", "path": "\(request.uri.path)", "status": "\(response.status.code)"])
+            metadata: [
+                "request": "\(id)", "method": "\(request.method)", "path": "\(request.uri.path)", "status": "\(response.status.code)",
+            ])
         return response
     }
 
     private static func isHarmless(_ id: String) -> Bool {
         !id.isEmpty && id.utf8.count <= 64
-            && id.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x2D || $0 == 0x5F }
+            && id.utf8.allSatisfy {
+                (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x2D || $0 == 0x5F
+            }
     }
 
     private static func make() -> String {

@@ -40,9 +40,10 @@ struct AgentRoutes: Sendable {
         case .session: try await session(context)
         case .history: try await history(request, context)
         case .deleteSession: try await deleteSession(context)
-        case .openAPI: Response(
-            status: .ok, headers: [.contentType: "application/json"],
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: PackageResources.openapi_json)))
+        case .openAPI:
+            Response(
+                status: .ok, headers: [.contentType: "application/json"],
+                body: ResponseBody(byteBuffer: ByteBuffer(bytes: PackageResources.openapi_json)))
         }
     }
 
@@ -55,7 +56,9 @@ struct AgentRoutes: Sendable {
             }
         }
         let tooLarge = Problem(.contentTooLarge, "body_too_large", "the body is larger than \(settings.bodyLimit) bytes")
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > settings.bodyLimit { throw tooLarge.with(.connection, "close") }
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > settings.bodyLimit {
+            throw tooLarge.with(.connection, "close")
+        }
         do {
             return try await request.body.collect(upTo: settings.bodyLimit)
         } catch is NIOTooManyBytesError {

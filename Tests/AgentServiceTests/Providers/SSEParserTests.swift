@@ -86,7 +86,8 @@ import Testing
         var random = SeededGenerator(seed: UInt64(seed))
         let words = ["data", "event", ":", ": ", " ", "\n", "\r", "\r\n", "\n\n", "x", "é", "\u{FEFF}", "data: ", "id: 1"]
         for _ in 0..<500 {
-            let bytes = Array((0..<Int.random(in: 0..<30, using: &random)).map { _ in words.randomElement(using: &random) ?? "" }.joined().utf8)
+            let bytes = Array(
+                (0..<Int.random(in: 0..<30, using: &random)).map { _ in words.randomElement(using: &random) ?? "" }.joined().utf8)
             var chunks: [ArraySlice<UInt8>] = []
             var position = 0
             while position < bytes.count {

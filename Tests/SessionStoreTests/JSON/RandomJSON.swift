@@ -21,7 +21,8 @@ struct RandomJSON {
         case 2, 3: return number()
         case 4, 5: return string()
         case 6:
-            return "[" + space() + (0..<Int.random(in: 0..<4, using: &random)).map { _ in value(depth: depth + 1) + space() }
+            return "[" + space()
+                + (0..<Int.random(in: 0..<4, using: &random)).map { _ in value(depth: depth + 1) + space() }
                 .joined(separator: "," + space()) + "]"
         default:
             return "{" + space()

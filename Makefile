@@ -1,0 +1,43 @@
+# Everything a user or a contributor types. CI runs the same targets.
+
+# Warnings of this package's own targets are errors here; see Package.swift.
+export AGENT_RUNTIME_STRICT = 1
+
+.PHONY: run demo test check format build release bench clean help
+
+help: ## Lists these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: ## Installs what is missing, builds, and starts one server with a Redis of its own
+	@scripts/install.sh build redis
+	@scripts/run.sh
+
+demo: ## Two replicas behind nginx, one conversation with tool calls across both
+	@scripts/install.sh build redis nginx
+	@scripts/demo.sh
+
+test: ## Installs what is missing and runs all tests
+	@scripts/install.sh build redis openssl
+	swift test
+
+check: ## Format, warnings, import rules, shell scripts
+	@scripts/install.sh build shellcheck
+	@scripts/check.sh
+
+format: ## Formats the sources in place
+	swift format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks
+
+build: ## A debug build
+	@scripts/install.sh build
+	swift build
+
+release: ## A release build of the server
+	@scripts/install.sh build
+	swift build -c release --product agent-server
+
+bench: ## Measures the server; results in Benchmarks/results
+	@scripts/install.sh build redis
+	@Benchmarks/run.sh
+
+clean: ## Removes what was built
+	rm -rf .build Benchmarks/.build

@@ -1,0 +1,203 @@
+import AsyncHTTPClient
+import Foundation
+public import NIOCore
+public import NIOHTTP1
+import NIOPosix
+
+/// One event of an event stream, as a client sees it.
+public struct ReceivedEvent: Sendable, Hashable, CustomStringConvertible {
+    public var id: String?
+    public var name: String
+    public var data: JSON
+    /// When it was read.
+    public var time = ContinuousClock.now
+
+    public var description: String { "\(id ?? "-") \(name) \(data)" }
+    /// The step in the id.
+    public var step: Int? { id.flatMap { Int($0.prefix { $0 != "-" }) } }
+
+    public static func == (lhs: ReceivedEvent, rhs: ReceivedEvent) -> Bool {
+        lhs.id == rhs.id && lhs.name == rhs.name && lhs.data == rhs.data
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(id)
+        hasher.combine(name)
+        hasher.combine(data)
+    }
+}
+
+/// A whole HTTP answer.
+public struct Answer: Sendable {
+    public var status: Int
+    public var headers: HTTPHeaders
+    public var body: ByteBuffer
+    public var events: [ReceivedEvent] = []
+
+    public var json: JSON { (try? JSON(parsing: body)) ?? .null }
+    public var text: String { String(buffer: body) }
+    public var code: String? { json["code"].string }
+
+    /// The concatenated tokens.
+    public var tokens: String { events.compactMap { $0.name == "message" ? $0.data["token"].string : nil }.joined() }
+    public var content: String? {
+        events.last { $0.data["type"].string == "assistant_message" && $0.data["content"].string != nil }?.data["content"].string
+    }
+    public var calls: [JSON] { events.map(\.data).filter { $0["type"].string == "tool_call" } }
+    public var error: JSON? { events.first { $0.name == "error" }?.data }
+    public var done: JSON { events.last.flatMap { $0.name == "done" ? $0.data : nil } ?? .null }
+    public var replica: String? { headers.first(name: "X-Agent-Replica") }
+}
+
+/// Talks to one address of the service as a gateway would.
+public struct AgentClient: Sendable {
+    public var url: String
+    public var headers: [String: String] = [:]
+
+    public init(url: String, headers: [String: String] = [:]) {
+        self.url = url
+        self.headers = headers
+    }
+
+    /// One for all tests; open streams are not limited by its pool.
+    private static let http: HTTPClient = {
+        var configuration = HTTPClient.Configuration()
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 16_384
+        configuration.timeout.connect = .seconds(10)
+        return HTTPClient(eventLoopGroup: .singletonMultiThreadedEventLoopGroup, configuration: configuration)
+    }()
+
+    public static func body(_ session: String, _ message: JSON, _ extra: [String: JSON] = [:]) -> JSON {
+        .object(["session_id": .string(session), "message": message].merging(extra) { $1 })
+    }
+
+    // MARK: Turns
+
+    /// Posts a user message and reads the answer to its end.
+    public func say(_ text: String, in session: String, _ extra: [String: JSON] = [:], headers: [String: String] = [:]) async throws -> Answer {
+        try await post(Self.body(session, ["type": "user_message", "content": .string(text)], extra), headers: headers)
+    }
+
+    /// Posts a tool's result and reads the answer to its end.
+    public func result(
+        _ result: JSON, of call: String, in session: String, _ extra: [String: JSON] = [:], headers: [String: String] = [:]
+    ) async throws -> Answer {
+        try await post(Self.body(session, ["type": "tool_result", "call_id": .string(call), "result": result], extra), headers: headers)
+    }
+
+    public func post(_ body: JSON, headers: [String: String] = [:]) async throws -> Answer {
+        try await send("POST", "/agent/message/stream", body: body.text, headers: headers)
+    }
+
+    /// Posts and hands out the answer while it is being written.
+    public func open(_ body: JSON, headers: [String: String] = [:]) async throws -> OpenAnswer {
+        try await open("POST", "/agent/message/stream", body: body.text, headers: headers)
+    }
+
+    // MARK: Anything
+
+    public func get(_ path: String, headers: [String: String] = [:]) async throws -> Answer {
+        try await send("GET", path, headers: headers)
+    }
+
+    public func send(_ method: String, _ path: String, body: String? = nil, headers: [String: String] = [:]) async throws -> Answer {
+        var open = try await open(method, path, body: body, headers: headers)
+        return try await open.rest()
+    }
+
+    public func open(_ method: String, _ path: String, body: String? = nil, headers: [String: String] = [:]) async throws -> OpenAnswer {
+        var request = HTTPClientRequest(url: url + path)
+        request.method = .init(rawValue: method)
+        if let body {
+            request.body = .bytes(ByteBuffer(string: body))
+            request.headers.add(name: "Content-Type", value: "application/json")
+        }
+        for (name, value) in self.headers.merging(headers, uniquingKeysWith: { $1 }) { request.headers.replaceOrAdd(name: name, value: value) }
+        return OpenAnswer(try await Self.http.execute(request, timeout: .seconds(120)))
+    }
+}
+
+/// An answer that is being written. Dropping it closes the connection.
+public struct OpenAnswer {
+    public let status: Int
+    public let headers: HTTPHeaders
+    /// What has been read so far.
+    public private(set) var events: [ReceivedEvent] = []
+    /// Comment lines that were read so far.
+    public private(set) var comments: [String] = []
+    public private(set) var body = ByteBuffer()
+    private var iterator: HTTPClientResponse.Body.AsyncIterator
+    private var lines: [Substring] = []
+    private var scanned = 0
+    private var ready: [ReceivedEvent] = []
+    private let isEventStream: Bool
+
+    init(_ response: HTTPClientResponse) {
+        status = Int(response.status.code)
+        headers = response.headers
+        isEventStream = response.headers.first(name: "content-type")?.hasPrefix("text/event-stream") ?? false
+        iterator = response.body.makeAsyncIterator()
+    }
+
+    /// The next event; nil at the end.
+    public mutating func next() async throws -> ReceivedEvent? {
+        while ready.isEmpty {
+            guard let bytes = try await iterator.next() else { return nil }
+            body.writeImmutableBuffer(bytes)
+            if isEventStream { try parse() }
+        }
+        let event = ready.removeFirst()
+        events.append(event)
+        return event
+    }
+
+    /// Reads until an event satisfies `condition`.
+    @discardableResult
+    public mutating func next(where condition: (ReceivedEvent) -> Bool) async throws -> ReceivedEvent {
+        while let event = try await next() {
+            if condition(event) { return event }
+        }
+        throw NeverHappened(description: "the stream ended without the event; it had \(events)")
+    }
+
+    public mutating func rest() async throws -> Answer {
+        while try await next() != nil {}
+        return Answer(status: status, headers: headers, body: body, events: events)
+    }
+
+    /// Line by line, after the standard's words; only `\n` ends a line here, as the server promises.
+    private mutating func parse() throws {
+        let view = body.readableBytesView
+        while let end = view[(view.startIndex + scanned)...].firstIndex(of: UInt8(ascii: "\n")) {
+            let line = String(decoding: view[(view.startIndex + scanned)..<end], as: UTF8.self)
+            scanned = end + 1 - view.startIndex
+            guard !line.isEmpty else {
+                try dispatch()
+                continue
+            }
+            lines.append(line[...])
+        }
+    }
+
+    private mutating func dispatch() throws {
+        var event = ReceivedEvent(id: nil, name: "message", data: .null)
+        var data: [Substring] = []
+        for line in lines {
+            if line.hasPrefix(":") {
+                comments.append(String(line))
+            } else if line.hasPrefix("id: ") {
+                event.id = String(line.dropFirst(4))
+            } else if line.hasPrefix("event: ") {
+                event.name = String(line.dropFirst(7))
+            } else if line.hasPrefix("data: ") {
+                data.append(line.dropFirst(6))
+            } else if !line.hasPrefix("retry: ") {
+                throw NeverHappened(description: "a line that no event stream of this server has: \(line)")
+            }
+        }
+        lines = []
+        guard !data.isEmpty else { return }
+        event.data = try JSON(data.joined(separator: "\n"))
+        ready.append(event)
+    }
+}

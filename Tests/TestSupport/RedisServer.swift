@@ -1,0 +1,103 @@
+public import Foundation
+import NIOCore
+import NIOPosix
+public import SessionStore
+
+/// A real `redis-server` of the test's own, on a unix socket and on a loopback port that the system picked.
+public final class RedisServer: Sendable {
+    public let directory: URL
+    public let port: Int
+    public let process: ChildProcess
+
+    public var socket: String { directory.path + "/redis.sock" }
+    public var url: String { "unix://\(socket)" }
+    public var tcpURL: String { "redis://127.0.0.1:\(port)" }
+    public var configuration: RedisConfiguration { RedisConfiguration(.unix(path: socket)) }
+
+    private init(directory: URL, port: Int, process: ChildProcess) {
+        self.directory = directory
+        self.port = port
+        self.process = process
+    }
+
+    /// - Parameter options: Further lines of its configuration, as command line arguments.
+    public static func start(_ options: [String] = [], directory given: URL? = nil, port givenPort: Int? = nil) async throws -> RedisServer {
+        let directory = try given ?? temporaryDirectory()
+        let port = try givenPort ?? freePort()
+        let arguments =
+            [
+                "--port", "\(port)", "--bind", "127.0.0.1", "--unixsocket", directory.path + "/redis.sock", "--dir", directory.path,
+                "--save", "", "--appendonly", "no", "--daemonize", "no", "--loglevel", "warning", "--enable-debug-command", "yes",
+            ] + options
+        let process = try ChildProcess("redis-server", arguments, directory: directory)
+        let server = RedisServer(directory: directory, port: port, process: process)
+        try await eventually("redis-server answers; its log: \(process.log)") {
+            guard process.isRunning else { throw NeverHappened(description: "redis-server ended: \(process.log)") }
+            return FileManager.default.fileExists(atPath: server.socket)
+        }
+        return server
+    }
+
+    /// One for all tests that do not disturb it; their keys carry session ids of their own.
+    public static func shared() async throws -> RedisServer { try await sharedTask.value }
+    private static let sharedTask = Task { try await start() }
+
+    /// What `redis-cli` prints for a command.
+    @discardableResult
+    public func cli(_ arguments: String...) throws -> String { try cli(arguments) }
+
+    @discardableResult
+    public func cli(_ arguments: [String]) throws -> String {
+        let process = Process()
+        process.executableURL = try ChildProcess.find("redis-cli")
+        process.arguments = ["-s", socket, "--raw"] + arguments
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardError = output
+        try process.run()
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        var text = String(decoding: data, as: UTF8.self)
+        if text.hasSuffix("\n") { text.removeLast() }
+        return text
+    }
+
+    public func lines(_ arguments: String...) throws -> [String] {
+        try cli(arguments).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    }
+
+    /// The messages of a session's history, as they stand in Redis.
+    public func history(_ session: SessionID) throws -> [JSON] {
+        let key = RedisKeys(session).history
+        let length = Int(try cli("LLEN", key)) ?? 0
+        guard length > 0 else { return [] }
+        return try lines("LRANGE", key, "0", "-1").map { try JSON($0) }
+    }
+
+    public func stop() async throws {
+        process.signal(SIGTERM)
+        _ = try await process.ended()
+    }
+
+    public func kill() async throws {
+        process.signal(SIGKILL)
+        _ = try await process.ended()
+    }
+}
+
+/// A loopback port that was free a moment ago.
+public func freePort() throws -> Int {
+    let channel = try ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).bind(host: "127.0.0.1", port: 0).wait()
+    defer { try? channel.close().wait() }
+    return channel.localAddress?.port ?? 0
+}
+
+extension SessionID {
+    /// A session id that no other test has.
+    public static func unique(_ prefix: String = "s") -> SessionID {
+        guard let id = SessionID("\(prefix)-\(UUID().uuidString.lowercased().prefix(13))") else {
+            fatalError("a test's session prefix must be of the alphabet of session ids: \(prefix)")
+        }
+        return id
+    }
+}

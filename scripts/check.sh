@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# What must hold of the sources: format, no warnings, who imports whom, shell scripts. Prints every violation, then fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+failed=0
+
+report() { # a title, and the violations
+    [ -n "$2" ] || return 0
+    printf '%s\n%s\n\n' "$1" "$2"
+    failed=1
+}
+
+# imported MODULES-PATTERN PATH...: the lines that import one of the modules.
+imported() {
+    local modules=$1
+    shift
+    grep -rnE "^(@[a-z()_A-Z]+ +)*((public|package|internal|private|fileprivate) +)?import +((struct|class|enum|func) +)?($modules)([. ]|\$)" "$@" || true
+}
+
+report "Only SessionStore/Redis imports hiredis, NIO's sockets and TLS:" \
+    "$(imported 'CHiredis|NIOPosix|NIOSSL' Sources | grep -vE '^Sources/SessionStore/Redis/|^Sources/agent-server/ServerProcess.swift:[0-9]+:import NIOPosix' || true)"
+report "Only agent-server imports the HTTP server, the settings and the command line:" \
+    "$(imported 'Hummingbird|HummingbirdCore|Configuration|ArgumentParser' Sources | grep -v '^Sources/agent-server/' || true)"
+report "SessionStore imports nothing of what is above it:" "$(imported 'AgentService|agent_server' Sources/SessionStore)"
+report "AgentService imports nothing of what is above it:" "$(imported 'agent_server' Sources/AgentService)"
+report "Only tests import TestSupport:" "$(imported 'TestSupport' Sources)"
+report "No type bears its module's name:" \
+    "$(grep -rnE '(class|struct|enum|actor|protocol|typealias) +(SessionStore|AgentService|CHiredis|TestSupport)\b' Sources Tests || true)"
+report "Nothing may crash on outside data:" \
+    "$(grep -rnE '\btry!|\bfatalError\(|\bpreconditionFailure\(|\bas! ' Sources || true)"
+report "Every Lua script explains KEYS, ARGV and its answers in its head:" \
+    "$(for script in Sources/SessionStore/Scripts/*.lua; do
+        for word in '-- KEYS' '-- ARGV' '-- Answers'; do
+            head -45 "$script" | grep -q -e "^$word" || echo "$script: $word"
+        done
+    done)"
+
+report "Format (make format mends it):" "$(swift format lint --recursive --parallel --strict Package.swift Sources Tests Benchmarks 2>&1 || true)"
+
+mapfile -t scripts < <(git ls-files --cached --others --exclude-standard | while read -r file; do
+    if [ -f "$file" ] && head -c 64 "$file" | grep -qaE '^#!.*\b(ba)?sh\b'; then echo "$file"; fi
+done)
+shellcheck "${scripts[@]}" || failed=1
+
+# Warnings are errors with this variable; see Package.swift.
+AGENT_RUNTIME_STRICT=1 swift build --build-tests || failed=1
+
+if [ "$failed" -ne 0 ]; then
+    echo "make check: failed"
+    exit 1
+fi
+echo "make check: everything holds"

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Installs Debian packages that are missing. Usage: install.sh build|redis|nginx|shellcheck|openssl ...
+# Does nothing where everything is there; says what to install where it may not.
+set -euo pipefail
+
+missing=()
+need() { # package, and a command that succeeds when it is not needed
+    local package=$1
+    shift
+    "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+
+for what in "$@"; do
+    case $what in
+    build)
+        need pkg-config command -v pkg-config
+        need libhiredis-dev test -e /usr/include/hiredis/hiredis.h -o -e /usr/local/include/hiredis/hiredis.h
+        ;;
+    redis) need redis-server command -v redis-server ;;
+    nginx) need nginx-light bash -c 'PATH=$PATH:/usr/sbin command -v nginx' ;;
+    shellcheck) need shellcheck command -v shellcheck ;;
+    openssl) need openssl command -v openssl ;;
+    *)
+        echo "install.sh: unknown part: $what" >&2
+        exit 64
+        ;;
+    esac
+done
+
+if [ ${#missing[@]} -gt 0 ]; then
+    command -v apt-get >/dev/null || {
+        echo "install.sh: please install: ${missing[*]}" >&2
+        exit 69
+    }
+    as_root=()
+    if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
+    echo "installing: ${missing[*]}"
+    # The packages' own services are not wanted: whoever needs a server starts a private one.
+    export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+command -v swift >/dev/null || {
+    echo "install.sh: a Swift toolchain, 6.1 or later, is needed: https://www.swift.org/install/linux/" >&2
+    exit 69
+}
