@@ -60,7 +60,7 @@ final class StepLog: Sendable {
     /// Writes what is due: events that have waited for the interval, or the renewal of the lease.
     func tick(now: ContinuousClock.Instant) {
         let isDue = state.withLock { state in
-            guard !state.isBusy, !state.isClosed else { return false }
+            guard !state.isBusy, !state.isClosed, now - state.lastAnswer >= interval else { return false }
             if now - state.lastRenewal >= renewal { return true }
             return !state.pending.isEmpty && now - state.lastAnswer >= interval * Self.slowdown(entries: state.entries)
         }
@@ -79,16 +79,14 @@ final class StepLog: Sendable {
             state.isBusy = true
             let batch = state.pending.takeAll()
             state.inFlight = batch
-            let isRenewal = now - state.lastRenewal >= renewal
-            if isRenewal { state.lastRenewal = now }
-            return (batch, isRenewal)
+            return (batch, now - state.lastRenewal >= renewal)
         }
         guard let batch else { return }
         if movesHint { store.moveHint(lease.session, on: connection) }
-        store.append(batch, lease: lease, on: connection) { result in self.answered(result) }
+        store.append(batch, lease: lease, on: connection) { result in self.answered(result, sent: now) }
     }
 
-    private func answered(_ result: Result<LeaseAnswer, StoreError>) {
+    private func answered(_ result: Result<LeaseAnswer, StoreError>, sent: ContinuousClock.Instant) {
         let now = ContinuousClock.now
         let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
             state.isBusy = false
@@ -96,6 +94,8 @@ final class StepLog: Sendable {
             state.lastAnswer = now
             switch result {
             case .success:
+                // Every append renews the lease.
+                state.lastRenewal = sent
                 if let batch = state.inFlight, !batch.isEmpty { state.entries += 1 }
             case .failure:
                 if var batch = state.inFlight {

@@ -10,6 +10,8 @@ import Synchronization
 public final class StepSupervisor: Service {
     private struct State {
         var isDraining = false
+        /// The drain time is over: what registers now is stopped at once.
+        var isStopping = false
         var count = 0
         var controls: [ObjectIdentifier: StepControl] = [:]
     }
@@ -57,7 +59,11 @@ public final class StepSupervisor: Service {
     }
 
     func register(_ control: StepControl) {
-        state.withLock { $0.controls[ObjectIdentifier(control)] = control }
+        let isStopping = state.withLock { state in
+            state.controls[ObjectIdentifier(control)] = control
+            return state.isStopping
+        }
+        if isStopping { control.stop(.draining) }
     }
 
     func unregister(_ control: StepControl) {
@@ -87,7 +93,7 @@ public final class StepSupervisor: Service {
                 group.addTask { await self.idle() }
                 group.addTask {
                     try? await Task.sleep(for: self.drain)
-                    for control in self.state.withLock({ Array($0.controls.values) }) { control.stop(.draining) }
+                    self.stopAll()
                     await self.idle()
                 }
                 await group.next()
@@ -95,6 +101,14 @@ public final class StepSupervisor: Service {
             }
         }
         submit.finish()
+    }
+
+    private func stopAll() {
+        let controls = state.withLock { state in
+            state.isStopping = true
+            return Array(state.controls.values)
+        }
+        for control in controls { control.stop(.draining) }
     }
 
     /// Returns when nothing runs. Every step ends by itself once it was stopped: each of its waits is bounded.
