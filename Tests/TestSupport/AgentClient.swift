@@ -1,7 +1,7 @@
 import AsyncHTTPClient
 import Foundation
 public import NIOCore
-public import NIOHTTP1
+import NIOHTTP1
 import NIOPosix
 
 /// One event of an event stream, as a client sees it.
@@ -30,7 +30,7 @@ public struct ReceivedEvent: Sendable, Hashable, CustomStringConvertible {
 /// A whole HTTP answer.
 public struct Answer: Sendable {
     public var status: Int
-    public var headers: HTTPHeaders
+    var headers: HTTPHeaders
     public var body: ByteBuffer
     public var events: [ReceivedEvent] = []
 
@@ -46,7 +46,9 @@ public struct Answer: Sendable {
     public var calls: [JSON] { events.map(\.data).filter { $0["type"].string == "tool_call" } }
     public var error: JSON? { events.first { $0.name == "error" }?.data }
     public var done: JSON { events.last.flatMap { $0.name == "done" ? $0.data : nil } ?? .null }
-    public var replica: String? { headers.first(name: "X-Agent-Replica") }
+    public var replica: String? { header("X-Agent-Replica") }
+
+    public func header(_ name: String) -> String? { headers.first(name: name) }
 }
 
 /// Talks to one address of the service as a gateway would.
@@ -74,7 +76,9 @@ public struct AgentClient: Sendable {
     // MARK: Turns
 
     /// Posts a user message and reads the answer to its end.
-    public func say(_ text: String, in session: String, _ extra: [String: JSON] = [:], headers: [String: String] = [:]) async throws -> Answer {
+    public func say(_ text: String, in session: String, _ extra: [String: JSON] = [:], headers: [String: String] = [:]) async throws
+        -> Answer
+    {
         try await post(Self.body(session, ["type": "user_message", "content": .string(text)], extra), headers: headers)
     }
 
@@ -112,7 +116,9 @@ public struct AgentClient: Sendable {
             request.body = .bytes(ByteBuffer(string: body))
             request.headers.add(name: "Content-Type", value: "application/json")
         }
-        for (name, value) in self.headers.merging(headers, uniquingKeysWith: { $1 }) { request.headers.replaceOrAdd(name: name, value: value) }
+        for (name, value) in self.headers.merging(headers, uniquingKeysWith: { $1 }) {
+            request.headers.replaceOrAdd(name: name, value: value)
+        }
         return OpenAnswer(try await Self.http.execute(request, timeout: .seconds(120)))
     }
 }
@@ -120,7 +126,7 @@ public struct AgentClient: Sendable {
 /// An answer that is being written. Dropping it closes the connection.
 public struct OpenAnswer {
     public let status: Int
-    public let headers: HTTPHeaders
+    let headers: HTTPHeaders
     /// What has been read so far.
     public private(set) var events: [ReceivedEvent] = []
     /// Comment lines that were read so far.
@@ -138,6 +144,8 @@ public struct OpenAnswer {
         isEventStream = response.headers.first(name: "content-type")?.hasPrefix("text/event-stream") ?? false
         iterator = response.body.makeAsyncIterator()
     }
+
+    public func header(_ name: String) -> String? { headers.first(name: name) }
 
     /// The next event; nil at the end.
     public mutating func next() async throws -> ReceivedEvent? {

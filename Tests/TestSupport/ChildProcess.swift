@@ -6,35 +6,33 @@ import Glibc
 #endif
 
 /// A program that a test starts, with its output in a file. What a test forgets to stop is killed when the tests end.
+///
+/// Not Foundation's `Process`: that learns of a child's end by a socket which every later child inherits, so that a server's end
+/// goes unnoticed for as long as another server lives.
 public final class ChildProcess: Sendable {
-    private let process: Mutex<Process>
     public let pid: pid_t
     private let logFile: URL
+    private let status = Mutex<Int32?>(nil)
 
     /// - Parameters:
     ///   - program: A name in the PATH, or a path.
     ///   - environment: The whole environment; nil for the test's own.
     public init(_ program: String, _ arguments: [String], environment: [String: String]? = nil, directory: URL) throws {
-        let child = Process()
-        child.executableURL = try Self.find(program)
-        child.arguments = arguments
-        if let environment { child.environment = environment }
-        child.currentDirectoryURL = directory
-        logFile = directory.appending(path: "\(URL(filePath: program).lastPathComponent).\(UUID().uuidString.prefix(8)).log")
-        guard FileManager.default.createFile(atPath: logFile.path, contents: nil) else {
-            throw NeverHappened(description: "\(logFile.path) cannot be made")
-        }
-        let log = try FileHandle(forWritingTo: logFile)
-        child.standardOutput = log
-        child.standardError = log
-        child.standardInput = FileHandle.nullDevice
-        try child.run()
-        pid = child.processIdentifier
-        process = Mutex(child)
+        let executable = try Self.find(program)
+        logFile = directory.appending(path: "\(executable.lastPathComponent).\(UUID().uuidString.prefix(8)).log")
+        pid = try Self.spawn(executable, arguments, environment: environment, directory: directory, log: logFile)
         Self.remember(pid)
     }
 
-    public var isRunning: Bool { process.withLock { $0.isRunning } }
+    /// Runs a program to its end and gives back what it printed.
+    public static func output(_ program: String, _ arguments: [String]) throws -> String {
+        let child = try ChildProcess(program, arguments, directory: FileManager.default.temporaryDirectory)
+        child.reap(wait: true)
+        defer { try? FileManager.default.removeItem(at: child.logFile) }
+        return child.log
+    }
+
+    public var isRunning: Bool { reap(wait: false) == nil }
     public var log: String { (try? String(contentsOf: logFile, encoding: .utf8)) ?? "" }
 
     public func signal(_ number: Int32) {
@@ -42,10 +40,23 @@ public final class ChildProcess: Sendable {
     }
 
     /// The exit code, or minus the signal that ended it.
+    @discardableResult
     public func ended(timeout: Duration = .seconds(40)) async throws -> Int32 {
-        try await eventually("process \(pid) ends", timeout: timeout) { !isRunning }
-        Self.forget(pid)
-        return process.withLock { $0.terminationReason == .exit ? $0.terminationStatus : -$0.terminationStatus }
+        try await eventually("process \(pid) ends; its log: \(log.suffix(1000))", timeout: timeout) { !isRunning }
+        let status = reap(wait: true) ?? 0
+        return status & 0x7F == 0 ? (status >> 8) & 0xFF : -(status & 0x7F)
+    }
+
+    @discardableResult
+    private func reap(wait: Bool) -> Int32? {
+        status.withLock { status in
+            if let status { return status }
+            var raw: Int32 = 0
+            guard waitpid(pid, &raw, wait ? 0 : WNOHANG) == pid else { return nil }
+            status = raw
+            Self.running.withLock { _ = $0.remove(pid) }
+            return raw
+        }
     }
 
     /// The first group of `pattern` in the log, once it stands there.
@@ -69,6 +80,36 @@ public final class ChildProcess: Sendable {
         throw NeverHappened(description: "\(program) is not installed; make test installs it")
     }
 
+    private static func spawn(
+        _ executable: URL, _ arguments: [String], environment: [String: String]?, directory: URL, log: URL
+    ) throws -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, log.path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+        posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        // A test's signal mask and handlers are not the child's.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        var all = sigset_t()
+        sigemptyset(&none)
+        sigfillset(&all)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        // env changes the directory and becomes the program.
+        let words = (["env", "-C", directory.path, executable.path] + arguments).map { strdup($0) } + [nil]
+        let variables = (environment ?? ProcessInfo.processInfo.environment).map { strdup("\($0)=\($1)") } + [nil]
+        defer { for word in words + variables { free(word) } }
+        var pid: pid_t = 0
+        let code = posix_spawn(&pid, "/usr/bin/env", &actions, &attributes, words, variables)
+        guard code == 0 else { throw NeverHappened(description: "\(executable.path) cannot be started: error \(code)") }
+        return pid
+    }
+
     // MARK: Left-overs
 
     private static let running = Mutex<Set<pid_t>>([])
@@ -79,10 +120,6 @@ public final class ChildProcess: Sendable {
     private static func remember(_ pid: pid_t) {
         _ = cleanup
         running.withLock { _ = $0.insert(pid) }
-    }
-
-    private static func forget(_ pid: pid_t) {
-        running.withLock { _ = $0.remove(pid) }
     }
 
     private static func killAll() {

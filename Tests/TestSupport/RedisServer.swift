@@ -21,7 +21,8 @@ public final class RedisServer: Sendable {
     }
 
     /// - Parameter options: Further lines of its configuration, as command line arguments.
-    public static func start(_ options: [String] = [], directory given: URL? = nil, port givenPort: Int? = nil) async throws -> RedisServer {
+    public static func start(_ options: [String] = [], directory given: URL? = nil, port givenPort: Int? = nil) async throws -> RedisServer
+    {
         let directory = try given ?? temporaryDirectory()
         let port = try givenPort ?? freePort()
         let arguments =
@@ -48,16 +49,7 @@ public final class RedisServer: Sendable {
 
     @discardableResult
     public func cli(_ arguments: [String]) throws -> String {
-        let process = Process()
-        process.executableURL = try ChildProcess.find("redis-cli")
-        process.arguments = ["-s", socket, "--raw"] + arguments
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        var text = String(decoding: data, as: UTF8.self)
+        var text = try ChildProcess.output("redis-cli", ["-s", socket, "--raw"] + arguments)
         if text.hasSuffix("\n") { text.removeLast() }
         return text
     }
@@ -85,11 +77,15 @@ public final class RedisServer: Sendable {
     }
 }
 
-/// A loopback port that was free a moment ago.
+/// A loopback port where nobody listens, outside of the range from which the system gives ports to clients. It is not bound to find out: a
+/// child that is started at that moment would inherit the socket.
 public func freePort() throws -> Int {
-    let channel = try ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).bind(host: "127.0.0.1", port: 0).wait()
-    defer { try? channel.close().wait() }
-    return channel.localAddress?.port ?? 0
+    while true {
+        let port = Int.random(in: 15_000..<32_000)
+        let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        guard let channel = try? bootstrap.connect(host: "127.0.0.1", port: port).wait() else { return port }
+        try channel.close().wait()
+    }
 }
 
 extension SessionID {

@@ -23,7 +23,8 @@ public final class Replica: Sendable {
     ///   - upstream: The model's base URL; nil for the scripted one.
     ///   - environment: Further settings.
     public static func start(
-        redis: String?, upstream: String? = nil, name: String = "replica-\(UUID().uuidString.prefix(4))", environment: [String: String] = [:],
+        redis: String?, upstream: String? = nil, name: String = "replica-\(UUID().uuidString.prefix(4))",
+        environment: [String: String] = [:],
         directory: URL? = nil
     ) async throws -> Replica {
         let process = try launch(redis: redis, upstream: upstream, name: name, environment: environment, directory: directory)
@@ -40,7 +41,9 @@ public final class Replica: Sendable {
         redis: String?, upstream: String? = nil, name: String = "replica", environment: [String: String] = [:], arguments: [String] = [],
         directory: URL? = nil
     ) throws -> ChildProcess {
-        var settings = ["PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin", "PORT": "0", "AGENT_RUNTIME__REPLICA": name]
+        var settings = [
+            "PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin", "PORT": "0", "AGENT_RUNTIME__REPLICA": name,
+        ]
         settings["AGENT_RUNTIME__REDIS_URL"] = redis
         settings["AGENT_RUNTIME__LLM_PROXY_URL"] = upstream
         settings.merge(environment) { $1 }
