@@ -21,11 +21,13 @@ public final class RedisClient: Service {
         for connection in connections { connection.start() }
     }
 
-    /// The connection for a key: on the caller's own event loop, where it runs on one.
+    /// The connection for a key: on the caller's own event loop, where it runs on one. While that one is being made again, one that is ready.
     public func connection(for key: String) -> RedisConnection {
-        if let own = connections.first(where: { $0.eventLoop.inEventLoop }) { return own }
         let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-        return connections[Int(UInt(bitPattern: index) % UInt(connections.count))]
+        let usual =
+            connections.first(where: { $0.eventLoop.inEventLoop })
+            ?? connections[Int(UInt(bitPattern: index) % UInt(connections.count))]
+        return usual.isReady ? usual : connections.first(where: \.isReady) ?? usual
     }
 
     /// Whether any connection can be used.
