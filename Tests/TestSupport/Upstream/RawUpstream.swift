@@ -1,6 +1,6 @@
+import Foundation
 public import NIOCore
 import NIOPosix
-import Foundation
 import Synchronization
 
 /// A server that reads HTTP requests and answers with bytes, and ends connections where a test wants it: for what a server of
@@ -8,7 +8,7 @@ import Synchronization
 public final class RawUpstream: Sendable {
     public enum Step: Sendable {
         case bytes(String)
-        /// The same bytes many times, each written when the socket takes it.
+        /// The same bytes many times, each written when the socket has taken the one before.
         case flood(ByteBuffer, count: Int)
         case gate(Gate)
         /// The connection is closed.
@@ -29,24 +29,24 @@ public final class RawUpstream: Sendable {
         var open = 0
         var closures: [ContinuousClock.Instant] = []
         var written = 0
+        var server: (any Channel)?
     }
 
     public typealias Script = @Sendable (Received) async -> [Step]
 
     public static let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+    /// Of an answer that ends with its connection.
     public static let unboundedHead = head + "Connection: close\r\n\r\n"
 
     private let state = Mutex(State())
     private let script: Script
-    private let portNumber = Mutex(0)
-    private let task = Mutex<Task<Void, any Error>?>(nil)
 
-    public var port: Int { portNumber.withLock { $0 } }
+    public var port: Int { state.withLock { $0.server?.localAddress?.port ?? 0 } }
     public var url: String { "http://127.0.0.1:\(port)" }
     public var requests: [Received] { state.withLock { $0.requests } }
     public var connections: Int { state.withLock { $0.connections } }
     public var openConnections: Int { state.withLock { $0.open } }
-    /// When the other side closed connections.
+    /// When connections ended.
     public var closures: [ContinuousClock.Instant] { state.withLock { $0.closures } }
     /// Bytes of floods that the socket has taken.
     public var written: Int { state.withLock { $0.written } }
@@ -64,76 +64,85 @@ public final class RawUpstream: Sendable {
         let upstream = RawUpstream(script)
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 1024)
-            .bind(host: "127.0.0.1", port: 0) { channel in
-                channel.eventLoop.makeCompletedFuture { try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel) }
+            // Small, so that a reader who does not read is soon felt.
+            .childChannelOption(.socketOption(.so_sndbuf), value: 64 << 10)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Connection(upstream)) }
             }
-        upstream.portNumber.withLock { $0 = server.channel.localAddress?.port ?? 0 }
-        // Lives until stop(), or as long as the test process.
-        let running = Task {
-            try await server.executeThenClose { connections in
-                try await withThrowingDiscardingTaskGroup { group in
-                    for try await connection in connections { group.addTask { try? await upstream.serve(connection) } }
-                }
-            }
-        }
-        upstream.task.withLock { $0 = running }
+            .bind(host: "127.0.0.1", port: 0).get()
+        upstream.state.withLock { $0.server = server }
         return upstream
     }
 
     public func stop() {
-        task.withLock { $0?.cancel() }
+        state.withLock { $0.server }?.close(promise: nil)
     }
 
-    private func serve(_ connection: NIOAsyncChannel<ByteBuffer, ByteBuffer>) async throws {
-        let number = state.withLock { state in
-            defer { state.connections += 1 }
-            state.open += 1
-            return state.connections
+    // MARK: One connection
+
+    private final class Connection: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+
+        private let upstream: RawUpstream
+        private var number = 0
+        private var text = ""
+        private var place = 0
+        /// Answers follow each other.
+        private var last: Task<Void, Never>?
+
+        init(_ upstream: RawUpstream) {
+            self.upstream = upstream
         }
-        defer { state.withLock { $0.open -= 1 } }
-        try await connection.executeThenClose { inbound, outbound in
-            // Reads on while an answer is written, to learn when the other side leaves.
-            let (requests, found) = AsyncStream.makeStream(of: String.self)
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask {
-                    defer { found.finish() }
-                    var text = ""
-                    for try await bytes in inbound {
-                        text += String(buffer: bytes)
-                        while let request = Self.takeRequest(from: &text) { found.yield(request) }
-                    }
-                    self.state.withLock { $0.closures.append(.now) }
-                    throw LeftOff()
-                }
-                group.addTask {
-                    var place = 0
-                    for await text in requests {
-                        let received = Received(connection: number, place: place, text: text)
-                        place += 1
-                        self.state.withLock { $0.requests.append(received) }
-                        for step in await self.script(received) { try await self.take(step, outbound: outbound) }
-                    }
-                }
-                defer { group.cancelAll() }
-                try await group.next()
+
+        func channelActive(context: ChannelHandlerContext) {
+            number = upstream.state.withLock { state in
+                state.open += 1
+                state.connections += 1
+                return state.connections - 1
             }
         }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            text += String(buffer: unwrapInboundIn(data))
+            while let request = RawUpstream.takeRequest(from: &text) {
+                let received = Received(connection: number, place: place, text: request)
+                place += 1
+                upstream.state.withLock { $0.requests.append(received) }
+                let (upstream, before, channel) = (upstream, last, context.channel)
+                last = Task {
+                    await before?.value
+                    for step in await upstream.script(received) {
+                        do { try await upstream.take(step, channel: channel) } catch { return }
+                    }
+                }
+            }
+        }
+
+        func channelInactive(context: ChannelHandlerContext) {
+            upstream.state.withLock { state in
+                state.open -= 1
+                state.closures.append(.now)
+            }
+            last?.cancel()
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            context.close(promise: nil)
+        }
     }
 
-    private func take(_ step: Step, outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>) async throws {
+    private func take(_ step: Step, channel: any Channel) async throws {
         switch step {
-        case .bytes(let text): try await outbound.write(ByteBuffer(string: text))
+        case .bytes(let text): try await channel.writeAndFlush(ByteBuffer(string: text))
         case .flood(let bytes, let count):
             for _ in 0..<count {
-                try await outbound.write(bytes)
+                try await channel.writeAndFlush(bytes)
                 state.withLock { $0.written += bytes.readableBytes }
             }
         case .gate(let gate): await gate.pass()
-        case .close: throw LeftOff()
+        case .close: try await channel.close()
         }
     }
-
-    private struct LeftOff: Error {}
 
     private static func takeRequest(from text: inout String) -> String? {
         guard let end = text.range(of: "\r\n\r\n") else { return nil }
