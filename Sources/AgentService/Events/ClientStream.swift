@@ -40,7 +40,10 @@ public final class ClientStream: Sendable {
     func write(_ body: (inout ByteBuffer) -> Void) {
         let (reader, ready, isCut) = state.withLock { state -> (CheckedContinuation<ByteBuffer?, Never>?, ByteBuffer?, Bool) in
             guard !state.isClosed, !state.isFinished else { return (nil, nil, false) }
+            let before = state.buffer.readableBytes
             body(&state.buffer)
+            // Nothing is no news: the reader goes on waiting, and the silence goes on.
+            guard state.buffer.readableBytes > before else { return (nil, nil, false) }
             state.silentTicks = 0
             if let reader = state.reader {
                 state.reader = nil

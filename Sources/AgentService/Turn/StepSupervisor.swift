@@ -10,6 +10,8 @@ import Synchronization
 public final class StepSupervisor: Service {
     private struct State {
         var isDraining = false
+        /// The drain time is over.
+        var isStopping = false
         var count = 0
         var controls: [ObjectIdentifier: StepControl] = [:]
     }
@@ -57,7 +59,12 @@ public final class StepSupervisor: Service {
     }
 
     func register(_ control: StepControl) {
-        state.withLock { $0.controls[ObjectIdentifier(control)] = control }
+        let isStopping = state.withLock { state in
+            state.controls[ObjectIdentifier(control)] = control
+            return state.isStopping
+        }
+        // Its message was still on the way to Redis when the others were stopped.
+        if isStopping { control.stop(.draining) }
     }
 
     func unregister(_ control: StepControl) {
@@ -87,7 +94,7 @@ public final class StepSupervisor: Service {
                 group.addTask { await self.idle() }
                 group.addTask {
                     try? await Task.sleep(for: self.drain)
-                    for control in self.state.withLock({ Array($0.controls.values) }) { control.stop(.draining) }
+                    self.stopAll()
                     await self.idle()
                 }
                 await group.next()
@@ -95,6 +102,14 @@ public final class StepSupervisor: Service {
             }
         }
         submit.finish()
+    }
+
+    private func stopAll() {
+        let controls = state.withLock { state in
+            state.isStopping = true
+            return Array(state.controls.values)
+        }
+        for control in controls { control.stop(.draining) }
     }
 
     /// Returns when nothing runs. Every step ends by itself once it was stopped: each of its waits is bounded.
