@@ -52,11 +52,18 @@ extension OpenAIProvider {
             return base.hasSuffix("/v1") ? "\(base)/chat/completions" : "\(base)/v1/chat/completions"
         }
 
-        /// `text` without the keys, in case a server repeats what it was sent.
+        /// `text` without the keys, in case a server repeats what it was sent. A text that was cut off may end with a part of one.
         func redacted(_ text: String) -> String {
             var text = text
-            for key in [apiKey, internalKey].compactMap({ $0 }) where !key.isEmpty {
+            // The longer one first: the other may be a part of it.
+            for key in [apiKey, internalKey].compactMap({ $0 }).sorted(by: { $0.count > $1.count }) where !key.isEmpty {
                 text = text.split(separator: key, omittingEmptySubsequences: false).joined(separator: "***")
+                let ending = text.hasSuffix("…") ? "…" : ""
+                let whole = text.dropLast(ending.count)
+                // Fewer than four characters tell nothing, and end many a word.
+                if let length = (4..<max(4, key.count)).last(where: { whole.hasSuffix(key.prefix($0)) }) {
+                    text = whole.dropLast(length) + "***" + ending
+                }
             }
             return text
         }

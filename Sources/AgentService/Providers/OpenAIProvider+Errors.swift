@@ -35,6 +35,9 @@ extension OpenAIProvider {
             default:
                 LLMError(.unavailable, "The request to the model failed: \(error.shortDescription).")
             }
+        case HTTPParserError.invalidEOFState:
+            // The body ended before its length, or before its last chunk.
+            LLMError(.unavailable, "The model's server closed the connection before it had finished.")
         case is HTTPParserError:
             LLMError(.invalidResponse, "The model's server does not speak HTTP.")
         case let error as IOError:

@@ -91,6 +91,8 @@ final class OpenAIResponse: HTTPClientResponseDelegate {
         let (batch, outcome, resume) = state.withLock { state in
             // After a cancellation nothing is handed on.
             if case .failure(let error) = state.outcome, error is CancellationError { state.events = [] }
+            // What was not read for the consumer's sake was not the model's silence.
+            if state.resume != nil { state.lastActivity = .now() }
             defer {
                 state.events = []
                 state.undelivered = 0

@@ -29,9 +29,9 @@ struct ToolCallIndex: Sendable {
         if let upstream {
             guard let known = calls.lastIndex(where: { $0.upstream == upstream }) else { return try append(Call(upstream: upstream)) }
             // Some servers give every call the index 0. Others give every fragment a new id, but do not repeat the name.
-            if hasName, let id, let knownID = calls[known].id, id != knownID {
-                if let other = calls.firstIndex(where: { $0.id == id }) { return other }
-                return try append(Call(upstream: upstream))
+            if let id, let knownID = calls[known].id, id != knownID {
+                if let other = calls.firstIndex(where: { $0.upstream == upstream && $0.id == id }) { return other }
+                if hasName { return try append(Call(upstream: upstream)) }
             }
             return known
         }

@@ -8,8 +8,14 @@ enum CallIDs {
         var field = ByteBuffer(string: #""tool_call_id":"#)
         field.writeJSONString(id)
         let needle = Array(field.readableBytesView)
-        return history.contains { message in
+        let isFound = history.contains { message in
             message.readableBytes > needle.count && message.withUnsafeReadableBytes { $0.contains(needle) }
+        }
+        if isFound || id.utf8.allSatisfy({ (0x20..<0x7F).contains($0) && $0 != UInt8(ascii: "/") }) { return isFound }
+        // The script that closes calls, and Redis's JSON library, escape other characters than this program does.
+        return history.contains { message in
+            message.readableBytesView.starts(with: #"{"role":"tool""#.utf8)
+                && (try? JSONSlice(parsing: message))?["tool_call_id"]?.string == id
         }
     }
 

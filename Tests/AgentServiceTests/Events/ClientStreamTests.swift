@@ -1,0 +1,213 @@
+import NIOCore
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import AgentService
+
+@Suite struct ClientStreamTests {
+    static func rest(of stream: ClientStream) async -> String {
+        var text = ""
+        while let bytes = await stream.next() { text += String(buffer: bytes) }
+        return text
+    }
+
+    /// Calls of a handler.
+    final class Counter: Sendable {
+        private let number = Atomic<Int>(0)
+        var count: Int { number.load(ordering: .relaxed) }
+        func add() { number.add(1, ordering: .relaxed) }
+    }
+
+    @Test func everythingThatIsReadyIsTakenAtOnceAndInOrder() async {
+        let stream = ClientStream()
+        for number in 0..<100 { stream.write { $0.writeString("\(number) ") } }
+        let bytes = await stream.next()
+        #expect(bytes.map { String(buffer: $0) } == (0..<100).map { "\($0) " }.joined())
+        stream.write { $0.writeString("more") }
+        #expect(await stream.next().map { String(buffer: $0) } == "more")
+    }
+
+    @Test func aReaderThatWaitsIsWoken() async throws {
+        let stream = ClientStream()
+        let reader = Task { await stream.next() }
+        // Whether it waits already or not, it gets the bytes; nothing gets none.
+        stream.write { _ in }
+        stream.write { $0.writeString("x") }
+        #expect(await reader.value.map { String(buffer: $0) } == "x")
+    }
+
+    @Test func nothingWakesNobody() async throws {
+        for _ in 0..<200 {
+            let stream = ClientStream()
+            let reader = Task { await stream.next() }
+            for _ in 0..<20 {
+                stream.write { _ in }
+                await Task.yield()
+            }
+            stream.write { $0.writeString("x") }
+            #expect(await reader.value.map { String(buffer: $0) } == "x")
+        }
+    }
+
+    @Test func whatWasWrittenBeforeTheEndIsDelivered() async {
+        let stream = ClientStream()
+        stream.write { $0.writeString("a") }
+        stream.finish()
+        stream.write { $0.writeString("b") }
+        stream.finish()
+        #expect(await Self.rest(of: stream) == "a")
+        #expect(await stream.next() == nil)
+    }
+
+    @Test func aReaderThatWaitsLearnsOfTheEnd() async throws {
+        let finished = ClientStream()
+        let closed = ClientStream()
+        let readers = [finished, closed].map { stream in Task { await stream.next() } }
+        finished.finish()
+        closed.close()
+        for reader in readers { #expect(await reader.value == nil) }
+        #expect(!closed.isOpen)
+    }
+
+    // MARK: Falling behind
+
+    @Test func whoFallsBehindIsCutOff() async {
+        let stream = ClientStream(limit: 100)
+        let closed = Counter()
+        stream.whenClosed { closed.add() }
+        stream.write { $0.writeRepeatingByte(0x78, count: 100) }
+        #expect(stream.isOpen)
+        stream.write { $0.writeInteger(UInt8(0x78)) }
+        #expect(!stream.isOpen)
+        #expect(closed.count == 1)
+        // Nothing half is delivered, and nothing is kept.
+        #expect(await stream.next() == nil)
+        stream.write { _ in Issue.record("nobody reads this") }
+    }
+
+    @Test func whoReadsInTimeIsNotCutOff() async {
+        let stream = ClientStream(limit: 100)
+        for _ in 0..<50 {
+            stream.write { $0.writeRepeatingByte(0x78, count: 90) }
+            #expect(await stream.next()?.readableBytes == 90)
+        }
+        #expect(stream.isOpen)
+    }
+
+    // MARK: Leaving
+
+    @Test func theHandlerIsCalledOnceHoweverTheClientLeaves() {
+        let (stream, counter) = (ClientStream(), Counter())
+        stream.whenClosed { counter.add() }
+        stream.whenClosed { counter.add() }
+        stream.close()
+        stream.close()
+        #expect(counter.count == 2)
+        stream.whenClosed { counter.add() }
+        #expect(counter.count == 3)
+    }
+
+    @Test func theHandlerIsNotCalledAfterTheEnd() async {
+        let (stream, counter) = (ClientStream(), Counter())
+        stream.whenClosed { counter.add() }
+        stream.finish()
+        stream.whenClosed { counter.add() }
+        _ = await stream.next()
+        stream.close()
+        #expect(counter.count == 0)
+    }
+
+    @Test func aReaderThatIsCancelledHasLeft() async throws {
+        let (stream, counter) = (ClientStream(), Counter())
+        stream.whenClosed { counter.add() }
+        let reader = Task { await stream.next() }
+        reader.cancel()
+        #expect(await reader.value == nil)
+        try await eventually("the handler is called") { counter.count == 1 }
+        #expect(!stream.isOpen)
+    }
+
+    @Test func aHandlerThatComesWhileTheClientLeavesIsCalledOnce() async {
+        for _ in 0..<500 {
+            let (stream, counter) = (ClientStream(), Counter())
+            async let closing: Void = stream.close()
+            async let handing: Void = stream.whenClosed { counter.add() }
+            _ = await (closing, handing)
+            #expect(counter.count == 1)
+        }
+    }
+
+    // MARK: Many at once
+
+    @Test func manyWritersKeepTheirOrder() async throws {
+        let stream = ClientStream(limit: .max)
+        let (writers, each) = (8, 1000)
+        let reader = Task { await Self.rest(of: stream) }
+        await withTaskGroup(of: Void.self) { group in
+            for writer in 0..<writers {
+                group.addTask {
+                    for number in 0..<each { stream.write { $0.writeString("\(writer) \(number)\n") } }
+                }
+            }
+        }
+        stream.finish()
+        var next = [Int](repeating: 0, count: writers)
+        for line in await reader.value.split(separator: "\n") {
+            let parts = line.split(separator: " ").compactMap { Int($0) }
+            try #require(parts.count == 2)
+            #expect(parts[1] == next[parts[0]])
+            next[parts[0]] = parts[1] + 1
+        }
+        #expect(next == [Int](repeating: each, count: writers))
+    }
+
+    // MARK: Keep-alive
+
+    @Test func aCommentComesAfterSilenceOnly() async {
+        let stream = ClientStream()
+        func ticks(_ count: Int) { for _ in 0..<count { stream.tick(silenceLimit: 3) } }
+        ticks(2)
+        stream.write { $0.writeString("x") }
+        ticks(2)
+        #expect(await stream.next().map { String(buffer: $0) } == "x")
+        ticks(1)
+        #expect(await stream.next().map { String(buffer: $0) } == ": keep-alive\n\n")
+        // The comment ends the silence.
+        ticks(2)
+        stream.write { $0.writeString("y") }
+        #expect(await stream.next().map { String(buffer: $0) } == "y")
+        // An event that says nothing to the client does not.
+        ticks(2)
+        stream.write { _ in }
+        ticks(1)
+        stream.finish()
+        #expect(await Self.rest(of: stream) == ": keep-alive\n\n")
+        ticks(9)
+        #expect(await Self.rest(of: stream) == "")
+    }
+
+    @Test func theServiceSendsCommentsToSilentStreamsAndLetsGoOfDeadOnes() async throws {
+        let keepAlive = KeepAlive(period: .milliseconds(150))
+        let silent = ClientStream()
+        let gone = ClientStream()
+        weak var dropped: ClientStream?
+        do {
+            let temporary = ClientStream()
+            dropped = temporary
+            keepAlive.add(temporary)
+        }
+        gone.close()
+        keepAlive.add(gone)
+        keepAlive.add(silent)
+        let running = Task { try await keepAlive.run() }
+        defer { running.cancel() }
+        var received = ""
+        while received.count < 3 * ": keep-alive\n\n".count {
+            received += String(buffer: try #require(await silent.next()))
+        }
+        #expect(received == String(repeating: ": keep-alive\n\n", count: 3))
+        #expect(dropped == nil)
+        #expect(await gone.next() == nil)
+    }
+}

@@ -1,0 +1,41 @@
+import TestSupport
+import Testing
+
+@testable import AgentService
+
+@Suite struct StepControlTests {
+    @Test func theFirstReasonCounts() async {
+        let control = StepControl()
+        #expect(control.reason == nil)
+        control.stop(.lost(step: 3, intent: "cancel"))
+        control.stop(.draining)
+        #expect(control.reason == .lost(step: 3, intent: "cancel"))
+        #expect(await control.stopped() == .lost(step: 3, intent: "cancel"))
+        #expect(await control.stopped() == .lost(step: 3, intent: "cancel"))
+    }
+
+    @Test func whoWaitsIsWoken() async {
+        for _ in 0..<200 {
+            let control = StepControl()
+            let waiter = Task { await control.stopped() }
+            await Task.yield()
+            control.stop(.draining)
+            control.stop(.lost(step: 1, intent: ""))
+            #expect(await waiter.value == .draining)
+        }
+    }
+
+    @Test func aWaiterThatIsCancelledGetsNothing() async {
+        for isEarly in [true, false] {
+            let control = StepControl()
+            let waiter = Task {
+                if isEarly { while !Task.isCancelled { await Task.yield() } }
+                return await control.stopped()
+            }
+            await Task.yield()
+            waiter.cancel()
+            #expect(await waiter.value == nil)
+            #expect(control.reason == nil)
+        }
+    }
+}

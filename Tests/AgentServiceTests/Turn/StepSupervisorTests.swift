@@ -1,0 +1,123 @@
+import Logging
+import ServiceLifecycle
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import AgentService
+
+/// Who runs steps, and how it ends.
+@Suite struct StepSupervisorTests {
+    /// A supervisor that runs as a service.
+    struct Running {
+        let supervisor: StepSupervisor
+        let group: ServiceGroup
+        let task: Task<Void, any Error>
+
+        init(maximumSteps: Int = 10, drain: Duration = .seconds(30)) {
+            let supervisor = StepSupervisor(maximumSteps: maximumSteps, drain: drain, logger: .quiet)
+            let group = ServiceGroup(services: [supervisor], logger: .quiet)
+            (self.supervisor, self.group) = (supervisor, group)
+            task = Task { try await group.run() }
+        }
+
+        /// SIGTERM has come, and the supervisor knows.
+        func drain() async throws {
+            await group.triggerGracefulShutdown()
+            try await eventually("it drains") { supervisor.isDraining }
+        }
+
+        func ended() async throws {
+            let task = task
+            try await within(.seconds(20), "the supervisor ends") { try await task.value }
+        }
+    }
+
+    /// What a job leaves behind.
+    final class Box: Sendable {
+        let isOver = Mutex(false)
+        let reason = Mutex<StopReason?>(nil)
+    }
+
+    @Test func jobsRunAtOnce() async throws {
+        let running = Running()
+        let gate = Gate()
+        for _ in 0..<10 { try running.supervisor.start { await gate.pass() } }
+        try await eventually("all run") { gate.arrivals == 10 }
+        gate.open()
+        try await running.drain()
+        try await running.ended()
+    }
+
+    @Test func thereAreNotMoreThanTheBound() async throws {
+        let running = Running(maximumSteps: 2)
+        let gate = Gate()
+        for _ in 0..<2 { try running.supervisor.start { await gate.pass() } }
+        #expect(throws: StepSupervisor.Refusal.overloaded) { try running.supervisor.start {} }
+        gate.open()
+        try await eventually("there is room again") { (try? running.supervisor.start {}) != nil }
+        try await running.drain()
+        try await running.ended()
+    }
+
+    @Test func itEndsAtOnceWhereNothingRuns() async throws {
+        let running = Running()
+        #expect(!running.supervisor.isDraining)
+        try await running.drain()
+        try await running.ended()
+        #expect(throws: StepSupervisor.Refusal.draining) { try running.supervisor.start {} }
+    }
+
+    @Test func whatRunsIsWaitedForAndNothingNewIsTaken() async throws {
+        let running = Running()
+        let (gate, box, control) = (Gate(), Box(), StepControl())
+        running.supervisor.register(control)
+        try running.supervisor.start {
+            await gate.pass()
+            box.isOver.withLock { $0 = true }
+        }
+        try await running.drain()
+        #expect(throws: StepSupervisor.Refusal.draining) { try running.supervisor.start {} }
+        #expect(control.reason == nil)
+        gate.open()
+        try await running.ended()
+        #expect(box.isOver.withLock { $0 })
+    }
+
+    @Test func whatRunsAfterTheDrainTimeIsStopped() async throws {
+        let running = Running(drain: .milliseconds(50))
+        let box = Box()
+        try running.supervisor.start {
+            let control = StepControl()
+            running.supervisor.register(control)
+            let reason = await control.stopped()
+            box.reason.withLock { $0 = reason }
+            running.supervisor.unregister(control)
+        }
+        try await eventually("it runs") { running.supervisor.runningSteps == 1 }
+        try await running.drain()
+        try await running.ended()
+        #expect(box.reason.withLock { $0 } == .draining)
+        #expect(running.supervisor.runningSteps == 0)
+    }
+
+    /// Its message was on the way to Redis while the time ran out.
+    @Test func whatBeginsAfterTheDrainTimeIsStoppedToo() async throws {
+        let running = Running(drain: .milliseconds(50))
+        let (gate, box, first) = (Gate(), Box(), StepControl())
+        running.supervisor.register(first)
+        try running.supervisor.start {
+            await gate.pass()
+            let control = StepControl()
+            running.supervisor.register(control)
+            let reason = await control.stopped()
+            box.reason.withLock { $0 = reason }
+            running.supervisor.unregister(control)
+        }
+        try await running.drain()
+        try await eventually("the time is over") { first.reason == .draining }
+        gate.open()
+        try await running.ended()
+        #expect(box.reason.withLock { $0 } == .draining)
+    }
+}

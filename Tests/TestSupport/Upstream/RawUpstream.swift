@@ -1,0 +1,155 @@
+import Foundation
+public import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A server that reads HTTP requests and answers with bytes, and ends connections where a test wants it: for what a server of
+/// good manners cannot do.
+public final class RawUpstream: Sendable {
+    public enum Step: Sendable {
+        case bytes(String)
+        /// The same bytes many times, each written when the socket has taken the one before.
+        case flood(ByteBuffer, count: Int)
+        case gate(Gate)
+        /// The connection is closed.
+        case close
+    }
+
+    /// A request, as it came.
+    public struct Received: Sendable {
+        /// The connection it came on, and its place there, from 0.
+        public var connection: Int
+        public var place: Int
+        public var text: String
+    }
+
+    private struct State {
+        var requests: [Received] = []
+        var connections = 0
+        var open = 0
+        var closures: [ContinuousClock.Instant] = []
+        var written = 0
+        var server: (any Channel)?
+    }
+
+    public typealias Script = @Sendable (Received) async -> [Step]
+
+    public static let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+    /// Of an answer that ends with its connection.
+    public static let unboundedHead = head + "Connection: close\r\n\r\n"
+
+    private let state = Mutex(State())
+    private let script: Script
+
+    public var port: Int { state.withLock { $0.server?.localAddress?.port ?? 0 } }
+    public var url: String { "http://127.0.0.1:\(port)" }
+    public var requests: [Received] { state.withLock { $0.requests } }
+    public var connections: Int { state.withLock { $0.connections } }
+    public var openConnections: Int { state.withLock { $0.open } }
+    /// When connections ended.
+    public var closures: [ContinuousClock.Instant] { state.withLock { $0.closures } }
+    /// Bytes of floods that the socket has taken.
+    public var written: Int { state.withLock { $0.written } }
+
+    private init(_ script: @escaping Script) {
+        self.script = script
+    }
+
+    /// A whole answer with a length, after which the connection can be used again.
+    public static func answer(_ body: String) -> [Step] {
+        [.bytes(head + "Content-Length: \(body.utf8.count)\r\n\r\n" + body)]
+    }
+
+    public static func start(_ script: @escaping Script) async throws -> RawUpstream {
+        let upstream = RawUpstream(script)
+        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.backlog, value: 1024)
+            // Small, so that a reader who does not read is soon felt.
+            .childChannelOption(.socketOption(.so_sndbuf), value: 64 << 10)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Connection(upstream)) }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        upstream.state.withLock { $0.server = server }
+        return upstream
+    }
+
+    public func stop() {
+        state.withLock { $0.server }?.close(promise: nil)
+    }
+
+    // MARK: One connection
+
+    private final class Connection: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+
+        private let upstream: RawUpstream
+        private var number = 0
+        private var text = ""
+        private var place = 0
+        /// Answers follow each other.
+        private var last: Task<Void, Never>?
+
+        init(_ upstream: RawUpstream) {
+            self.upstream = upstream
+        }
+
+        func channelActive(context: ChannelHandlerContext) {
+            number = upstream.state.withLock { state in
+                state.open += 1
+                state.connections += 1
+                return state.connections - 1
+            }
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            text += String(buffer: unwrapInboundIn(data))
+            while let request = RawUpstream.takeRequest(from: &text) {
+                let received = Received(connection: number, place: place, text: request)
+                place += 1
+                upstream.state.withLock { $0.requests.append(received) }
+                let (upstream, before, channel) = (upstream, last, context.channel)
+                last = Task {
+                    await before?.value
+                    for step in await upstream.script(received) {
+                        do { try await upstream.take(step, channel: channel) } catch { return }
+                    }
+                }
+            }
+        }
+
+        func channelInactive(context: ChannelHandlerContext) {
+            upstream.state.withLock { state in
+                state.open -= 1
+                state.closures.append(.now)
+            }
+            last?.cancel()
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            context.close(promise: nil)
+        }
+    }
+
+    private func take(_ step: Step, channel: any Channel) async throws {
+        switch step {
+        case .bytes(let text): try await channel.writeAndFlush(ByteBuffer(string: text))
+        case .flood(let bytes, let count):
+            for _ in 0..<count {
+                try await channel.writeAndFlush(bytes)
+                state.withLock { $0.written += bytes.readableBytes }
+            }
+        case .gate(let gate): await gate.pass()
+        case .close: try await channel.close()
+        }
+    }
+
+    private static func takeRequest(from text: inout String) -> String? {
+        guard let end = text.range(of: "\r\n\r\n") else { return nil }
+        let length = text[..<end.lowerBound].firstMatch(of: /(?i)content-length: ([0-9]+)/).flatMap { Int($0.output.1) } ?? 0
+        guard text[end.upperBound...].utf8.count >= length else { return nil }
+        let stop = text.utf8.index(end.upperBound, offsetBy: length)
+        defer { text = String(text[stop...]) }
+        return String(text[..<stop])
+    }
+}
