@@ -16,6 +16,7 @@ final class StepLog: Sendable {
         var entries = 0
         var lastAnswer: ContinuousClock.Instant
         var lastRenewal: ContinuousClock.Instant
+        var lastHint: ContinuousClock.Instant
         var waiter: CheckedContinuation<Void, Never>?
     }
 
@@ -43,7 +44,7 @@ final class StepLog: Sendable {
         connection = store.connection(for: lease.session)
         renewal = store.configuration.lease / 3
         let now = ContinuousClock.now
-        state = Mutex(State(pending: LoggedEvents(firstSequence: 1), lastAnswer: now, lastRenewal: now))
+        state = Mutex(State(pending: LoggedEvents(firstSequence: 1), lastAnswer: now, lastRenewal: now, lastHint: now))
     }
 
     /// Adds events and gives back the first one's sequence number.
@@ -79,7 +80,9 @@ final class StepLog: Sendable {
             state.isBusy = true
             let batch = state.pending.takeAll()
             state.inFlight = batch
-            return (batch, now - state.lastRenewal >= renewal)
+            let isDue = now - state.lastHint >= renewal
+            if isDue { state.lastHint = now }
+            return (batch, isDue)
         }
         guard let batch else { return }
         if movesHint { store.moveHint(lease.session, on: connection) }
@@ -93,10 +96,13 @@ final class StepLog: Sendable {
             // A failure waits for the interval, too: the tick sends it again.
             state.lastAnswer = now
             switch result {
-            case .success:
+            case .success(.held):
                 // Every append renews the lease.
                 state.lastRenewal = sent
                 if let batch = state.inFlight, !batch.isEmpty { state.entries += 1 }
+            case .success(.lost):
+                // Whatever else is written would be refused as well, and the loss is told once.
+                state.isClosed = true
             case .failure:
                 if var batch = state.inFlight {
                     batch.append(contentsOf: state.pending)

@@ -29,7 +29,8 @@ for first = 8, #ARGV, 2000 do
   end
 end
 if wrote then
-  redis.call(ARGV[6], ARGV[7], ARGV[2])
+  -- A hint: a user without the right to publish must not fail a script that has written.
+  redis.pcall(ARGV[6], ARGV[7], ARGV[2])
 end
 redis.call('HSET', KEYS[2], 'lease_until', now + tonumber(ARGV[4]))
 if ARGV[5] ~= '0' then

@@ -54,6 +54,10 @@ local status, fence = s[1] or 'idle', tonumber(s[2] or '0')
 local model, tools, metadata, on_disconnect = s[6] or '', s[7] or '', s[8] or '', s[9] or ''
 local epoch = s[5] or ''
 local length = redis.call('LLEN', history)
+if length == 0 then
+  -- What is left of a session whose history is gone, by hand or by an expiry of its own, belongs to no conversation.
+  redis.call('DEL', pending)
+end
 local seen = redis.call('HMGET', ledger, 't:' .. token, 'k:' .. key, 'c:' .. call_id)
 
 -- The lease is ours: what the replica needs to run the step.
@@ -130,7 +134,7 @@ if kind == 'tool_result' then
       return {'waiting', now, call_step, length, unpack(open_calls())}
     end
     return {'replay', now, call_step + 1, length}
-  elseif what ~= 'pending' then
+  elseif what ~= 'pending' or redis.call('HEXISTS', pending, call_id) == 0 then
     return {'call_closed', now}
   end
   if ARGV[13] ~= '' and ARGV[13] ~= rest then
@@ -202,7 +206,14 @@ local function remember(fields)
 end
 
 local function expire()
-  if ARGV[6] ~= '0' then
+  if ARGV[6] == '0' then
+    -- The setting may have been another one when the keys were made.
+    if redis.call('PTTL', state) >= 0 then
+      for _, name in ipairs(KEYS) do
+        redis.call('PERSIST', name)
+      end
+    end
+  else
     local at = now + tonumber(ARGV[6])
     for _, name in ipairs(KEYS) do
       redis.call('PEXPIREAT', name, at)
@@ -293,6 +304,7 @@ if not s[2] then
   redis.call('HSETNX', state, 'created_at', now)
 end
 remember(fields)
-redis.call(ARGV[24], ARGV[25], fence)
+-- A hint: a user without the right to publish must not fail a script that has written.
+redis.pcall(ARGV[24], ARGV[25], fence)
 expire()
 return started()

@@ -27,6 +27,9 @@ if s[1] ~= ARGV[1] then
   end
   return {'lost', now, tonumber(s[2] or '0'), s[3] or ''}
 end
+-- Types are checked before the first write: only a hand could have changed them, and then nothing is half written.
+redis.call('LLEN', steps)
+redis.call('HLEN', pending)
 local step, at = ARGV[2], 13
 local message_count, call_count = tonumber(ARGV[11]), tonumber(ARGV[12])
 local first_event = at + message_count + 3 * call_count
@@ -57,12 +60,13 @@ redis.call('LTRIM', steps, -tonumber(ARGV[9]), -1)
 redis.call('HSET', state, 'status', call_count > 0 and 'waiting' or 'idle', 'token', '', 'lease_until', 0, 'intent', '',
   'updated_at', now)
 if ARGV[6] ~= '0' then
-  redis.call('HINCRBY', state, 'prompt_tokens', ARGV[6])
+  redis.pcall('HINCRBY', state, 'prompt_tokens', ARGV[6])
 end
 if ARGV[7] ~= '0' then
-  redis.call('HINCRBY', state, 'completion_tokens', ARGV[7])
+  redis.pcall('HINCRBY', state, 'completion_tokens', ARGV[7])
 end
-redis.call(ARGV[4], ARGV[5], step)
+-- A hint: a user without the right to publish must not fail a script that has written.
+redis.pcall(ARGV[4], ARGV[5], step)
 if ARGV[3] ~= '0' then
   local expiry = now + tonumber(ARGV[3])
   for _, name in ipairs(KEYS) do

@@ -138,9 +138,11 @@ extension RedisSessionStore {
     public func history(of started: StartedStep) async throws(StoreError) -> [ByteBuffer] {
         let keys = RedisKeys(started.lease.session)
         var history = started.history
+        var size = min(16, configuration.historyPage)
         while history.count < started.historyLength {
-            let page = try await messages(
-                keys, from: history.count, count: min(configuration.historyPage, started.historyLength - history.count))
+            let page = try await messages(keys, from: history.count, count: min(size, started.historyLength - history.count))
+            let bytes = page.reduce(0) { $0 + $1.readableBytes }
+            size = max(1, min(configuration.historyPage, size * 4, page.count * configuration.historyPageBytes / max(bytes, 1)))
             guard !page.isEmpty else {
                 throw StoreError(.unexpectedReply, "the history of \(keys.session) is shorter than its length")
             }
