@@ -18,7 +18,7 @@ demo: ## Two replicas behind nginx, one conversation with tool calls across both
 
 test: ## Installs what is missing and runs all tests
 	@scripts/install.sh build redis openssl
-	swift test
+	swift test --no-parallel
 
 check: ## Format, warnings, import rules, shell scripts
 	@scripts/install.sh build shellcheck

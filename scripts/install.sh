@@ -17,7 +17,7 @@ for what in "$@"; do
         need libhiredis-dev test -e /usr/include/hiredis/hiredis.h -o -e /usr/local/include/hiredis/hiredis.h
         ;;
     redis) need redis-server command -v redis-server ;;
-    nginx) need nginx-light bash -c 'PATH=$PATH:/usr/sbin command -v nginx' ;;
+    nginx) need nginx-light test -x /usr/sbin/nginx -o -x /usr/bin/nginx -o -x /usr/local/sbin/nginx ;;
     shellcheck) need shellcheck command -v shellcheck ;;
     openssl) need openssl command -v openssl ;;
     *)
@@ -42,6 +42,6 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 command -v swift >/dev/null || {
-    echo "install.sh: a Swift toolchain, 6.1 or later, is needed: https://www.swift.org/install/linux/" >&2
+    echo "install.sh: a Swift toolchain, 6.2 or later, is needed: https://www.swift.org/install/linux/" >&2
     exit 69
 }

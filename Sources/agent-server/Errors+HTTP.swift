@@ -52,14 +52,14 @@ extension Problem {
 
     init(_ error: StoreError) {
         switch error.code {
-        case .outcomeUnknown:
+        case .outcomeUnknown, .unexpectedReply:
             self = Problem(
                 .serviceUnavailable, "outcome_unknown",
-                "Redis did not answer in time: the message may have been stored; send the same request again with the same Idempotency-Key"
+                "Redis did not answer as it should: what was asked may have been done; send the same request again with the same Idempotency-Key"
             ).retry(after: .seconds(1))
         case .overloaded:
             self = Problem(.serviceUnavailable, "overloaded", "too many commands to Redis are under way").retry(after: .seconds(1))
-        case .unavailable, .cancelled, .unexpectedReply:
+        case .unavailable, .cancelled:
             self = Problem(.serviceUnavailable, "store_unavailable", "the session store cannot be reached; nothing was written")
                 .retry(after: .seconds(1))
         }

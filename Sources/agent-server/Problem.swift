@@ -46,7 +46,7 @@ struct Problem: Error, HTTPResponseError, Sendable {
     }
 
     func retry(after duration: Duration) -> Problem {
-        with(.retryAfter, String(max(1, (duration.milliseconds + 999) / 1000)))
+        with(.retryAfter, String(max(1, min(duration, .seconds(3600)).milliseconds / 1000 + 1)))
     }
 
     var response: Response {

@@ -1,4 +1,5 @@
 import AgentService
+import ArgumentParser
 import Hummingbird
 import Logging
 import NIOCore
@@ -15,6 +16,8 @@ struct ServerProcess {
         let logger = Self.logger(settings)
         let group = MultiThreadedEventLoopGroup.singleton
 
+        // Before Redis is started: what cannot be used is found first.
+        let openAI = try settings.llm.map { try provider($0, group: group, logger: logger) }
         var services: [any Service] = []
         let redis = try await redisConfiguration(&services, logger: logger)
         let client = RedisClient(configuration: redis, eventLoopGroup: group, logger: logger)
@@ -31,28 +34,19 @@ struct ServerProcess {
         let supervisor = StepSupervisor(maximumSteps: settings.maximumSteps, drain: settings.drain, logger: logger)
         let logWriter = EventLogWriter()
         let keepAlive = KeepAlive(period: settings.keepAlive)
-        let provider: any LLMProvider
-        if let llm = settings.llm {
-            do throws(OpenAIProvider.ConfigurationError) {
-                let openAI = try OpenAIProvider(configuration: llm, eventLoopGroup: group, logger: logger)
-                services.append(openAI)
-                provider = openAI
-            } catch {
-                throw Exit.usage("\(Setting.llmURL.name) (--llm-url): \(error)")
-            }
-        } else {
-            provider = ScriptedProvider()
-        }
+        if let openAI { services.append(openAI) }
         let runner = TurnRunner(
-            store: store, provider: provider, supervisor: supervisor, logWriter: logWriter, keepAlive: keepAlive,
+            store: store, provider: openAI ?? ScriptedProvider() as any LLMProvider, supervisor: supervisor, logWriter: logWriter,
+            keepAlive: keepAlive,
             configuration: turns, logger: logger)
         let routes = AgentRoutes(settings: settings, runner: runner, store: store, supervisor: supervisor)
+        let idleTimeout = TimeAmount.milliseconds(settings.idleTimeout.milliseconds)
         let application = Application(
             router: routes.router(),
             server: .http1(
                 configuration: .init(
-                    additionalChannelHandlers: [ClientWatch()],
-                    idleTimeout: .nanoseconds(Int64(settings.idleTimeout.milliseconds) * 1_000_000))),
+                    additionalChannelHandlers: [RequestBodyGuard(bodyLimit: settings.bodyLimit, patience: idleTimeout), ClientWatch()],
+                    idleTimeout: idleTimeout)),
             configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4096),
             onServerRunning: { channel in
                 let port = channel.localAddress?.port ?? settings.port
@@ -64,14 +58,44 @@ struct ServerProcess {
         // Stopped from the last to the first: the steps are drained while the server still writes their streams, and Redis
         // goes when nobody needs it any more.
         services += [logWriter, keepAlive, application, supervisor]
+        var configuration = ServiceGroupConfiguration(
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger))
+        // The last resort, should something not end by itself.
+        configuration.maximumGracefulShutdownDuration = settings.drain + settings.keepAlive + .seconds(30)
         do {
-            try await ServiceGroup(
-                configuration: .init(services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger))
-            ).run()
-        } catch let error as IOError where error.errnoCode == EADDRINUSE {
-            throw Exit.unavailable("\(Setting.port.name) (--port): \(settings.host):\(settings.port) is in use")
+            try await ServiceGroup(configuration: configuration).run()
+        } catch {
+            throw Self.exit(error, settings) ?? error
         }
         logger.notice("stopped")
+    }
+
+    /// What the settings are to blame for, in words that name them.
+    private static func exit(_ error: any Error, _ settings: Settings) -> ExitCode? {
+        let (host, port) = ("\(Setting.host.name) (--host)", "\(Setting.port.name) (--port)")
+        switch error {
+        case let error as IOError where error.errnoCode == EADDRINUSE:
+            return Exit.unavailable("\(port): \(settings.host):\(settings.port) is in use")
+        case let error as IOError where error.errnoCode == EACCES:
+            return Exit.usage("\(port): this user may not listen on \(settings.port)")
+        case let error as IOError where error.errnoCode == EADDRNOTAVAIL:
+            return Exit.usage("\(host): \(settings.host) is no address of this machine")
+        case is SocketAddressError:
+            return Exit.usage("\(host): \(settings.host) is no address, and no name that can be resolved")
+        default:
+            return nil
+        }
+    }
+
+    private func provider(
+        _ configuration: OpenAIProvider.Configuration, group: any EventLoopGroup, logger: Logger
+    ) throws -> OpenAIProvider {
+        do throws(OpenAIProvider.ConfigurationError) {
+            return try OpenAIProvider(configuration: configuration, eventLoopGroup: group, logger: logger)
+        } catch {
+            let setting = error.concernsKey ? Setting.llmAPIKey : Setting.llmURL
+            throw Exit.usage("\(SettingsError(setting, error.description))")
+        }
     }
 
     /// The Redis of the settings, or a private one.

@@ -22,12 +22,16 @@ import Testing
         let session = SessionID.unique()
         upstream.answer { request in
             request.messages.last?["role"].string == "tool"
-                ? .text("It says ", request.lastContent) : .calls((id: "call_1", name: "read_file", arguments: [#"{"path":"#, #""a.txt"}"#]))
+                ? .text("It says ", request.lastContent)
+                : .calls((id: "call_1", name: "read_file", arguments: [#"{"path":"#, #""a.txt"}"#]))
         }
         let asked = try await one.client.say("read it", in: session.text)
         #expect(asked.status == 200)
         #expect(asked.replica == "one")
-        #expect(asked.calls == [["type": "tool_call", "call_id": "call_1", "tool_name": "read_file", "arguments": ["path": "a.txt"], "is_final": true]])
+        #expect(
+            asked.calls == [
+                ["type": "tool_call", "call_id": "call_1", "tool_name": "read_file", "arguments": ["path": "a.txt"], "is_final": true]
+            ])
         #expect(asked.done["status"] == "waiting")
         #expect(asked.done["pending_calls"] == ["call_1"])
 
@@ -51,7 +55,8 @@ import Testing
             request.messages.last?["role"].string == "tool"
                 ? .text("done")
                 : .calls(
-                    (id: "call_a", name: "read_file", arguments: [#"{"path":"a"}"#]), (id: "call_b", name: "echo", arguments: [#"{"text":"b"}"#]))
+                    (id: "call_a", name: "read_file", arguments: [#"{"path":"a"}"#]),
+                    (id: "call_b", name: "echo", arguments: [#"{"text":"b"}"#]))
         }
         for round in 1...(atOnce ? 12 : 1) {
             let text = "round \(round)"

@@ -89,6 +89,8 @@ public final class ChildProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, log.path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        // Sockets are not the child's: one that the test closes would stay open for the other side.
+        _ = closeFrom?(&actions, 3)
         // A test's signal mask and handlers are not the child's.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -109,6 +111,12 @@ public final class ChildProcess: Sendable {
         guard code == 0 else { throw NeverHappened(description: "\(executable.path) cannot be started: error \(code)") }
         return pid
     }
+
+    /// glibc's `posix_spawn_file_actions_addclosefrom_np` (2.34), which the Glibc module does not show.
+    private static let closeFrom: (@convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32)? = {
+        guard let symbol = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np") else { return nil }
+        return unsafeBitCast(symbol, to: (@convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32).self)
+    }()
 
     // MARK: Left-overs
 

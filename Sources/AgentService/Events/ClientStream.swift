@@ -11,9 +11,16 @@ public final class ClientStream: Sendable {
         var reader: CheckedContinuation<ByteBuffer?, Never>?
         var isFinished = false
         var isClosed = false
+        /// The reader has had everything.
+        var isDelivered = false
         /// Ticks of the keep-alive clock since the last byte.
         var silentTicks = 0
         var onClose: [@Sendable () -> Void] = []
+
+        mutating func markDelivered() {
+            isDelivered = true
+            onClose = []
+        }
     }
 
     private let state = Mutex(State())
@@ -26,11 +33,15 @@ public final class ClientStream: Sendable {
 
     /// Whether bytes are still wanted.
     public var isOpen: Bool { state.withLock { !$0.isClosed } }
+    /// Whether more bytes may come.
+    public var isLive: Bool { state.withLock { !$0.isClosed && !$0.isFinished } }
+    /// Whether the client is so far behind that whoever reads from a store should wait for it.
+    var isBehind: Bool { state.withLock { $0.buffer.readableBytes > limit / 2 } }
 
     /// Has `handler` called once, when the client has left or was cut off before the end; at once where that has happened.
     public func whenClosed(_ handler: @escaping @Sendable () -> Void) {
         let isClosed = state.withLock { state in
-            if !state.isClosed, !state.isFinished { state.onClose.append(handler) }
+            if !state.isClosed, !state.isDelivered { state.onClose.append(handler) }
             return state.isClosed
         }
         if isClosed { handler() }
@@ -42,7 +53,7 @@ public final class ClientStream: Sendable {
             guard !state.isClosed, !state.isFinished else { return (nil, nil, false) }
             let before = state.buffer.readableBytes
             body(&state.buffer)
-            // Nothing is no news: the reader goes on waiting, and the silence goes on.
+            // Not every part of an answer is shown; what shows nothing is silence.
             guard state.buffer.readableBytes > before else { return (nil, nil, false) }
             state.silentTicks = 0
             if let reader = state.reader {
@@ -51,7 +62,8 @@ public final class ClientStream: Sendable {
                 state.buffer = ByteBuffer()
                 return (reader, ready, false)
             }
-            return (nil, nil, state.buffer.readableBytes > limit)
+            // One write may be larger than the limit; who was behind before it is cut off.
+            return (nil, nil, before > limit)
         }
         reader?.resume(returning: ready)
         if isCut { close() }
@@ -61,7 +73,8 @@ public final class ClientStream: Sendable {
     func finish() {
         let reader = state.withLock { state in
             state.isFinished = true
-            state.onClose = []
+            state.silentTicks = 0
+            if state.reader != nil { state.markDelivered() }
             defer { state.reader = nil }
             return state.reader
         }
@@ -78,6 +91,7 @@ public final class ClientStream: Sendable {
                         state.buffer = ByteBuffer()
                         return ready
                     }
+                    if state.isFinished { state.markDelivered() }
                     if state.isFinished || state.isClosed || state.reader != nil { return .some(nil) }
                     state.reader = continuation
                     return nil
@@ -93,6 +107,7 @@ public final class ClientStream: Sendable {
     public func close() {
         let (reader, handlers) = state.withLock { state in
             state.isClosed = true
+            state.isDelivered = true
             state.buffer = ByteBuffer()
             defer {
                 state.reader = nil
@@ -104,13 +119,16 @@ public final class ClientStream: Sendable {
         for handler in handlers { handler() }
     }
 
-    /// One tick of the keep-alive clock: after `ticks` of silence a comment goes out.
+    /// One tick of the keep-alive clock: after `ticks` of silence a comment goes out. A client that has not taken the end of a finished
+    /// stream by then is cut off: nothing else would end its connection.
     func tick(silenceLimit ticks: Int) {
-        let isDue = state.withLock { state -> Bool in
-            guard !state.isClosed, !state.isFinished else { return false }
+        let (isDue, isStuck) = state.withLock { state -> (Bool, Bool) in
+            guard !state.isClosed, !state.isDelivered else { return (false, false) }
             state.silentTicks += 1
-            return state.silentTicks >= ticks
+            let isDue = state.silentTicks >= ticks
+            return (isDue && !state.isFinished, isDue && state.isFinished)
         }
         if isDue { write { $0.writeStaticString(": keep-alive\n\n") } }
+        if isStuck { close() }
     }
 }

@@ -16,6 +16,7 @@ final class StepLog: Sendable {
         var entries = 0
         var lastAnswer: ContinuousClock.Instant
         var lastRenewal: ContinuousClock.Instant
+        var lastHint: ContinuousClock.Instant
         var waiter: CheckedContinuation<Void, Never>?
     }
 
@@ -43,7 +44,7 @@ final class StepLog: Sendable {
         connection = store.connection(for: lease.session)
         renewal = store.configuration.lease / 3
         let now = ContinuousClock.now
-        state = Mutex(State(pending: LoggedEvents(firstSequence: 1), lastAnswer: now, lastRenewal: now))
+        state = Mutex(State(pending: LoggedEvents(firstSequence: 1), lastAnswer: now, lastRenewal: now, lastHint: now))
     }
 
     /// Adds events and gives back the first one's sequence number.
@@ -60,7 +61,7 @@ final class StepLog: Sendable {
     /// Writes what is due: events that have waited for the interval, or the renewal of the lease.
     func tick(now: ContinuousClock.Instant) {
         let isDue = state.withLock { state in
-            guard !state.isBusy, !state.isClosed else { return false }
+            guard !state.isBusy, !state.isClosed, now - state.lastAnswer >= interval else { return false }
             if now - state.lastRenewal >= renewal { return true }
             return !state.pending.isEmpty && now - state.lastAnswer >= interval * Self.slowdown(entries: state.entries)
         }
@@ -79,24 +80,29 @@ final class StepLog: Sendable {
             state.isBusy = true
             let batch = state.pending.takeAll()
             state.inFlight = batch
-            let isRenewal = now - state.lastRenewal >= renewal
-            if isRenewal { state.lastRenewal = now }
-            return (batch, isRenewal)
+            let isDue = now - state.lastHint >= renewal
+            if isDue { state.lastHint = now }
+            return (batch, isDue)
         }
         guard let batch else { return }
         if movesHint { store.moveHint(lease.session, on: connection) }
-        store.append(batch, lease: lease, on: connection) { result in self.answered(result) }
+        store.append(batch, lease: lease, on: connection) { result in self.answered(result, sent: now) }
     }
 
-    private func answered(_ result: Result<LeaseAnswer, StoreError>) {
+    private func answered(_ result: Result<LeaseAnswer, StoreError>, sent: ContinuousClock.Instant) {
         let now = ContinuousClock.now
         let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
             state.isBusy = false
             // A failure waits for the interval, too: the tick sends it again.
             state.lastAnswer = now
             switch result {
-            case .success:
+            case .success(.held):
+                // Every append renews the lease.
+                state.lastRenewal = sent
                 if let batch = state.inFlight, !batch.isEmpty { state.entries += 1 }
+            case .success(.lost):
+                // Whatever else is written would be refused as well, and the loss is told once.
+                state.isClosed = true
             case .failure:
                 if var batch = state.inFlight {
                     batch.append(contentsOf: state.pending)

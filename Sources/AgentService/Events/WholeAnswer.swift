@@ -29,6 +29,9 @@ public struct WholeAnswer: Sendable {
         switch (event.name, chunk["type"]?.string) {
         case ("message", "assistant_message"):
             if let content = chunk["content"]?.string { self.content = content }
+        case ("message", "tool_call"):
+            // It was offered no tools, and whoever wants one answer cannot answer a call.
+            error = ("llm_invalid_response", "the model asked for a tool that it was not offered")
         case ("error", _):
             error = (chunk["code"]?.string ?? "internal_error", chunk["error"]?.string ?? "the answer failed")
         default:

@@ -64,12 +64,16 @@ public struct OpenAIProvider: LLMProvider, Service {
             upstream.headers.add(name: "traceparent", value: traceparent)
         }
         let opened = connections.count.load(ordering: .relaxed)
+        let begun = NIODeadline.now()
         do {
             try await run(upstream, sink: sink)
         } catch let lost as OpenAIResponse.LostBeforeHead {
             // A kept connection may be closed by the server in the moment in which it is used again. If none was opened since,
-            // this was one: the request was not answered, and is sent once more. The HTTP client leaves that to its user.
-            guard opened > 0, connections.count.load(ordering: .relaxed) == opened else { throw describe(lost.cause) }
+            // this was one: the request was not answered, and is sent once more. The HTTP client leaves that to its user. A loss that comes
+            // later ends a generation that had begun, and whoever pays for it should decide whether to begin another.
+            guard opened > 0, connections.count.load(ordering: .relaxed) == opened, NIODeadline.now() - begun < .seconds(1) else {
+                throw describe(lost.cause)
+            }
             logger.debug("kept connection was closed, sending the request again")
             do {
                 try await run(upstream, sink: sink)
@@ -113,12 +117,12 @@ public struct OpenAIProvider: LLMProvider, Service {
         if let key = configuration.internalKey { headers.add(name: "X-Internal-Auth", value: key) }
         for key in [configuration.apiKey, configuration.internalKey].compactMap({ $0 }) {
             guard !key.isEmpty, key.utf8.allSatisfy({ 0x20...0x7E ~= $0 }) else {
-                throw ConfigurationError(description: "A key for the model must be of printable ASCII characters.")
+                throw ConfigurationError(description: "a key for the model must be of printable ASCII characters", concernsKey: true)
             }
         }
         guard configuration.baseURL.hasPrefix("http://") || configuration.baseURL.hasPrefix("https://"),
             let request = try? HTTPClient.Request(url: configuration.endpoint, method: .POST, headers: headers)
-        else { throw ConfigurationError(description: "The model's base URL must be an http or https URL with a host.") }
+        else { throw ConfigurationError(description: "must be an http or https URL with a host") }
         return request
     }
 }

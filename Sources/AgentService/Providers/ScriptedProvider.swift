@@ -156,7 +156,7 @@ struct ScriptedAnswer {
                 }
             case "slow":
                 if let count = Int(rest), count > 0 {
-                    slow = min(slow + count, ScriptedProvider.maxSlowTokens)
+                    slow = min(slow + min(count, ScriptedProvider.maxSlowTokens), ScriptedProvider.maxSlowTokens)
                 } else {
                     other.append(line)
                 }

@@ -48,20 +48,30 @@ struct StepRunner: Sendable {
         case (.draining, .failure):
             let ending = machine.failure("the server is stopping; send the request again", code: "draining", retryable: true)
             await end(machine, with: ending)
-        case (nil, .failure(let error)):
+        case (nil, .failure(.model(let error))):
             await end(machine, with: machine.failed(error))
+        case (nil, .failure(.store(let error))):
+            runner.logger.warning("a history could not be read", metadata: ["session": "\(lease.session)", "error": "\(error)"])
+            await end(machine, with: machine.failure("the session's history could not be read", code: "store_unavailable", retryable: true))
         }
     }
 
     // MARK: Generation
 
+    /// Why there is no answer.
+    private enum Failure: Error {
+        case model(LLMError)
+        /// The history could not be read.
+        case store(StoreError)
+    }
+
     private enum Part: Sendable {
-        case generated(TurnMachine, Result<TurnMachine.Ending, LLMError>)
+        case generated(TurnMachine, Result<TurnMachine.Ending, Failure>)
         case stopped
     }
 
     /// Runs the generation; a stop signal cancels it, which closes the upstream's connection.
-    private func generateUntilStopped() async -> (TurnMachine, Result<TurnMachine.Ending, LLMError>) {
+    private func generateUntilStopped() async -> (TurnMachine, Result<TurnMachine.Ending, Failure>) {
         await withTaskGroup(of: Part.self) { group in
             group.addTask {
                 let (machine, result) = await generate()
@@ -76,7 +86,7 @@ struct StepRunner: Sendable {
                 if case .generated(let machine, let result) = part { return (machine, result) }
             }
             // Unreachable: the generation always ends with a part. Said as an error, since nothing may crash here.
-            return (newMachine(), .failure(LLMError(.unavailable, "the generation ended without a result")))
+            return (newMachine(), .failure(.model(LLMError(.unavailable, "the generation ended without a result"))))
         }
     }
 
@@ -84,15 +94,16 @@ struct StepRunner: Sendable {
         TurnMachine(maximumBytes: runner.configuration.maximumAnswerBytes, maximumCalls: runner.configuration.maximumCalls)
     }
 
-    private func generate() async -> (TurnMachine, Result<TurnMachine.Ending, LLMError>) {
+    private func generate() async -> (TurnMachine, Result<TurnMachine.Ending, Failure>) {
         var machine = newMachine()
-        var request = LLMRequest(
-            model: started.settings.model ?? runner.configuration.model,
-            messages: started.history,
-            tools: offeredTools,
-            traceparent: traceparent
-        )
         do {
+            // Under the lease, which the log renews meanwhile: a long history takes its time.
+            var request = LLMRequest(
+                model: started.settings.model ?? runner.configuration.model,
+                messages: try await runner.store.history(of: started),
+                tools: offeredTools,
+                traceparent: traceparent
+            )
             while true {
                 try await runner.provider.generate(request) { batch in
                     for event in batch { try machine.receive(event) }
@@ -106,10 +117,12 @@ struct StepRunner: Sendable {
                 }
             }
         } catch let error as LLMError {
-            return (machine, .failure(error))
+            return (machine, .failure(.model(error)))
+        } catch let error as StoreError where error.code != .cancelled {
+            return (machine, .failure(.store(error)))
         } catch {
             // Cancellation: the reason is the control's.
-            return (machine, .failure(LLMError(.unavailable, "the generation was stopped")))
+            return (machine, .failure(.model(LLMError(.unavailable, "the generation was stopped"))))
         }
     }
 
@@ -142,7 +155,7 @@ struct StepRunner: Sendable {
             status: ending.status,
             session: lease.session,
             step: lease.step,
-            historyLength: started.history.count + ending.messages.count,
+            historyLength: started.historyLength + ending.messages.count,
             pendingCalls: ending.calls.map(\.id),
             usage: machine.usage,
             metadata: started.settings.metadata
@@ -201,7 +214,7 @@ struct StepRunner: Sendable {
     /// A line of the session's audit trail.
     private func journalLine(_ machine: TurnMachine, _ ending: TurnMachine.Ending) -> ByteBuffer {
         let duration = begun.duration(to: .now).milliseconds
-        let from = started.history.count
+        let from = started.historyLength
         var json = ByteBuffer()
         json.writeStaticString(#"{"step":"#)
         json.writeDecimal(lease.step)

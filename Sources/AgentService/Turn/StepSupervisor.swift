@@ -10,7 +10,7 @@ import Synchronization
 public final class StepSupervisor: Service {
     private struct State {
         var isDraining = false
-        /// The drain time is over.
+        /// The drain time is over: what registers now is stopped at once.
         var isStopping = false
         var count = 0
         var controls: [ObjectIdentifier: StepControl] = [:]
@@ -63,7 +63,6 @@ public final class StepSupervisor: Service {
             state.controls[ObjectIdentifier(control)] = control
             return state.isStopping
         }
-        // Its message was still on the way to Redis when the others were stopped.
         if isStopping { control.stop(.draining) }
     }
 

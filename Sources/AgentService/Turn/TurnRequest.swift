@@ -8,6 +8,9 @@ public struct TurnRequest: Sendable {
         case reject
     }
 
+    /// Bytes of `metadata`, since it is stored with every step's line in the journal.
+    static let maximumMetadataBytes = 16 << 10
+
     public var session: SessionID
     public var input: BeginStep.Input
     public var settings: TurnSettings
@@ -113,7 +116,11 @@ private struct BodyFields {
             }
             if let metadata {
                 guard metadata.kind == .object else { throw RequestError("metadata must be an object") }
-                settings.metadata = metadata.text.buffer
+                let text = metadata.text.buffer
+                guard text.readableBytes <= TurnRequest.maximumMetadataBytes else {
+                    throw RequestError("metadata must have at most \(TurnRequest.maximumMetadataBytes) bytes of JSON")
+                }
+                settings.metadata = text
             }
             if let onDisconnect {
                 guard let value = onDisconnect.string.flatMap(TurnSettings.OnDisconnect.init(rawValue:)) else {

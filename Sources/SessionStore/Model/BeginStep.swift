@@ -84,13 +84,16 @@ public enum BeginRefusal: Sendable, Equatable {
 /// A step that this replica holds the lease of.
 public struct StartedStep: Sendable {
     public var lease: StepLease
-    /// Every message of the history, oldest first, as JSON.
+    /// The history's first messages, as JSON, as many as the script returns; ``RedisSessionStore/history(of:)`` has all of them.
     public var history: [ByteBuffer]
+    /// Messages in the whole history.
+    public var historyLength: Int
     public var settings: TurnSettings
 
-    public init(lease: StepLease, history: [ByteBuffer], settings: TurnSettings) {
+    public init(lease: StepLease, history: [ByteBuffer], historyLength: Int, settings: TurnSettings) {
         self.lease = lease
         self.history = history
+        self.historyLength = historyLength
         self.settings = settings
     }
 }

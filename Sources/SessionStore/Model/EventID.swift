@@ -22,6 +22,8 @@ public struct EventID: Sendable, Hashable, Comparable, CustomStringConvertible {
         let nonce = text[text.index(after: dot)...]
         guard !nonce.isEmpty, nonce.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) }) else { return nil }
         self.init(step: step, sequence: sequence, nonce: String(nonce))
+        // Int reads a sign and leading zeros, too.
+        guard text == description else { return nil }
     }
 
     public static func < (lhs: EventID, rhs: EventID) -> Bool {

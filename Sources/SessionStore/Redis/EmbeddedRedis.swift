@@ -7,12 +7,14 @@ import Synchronization
 
 /// A private `redis-server` as a child process, for running without a Redis of one's own: on a unix socket, with an append-only file.
 ///
-/// A server that a crash left behind is taken over, not fought: the data is the same, and it is stopped on exit like a child.
+/// A server that a crash left behind is taken over, not fought: the data is the same, and it is stopped on exit like a child. Two locks in the
+/// directory see to it that one process owns it and that never two servers write the same file, whatever became of the socket.
 public final class EmbeddedRedis: Service {
     /// Absolute.
     private let directory: String
     private let logger: Logger
-    private let process = Mutex<Process?>(nil)
+    private let process = Mutex<EmbeddedRedisProcess?>(nil)
+    private let ownership = Mutex<DirectoryLock?>(nil)
     private let startTimeout: Duration
 
     /// - Parameters:
@@ -24,7 +26,8 @@ public final class EmbeddedRedis: Service {
         self.logger = logger
     }
 
-    private var socket: String { directory.hasSuffix("/") ? directory + "redis.sock" : directory + "/redis.sock" }
+    private func path(_ name: String) -> String { directory.hasSuffix("/") ? directory + name : "\(directory)/\(name)" }
+    private var socket: String { path("redis.sock") }
 
     /// How this server is reached.
     public var configuration: RedisConfiguration { RedisConfiguration(.unix(path: socket)) }
@@ -34,7 +37,7 @@ public final class EmbeddedRedis: Service {
 
     /// Returns when Redis answers.
     ///
-    /// - Throws: ``EmbeddedRedisError``
+    /// - Throws: ``EmbeddedRedisError``; a server that was started is stopped then.
     public func start() async throws {
         guard socket.utf8.count <= 107 else {
             throw EmbeddedRedisError(
@@ -46,69 +49,82 @@ public final class EmbeddedRedis: Service {
         } catch {
             throw EmbeddedRedisError("the directory \(directory) cannot be made: \(error.localizedDescription)")
         }
-        if await answers() {
-            logger.notice("taking over the private redis-server that an earlier run left behind")
-            return
+        guard let lock = DirectoryLock(path: path("owner.lock")) else {
+            throw EmbeddedRedisError(
+                "\(directory) is in use by another agent-server; let this one use another directory, or one Redis for both")
         }
-        let child = try launch()
-        process.withLock { $0 = child }
+        ownership.withLock { $0 = lock }
+        do {
+            try await startServer()
+        } catch {
+            await stop()
+            throw error
+        }
+    }
+
+    private func startServer() async throws {
         let deadline = ContinuousClock.now.advanced(by: startTimeout)
-        while await !answers() {
-            guard child.isRunning else {
-                throw EmbeddedRedisError("redis-server did not start; see \(directory)/redis.log")
+        var isOwn = false
+        while true {
+            switch await ping() {
+            case .answers:
+                if !isOwn { logger.notice("taking over the private redis-server that an earlier run left behind") }
+                return
+            case .busy:
+                // It reads its file, or is held up: it is there, and another one must not be started.
+                break
+            case .absent:
+                if process.withLock({ $0?.isRunning }) != true {
+                    if isOwn, !DirectoryLock.isHeld(path("redis.lock")) {
+                        throw EmbeddedRedisError("redis-server did not start; see \(path("redis.log"))")
+                    }
+                    // With the lock of a server that lives without its socket this ends at once, and the next round waits.
+                    try launch()
+                    isOwn = true
+                }
             }
             guard ContinuousClock.now < deadline else {
-                child.terminate()
                 throw EmbeddedRedisError(
-                    "redis-server did not answer within \(startTimeout.components.seconds) s; see \(directory)/redis.log")
+                    "redis-server did not answer within \(startTimeout.components.seconds) s; see \(path("redis.log"))")
             }
             try await Task.sleep(for: .milliseconds(10))
         }
     }
 
-    private func launch() throws -> Process {
-        guard let server = Self.find("redis-server") else {
-            throw EmbeddedRedisError(
-                "redis-server is not installed: apt-get install redis-server, or set AGENT_RUNTIME__REDIS_URL to a Redis of your own")
-        }
-        let child = Process()
-        // A session of its own, so that the terminal's Ctrl-C stops this process first and Redis last.
-        if let setsid = Self.find("setsid") {
-            child.executableURL = URL(filePath: setsid)
-            child.arguments = [server]
-        } else {
-            child.executableURL = URL(filePath: server)
-            child.arguments = []
-        }
-        child.arguments? += [
-            "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", "--dir", directory,
-            "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--daemonize", "no",
-            "--logfile", "redis.log", "--maxmemory-policy", "noeviction",
-        ]
-        child.currentDirectoryURL = URL(filePath: directory)
-        child.standardInput = FileHandle.nullDevice
-        child.standardOutput = FileHandle.nullDevice
-        do { try child.run() } catch {
-            throw EmbeddedRedisError("redis-server cannot be started: \(error.localizedDescription)")
-        }
-        return child
+    private func launch() throws {
+        let child = try EmbeddedRedisProcess(
+            lock: path("redis.lock"), directory: directory,
+            arguments: [
+                "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", "--dir", directory,
+                "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--daemonize", "no",
+                "--logfile", "redis.log", "--maxmemory-policy", "noeviction",
+            ])
+        process.withLock { $0 = child }
     }
 
-    private static func find(_ program: String) -> String? {
-        let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
-        return path.split(separator: ":").map { "\($0)/\(program)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+    private enum Ping {
+        case answers, busy, absent
     }
 
-    /// Whether a server answers on the socket.
-    private func answers() async -> Bool {
-        await withConnection(patience: .milliseconds(200)) { connection async throws(RedisError) in
-            try await connection.send(RedisCommand("PING"))
-        } != nil
+    private func ping() async -> Ping {
+        do {
+            _ = try await send("PING", patience: .milliseconds(500))
+            return .answers
+        } catch {
+            switch error.code {
+            case .loading, .timeout, .busy: return .busy
+            case .connectionFailed where FileManager.default.fileExists(atPath: socket) && !isRefused(error): return .busy
+            default: return .absent
+            }
+        }
     }
 
-    private func withConnection(
-        patience: Duration, _ body: (RedisConnection) async throws(RedisError) -> RedisReply
-    ) async -> RedisReply? {
+    /// A socket's file without a server behind it.
+    private func isRefused(_ error: RedisError) -> Bool {
+        error.message.contains("errno: \(ECONNREFUSED)") || error.message.contains("errno: \(ENOENT)")
+    }
+
+    private func send(_ command: String, patience: Duration) async throws(RedisError) -> RedisReply {
         var configuration = configuration
         configuration.connectTimeout = patience
         configuration.commandTimeout = patience
@@ -117,33 +133,31 @@ public final class EmbeddedRedis: Service {
             configuration: configuration, eventLoop: MultiThreadedEventLoopGroup.singleton.any(), logger: quiet)
         connection.start()
         defer { connection.shutDown() }
-        return try? await body(connection)
+        return try await connection.send(RedisCommand(command))
     }
 
-    /// Keeps Redis running until the service is told to stop, then shuts it down.
+    /// Keeps Redis running until the service is told to stop, then shuts it down. A server that dies is started again.
     public func run() async throws {
-        try? await gracefulShutdown()
+        try? await cancelWhenGracefulShutdown {
+            while true {
+                try await Task.sleep(for: .milliseconds(500))
+                guard self.process.withLock({ $0?.isRunning }) == false else { continue }
+                self.logger.error("the private redis-server has ended; starting it again")
+                do { try self.launch() } catch { self.logger.error("\(error)") }
+            }
+        }
         await stop()
     }
 
-    /// Has Redis write its file and exit; waits for that, at most ten seconds.
+    /// Has Redis write its file and exit; waits for that, at most twenty seconds. Whoever cancels wants it stopped, too: the work is done in a
+    /// task that cannot be cancelled.
     public func stop() async {
-        _ = await withConnection(patience: .seconds(10)) { connection async throws(RedisError) in
-            try await connection.send(RedisCommand("SHUTDOWN"))
-        }
-        guard let child = process.withLock({ $0 }) else { return }
-        let deadline = ContinuousClock.now.advanced(by: .seconds(10))
-        while child.isRunning {
-            if ContinuousClock.now >= deadline {
-                logger.warning("the private redis-server does not stop; terminating it")
-                child.terminate()
-                return
-            }
-            // Not cancellable: whoever cancels wants it stopped, too.
-            await withCheckedContinuation { continuation in
-                MultiThreadedEventLoopGroup.singleton.any().scheduleTask(in: .milliseconds(5)) { continuation.resume() }
-            }
-        }
+        await Task {
+            _ = try? await self.send("SHUTDOWN", patience: .seconds(10))
+            await self.process.withLock { $0 }?.end(logger: self.logger)
+            self.process.withLock { $0 = nil }
+            self.ownership.withLock { $0 = nil }
+        }.value
     }
 }
 

@@ -20,7 +20,9 @@ final class RedisChannelHandler: ChannelInboundHandler {
         guard error == nil else { return }
         do throws(RedisError) {
             try decoder.feed(unwrapInboundIn(data))
-            while let reply = try decoder.next() { core.received(reply) }
+            while let reply = try decoder.next() {
+                guard core.received(reply, on: context.channel) else { return }
+            }
         } catch {
             close(context, error)
         }

@@ -63,10 +63,13 @@ final class RedisConnectionCore {
     }
 
     private func write(_ requests: some Collection<RedisRequest>) {
-        guard let channel else { return }
+        guard let channel else {
+            for request in requests { complete(request, .failure(RedisError(.connectionLost, "there is no connection to Redis"))) }
+            return
+        }
         var output = channel.allocator.buffer(capacity: requests.reduce(0) { $0 + $1.command.byteCount + 32 })
         for request in requests {
-            if let waiter = request.waiter, waiter.isCancelled {
+            if let waiter = request.waiter, !waiter.claim() {
                 complete(request, .failure(RedisWaiter.neverSent))
             } else if request.command.encode(into: &output) {
                 inFlight.append(request)
@@ -80,13 +83,18 @@ final class RedisConnectionCore {
     }
 
     /// Called by the channel handler for every reply, in order.
-    func received(_ reply: RedisReply) {
+    ///
+    /// - Returns: False when the channel is not the connection's any more. One with TLS goes on delivering for a while after it was closed,
+    ///   and a late reply must not meet a command that was sent over its successor.
+    func received(_ reply: RedisReply, on channel: any Channel) -> Bool {
+        guard self.channel === channel else { return false }
         guard let request = inFlight.popFirst() else {
             logger.error("redis: a reply that nobody waits for; closing the connection")
-            channel?.close(promise: nil)
-            return
+            channel.close(promise: nil)
+            return false
         }
         complete(request, reply.errorMessage.map { .failure(RedisError(reply: $0)) } ?? .success(reply))
+        return true
     }
 
     private func complete(_ request: RedisRequest, _ result: Result<RedisReply, RedisError>) {
@@ -108,7 +116,11 @@ final class RedisConnectionCore {
 
     /// One timer for all: it goes off at the oldest command's deadline.
     private func armTimer() {
-        guard timer == nil, let deadline = [inFlight.first?.deadline, waiting.first?.deadline].compactMap({ $0 }).min() else { return }
+        guard let deadline = [inFlight.first?.deadline, waiting.first?.deadline].compactMap({ $0 }).min() else { return }
+        // A handshake has less time than the commands that an armed timer may have been set for.
+        guard timer == nil || deadline < timerDeadline else { return }
+        timer?.cancel()
+        timerDeadline = deadline
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         timer = eventLoop.scheduleTask(deadline: deadline) {
             let core = bound.value
@@ -222,8 +234,8 @@ final class RedisConnectionCore {
         case .success:
             if isLast { perform(machine.connected()) }
         case .failure(let error):
-            // Not every user may name its connection, and nothing depends on it.
-            if isName, error.code == .notPermitted { return }
+            // Not every user may name its connection, not every proxy knows the command, and nothing depends on it.
+            if isName, !error.mayHaveBeenApplied { return }
             lost(error)
             channel.close(promise: nil)
         }

@@ -31,6 +31,8 @@ public struct RedisError: Error, Sendable, CustomStringConvertible {
         /// `-NOAUTH`, `-WRONGPASS`, `-NOPERM`
         case notPermitted
         case noReplicas
+        /// `-MISCONF`: Redis cannot write its files, and takes nothing.
+        case writesRefused
         /// Any other error reply, by its first word.
         case reply(String)
     }
@@ -50,7 +52,8 @@ public struct RedisError: Error, Sendable, CustomStringConvertible {
 }
 
 extension RedisError {
-    /// Reads an error reply, without its leading `-`. Redis has refused the command, so it was not applied.
+    /// Reads an error reply, without its leading `-`. Redis has refused the command, so it was not applied; only a script may have failed after
+    /// its first write, and says its name then.
     init(reply text: String) {
         let words = text.split(separator: " ", maxSplits: 3)
         let word = words.first.map(String.init) ?? ""
@@ -68,9 +71,12 @@ extension RedisError {
             case "BUSY": .busy
             case "NOAUTH", "WRONGPASS", "NOPERM": .notPermitted
             case "NOREPLICAS": .noReplicas
+            case "MISCONF": .writesRefused
             default: .reply(word)
             }
-        self.init(code, "Redis answered: \(text.prefix(512))")
+        var failedWithin = false
+        if case .reply = code { failedWithin = text.contains("script:") || text.contains("user_script") }
+        self.init(code, "Redis answered: \(text.prefix(512))", mayHaveBeenApplied: failedWithin)
     }
 
     /// `MOVED 3999 127.0.0.1:6381`; the host may be empty or an IPv6 address.

@@ -69,7 +69,12 @@ final class RedisReplyDecoder {
         }
         // What the reader still holds belongs to the replies after this one.
         pendingBytes = max(0, Int(reader.pointee.len) - Int(reader.pointee.pos))
-        return RedisReply(nodes: nodes, bytes: bytes)
+        guard let value = RedisReply(nodes: nodes, bytes: bytes) else {
+            // hiredis 1.x reads types of RESP3 for which there is no callback.
+            hasFailed = true
+            throw RedisError(.protocolViolation, "Redis sent a reply of a type that RESP2 does not have", mayHaveBeenApplied: true)
+        }
+        return value
     }
 
     private var failure: RedisError {

@@ -20,6 +20,8 @@ final class RedisWaiter: Sendable {
         var continuation: CheckedContinuation<[Result<RedisReply, RedisError>], Never>?
         var replies: [Result<RedisReply, RedisError>] = []
         var isCancelled = false
+        /// Whether the requests are sent; nil while none of them has come up.
+        var isSent: Bool?
     }
 
     private let state = Mutex(State())
@@ -29,7 +31,15 @@ final class RedisWaiter: Sendable {
         self.expected = expected
     }
 
-    var isCancelled: Bool { state.withLock { $0.isCancelled } }
+    /// Whether a request of this waiter is to be sent. Decided once for all of them: a transaction of which only the beginning is sent would
+    /// swallow what others send after it.
+    func claim() -> Bool {
+        state.withLock { state in
+            let isSent = state.isSent ?? !state.isCancelled
+            state.isSent = isSent
+            return isSent
+        }
+    }
 
     /// - Returns: False when the task was cancelled already; it is resumed then.
     func wait(_ continuation: CheckedContinuation<[Result<RedisReply, RedisError>], Never>) -> Bool {

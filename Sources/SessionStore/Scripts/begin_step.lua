@@ -54,6 +54,10 @@ local status, fence = s[1] or 'idle', tonumber(s[2] or '0')
 local model, tools, metadata, on_disconnect = s[6] or '', s[7] or '', s[8] or '', s[9] or ''
 local epoch = s[5] or ''
 local length = redis.call('LLEN', history)
+if length == 0 then
+  -- What is left of a session whose history is gone, by hand or by an expiry of its own, belongs to no conversation.
+  redis.call('DEL', pending)
+end
 local seen = redis.call('HMGET', ledger, 't:' .. token, 'k:' .. key, 'c:' .. call_id)
 
 -- The lease is ours: what the replica needs to run the step.
@@ -130,7 +134,7 @@ if kind == 'tool_result' then
       return {'waiting', now, call_step, length, unpack(open_calls())}
     end
     return {'replay', now, call_step + 1, length}
-  elseif what ~= 'pending' then
+  elseif what ~= 'pending' or redis.call('HEXISTS', pending, call_id) == 0 then
     return {'call_closed', now}
   end
   if ARGV[13] ~= '' and ARGV[13] ~= rest then
@@ -161,18 +165,34 @@ if tonumber(ARGV[5]) <= now then
   return {'late', now}
 end
 
+-- A call id as a JSON string, in the very bytes in which the servers write it, since they look for them. (cjson escapes `/`.)
+local escapes = {['"'] = '\\"', ['\\'] = '\\\\', ['\b'] = '\\b', ['\t'] = '\\t', ['\n'] = '\\n', ['\f'] = '\\f', ['\r'] = '\\r'}
+local function quoted(text)
+  text = string.gsub(text, '[%z\1-\31"\\]', function(byte)
+    return escapes[byte] or string.format('\\u%04x', string.byte(byte))
+  end)
+  text = string.gsub(text, '\194\133', '\\u0085')
+  text = string.gsub(text, '\226\128\168', '\\u2028')
+  text = string.gsub(text, '\226\128\169', '\\u2029')
+  return '"' .. text .. '"'
+end
+
 -- From here on it is written.
-local function remember(...)
-  redis.call('HSET', ledger, ...)
+local function remember(fields)
+  for i = 1, #fields, 2 do
+    redis.call('HSET', ledger, fields[i], fields[i + 1])
+  end
   local bound = tonumber(ARGV[23])
   if redis.call('HLEN', ledger) <= bound then
     return
   end
-  -- The oldest steps go first, and a quarter of the bound at once, so that this is rare. Open calls stay.
+  -- The oldest steps go first, and a quarter of the bound at once, so that this is rare. Those of the latest step stay: the
+  -- open calls, their answers so far, and the token that runs.
   local all, entries = redis.call('HGETALL', ledger), {}
   for i = 1, #all, 2 do
-    if not string.find(all[i + 1], '^%d+ %d+ pending') then
-      entries[#entries + 1] = {all[i], tonumber(string.match(all[i + 1], '^%d+') or '0')}
+    local step = tonumber(string.match(all[i + 1], '^%d+') or '0')
+    if step < fence and not string.find(all[i + 1], '^%d+ %d+ pending') then
+      entries[#entries + 1] = {all[i], step}
     end
   end
   table.sort(entries, function(a, b)
@@ -186,7 +206,14 @@ local function remember(...)
 end
 
 local function expire()
-  if ARGV[6] ~= '0' then
+  if ARGV[6] == '0' then
+    -- The setting may have been another one when the keys were made.
+    if redis.call('PTTL', state) >= 0 then
+      for _, name in ipairs(KEYS) do
+        redis.call('PERSIST', name)
+      end
+    end
+  else
     local at = now + tonumber(ARGV[6])
     for _, name in ipairs(KEYS) do
       redis.call('PEXPIREAT', name, at)
@@ -201,9 +228,9 @@ if kind == 'tool_result' and open > 1 then
   redis.call('HSET', state, 'updated_at', now)
   local answered = call_step .. ' ' .. call_index .. ' answered ' .. ARGV[14]
   if key ~= '' then
-    remember('c:' .. call_id, answered, 'k:' .. key, call_step .. ' ' .. ARGV[11])
+    remember({'c:' .. call_id, answered, 'k:' .. key, call_step .. ' ' .. ARGV[11]})
   else
-    remember('c:' .. call_id, answered)
+    remember({'c:' .. call_id, answered})
   end
   expire()
   return {'waiting', now, call_step, length + 1, unpack(open_calls())}
@@ -247,7 +274,7 @@ elseif open > 0 then
   end
   entries = redis.call('HMGET', ledger, unpack(entries))
   for i, id in ipairs(ids) do
-    messages[#messages + 1] = '{"role":"tool","tool_call_id":' .. cjson.encode(id)
+    messages[#messages + 1] = '{"role":"tool","tool_call_id":' .. quoted(id)
       .. ',"content":"cancelled: the user went on before this tool call was answered"}'
     fields[#fields + 1] = 'c:' .. id
     fields[#fields + 1] = (entries[i] and string.match(entries[i], '^%d+ %d+') or fence .. ' 0') .. ' cancelled'
@@ -276,7 +303,8 @@ redis.call('HSET', state, 'status', 'running', 'fence', fence, 'token', token, '
 if not s[2] then
   redis.call('HSETNX', state, 'created_at', now)
 end
-remember(unpack(fields))
-redis.call(ARGV[24], ARGV[25], fence)
+remember(fields)
+-- A hint: a user without the right to publish must not fail a script that has written.
+redis.pcall(ARGV[24], ARGV[25], fence)
 expire()
 return started()

@@ -27,14 +27,19 @@ if s[1] ~= ARGV[1] then
   end
   return {'lost', now, tonumber(s[2] or '0'), s[3] or ''}
 end
+-- Types are checked before the first write: only a hand could have changed them, and then nothing is half written.
+redis.call('LLEN', steps)
+redis.call('HLEN', pending)
 local step, at = ARGV[2], 13
 local message_count, call_count = tonumber(ARGV[11]), tonumber(ARGV[12])
 local first_event = at + message_count + 3 * call_count
 
 -- The log comes first: it is the one write that can fail on something other than memory (an id that is there already,
--- from a batch whose answer was lost, is no failure).
-if #ARGV >= first_event then
-  local added = redis.pcall('XADD', events, step .. '-' .. ARGV[10], unpack(ARGV, first_event))
+-- from a batch whose answer was lost, is no failure). Many events become several entries, as in append_events.
+for first = first_event, #ARGV, 2000 do
+  local last = math.min(first + 1999, #ARGV)
+  local sequence = tonumber(ARGV[10]) - (#ARGV - last) / 2
+  local added = redis.pcall('XADD', events, step .. '-' .. sequence, unpack(ARGV, first, last))
   if type(added) == 'table' and not string.find(added.err, 'equal or smaller', 1, true) then
     return added
   end
@@ -43,26 +48,25 @@ for i = at, at + message_count - 1 do
   length = redis.call('RPUSH', history, ARGV[i])
 end
 at = at + message_count
-local remembered = {'t:' .. ARGV[1], step .. ' committed'}
+redis.call('HSET', ledger, 't:' .. ARGV[1], step .. ' committed')
 for index = 0, call_count - 1 do
   local id, name, call = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   redis.call('HSET', pending, id, call)
-  remembered[#remembered + 1] = 'c:' .. id
-  remembered[#remembered + 1] = step .. ' ' .. index .. ' pending ' .. name
+  redis.call('HSET', ledger, 'c:' .. id, step .. ' ' .. index .. ' pending ' .. name)
   at = at + 3
 end
-redis.call('HSET', ledger, unpack(remembered))
 redis.call('RPUSH', steps, ARGV[8])
 redis.call('LTRIM', steps, -tonumber(ARGV[9]), -1)
 redis.call('HSET', state, 'status', call_count > 0 and 'waiting' or 'idle', 'token', '', 'lease_until', 0, 'intent', '',
   'updated_at', now)
 if ARGV[6] ~= '0' then
-  redis.call('HINCRBY', state, 'prompt_tokens', ARGV[6])
+  redis.pcall('HINCRBY', state, 'prompt_tokens', ARGV[6])
 end
 if ARGV[7] ~= '0' then
-  redis.call('HINCRBY', state, 'completion_tokens', ARGV[7])
+  redis.pcall('HINCRBY', state, 'completion_tokens', ARGV[7])
 end
-redis.call(ARGV[4], ARGV[5], step)
+-- A hint: a user without the right to publish must not fail a script that has written.
+redis.pcall(ARGV[4], ARGV[5], step)
 if ARGV[3] ~= '0' then
   local expiry = now + tonumber(ARGV[3])
   for _, name in ipairs(KEYS) do

@@ -14,6 +14,7 @@ end
 if s[4] ~= '0' then
   redis.call('HSET', KEYS[2], 'lease_until', 0)
   redis.call('HINCRBY', KEYS[2], 'attempt', -1)
-  redis.call(ARGV[2], ARGV[3], s[2])
+  -- A hint: a user without the right to publish must not fail a script that has written.
+  redis.pcall(ARGV[2], ARGV[3], s[2])
 end
 return {'released', now}

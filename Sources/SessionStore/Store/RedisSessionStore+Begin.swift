@@ -1,4 +1,4 @@
-import NIOCore
+public import NIOCore
 
 extension RedisSessionStore {
     /// Accepts a message: the script `begin_step`.
@@ -15,10 +15,7 @@ extension RedisSessionStore {
             var hint = RedisCommand("ZADD", keys.running, "GT")
             hint.append(integer: due)
             hint.append(begin.session.text)
-            var index = RedisCommand("ZADD", keys.index)
-            index.append(integer: known)
-            index.append(begin.session.text)
-            let reply = try await attempt(for: configuration.retryPatience) { [preceding = [hint, index]] () throws(RedisError) in
+            let reply = try await attempt(for: configuration.retryPatience) { [preceding = [hint]] () throws(RedisError) in
                 try await self.client.connection(for: keys.state).evaluate(call, preceding: preceding)
             }
             guard let now = reply[1]?.integer else { throw .unexpected(reply) }
@@ -30,7 +27,12 @@ extension RedisSessionStore {
                 known = now
                 continue
             }
-            return try await outcome(reply, begin: begin, keys: keys)
+            let outcome = try outcome(reply, begin: begin)
+            switch outcome {
+            case .started, .waiting: touch(begin.session, at: now)
+            case .replay, .busy, .orphaned, .refused: break
+            }
+            return outcome
         }
     }
 
@@ -83,7 +85,16 @@ extension RedisSessionStore {
         return call
     }
 
-    private func outcome(_ reply: RedisReply, begin: BeginStep, keys: RedisKeys) async throws(StoreError) -> BeginOutcome {
+    /// Notes a session's activity in the index. Nobody waits for it: a note that is lost is made up for by the next one.
+    func touch(_ session: SessionID, at now: Int64) {
+        let key = RedisKeys(session).index
+        var index = RedisCommand("ZADD", key, "GT")
+        index.append(integer: now)
+        index.append(session.text)
+        client.connection(for: key).submit(index) { _ in }
+    }
+
+    private func outcome(_ reply: RedisReply, begin: BeginStep) throws(StoreError) -> BeginOutcome {
         let number = reply[2]?.intValue
         switch (reply[0]?.string, number) {
         case ("started", let step?):
@@ -91,10 +102,9 @@ extension RedisSessionStore {
             let lease = StepLease(session: begin.session, token: begin.token, step: step)
             let settings = TurnSettings(reply: reply, at: 6)
             var history: [ByteBuffer] = []
-            history.reserveCapacity(length)
+            history.reserveCapacity(part.count)
             part.forEachElement { if let message = $0.buffer { history.append(message) } }
-            try await readRest(of: &history, upTo: length, keys: keys)
-            return .started(StartedStep(lease: lease, history: history, settings: settings))
+            return .started(StartedStep(lease: lease, history: history, historyLength: length, settings: settings))
         case ("waiting", let step?):
             return .waiting(step: step, historyLength: reply[3]?.intValue ?? 0, open: reply.strings(from: 4))
         case ("replay", let step?):
@@ -124,15 +134,21 @@ extension RedisSessionStore {
         }
     }
 
-    /// Reads what the script left out. The lease keeps the history still.
-    func readRest(of history: inout [ByteBuffer], upTo length: Int, keys: RedisKeys) async throws(StoreError) {
-        while history.count < length {
-            let page = try await messages(keys, from: history.count, count: min(configuration.historyPage, length - history.count))
+    /// The whole history of a step: reads what the script left out. The lease keeps the history still.
+    public func history(of started: StartedStep) async throws(StoreError) -> [ByteBuffer] {
+        let keys = RedisKeys(started.lease.session)
+        var history = started.history
+        var size = min(16, configuration.historyPage)
+        while history.count < started.historyLength {
+            let page = try await messages(keys, from: history.count, count: min(size, started.historyLength - history.count))
+            let bytes = page.reduce(0) { $0 + $1.readableBytes }
+            size = max(1, min(configuration.historyPage, size * 4, page.count * configuration.historyPageBytes / max(bytes, 1)))
             guard !page.isEmpty else {
                 throw StoreError(.unexpectedReply, "the history of \(keys.session) is shorter than its length")
             }
             history.append(contentsOf: page)
         }
+        return history
     }
 
     func messages(_ keys: RedisKeys, from offset: Int, count: Int) async throws(StoreError) -> [ByteBuffer] {

@@ -34,28 +34,42 @@ public struct SessionCursor: Sendable, Equatable, CustomStringConvertible {
 
     public var description: String { "\(lastActivity)-\(session)" }
 
-    /// Whether `other` comes after this in the list.
+    /// Whether `other` comes after this in the list: in the order of ZREVRANGEBYSCORE, so that each bucket's first entries are the
+    /// list's first.
     func precedes(_ other: SessionCursor) -> Bool {
-        lastActivity != other.lastActivity ? lastActivity > other.lastActivity : session.text < other.session.text
+        lastActivity != other.lastActivity ? lastActivity > other.lastActivity : session.text > other.session.text
     }
 }
 
 extension RedisSessionStore {
-    /// Sessions by last activity, newest first. Reads `limit` entries from each of the index's buckets and merges them.
+    /// Sessions by last activity, newest first. Reads more than `limit` entries from each of the index's buckets and merges them.
     public func list(after cursor: SessionCursor?, limit: Int) async throws(StoreError) -> SessionPage {
+        // Some more than the limit, for those that share the cursor's millisecond and come before it.
+        var window = limit + 65
+        var found = try await places(after: cursor, limit: limit, window: window)
+        while found == nil {
+            window *= 4
+            found = try await places(after: cursor, limit: limit, window: window)
+        }
+        return try await page(of: found ?? [], limit: limit)
+    }
+
+    /// The places after `cursor` in the list; nil when a bucket's first `window` entries do not suffice to know `limit` of them,
+    /// since too many sessions share the cursor's millisecond.
+    private func places(after cursor: SessionCursor?, limit: Int, window: Int) async throws(StoreError) -> [SessionCursor]? {
         var found: [SessionCursor] = []
         let replies = try await sendEach(
             (0..<RedisKeys.bucketCount).map { bucket in
                 let key = RedisKeys.index(bucket: bucket)
-                // Some more than the limit, for those that share the cursor's millisecond and come before it.
                 let command = RedisCommand(
                     "ZREVRANGEBYSCORE", key, cursor.map { String($0.lastActivity) } ?? "+inf", "-inf", "WITHSCORES", "LIMIT", "0",
-                    String(limit + 65)
+                    String(window)
                 )
                 return (key, [command])
             })
         for reply in replies {
             guard let bucket = reply.first else { continue }
+            let before = found.count
             for index in stride(from: 0, to: bucket.count - 1, by: 2) {
                 guard let session = bucket[index]?.string.flatMap({ SessionID($0) }), let score = bucket[index + 1]?.string,
                     let time = Double(score)
@@ -63,8 +77,13 @@ extension RedisSessionStore {
                 let place = SessionCursor(lastActivity: Int64(clampingRounded: time), session: session)
                 if cursor?.precedes(place) ?? true { found.append(place) }
             }
+            if bucket.count / 2 == window, found.count - before <= limit { return nil }
         }
         found.sort { $0.precedes($1) }
+        return found
+    }
+
+    private func page(of found: [SessionCursor], limit: Int) async throws(StoreError) -> SessionPage {
         let page = found.prefix(limit)
         let details = try await sendEach(
             page.map { place in
@@ -120,17 +139,7 @@ extension RedisSessionStore {
 
     private func pipeline(_ commands: [RedisCommand], key: String) async -> Result<[RedisReply], StoreError> {
         do throws(StoreError) {
-            let results = try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
-                try await self.client.connection(for: key).send(pipeline: commands)
-            }
-            var replies: [RedisReply] = []
-            for result in results {
-                switch result {
-                case .success(let reply): replies.append(reply)
-                case .failure(let error): return .failure(StoreError(error, mayHaveBeenApplied: false))
-                }
-            }
-            return .success(replies)
+            return .success(try await read(commands, key: key))
         } catch {
             return .failure(error)
         }
@@ -144,11 +153,14 @@ extension RedisSessionStore {
         var call = RedisScriptCall(StoreScripts.deleteSession, keys: keys.all)
         call.append(publish)
         call.append(keys.wake)
+        var attempts = 0
         let reply = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
-            try await self.client.connection(for: keys.state).evaluate(call)
+            attempts += 1
+            return try await self.client.connection(for: keys.state).evaluate(call)
         }
         _ = try await sendEach([(keys.index, [RedisCommand("ZREM", keys.index, session.text)])])
-        return reply[0]?.integer == 1
+        // It is only sent again when a reply was lost: that one may have told of the session that is gone now.
+        return reply[0]?.integer == 1 || attempts > 1
     }
 }
 

@@ -43,6 +43,7 @@ extension RedisSessionStore {
         for index in stride(from: 0, to: calls.count - 1, by: 2) {
             if let id = calls[index]?.string, let json = calls[index + 1]?.buffer { pending.append((id, json)) }
         }
+        try await sortInModelsOrder(&pending, keys: keys)
         return SessionState(
             status: fields["status"]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle,
             step: Int(number("fence")),
@@ -66,6 +67,18 @@ extension RedisSessionStore {
             historyLength: length,
             pending: pending
         )
+    }
+
+    /// A Redis hash keeps no order, so the ledger knows each call's place.
+    private func sortInModelsOrder(_ calls: inout [(id: String, json: ByteBuffer)], keys: RedisKeys) async throws(StoreError) {
+        guard calls.count > 1 else { return }
+        var command = RedisCommand("HMGET", keys.ledger)
+        for call in calls { command.append("c:" + call.id) }
+        let reply = try await read(command, key: keys.ledger)
+        let places = (0..<calls.count).map { index in
+            reply[index]?.string?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? .max
+        }
+        calls = zip(places, calls).sorted { ($0.0, $0.1.id) < ($1.0, $1.1.id) }.map(\.1)
     }
 
     /// Messages `offset ..< offset + limit` of a history; nil when there is no session.
@@ -107,13 +120,28 @@ extension RedisSessionStore {
     /// Runs read commands as one transaction and gives back the answer to `EXEC`.
     func transaction(_ commands: [RedisCommand], key: String) async throws(StoreError) -> RedisReply {
         let pipeline = [RedisCommand("MULTI")] + commands + [RedisCommand("EXEC")]
-        let results = try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
-            try await self.client.connection(for: key).send(pipeline: pipeline)
-        }
-        switch results.last {
-        case .success(let reply): return reply
-        case .failure(let error): throw StoreError(error, mayHaveBeenApplied: false)
-        case nil: throw StoreError(.unexpectedReply, "no reply to EXEC")
+        guard let reply = try await read(pipeline, key: key).last else { throw StoreError(.unexpectedReply, "no reply to EXEC") }
+        return reply
+    }
+
+    func read(_ command: RedisCommand, key: String) async throws(StoreError) -> RedisReply {
+        guard let reply = try await read([command], key: key).first else { throw StoreError(.unexpectedReply, "no reply") }
+        return reply
+    }
+
+    /// Sends commands that may be sent again without harm, and once more when their replies are lost.
+    ///
+    /// - Throws: ``StoreError``, never with `.outcomeUnknown`: there is nothing that could have been written.
+    func read(_ commands: [RedisCommand], key: String) async throws(StoreError) -> [RedisReply] {
+        do throws(StoreError) {
+            return try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
+                var replies: [RedisReply] = []
+                for result in try await self.client.connection(for: key).send(pipeline: commands) { replies.append(try result.get()) }
+                return replies
+            }
+        } catch {
+            guard error.code == .outcomeUnknown else { throw error }
+            throw StoreError(Task.isCancelled ? .cancelled : .unavailable, error.message)
         }
     }
 }

@@ -52,7 +52,7 @@ extension RedisError {
     var isTransient: Bool {
         switch code {
         case .connectionFailed, .connectionLost, .timeout, .loading, .readOnly, .masterDown, .clusterDown, .tryAgain, .moved, .ask,
-            .noReplicas, .busy, .overloaded:
+            .noReplicas, .busy, .overloaded, .outOfMemory, .writesRefused:
             true
         default:
             false

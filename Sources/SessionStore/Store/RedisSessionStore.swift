@@ -26,9 +26,7 @@ public final class RedisSessionStore: Sendable {
     /// Redis's time in ms; asks for it when it is not known yet.
     func now() async throws(StoreError) -> Int64 {
         if let now = clock.now { return now }
-        let reply = try await attempt(for: .zero) { () throws(RedisError) in
-            try await self.client.connection(for: "").send(RedisCommand("TIME"))
-        }
+        let reply = try await read(RedisCommand("TIME"), key: "")
         guard let seconds = reply[0]?.integerValue, let microseconds = reply[1]?.integerValue else {
             throw .unexpected(reply)
         }

@@ -14,8 +14,10 @@ public struct StoreConfiguration: Sendable {
     public var journalBound = 256
     /// Bytes of history that `begin_step` returns at most; the rest is read with `LRANGE`, since a script holds up all of Redis.
     public var historyBytesPerScript = 1 << 20
-    /// Messages per `LRANGE`.
+    /// Messages per `LRANGE`, and how many bytes one should bring: pages grow and shrink with the size of what came, since a large reply holds
+    /// up everything behind it on its connection.
     public var historyPage = 256
+    public var historyPageBytes = 8 << 20
     /// How long a call whose reply was lost is sent again.
     public var retryPatience: Duration = .seconds(5)
     /// How long a commit is tried. A lease that has run out but that nobody took still writes.

@@ -30,7 +30,7 @@ struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
         let methods = Endpoint.methods(of: request.uri.path)
         guard !methods.isEmpty else { return Problem(.notFound, "not_found", "there is nothing at \(request.uri.path)").response }
         return Problem(.methodNotAllowed, "method_not_allowed", "\(request.method) is not possible here")
-            .with(.allow, methods.map(\.rawValue).joined(separator: ", ")).response
+            .with(.allow, (methods + (methods.contains(.get) ? [.head] : [])).map(\.rawValue).joined(separator: ", ")).response
     }
 
     static func code(_ status: HTTPResponse.Status) -> String {

@@ -11,6 +11,8 @@ struct RequestIDMiddleware: RouterMiddleware {
         let id = request.headers[.requestID].flatMap { Self.isHarmless($0) ? $0 : nil } ?? Self.make()
         context.requestID = id
         var response = try await next(request, context)
+        // The answer to HEAD has no body, whoever made it: a client would take one for the next answer.
+        if request.method == .head { response = response.createHeadResponse() }
         response.headers[.requestID] = id
         context.logger.debug(
             "request",

@@ -15,8 +15,12 @@ extension AgentRoutes {
 
     /// Whether a load balancer should send requests here.
     func ready() throws -> Response {
-        if supervisor.isDraining { throw Problem(.serviceUnavailable, "draining", "this replica is about to stop") }
-        guard store.isReady else { throw Problem(.serviceUnavailable, "store_unavailable", "Redis cannot be reached") }
+        if supervisor.isDraining {
+            throw Problem(.serviceUnavailable, "draining", "this replica is about to stop").retry(after: .seconds(1))
+        }
+        guard store.isReady else {
+            throw Problem(.serviceUnavailable, "store_unavailable", "Redis cannot be reached").retry(after: .seconds(1))
+        }
         return .json("{\"status\":\"ready\"}")
     }
 }

@@ -13,17 +13,17 @@ extension AgentRoutes {
         do throws(RequestError) {
             turn = try TurnRequest(legacyBody: body)
         } catch {
-            throw Problem(error)
+            throw deprecated(Problem(error))
         }
         let stream = ClientStream(limit: settings.answerLimit * 8)
         do throws(TurnError) {
             try await runner.start(turn, stream: stream)
         } catch {
-            throw Problem(error)
+            throw deprecated(Problem(error))
         }
-        context.channel.triggerUserOutboundEvent(ClientWatch.Watch(stream: stream), promise: nil)
+        watch(context.channel, for: stream)
         let answer = await WholeAnswer(reading: stream)
-        if let error = answer.error { throw Problem(.badGateway, error.code, error.message) }
+        if let error = answer.error { throw deprecated(Problem(.badGateway, error.code, error.message)) }
         var json = ByteBuffer()
         json.writeString(#"{"status":"ok","message":"#)
         json.writeJSONString(answer.content)
@@ -31,8 +31,16 @@ extension AgentRoutes {
         json.writeJSONString(turn.session.text)
         json.writeString("}")
         var response = Response.json(json)
-        response.headers[.deprecation] = "@1766793600"
-        response.headers[.link] = "</agent/message/stream>; rel=\"successor-version\""
+        for field in Self.deprecation { response.headers[field.name] = field.value }
         return response
+    }
+
+    /// RFC 9745: the day on which the original deprecated it; RFC 8288: where to go.
+    private static var deprecation: HTTPFields {
+        [.deprecation: "@1766793600", .link: "</agent/message/stream>; rel=\"successor-version\""]
+    }
+
+    private func deprecated(_ problem: Problem) -> Problem {
+        Self.deprecation.reduce(problem) { $0.with($1.name, $1.value) }
     }
 }

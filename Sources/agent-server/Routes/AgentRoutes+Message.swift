@@ -30,7 +30,7 @@ extension AgentRoutes {
     /// The answer whose body is what the stream brings.
     func streamResponse(_ stream: ClientStream, session: SessionID, _ context: Context) -> Response {
         let channel = context.channel
-        channel.triggerUserOutboundEvent(ClientWatch.Watch(stream: stream), promise: nil)
+        watch(channel, for: stream)
         // A client that is cut off, because it reads too slowly, may hold up the write; only closing the connection ends that.
         stream.whenClosed { channel.close(promise: nil) }
         return Response(
@@ -54,6 +54,13 @@ extension AgentRoutes {
                 }
             }
         )
+    }
+
+    /// Has the stream closed when its client leaves; at once where it has left already.
+    func watch(_ channel: any Channel, for stream: ClientStream) {
+        let promise = channel.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.whenFailure { _ in stream.close() }
+        channel.triggerUserOutboundEvent(ClientWatch.Watch(stream: stream), promise: promise)
     }
 
     private func accepts(_ media: String, _ header: String?) -> Bool {

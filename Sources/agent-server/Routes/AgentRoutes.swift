@@ -17,7 +17,7 @@ struct AgentRoutes: Sendable {
 
     /// The whole router, middleware included.
     func router() -> Router<Context> {
-        let router = Router(context: Context.self)
+        let router = Router(context: Context.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: RequestIDMiddleware())
         router.add(middleware: ProblemMiddleware())
         if let key = settings.internalAPIKey { router.add(middleware: AuthMiddleware(key: key)) }
@@ -57,12 +57,12 @@ struct AgentRoutes: Sendable {
         }
         let tooLarge = Problem(.contentTooLarge, "body_too_large", "the body is larger than \(settings.bodyLimit) bytes")
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > settings.bodyLimit {
-            throw tooLarge.with(.connection, "close")
+            throw tooLarge
         }
         do {
             return try await request.body.collect(upTo: settings.bodyLimit)
         } catch is NIOTooManyBytesError {
-            throw tooLarge.with(.connection, "close")
+            throw tooLarge
         }
     }
 

@@ -78,7 +78,10 @@ extension Settings {
         do {
             var configuration = try RedisConfiguration(url: url)
             configuration.caFile = reader.string(.redisCAFile)
+            if let file = configuration.caFile { _ = try contents(of: file, .redisCAFile) }
             return configuration
+        } catch let error as SettingsError {
+            throw error
         } catch {
             throw SettingsError(.redisURL, "\(error)")
         }

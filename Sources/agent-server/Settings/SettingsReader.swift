@@ -15,7 +15,9 @@ struct SettingsReader {
 
     /// - Parameter flags: What the command line gives, by setting.
     init(environment: [String: String], flags: [(Setting, String)]) {
-        let values = flags.map { (AbsoluteConfigKey($0.0.keyComponents), ConfigValue(.string($0.1), isSecret: $0.0.isSecret)) }
+        let values = flags.filter { !$0.1.isEmpty }.map {
+            (AbsoluteConfigKey($0.0.keyComponents), ConfigValue(.string($0.1), isSecret: $0.0.isSecret))
+        }
         config = ConfigReader(providers: [
             InMemoryProvider(name: "flags", values: Dictionary(values) { _, last in last }),
             EnvironmentVariablesProvider(

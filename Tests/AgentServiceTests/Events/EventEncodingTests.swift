@@ -9,8 +9,10 @@ import Testing
 /// The bytes of events, read by Foundation.
 @Suite struct EventEncodingTests {
     static let pieces = [
-        "a", "Hello ", "\"", "\\", "/", "\n", "\r", "\r\n", "\t", "\u{0}", "\u{1}", "\u{8}", "\u{B}", "\u{C}", "\u{1C}", "\u{1D}", "\u{1E}", "\u{1F}", "\u{7F}",
-        "\u{80}", "\u{85}", "\u{2027}", "\u{2028}", "\u{2029}", "\u{202A}", "Â", "â", "é", "日本", "😀", "👩‍👩‍👧", "\u{FEFF}", "\u{FFFE}", "\u{10FFFF}", "\\u2028", "data: x\n\n",
+        "a", "Hello ", "\"", "\\", "/", "\n", "\r", "\r\n", "\t", "\u{0}", "\u{1}", "\u{8}", "\u{B}", "\u{C}", "\u{1C}", "\u{1D}", "\u{1E}",
+        "\u{1F}", "\u{7F}",
+        "\u{80}", "\u{85}", "\u{2027}", "\u{2028}", "\u{2029}", "\u{202A}", "Â", "â", "é", "日本", "😀", "👩‍👩‍👧", "\u{FEFF}", "\u{FFFE}",
+        "\u{10FFFF}", "\\u2028", "data: x\n\n",
     ]
 
     static func text(_ random: inout SeededGenerator) -> String {
@@ -61,7 +63,10 @@ import Testing
             let arguments: JSON = ["key \(text)": .string(text)]
             let call = ToolCall(id: text, name: text, arguments: try JSONText(parsing: ByteBuffer(string: arguments.text)).buffer)
             let expected: [(LoggedEvents.Name, ByteBuffer, JSON)] = [
-                (.message, StreamChunk.message(content: bytes, isFinal: true), ["type": "assistant_message", "content": .string(text), "token": "", "is_final": true]),
+                (
+                    .message, StreamChunk.message(content: bytes, isFinal: true),
+                    ["type": "assistant_message", "content": .string(text), "token": "", "is_final": true]
+                ),
                 (
                     .message, StreamChunk.toolCall(id: text, name: text, arguments: call.arguments, isFinal: false),
                     ["type": "tool_call", "call_id": .string(text), "tool_name": .string(text), "arguments": arguments, "is_final": false]
@@ -84,12 +89,20 @@ import Testing
             }
             // And what is stored.
             #expect(try JSON(parsing: ChatMessage.system(text)) == ["role": "system", "content": .string(text)], comment)
-            #expect(try JSON(parsing: ChatMessage.tool(callID: text, content: bytes)) == ["role": "tool", "tool_call_id": .string(text), "content": .string(text)], comment)
-            let stored: JSON = ["id": .string(text), "type": "function", "function": ["name": .string(text), "arguments": .string(String(buffer: call.arguments))]]
+            #expect(
+                try JSON(parsing: ChatMessage.tool(callID: text, content: bytes)) == [
+                    "role": "tool", "tool_call_id": .string(text), "content": .string(text),
+                ], comment)
+            let stored: JSON = [
+                "id": .string(text), "type": "function",
+                "function": ["name": .string(text), "arguments": .string(String(buffer: call.arguments))],
+            ]
             #expect(
                 try JSON(parsing: ChatMessage.assistant(text: bytes, calls: [call, call]))
                     == ["role": "assistant", "content": text.isEmpty ? nil : .string(text), "tool_calls": [stored, stored]], comment)
-            #expect(try JSON(parsing: ChatMessage.assistant(text: bytes, calls: [])) == ["role": "assistant", "content": .string(text)], comment)
+            #expect(
+                try JSON(parsing: ChatMessage.assistant(text: bytes, calls: [])) == ["role": "assistant", "content": .string(text)], comment
+            )
         }
     }
 
@@ -107,7 +120,8 @@ import Testing
     /// The scripts tell messages apart by the beginning of their text.
     @Test func theRoleComesFirst() {
         let messages = [
-            ChatMessage.system("x"), ChatMessage.user(content: ByteBuffer(string: #""x""#)), ChatMessage.tool(callID: "c", content: ByteBuffer(string: "x")),
+            ChatMessage.system("x"), ChatMessage.user(content: ByteBuffer(string: #""x""#)),
+            ChatMessage.tool(callID: "c", content: ByteBuffer(string: "x")),
             ChatMessage.assistant(text: ByteBuffer(string: "x"), calls: []),
         ]
         for (message, role) in zip(messages, ["system", "user", "tool", "assistant"]) {
@@ -124,7 +138,8 @@ import Testing
             usage: TokenUsage(promptTokens: 9, completionTokens: 12), metadata: ByteBuffer(string: "{\"a\":[{}],\n \"b\":\"\u{2029}\"}"))
         #expect(
             try JSON(parsing: all.json) == [
-                "status": .string(status.rawValue), "session_id": "s-1", "step": 7, "history_length": 5, "pending_calls": ["a", "b \"\u{2028}"],
+                "status": .string(status.rawValue), "session_id": "s-1", "step": 7, "history_length": 5,
+                "pending_calls": ["a", "b \"\u{2028}"],
                 "usage": ["prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21], "metadata": ["a": [[:]], "b": "\u{2029}"],
             ])
         var buffer = ByteBuffer()
@@ -136,14 +151,16 @@ import Testing
         let session = try #require(SessionID("s"))
         let all = [
             StreamChunk.message(content: ByteBuffer(), isFinal: true), StreamChunk.error("e", code: "c", retryable: false),
-            StreamChunk.toolCall(id: "c", name: "n", arguments: ByteBuffer(string: "{}"), isFinal: true), DoneEvent(status: .failed, session: session, step: 1).json,
+            StreamChunk.toolCall(id: "c", name: "n", arguments: ByteBuffer(string: "{}"), isFinal: true),
+            DoneEvent(status: .failed, session: session, step: 1).json,
         ]
         for json in all { #expect(!Self.hasNull(try JSON(parsing: json))) }
     }
 
     @Test func numbersAreWrittenInDigits() {
         var random = SeededGenerator(seed: 1)
-        let numbers = [0, 1, 9, 10, 99, 100, -1, -10, .max, .min] + (0..<200).map { Int.random(in: .min ... .max, using: &random) >> ($0 % 64) }
+        let numbers =
+            [0, 1, 9, 10, 99, 100, -1, -10, .max, .min] + (0..<200).map { Int.random(in: .min ... .max, using: &random) >> ($0 % 64) }
         for number in numbers {
             var buffer = ByteBuffer()
             buffer.writeDecimal(number)
@@ -155,7 +172,9 @@ import Testing
         let stream = ClientStream()
         let encoder = EventEncoder(step: 1, nonce: "abcd")
         stream.write { encoder.write(token: "Hel", sequence: 1, into: &$0) }
-        stream.write { encoder.write(.message, json: StreamChunk.message(content: ByteBuffer(string: "Hello"), isFinal: true), sequence: 2, into: &$0) }
+        stream.write {
+            encoder.write(.message, json: StreamChunk.message(content: ByteBuffer(string: "Hello"), isFinal: true), sequence: 2, into: &$0)
+        }
         let cut = ClientStream()
         cut.write { encoder.write(token: "Hel", sequence: 1, into: &$0) }
         stream.write { $0.writeString("event: done\ndata: {\"status\":\"completed\"}\n\n") }
@@ -166,7 +185,9 @@ import Testing
         #expect(answer.error == nil)
         #expect(await WholeAnswer(reading: cut).error?.code == "internal_error")
         let failed = ClientStream()
-        failed.write { EventEncoder.write(unlogged: .error, json: StreamChunk.error("why", code: "llm_timeout", retryable: true), into: &$0) }
+        failed.write {
+            EventEncoder.write(unlogged: .error, json: StreamChunk.error("why", code: "llm_timeout", retryable: true), into: &$0)
+        }
         failed.finish()
         let failure = await WholeAnswer(reading: failed).error
         #expect(failure?.code == "llm_timeout" && failure?.message == "why")

@@ -5,11 +5,14 @@ import Testing
 @testable import AgentService
 
 @Suite struct OpenAIAnswerTests {
-    static let stream = [
-        Decoded.delta(#"{"role":"assistant","content":""}"#), Decoded.delta(#"{"content":"Grüße, "}"#), Decoded.delta(#"{"content":"日本 😀👩‍👩‍👧"}"#),
-        Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":"{\"a\":\"😀\"}"}}"#), Decoded.delta("{}", finish: "tool_calls"),
-        #"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":12}}"#,
-    ].map { "data: \($0)\n\n" }.joined() + "data: [DONE]\n\n"
+    static let stream =
+        [
+            Decoded.delta(#"{"role":"assistant","content":""}"#), Decoded.delta(#"{"content":"Grüße, "}"#),
+            Decoded.delta(#"{"content":"日本 😀👩‍👩‍👧"}"#),
+            Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":"{\"a\":\"😀\"}"}}"#),
+            Decoded.delta("{}", finish: "tool_calls"),
+            #"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":12}}"#,
+        ].map { "data: \($0)\n\n" }.joined() + "data: [DONE]\n\n"
 
     static let events: [LLMEvent] = [
         .token("Grüße, "), .token("日本 😀👩‍👩‍👧"), .toolCall(index: 0, id: "c1", name: "f", arguments: #"{"a":"😀"}"#),
@@ -83,7 +86,8 @@ import Testing
         ]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}
         """#
 
-    @Test(arguments: ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/problem+json"], [1, 7, 1 << 20])
+    @Test(
+        arguments: ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/problem+json"], [1, 7, 1 << 20])
     func aWholeAnswerGivesTheSameEvents(contentType: String, length: Int) {
         // Either form may come, whatever was asked for.
         for expectsStream in [true, false] {
@@ -100,7 +104,8 @@ import Testing
     @Test func aContentTypeThatDoesNotTellIsWhatWasAskedFor() {
         #expect(Decoded(parts: [ByteBuffer(string: Self.stream)], contentType: nil).events == Self.events)
         #expect(Decoded(parts: [ByteBuffer(string: Self.stream)], contentType: "text/plain").events == Self.events)
-        #expect(Decoded(parts: [ByteBuffer(string: Self.stream)], contentType: "text/event-stream", expectsStream: false).events == Self.events)
+        #expect(
+            Decoded(parts: [ByteBuffer(string: Self.stream)], contentType: "text/event-stream", expectsStream: false).events == Self.events)
         #expect(Decoded(parts: [ByteBuffer(string: Self.whole)], contentType: nil, expectsStream: false).text == "Hello")
     }
 
@@ -131,7 +136,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (400, LLMError.Code.rejected, false), (401, .rejected, false), (404, .rejected, false), (408, .timeout, true), (422, .rejected, false),
+        (400, LLMError.Code.rejected, false), (401, .rejected, false), (404, .rejected, false), (408, .timeout, true),
+        (422, .rejected, false),
         (429, .rateLimited, true), (500, .unavailable, true), (503, .unavailable, true), (529, .unavailable, true), (302, .rejected, false),
     ])
     func aStatusBecomesACode(status: Int, code: LLMError.Code, isRetryable: Bool) {
@@ -145,7 +151,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("too busy\n now", "too busy now"), ("<html><h1>502</h1></html>", nil), (#"{"error":{"mess"#, nil), ("", nil), (#""just text""#, "just text"),
+        ("too busy\n now", "too busy now"), ("<html><h1>502</h1></html>", nil), (#"{"error":{"mess"#, nil), ("", nil),
+        (#""just text""#, "just text"),
         (#"{"error":"flat"}"#, "flat"),
     ])
     func theWordsOfAnErrorAreFoundWhereverTheyStand(body: String, words: String?) {

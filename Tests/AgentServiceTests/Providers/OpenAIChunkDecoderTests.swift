@@ -8,7 +8,8 @@ import Testing
 
     @Test func everyTokenIsOneEventAndTheEndComesLast() {
         let decoded = Self.decode(
-            Decoded.delta(#"{"role":"assistant","content":""}"#), Decoded.delta(#"{"content":"Hel"}"#), Decoded.delta(#"{"content":"lo 😀\n"}"#),
+            Decoded.delta(#"{"role":"assistant","content":""}"#), Decoded.delta(#"{"content":"Hel"}"#),
+            Decoded.delta(#"{"content":"lo 😀\n"}"#),
             Decoded.delta("{}", finish: "stop"), #"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}"#)
         #expect(
             decoded.events == [
@@ -79,7 +80,8 @@ import Testing
         // In the same chunk it follows what it counts, wherever it stands in the text.
         let same = Self.decode(#"{\#(usage),"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}"#)
         #expect(same.events == [.token("x"), .usage(TokenUsage(promptTokens: 3, completionTokens: 1)), .finish(.stop)])
-        let twice = Self.decode("{\(usage)}", #"{"usage":null}"#, #"{"usage":{"completion_tokens":5}}"#, Decoded.delta("{}", finish: "stop"))
+        let twice = Self.decode(
+            "{\(usage)}", #"{"usage":null}"#, #"{"usage":{"completion_tokens":5}}"#, Decoded.delta("{}", finish: "stop"))
         #expect(
             twice.events == [
                 .usage(TokenUsage(promptTokens: 3, completionTokens: 1)), .usage(TokenUsage(completionTokens: 5)), .finish(.stop),
@@ -91,7 +93,8 @@ import Testing
         ("9223372036854775808", 0), ("-9223372036854775809", 0), (#""7""#, 0), ("null", 0), ("[]", 0),
     ])
     func tokenCountsStayInARangeInWhichSumsCannotOverflow(number: String, count: Int) {
-        let decoded = Self.decode(#"{"usage":{"prompt_tokens":\#(number),"completion_tokens":\#(number)}}"#, Decoded.delta("{}", finish: "stop"))
+        let decoded = Self.decode(
+            #"{"usage":{"prompt_tokens":\#(number),"completion_tokens":\#(number)}}"#, Decoded.delta("{}", finish: "stop"))
         #expect(decoded.events.first == .usage(TokenUsage(promptTokens: count, completionTokens: count)))
     }
 

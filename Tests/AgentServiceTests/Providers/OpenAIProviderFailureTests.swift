@@ -101,7 +101,9 @@ import Testing
 
     // MARK: Answers that are errors
 
-    @Test(arguments: [(400, LLMError.Code.rejected), (401, .rejected), (404, .rejected), (429, .rateLimited), (500, .unavailable), (503, .unavailable)])
+    @Test(arguments: [
+        (400, LLMError.Code.rejected), (401, .rejected), (404, .rejected), (429, .rateLimited), (500, .unavailable), (503, .unavailable),
+    ])
     func statusesBecomeCodes(status: Int, code: LLMError.Code) async throws {
         let upstream = try await Upstream.start { _ in .error(status, "because of \(status)") }
         defer { upstream.stop() }

@@ -14,7 +14,9 @@ import Testing
         answer.add(delta: ["tool_calls": [["index": 0, "id": "c1", "function": ["name": "echo", "arguments": ""]]]])
         answer.add(delta: ["tool_calls": [["index": 1, "id": "c2", "function": ["name": "echo", "arguments": ""]]]])
         for piece in [#"{"text""#, #":"😀"#, #""}"#] {
-            for index in 0...1 { answer.add(delta: ["tool_calls": [["index": .number(Double(index)), "function": ["arguments": .string(piece)]]]]) }
+            for index in 0...1 {
+                answer.add(delta: ["tool_calls": [["index": .number(Double(index)), "function": ["arguments": .string(piece)]]]])
+            }
         }
         answer.end(finish: "tool_calls")
         return answer
@@ -55,7 +57,8 @@ import Testing
         var whole = ByteBuffer()
         for case .bytes(let bytes) in answer.parts { whole.writeImmutableBuffer(bytes) }
         split.parts = []
-        while let piece = whole.readSlice(length: min(whole.readableBytes, Int.random(in: 1...40, using: &random))), piece.readableBytes > 0 {
+        while let piece = whole.readSlice(length: min(whole.readableBytes, Int.random(in: 1...40, using: &random))), piece.readableBytes > 0
+        {
             split.parts.append(.bytes(piece))
         }
         return split
@@ -102,9 +105,11 @@ import Testing
     @Test func theRequestSaysWhatItMust() async throws {
         let upstream = try await Upstream.start()
         defer { upstream.stop() }
-        let tools = ByteBuffer(string: #"[{"type":"function","function":{"name":"echo","parameters":{"type":"object","x":12345678901234567890}}}]"#)
+        let tools = ByteBuffer(
+            string: #"[{"type":"function","function":{"name":"echo","parameters":{"type":"object","x":12345678901234567890}}}]"#)
         let messages = [
-            #"{"role":"system","content":"a / b \/ \u00e9 é"}"#, #"{"role":"user","content":[{"type":"text","text":"x","big":123456789012345678901}]}"#,
+            #"{"role":"system","content":"a / b \/ \u00e9 é"}"#,
+            #"{"role":"user","content":[{"type":"text","text":"x","big":123456789012345678901}]}"#,
         ].map { ByteBuffer(string: $0) }
         _ = try await withProvider(upstream.url) {
             $0.apiKey = "api-key"

@@ -78,17 +78,21 @@ import Testing
         // No index, both calls in one chunk.
         [
             Decoded.calls(
-                #"{"id":"c1","function":{"name":"f","arguments":"{\"a\":1}"}}"#, #"{"id":"c2","function":{"name":"g","arguments":"{\"b\":2}"}}"#)
+                #"{"id":"c1","function":{"name":"f","arguments":"{\"a\":1}"}}"#,
+                #"{"id":"c2","function":{"name":"g","arguments":"{\"b\":2}"}}"#)
         ],
         // No index, one after the other, the later fragments bare.
         [
-            Decoded.calls(#"{"id":"c1","function":{"name":"f","arguments":"{\"a\""}}"#), Decoded.calls(#"{"function":{"arguments":":1}"}}"#),
-            Decoded.calls(#"{"id":"c2","function":{"name":"g","arguments":"{\"b\""}}"#), Decoded.calls(#"{"id":"","function":{"arguments":":2}"}}"#),
+            Decoded.calls(#"{"id":"c1","function":{"name":"f","arguments":"{\"a\""}}"#),
+            Decoded.calls(#"{"function":{"arguments":":1}"}}"#),
+            Decoded.calls(#"{"id":"c2","function":{"name":"g","arguments":"{\"b\""}}"#),
+            Decoded.calls(#"{"id":"","function":{"arguments":":2}"}}"#),
         ],
         // No index, interleaved by id.
         [
             Decoded.calls(#"{"id":"c1","function":{"name":"f","arguments":""}}"#, #"{"id":"c2","function":{"name":"g","arguments":""}}"#),
-            Decoded.calls(#"{"id":"c2","function":{"arguments":"{\"b\":2}"}}"#), Decoded.calls(#"{"id":"c1","function":{"arguments":"{\"a\":1}"}}"#),
+            Decoded.calls(#"{"id":"c2","function":{"arguments":"{\"b\":2}"}}"#),
+            Decoded.calls(#"{"id":"c1","function":{"arguments":"{\"a\":1}"}}"#),
         ],
         // The arguments as an object.
         [
@@ -105,14 +109,16 @@ import Testing
 
     @Test func callsWithoutIndexAndIDAreToldApartByTheirNames() {
         let decoded = Self.decode(
-            Decoded.calls(#"{"function":{"name":"f","arguments":{"a":1}}}"#), Decoded.calls(#"{"function":{"name":"f","arguments":{"a":2}}}"#))
+            Decoded.calls(#"{"function":{"name":"f","arguments":{"a":1}}}"#),
+            Decoded.calls(#"{"function":{"name":"f","arguments":{"a":2}}}"#))
         #expect(decoded.calls == [Decoded.Call(nil, "f", #"{"a":1}"#), Decoded.Call(nil, "f", #"{"a":2}"#)])
     }
 
     @Test func anIDOrANameThatComesLateIsStillHandedOnOnce() {
         let decoded = Self.decode(
             Decoded.calls(#"{"index":0,"function":{"arguments":"{"}}"#), Decoded.calls(#"{"index":0,"id":"c1"}"#),
-            Decoded.calls(#"{"index":0,"function":{"name":"f","arguments":"}"}}"#), Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f"}}"#))
+            Decoded.calls(#"{"index":0,"function":{"name":"f","arguments":"}"}}"#),
+            Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f"}}"#))
         #expect(decoded.calls == [Decoded.Call("c1", "f", "{}")])
         #expect(decoded.events.filter { if case .toolCall = $0 { true } else { false } }.count == 3)
     }
@@ -120,7 +126,8 @@ import Testing
     @Test func theRetiredFunctionCallIsOneCall() {
         let decoded = Self.decode(
             Decoded.delta(#"{"content":null,"function_call":{"name":"f","arguments":""}}"#),
-            Decoded.delta(#"{"function_call":{"arguments":"{\"a\""}}"#), Decoded.delta(#"{"function_call":{"arguments":":1}"}}"#, finish: "function_call"))
+            Decoded.delta(#"{"function_call":{"arguments":"{\"a\""}}"#),
+            Decoded.delta(#"{"function_call":{"arguments":":1}"}}"#, finish: "function_call"))
         #expect(decoded.calls == [Decoded.Call(nil, "f", #"{"a":1}"#)])
         #expect(decoded.events.last == .finish(.toolCalls))
         #expect(Self.decode(Decoded.delta(#"{"content":"x","function_call":null}"#)).calls.isEmpty)
@@ -158,14 +165,18 @@ import Testing
         var random = SeededGenerator(seed: UInt64(seed))
         for _ in 0..<50 {
             let count = Int.random(in: 1...6, using: &random)
-            let calls = (0..<count).map { Decoded.Call("c\($0)", "f\($0)", (0..<Int.random(in: 0...5, using: &random)).map { "\($0)." }.joined()) }
+            let calls = (0..<count).map {
+                Decoded.Call("c\($0)", "f\($0)", (0..<Int.random(in: 0...5, using: &random)).map { "\($0)." }.joined())
+            }
             var queues = calls.enumerated().map { index, call in
                 [#"{"index":\#(index),"id":"\#(call.id ?? "")","function":{"name":"\#(call.name ?? "")","arguments":""}}"#]
                     + call.arguments.split(separator: ".").map { #"{"index":\#(index),"function":{"arguments":"\#($0)."}}"# }
             }
             // The calls begin in order; the rest comes anyhow.
             var entries = queues.indices.map { queues[$0].removeFirst() }
-            while let index = queues.indices.filter({ !queues[$0].isEmpty }).randomElement(using: &random) { entries.append(queues[index].removeFirst()) }
+            while let index = queues.indices.filter({ !queues[$0].isEmpty }).randomElement(using: &random) {
+                entries.append(queues[index].removeFirst())
+            }
             let decoded = Decoded(chunks: entries.map { Decoded.calls($0) } + [Decoded.delta("{}", finish: "stop")])
             #expect(decoded.calls == calls, "seed \(seed): \(entries)")
         }

@@ -24,7 +24,8 @@ import Testing
             #expect(try SSEParserTests.parse(chunks).map { String(buffer: $0.data) } == ["b"])
         }
         // Half of a mark is none.
-        #expect(try SSEParserTests.parse([[0xEF, 0xBB], Array("data: a\n\ndata: b\n\n".utf8)[...]]).map { String(buffer: $0.data) } == ["b"])
+        #expect(
+            try SSEParserTests.parse([[0xEF, 0xBB], Array("data: a\n\ndata: b\n\n".utf8)[...]]).map { String(buffer: $0.data) } == ["b"])
     }
 
     /// In time linear in its length, whatever the chunks: a line is not searched from its beginning at every chunk.

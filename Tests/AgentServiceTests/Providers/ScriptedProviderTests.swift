@@ -86,7 +86,8 @@ import Testing
 
     @Test func quotesResultsWithTheNamesOfTheirTools() async throws {
         let calls = [
-            ToolCall(id: "c1", name: "read_file", arguments: ByteBuffer(string: "{}")), ToolCall(id: "c2", name: "echo", arguments: ByteBuffer(string: "{}")),
+            ToolCall(id: "c1", name: "read_file", arguments: ByteBuffer(string: "{}")),
+            ToolCall(id: "c2", name: "echo", arguments: ByteBuffer(string: "{}")),
         ]
         let history = [
             Self.user("read_file a\necho b"), ChatMessage.assistant(text: ByteBuffer(), calls: calls),
@@ -102,7 +103,10 @@ import Testing
     }
 
     @Test func readsContentParts() async throws {
-        let parts = ByteBuffer(string: #"{"role":"user","content":[{"type":"text","text":"one"},{"type":"image_url","image_url":{}},{"type":"text","text":"two"}]}"#)
+        let parts = ByteBuffer(
+            string:
+                #"{"role":"user","content":[{"type":"text","text":"one"},{"type":"image_url","image_url":{}},{"type":"text","text":"two"}]}"#
+        )
         #expect(try await Self.answer(to: [parts]).text == "You said: one\ntwo")
     }
 
@@ -133,7 +137,9 @@ import Testing
     @Test func anErrorOfTheSinkEndsIt() async {
         struct Enough: Error {}
         await #expect(throws: Enough.self) {
-            try await ScriptedProvider(tokenDelay: .zero).generate(LLMRequest(model: "m", messages: [Self.user("hello")])) { _ in throw Enough() }
+            try await ScriptedProvider(tokenDelay: .zero).generate(LLMRequest(model: "m", messages: [Self.user("hello")])) { _ in
+                throw Enough()
+            }
         }
     }
 }

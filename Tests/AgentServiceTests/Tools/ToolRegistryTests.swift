@@ -26,8 +26,12 @@ import Testing
     @Test(arguments: [
         ("", "not JSON"), ("{}", "must be an array"), (#""x""#, "must be an array"), ("[7]", "[0]"), ("[{}]", "[0].type"),
         (#"[{"type":"other","function":{"name":"f"}}]"#, "[0].type"), (#"[{"type":"function"}]"#, "[0].function.name"),
-        (#"[{"type":"function","function":{"name":""}}]"#, "[0].function.name"), (#"[{"type":"function","function":{"name":7}}]"#, "[0].function.name"),
-        (#"[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g","parameters":[]}}]"#, "[1].function.parameters"),
+        (#"[{"type":"function","function":{"name":""}}]"#, "[0].function.name"),
+        (#"[{"type":"function","function":{"name":7}}]"#, "[0].function.name"),
+        (
+            #"[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g","parameters":[]}}]"#,
+            "[1].function.parameters"
+        ),
     ])
     func theErrorNamesThePlace(text: String, place: String) {
         let error = #expect(throws: ToolSchemaError.self) { try ToolRegistry(parsing: ByteBuffer(string: text)) }

@@ -15,7 +15,8 @@ import Testing
             String(repeating: "x", count: 200),
         ]
         static let arguments = [
-            "", " ", "{}", #"{"a":1}"#, #"{ "b" : [1, 2, {}] }"#, #"{"a":"\u2028 😀 \n"}"#, "{\"a\":\"\u{2028}\u{85}\"}", "nonsense", #"{"a":"#, "[]", "null", "\u{0}",
+            "", " ", "{}", #"{"a":1}"#, #"{ "b" : [1, 2, {}] }"#, #"{"a":"\u2028 😀 \n"}"#, "{\"a\":\"\u{2028}\u{85}\"}", "nonsense",
+            #"{"a":"#, "[]", "null", "\u{0}",
         ]
         static let tokens = ["Hello", " ", "\n", "😀", "\u{2028}", "\"", "\\", "\u{0}", "日本", "{\"role\":\"tool\"}", "tool_call_id"]
 
@@ -70,7 +71,8 @@ import Testing
                 // The user goes on, or the results come, in any order.
                 let goesOn = Int.random(in: 0..<4, using: &model.random) == 0
                 for call in end.calls.shuffled(using: &model.random) {
-                    history.append(goesOn ? Self.closed(call.id) : ChatMessage.tool(callID: call.id, content: ByteBuffer(string: "r\u{2028}")))
+                    history.append(
+                        goesOn ? Self.closed(call.id) : ChatMessage.tool(callID: call.id, content: ByteBuffer(string: "r\u{2028}")))
                 }
                 try check(history, "what is stored")
                 isOver = isOver || goesOn

@@ -59,7 +59,9 @@ import Testing
 
     @Test func textIsStoredAndSaidOnce() throws {
         var driver = Driver()
-        let ending = try driver.end([.token("Hel"), .token("lo 😀"), .usage(TokenUsage(promptTokens: 9, completionTokens: 2)), .finish(.stop)])
+        let ending = try driver.end([
+            .token("Hel"), .token("lo 😀"), .usage(TokenUsage(promptTokens: 9, completionTokens: 2)), .finish(.stop),
+        ])
         #expect(ending.status == .completed)
         #expect(try Self.json(ending.messages) == [["role": "assistant", "content": "Hello 😀"]])
         #expect(try Self.events(ending) == [["type": "assistant_message", "content": "Hello 😀", "token": "", "is_final": true]])
@@ -81,7 +83,8 @@ import Testing
     @Test func callsAreStoredPendingAndSaidInTheModelsOrder() throws {
         var driver = Driver()
         let ending = try driver.end([
-            .token("Let me look."), Self.call(1, "b", "echo", ""), Self.call(0, "a", "read_file", #"{ "path":"#), Self.call(1, nil, nil, "{}"),
+            .token("Let me look."), Self.call(1, "b", "echo", ""), Self.call(0, "a", "read_file", #"{ "path":"#),
+            Self.call(1, nil, nil, "{}"),
             Self.call(0, nil, nil, #" "x" }"#), .finish(.toolCalls),
         ])
         #expect(ending.status == .waiting)
@@ -102,7 +105,8 @@ import Testing
                 ["type": "tool_call", "call_id": "b", "tool_name": "echo", "arguments": [:], "is_final": true],
             ])
         #expect(ending.calls.map(\.id) == ["a", "b"])
-        #expect(try JSON(parsing: ending.calls[0].pendingJSON(step: 7)) == ["tool_name": "read_file", "arguments": ["path": "x"], "step": 7])
+        #expect(
+            try JSON(parsing: ending.calls[0].pendingJSON(step: 7)) == ["tool_name": "read_file", "arguments": ["path": "x"], "step": 7])
     }
 
     @Test func callsWithoutTextHaveNoTextEvent() throws {
@@ -161,12 +165,16 @@ import Testing
         #expect(ending.calls.isEmpty)
         #expect(ending.errorCode == "llm_invalid_response")
         let event = try #require(try Self.events(ending).first)
-        #expect(event["type"] == "error" && event["code"] == "llm_invalid_response" && event["retryable"] == true && event["is_final"] == true)
+        #expect(
+            event["type"] == "error" && event["code"] == "llm_invalid_response" && event["retryable"] == true && event["is_final"] == true)
     }
 
     // MARK: Invalid arguments
 
-    static let invalid = ["nonsense", #"{"a":"#, "[]", "null", "7", #""text""#, #"{"a":1}{}"#, "{'a':1}", #"{"a":"\ud800"}"#, String(repeating: #"{"a":"#, count: 200)]
+    static let invalid = [
+        "nonsense", #"{"a":"#, "[]", "null", "7", #""text""#, #"{"a":1}{}"#, "{'a':1}", #"{"a":"\ud800"}"#,
+        String(repeating: #"{"a":"#, count: 200),
+    ]
 
     @Test(arguments: invalid) func invalidArgumentsAreRepairedOnce(arguments: String) throws {
         var driver = Driver()
@@ -213,7 +221,8 @@ import Testing
     @Test func ofValidAndInvalidCallsTheValidOnesAreSent() throws {
         var driver = Driver()
         let ending = try driver.end([
-            Self.call(0, "a", "echo", "x"), Self.call(1, "b", "echo", #"{"text":"b"}"#), Self.call(2, "c", "echo", "[]"), .finish(.toolCalls),
+            Self.call(0, "a", "echo", "x"), Self.call(1, "b", "echo", #"{"text":"b"}"#), Self.call(2, "c", "echo", "[]"),
+            .finish(.toolCalls),
         ])
         #expect(ending.status == .waiting)
         #expect(ending.calls.map(\.id) == ["b"])
@@ -236,7 +245,8 @@ import Testing
 
     @Test func anAnswerIsNotLargerThanTheBound() throws {
         var driver = Driver(maximumBytes: 10)
-        #expect(try driver.end([.token("12345"), Self.call(0, "a", "f", "{}"), Self.call(0, nil, nil, " "), .finish(.stop)]).status == .waiting)
+        #expect(
+            try driver.end([.token("12345"), Self.call(0, "a", "f", "{}"), Self.call(0, nil, nil, " "), .finish(.stop)]).status == .waiting)
         driver = Driver(maximumBytes: 10)
         #expect(throws: LLMError.self) { _ = try driver.generate([.token("12345"), .token("67890"), .token("1")]) }
         driver = Driver(maximumBytes: 10)
@@ -279,7 +289,10 @@ import Testing
         #expect(ending.messages.isEmpty)
         #expect(
             try Self.events(ending) == [
-                ["type": "error", "error": "it went wrong", "code": .string(code.rawValue), "retryable": .bool(error.isRetryable), "is_final": true]
+                [
+                    "type": "error", "error": "it went wrong", "code": .string(code.rawValue), "retryable": .bool(error.isRetryable),
+                    "is_final": true,
+                ]
             ])
     }
 }

@@ -62,7 +62,8 @@ import Testing
 
     /// The message goes on byte by byte.
     @Test(arguments: [
-        #""Grüße \u00e9 \/ 😀""#, #""""#, #"[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"x","n":12345678901234567890}}]"#,
+        #""Grüße \u00e9 \/ 😀""#, #""""#,
+        #"[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"x","n":12345678901234567890}}]"#,
     ])
     func contentIsKeptAsItIs(content: String) throws {
         #expect(Self.user(try Self.message(#"{"content":\#(content)}"#)) == #"{"role":"user","content":\#(content)}"#)
@@ -70,18 +71,21 @@ import Testing
 
     @Test func ofRepeatedKeysTheLastOneCounts() throws {
         let request = try Self.parse(
-            #"{"session_id":"a","session_id":"b","message":{"content":"x"},"message":{"content":"y","content":"z"},"model":"m","mod\u0065l":"n"}"#)
+            #"{"session_id":"a","session_id":"b","message":{"content":"x"},"message":{"content":"y","content":"z"},"model":"m","mod\u0065l":"n"}"#
+        )
         #expect(request.session.text == "b")
         #expect(Self.user(request.input) == #"{"role":"user","content":"z"}"#)
         #expect(request.settings.model == "n")
     }
 
     @Test(arguments: [
-        (#""text \u2028""#, "text \u{2028}"), (#""""#, ""), ("null", "null"), ("7", "7"), ("true", "true"), (#"{ "a" : [ 1 , 2 ] }"#, #"{"a":[1,2]}"#),
+        (#""text \u2028""#, "text \u{2028}"), (#""""#, ""), ("null", "null"), ("7", "7"), ("true", "true"),
+        (#"{ "a" : [ 1 , 2 ] }"#, #"{"a":[1,2]}"#),
         ("[]", "[]"), ("12345678901234567890.0", "12345678901234567890.0"),
     ])
     func aResultIsTextOrTheTextOfItsJSON(result: String, text: String) throws {
-        guard case .toolResult(let json, "c 1", nil) = try Self.message(#"{"type":"tool_result","call_id":"c 1","result":\#(result)}"#) else {
+        guard case .toolResult(let json, "c 1", nil) = try Self.message(#"{"type":"tool_result","call_id":"c 1","result":\#(result)}"#)
+        else {
             Issue.record("not a result")
             return
         }
@@ -119,12 +123,16 @@ import Testing
     // MARK: Bad
 
     @Test(arguments: [
-        (#""session_id":7"#, "session_id"), (#""session_id":"""#, "session_id"), (#""session_id":"a b""#, "session_id"), (#""session_id":"a{b}""#, "session_id"),
-        (#""session_id":"\u00e9""#, "session_id"), (#""session_id":["s"]"#, "session_id"), (#""message":"text""#, "message"), (#""message":[]"#, "message"),
-        (#""tools":{}"#, "tools"), (#""tools":[7]"#, "tools[0]"), (#""tools":[{"type":"function","function":{"name":"f"}},{"type":"x"}]"#, "tools[1].type"),
+        (#""session_id":7"#, "session_id"), (#""session_id":"""#, "session_id"), (#""session_id":"a b""#, "session_id"),
+        (#""session_id":"a{b}""#, "session_id"),
+        (#""session_id":"\u00e9""#, "session_id"), (#""session_id":["s"]"#, "session_id"), (#""message":"text""#, "message"),
+        (#""message":[]"#, "message"),
+        (#""tools":{}"#, "tools"), (#""tools":[7]"#, "tools[0]"),
+        (#""tools":[{"type":"function","function":{"name":"f"}},{"type":"x"}]"#, "tools[1].type"),
         (#""tools":[{"type":"function","function":{}}]"#, "tools[0].function.name"), (#""model":7"#, "model"), (#""model":"""#, "model"),
         (#""on_conflict":"explode""#, "on_conflict"), (#""on_conflict":7"#, "on_conflict"), (#""on_disconnect":"stay""#, "on_disconnect"),
-        (#""on_disconnect":true"#, "on_disconnect"), (#""expected_length":-1"#, "expected_length"), (#""expected_length":1.5"#, "expected_length"),
+        (#""on_disconnect":true"#, "on_disconnect"), (#""expected_length":-1"#, "expected_length"),
+        (#""expected_length":1.5"#, "expected_length"),
         (#""expected_length":"3""#, "expected_length"), (#""expected_length":1e300"#, "expected_length"), (#""metadata":[]"#, "metadata"),
         (#""metadata":"x""#, "metadata"),
     ])
@@ -137,14 +145,20 @@ import Testing
     @Test(arguments: [
         ("7", "message"), ("{}", "message.content"), (#"{"content":null}"#, "message.content"), (#"{"content":7}"#, "message.content"),
         (#"{"content":{}}"#, "message.content"), (#"{"content":[]}"#, "message.content"), (#"{"content":["x"]}"#, "message.content[0]"),
-        (#"{"content":[{"type":"text","text":"x"},{"text":"x"}]}"#, "message.content[1]"), (#"{"content":[{"type":""}]}"#, "message.content[0]"),
-        (#"{"type":"shout","content":"x"}"#, "message.type"), (#"{"type":7,"content":"x"}"#, "message.type"), (#"{"type":"","content":"x"}"#, "message.type"),
-        (#"{"type":"tool_result","result":"x"}"#, "message.call_id"), (#"{"type":"tool_result","call_id":null,"result":"x"}"#, "message.call_id"),
-        (#"{"type":"tool_result","call_id":"","result":"x"}"#, "message.call_id"), (#"{"type":"tool_result","call_id":7,"result":"x"}"#, "message.call_id"),
+        (#"{"content":[{"type":"text","text":"x"},{"text":"x"}]}"#, "message.content[1]"),
+        (#"{"content":[{"type":""}]}"#, "message.content[0]"),
+        (#"{"type":"shout","content":"x"}"#, "message.type"), (#"{"type":7,"content":"x"}"#, "message.type"),
+        (#"{"type":"","content":"x"}"#, "message.type"),
+        (#"{"type":"tool_result","result":"x"}"#, "message.call_id"),
+        (#"{"type":"tool_result","call_id":null,"result":"x"}"#, "message.call_id"),
+        (#"{"type":"tool_result","call_id":"","result":"x"}"#, "message.call_id"),
+        (#"{"type":"tool_result","call_id":7,"result":"x"}"#, "message.call_id"),
         (#"{"type":"tool_result","call_id":"\#(String(repeating: "x", count: 129))","result":"x"}"#, "message.call_id"),
         (#"{"type":"tool_result","call_id":"c","tool_name":7,"result":"x"}"#, "message.tool_name"),
-        (#"{"type":"tool_result","call_id":"c","tool_name":"","result":"x"}"#, "message.tool_name"), (#"{"type":"tool_result","call_id":"c"}"#, "message.result"),
-        (#"{"type":"tool_result","call_id":"c","error":7}"#, "message.error"), (#"{"type":"tool_result","call_id":"c","result":"x","error":"y"}"#, "message has both"),
+        (#"{"type":"tool_result","call_id":"c","tool_name":"","result":"x"}"#, "message.tool_name"),
+        (#"{"type":"tool_result","call_id":"c"}"#, "message.result"),
+        (#"{"type":"tool_result","call_id":"c","error":7}"#, "message.error"),
+        (#"{"type":"tool_result","call_id":"c","result":"x","error":"y"}"#, "message has both"),
     ])
     func theErrorNamesTheFieldOfTheMessage(message: String, field: String) {
         let error = #expect(throws: RequestError.self) { _ = try Self.message(message) }
@@ -153,8 +167,11 @@ import Testing
     }
 
     @Test func lengthsAreBounded() throws {
-        #expect(try Self.parse(#"{"session_id":"\#(String(repeating: "s", count: 128))","message":{"content":""}}"#).session.text.count == 128)
-        #expect(throws: RequestError.self) { try Self.parse(#"{"session_id":"\#(String(repeating: "s", count: 129))","message":{"content":""}}"#) }
+        #expect(
+            try Self.parse(#"{"session_id":"\#(String(repeating: "s", count: 128))","message":{"content":""}}"#).session.text.count == 128)
+        #expect(throws: RequestError.self) {
+            try Self.parse(#"{"session_id":"\#(String(repeating: "s", count: 129))","message":{"content":""}}"#)
+        }
         #expect(try Self.with(#""model":"\#(String(repeating: "m", count: 256))""#).settings.model?.count == 256)
         #expect(throws: RequestError.self) { try Self.with(#""model":"\#(String(repeating: "m", count: 257))""#) }
         let body = #"{"session_id":"s","message":{"content":""}}"#
@@ -165,14 +182,20 @@ import Testing
         }
     }
 
-    @Test(arguments: [(#"{"message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"s"}"#, "message"), (#"{"session_id":null,"message":null}"#, "session_id"), ("{}", "session_id")])
+    @Test(arguments: [
+        (#"{"message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"s"}"#, "message"),
+        (#"{"session_id":null,"message":null}"#, "session_id"), ("{}", "session_id"),
+    ])
     func whatIsMissingIsNamed(body: String, field: String) {
         let error = #expect(throws: RequestError.self) { try Self.parse(body) }
         #expect(error?.code == .invalidRequest)
         #expect(error?.description == "\(field) is missing")
     }
 
-    @Test(arguments: ["", " ", "{", "{}{}", "nonsense", #"{"session_id":"s",}"#, "{'a':1}", "\u{FEFF}{}", #"{"a":"\ud800"}"#, #"{"a":01}"#, "{\"a\":\"\n\"}"])
+    @Test(arguments: [
+        "", " ", "{", "{}{}", "nonsense", #"{"session_id":"s",}"#, "{'a':1}", "\u{FEFF}{}", #"{"a":"\ud800"}"#, #"{"a":01}"#,
+        "{\"a\":\"\n\"}",
+    ])
     func whatIsNotJSONIsRefused(body: String) {
         #expect(throws: RequestError.self) { try Self.parse(body) }
         let error = #expect(throws: RequestError.self) { try TurnRequest(legacyBody: ByteBuffer(string: body)) }
@@ -216,14 +239,18 @@ import Testing
     }
 
     @Test func theLegacyBodyGetsASessionOfItsOwn() throws {
-        let ids = try ["", #","session_id":null,"role":null"#].map { try TurnRequest(legacyBody: ByteBuffer(string: #"{"content":"x"\#($0)}"#)).session.text }
+        let ids = try ["", #","session_id":null,"role":null"#].map {
+            try TurnRequest(legacyBody: ByteBuffer(string: #"{"content":"x"\#($0)}"#)).session.text
+        }
         #expect(ids.allSatisfy { $0.hasPrefix("legacy-") })
         #expect(Set(ids).count == 2)
     }
 
     @Test(arguments: [
-        (#"{"role":"user"}"#, "content"), (#"{"content":null}"#, "content"), (#"{"content":[]}"#, "content"), (#"{"role":"system","content":"x"}"#, "role"),
-        (#"{"role":7,"content":"x"}"#, "role"), (#"{"content":"x","session_id":"a b"}"#, "session_id"), (#"{"content":"x","session_id":7}"#, "session_id"),
+        (#"{"role":"user"}"#, "content"), (#"{"content":null}"#, "content"), (#"{"content":[]}"#, "content"),
+        (#"{"role":"system","content":"x"}"#, "role"),
+        (#"{"role":7,"content":"x"}"#, "role"), (#"{"content":"x","session_id":"a b"}"#, "session_id"),
+        (#"{"content":"x","session_id":7}"#, "session_id"),
     ])
     func theErrorNamesTheFieldOfTheLegacyBody(body: String, field: String) {
         let error = #expect(throws: RequestError.self) { try TurnRequest(legacyBody: ByteBuffer(string: body)) }

@@ -27,7 +27,8 @@ public struct UpstreamAnswer: Sendable {
     /// A streamed answer of text.
     public static func text(_ tokens: String..., finish: String = "stop") -> UpstreamAnswer { text(tokens, finish: finish) }
 
-    public static func text(_ tokens: [String], finish: String = "stop", usage: (prompt: Int, completion: Int)? = (9, 12)) -> UpstreamAnswer {
+    public static func text(_ tokens: [String], finish: String = "stop", usage: (prompt: Int, completion: Int)? = (9, 12)) -> UpstreamAnswer
+    {
         var answer = UpstreamAnswer()
         answer.add(delta: ["role": "assistant", "content": ""])
         for token in tokens { answer.add(delta: ["content": .string(token)]) }

@@ -54,7 +54,9 @@ public enum Conversation {
                 if message.object["tool_calls"] != nil, calls.isEmpty { return "\(place).tool_calls is empty" }
                 if message["content"].string == nil, calls.isEmpty { return "\(place).content is missing" }
                 for call in calls {
-                    guard let id = call["id"].string, !id.isEmpty, call["type"].string == "function" else { return "\(place): a call is malformed" }
+                    guard let id = call["id"].string, !id.isEmpty, call["type"].string == "function" else {
+                        return "\(place): a call is malformed"
+                    }
                     guard used.insert(id).inserted else { return "\(place): the call id \(id) was used before" }
                     open.insert(id)
                     guard call["function"]["name"].string?.isEmpty == false else { return "\(place): a call has no name" }

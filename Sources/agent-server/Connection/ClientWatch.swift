@@ -29,9 +29,10 @@ final class ClientWatch: ChannelInboundHandler, ChannelOutboundHandler, Removabl
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if let event = event as? ChannelEvent, event == .inputClosed {
-            stream?.close()
-            stream = nil
+        // Only a stream is given up for it: a plain request may be followed by the end of the sending half, and still wants its answer.
+        if let event = event as? ChannelEvent, event == .inputClosed, let stream, stream.isLive {
+            stream.close()
+            self.stream = nil
             context.close(promise: nil)
         }
         context.fireUserInboundEventTriggered(event)

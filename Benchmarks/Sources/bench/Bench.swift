@@ -1,0 +1,58 @@
+import ArgumentParser
+import Foundation
+
+/// Measures a server: starts a Redis, the server and a model upstream that costs almost nothing, and puts load on them.
+@main
+struct Bench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measures agent-server. Compare figures of one run with each other: machines differ, and from hour to hour.")
+
+    @Option(help: "The agent-server to measure. Give it twice to compare two builds in one run.")
+    var server: [String]
+
+    @Option(parsing: .upToNextOption, help: "Which of turns, history, memory, redis, soak to run.")
+    var only: [String] = ["turns", "history", "memory", "redis"]
+
+    @Option(help: "Runs of each measurement; the median is shown.")
+    var runs = 3
+
+    @Option(help: "Seconds that one run of turns takes.")
+    var seconds = 3.0
+
+    @Option(help: "Turns of the soak.")
+    var soakTurns = 100_000
+
+    @Option(help: "Streams that are open at once for the memory figure.")
+    var streams = 1000
+
+    func run() async throws {
+        let known = ["turns", "history", "memory", "redis", "soak"]
+        if let unknown = only.first(where: { !known.contains($0) }) { throw ValidationError("there is no \(unknown); there is \(known)") }
+        print("\(ProcessInfo.processInfo.activeProcessorCount) cores; 100 tokens per answer; model, client, Redis and server share them")
+        for path in server {
+            print("\n# \(path)")
+            if only.contains("turns") { try await turns(path) }
+            if only.contains("history") { try await history(path) }
+            if only.contains("memory") { try await memory(path) }
+            if only.contains("soak") { try await soak(path) }
+        }
+        if only.contains("redis") { try await redis() }
+    }
+}
+
+extension Array where Element: BinaryFloatingPoint {
+    /// 0 for an empty array.
+    func percentile(_ share: Double) -> Element {
+        guard !isEmpty else { return 0 }
+        let sorted = sorted()
+        return sorted[Swift.min(count - 1, Int(Double(count) * share))]
+    }
+    var median: Element { percentile(0.5) }
+}
+
+func row(_ columns: [(String, Int)]) {
+    print(columns.map { text, width in String(repeating: " ", count: max(0, width - text.count)) + text }.joined(separator: "  "))
+}
+
+func format(_ value: Double, _ digits: Int = 2) -> String { String(format: "%.\(digits)f", value) }

@@ -1,0 +1,128 @@
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A model server that costs almost nothing: it finds a request's end and writes bytes that were made before, in one piece.
+///
+/// `hold 1` in a request's last message leaves its answer open after the first token, until ``release()``.
+final class CheapUpstream: Sendable {
+    let port: Int
+    private let channel: any Channel
+    private let held = Mutex<[any Channel]>([])
+
+    static func start(tokens: Int, group: any EventLoopGroup) async throws -> CheapUpstream {
+        let answer = CheapAnswer(tokens: tokens)
+        let holder = Holder()
+        let channel = try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 8192)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(CheapHandler(answer: answer) { holder.upstream?.hold($0) })
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let upstream = CheapUpstream(channel)
+        holder.set(upstream)
+        return upstream
+    }
+
+    private init(_ channel: any Channel) {
+        self.channel = channel
+        port = channel.localAddress?.port ?? 0
+    }
+
+    var heldCount: Int { held.withLock { $0.count } }
+
+    fileprivate func hold(_ channel: any Channel) {
+        held.withLock { $0.append(channel) }
+    }
+
+    /// Ends all answers that are held.
+    func release() {
+        let channels = held.withLock { held in
+            defer { held = [] }
+            return held
+        }
+        for channel in channels { channel.writeAndFlush(CheapAnswer(tokens: 1).rest, promise: nil) }
+    }
+}
+
+private final class Holder: Sendable {
+    private let value = Mutex<CheapUpstream?>(nil)
+    var upstream: CheapUpstream? { value.withLock { $0 } }
+    func set(_ upstream: CheapUpstream) { value.withLock { $0 = upstream } }
+}
+
+/// The bytes of an answer: each event is an HTTP chunk of its own, as real servers write them.
+struct CheapAnswer {
+    let head: ByteBuffer
+    let first: ByteBuffer
+    let rest: ByteBuffer
+    let whole: ByteBuffer
+
+    init(tokens: Int) {
+        func chunk(_ data: String) -> String {
+            let event = "data: \(data)\n\n"
+            return String(event.utf8.count, radix: 16) + "\r\n" + event + "\r\n"
+        }
+        func delta(_ delta: String, finish: String = "null") -> String {
+            let choice = #"{"index":0,"delta":\#(delta),"logprobs":null,"finish_reason":\#(finish)}"#
+            return chunk(
+                #"{"id":"chatcmpl-123","object":"chat.completion.chunk","created":1694268190,"model":"m","system_fingerprint":"fp","choices":[\#(choice)],"usage":null}"#
+            )
+        }
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        let first = delta(#"{"role":"assistant","content":""}"#) + delta(#"{"content":"token "}"#)
+        var rest = ""
+        for _ in 1..<max(tokens, 1) { rest += delta(#"{"content":"token "}"#) }
+        rest += delta("{}", finish: #""stop""#)
+        rest += chunk(
+            #"{"id":"chatcmpl-123","object":"chat.completion.chunk","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":100,"total_tokens":109}}"#
+        )
+        rest += chunk("[DONE]") + "0\r\n\r\n"
+        self.head = ByteBuffer(string: head)
+        self.first = ByteBuffer(string: head + first)
+        self.rest = ByteBuffer(string: rest)
+        whole = ByteBuffer(string: head + first + rest)
+    }
+}
+
+private final class CheapHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let answer: CheapAnswer
+    private let hold: (any Channel) -> Void
+    private var received = ByteBuffer()
+
+    init(answer: CheapAnswer, hold: @escaping (any Channel) -> Void) {
+        self.answer = answer
+        self.hold = hold
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = unwrapInboundIn(data)
+        if received.readableBytes == 0 { received = bytes } else { received.writeBuffer(&bytes) }
+        while let body = nextRequest() {
+            let holds = body.withUnsafeReadableBytes { raw in raw.suffix(600).firstRange(of: Array("hold 1".utf8)) != nil }
+            context.writeAndFlush(wrapOutboundOut(holds ? answer.first : answer.whole), promise: nil)
+            if holds { hold(context.channel) }
+        }
+    }
+
+    private func nextRequest() -> ByteBuffer? {
+        let found: (head: Int, length: Int)? = received.withUnsafeReadableBytes { raw in
+            guard let end = raw.prefix(4096).firstRange(of: Array("\r\n\r\n".utf8)) else { return nil }
+            let head = String(decoding: raw[..<end.lowerBound], as: UTF8.self).lowercased()
+            guard let field = head.firstRange(of: "content-length: ") else { return (end.upperBound, 0) }
+            return (end.upperBound, Int(head[field.upperBound...].prefix { $0.isNumber }) ?? 0)
+        }
+        guard let found, received.readableBytes >= found.head + found.length else { return nil }
+        received.moveReaderIndex(forwardBy: found.head)
+        let body = received.readSlice(length: found.length)
+        if received.readableBytes == 0 { received.clear() }
+        return body
+    }
+}

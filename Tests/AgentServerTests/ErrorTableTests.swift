@@ -1,0 +1,269 @@
+import SessionStore
+import TestSupport
+import Testing
+
+/// Every row of the error table in docs/http-api.md, over real HTTP.
+@Suite struct ErrorTableTests {
+    let redis: RedisServer
+    let upstream: Upstream
+    let replica: Replica
+    var client: AgentClient { replica.client }
+
+    init() async throws {
+        let redis = try await RedisServer.shared()
+        let upstream = try await Upstream.start()
+        replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
+        (self.redis, self.upstream) = (redis, upstream)
+    }
+
+    /// Checks the shape that every error has.
+    private func expect(
+        _ answer: Answer, _ status: Int, _ code: String, names field: String? = nil, _ location: SourceLocation = #_sourceLocation
+    ) {
+        #expect(answer.status == status, "\(answer.text)", sourceLocation: location)
+        #expect(answer.code == code, "\(answer.text)", sourceLocation: location)
+        #expect(answer.header("content-type") == "application/problem+json", sourceLocation: location)
+        #expect(answer.json["status"].int == status, sourceLocation: location)
+        #expect(answer.json["type"].string != nil && answer.json["title"].string?.isEmpty == false, sourceLocation: location)
+        if let field {
+            #expect(
+                answer.json["detail"].string?.contains(field) == true, "\(answer.json["detail"]) names \(field)", sourceLocation: location)
+        }
+    }
+
+    private func send(_ body: String, headers: [String: String] = [:]) async throws -> Answer {
+        try await client.send("POST", "/agent/message/stream", body: body, headers: headers)
+    }
+
+    @Test(arguments: [
+        "", "{", "{\"session_id\":", "nonsense", "{} {}", "\u{FEFF}{}", "{\"a\":\"\\ud800\"}", String(repeating: "[", count: 5000),
+    ])
+    func bodiesThatAreNoJSON(_ body: String) async throws {
+        expect(try await send(body), 400, "invalid_json")
+    }
+
+    @Test(arguments: [
+        ("[]", "object"), ("\"text\"", "object"), ("{}", "session_id"), (#"{"session_id":1,"message":{"content":"x"}}"#, "session_id"),
+        (#"{"session_id":"","message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"a b","message":{"content":"x"}}"#, "session_id"),
+        (#"{"session_id":"a}b","message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"s"}"#, "message"),
+        (#"{"session_id":"s","message":null}"#, "message"), (#"{"session_id":"s","message":"hello"}"#, "message"),
+        (#"{"session_id":"s","message":{}}"#, "message.content"), (#"{"session_id":"s","message":{"content":7}}"#, "message.content"),
+        (#"{"session_id":"s","message":{"content":[]}}"#, "message.content"),
+        (#"{"session_id":"s","message":{"content":[{"text":"x"}]}}"#, "message.content[0]"),
+        (#"{"session_id":"s","message":{"type":"assistant","content":"x"}}"#, "message.type"),
+        (#"{"session_id":"s","message":{"type":7,"content":"x"}}"#, "message.type"),
+        (#"{"session_id":"s","message":{"type":"tool_result","result":1}}"#, "message.call_id"),
+        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"","result":1}}"#, "message.call_id"),
+        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c"}}"#, "message.result"),
+        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","result":1,"error":"e"}}"#, "error"),
+        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","error":{"a":1}}}"#, "message.error"),
+        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","tool_name":7,"result":1}}"#, "message.tool_name"),
+        (#"{"session_id":"s","message":{"content":"x"},"tools":{}}"#, "tools"),
+        (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"function"}]}"#, "tools[0].function.name"),
+        (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"retrieval"}]}"#, "tools[0].type"),
+        (#"{"session_id":"s","message":{"content":"x"},"model":""}"#, "model"),
+        (#"{"session_id":"s","message":{"content":"x"},"on_conflict":"panic"}"#, "on_conflict"),
+        (#"{"session_id":"s","message":{"content":"x"},"on_disconnect":"panic"}"#, "on_disconnect"),
+        (#"{"session_id":"s","message":{"content":"x"},"expected_length":-1}"#, "expected_length"),
+        (#"{"session_id":"s","message":{"content":"x"},"expected_length":"3"}"#, "expected_length"),
+        (#"{"session_id":"s","message":{"content":"x"},"metadata":[]}"#, "metadata"),
+    ]) func fieldsThatCannotBeUsed(_ body: String, field: String) async throws {
+        expect(try await send(body), 400, "invalid_request", names: field)
+    }
+
+    @Test func anIdempotencyKeyOfTheWrongLength() async throws {
+        let body = AgentClient.body("s", ["content": "x"]).text
+        expect(
+            try await send(body, headers: ["Idempotency-Key": String(repeating: "k", count: 129)]), 400, "invalid_request",
+            names: "Idempotency-Key")
+    }
+
+    @Test func theKey() async throws {
+        let guarded = try await Replica.start(
+            redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__INTERNAL_API_KEY": "s3cret-key"])
+        let body = AgentClient.body(SessionID.unique().text, ["content": "x"])
+        for headers in [
+            [:], ["X-Internal-Auth": "wrong"], ["Authorization": "Bearer wrong"], ["Authorization": "Basic s3cret-key"],
+            ["Authorization": "Bearer"],
+        ] {
+            let refused = try await guarded.client.post(body, headers: headers)
+            expect(refused, 401, "unauthorized")
+            #expect(refused.header("WWW-Authenticate") == "Bearer")
+        }
+        // Nothing but the health checks is open, however the path is written.
+        for path in ["/agent/sessions", "/openapi.json", "//agent/sessions", "/health/../agent/sessions", "/health/%2e%2e/agent/sessions"] {
+            #expect(try await guarded.client.get(path).status != 200, "\(path)")
+        }
+        for path in ["/health", "/health/live", "/health/ready"] { #expect(try await guarded.client.get(path).status == 200) }
+        #expect(try await guarded.client.post(body, headers: ["X-Internal-Auth": "s3cret-key"]).done["status"] == "completed")
+        let bearer = AgentClient.body(SessionID.unique().text, ["content": "x"])
+        #expect(try await guarded.client.post(bearer, headers: ["Authorization": "bearer s3cret-key"]).done["status"] == "completed")
+        // The model's proxy is sent the internal key, as the original did; the log never has it.
+        #expect(upstream.requests.allSatisfy { $0.headers["x-internal-auth"] == "s3cret-key" })
+        #expect(!guarded.process.log.contains("s3cret"))
+    }
+
+    @Test func whatIsNotThere() async throws {
+        let id = SessionID.unique().text
+        expect(try await client.get("/agent/sessions/\(id)"), 404, "session_not_found")
+        expect(try await client.get("/agent/sessions/\(id)/history"), 404, "session_not_found")
+        expect(try await client.send("DELETE", "/agent/sessions/\(id)"), 404, "session_not_found")
+        expect(try await client.get("/nowhere"), 404, "not_found")
+        expect(try await client.result("x", of: "call_never", in: id), 404, "unknown_call")
+        expect(try await client.get("/agent/sessions/a%20b"), 400, "invalid_request", names: "session_id")
+        expect(try await client.get("/agent/sessions/\(id)/history?limit=0"), 400, "invalid_request", names: "limit")
+        expect(try await client.get("/agent/sessions/\(id)/history?offset=99999999999999999999"), 400, "invalid_request", names: "offset")
+        expect(try await client.get("/agent/sessions?cursor=nonsense"), 400, "invalid_request", names: "cursor")
+    }
+
+    @Test func conflicts() async throws {
+        let session = SessionID.unique().text
+        let gate = Gate()
+        upstream.answer { _ in UpstreamAnswer.text("slow").inserting(.gate(gate), after: 1) }
+        var open = try await client.open(AgentClient.body(session, ["content": "first"]))
+        #expect(open.status == 200)
+        try await eventually("the model is asked") { gate.arrivals > 0 }
+
+        let busy = try await client.say("second", in: session)
+        expect(busy, 409, "session_busy")
+        #expect(busy.json["step"] == 1)
+        #expect(Int(busy.header("Retry-After") ?? "") ?? 0 >= 1)
+        gate.open()
+        #expect(try await open.rest().done["status"] == "completed")
+        #expect(try redis.history(try #require(SessionID(session))).count == 3)
+
+        expect(try await client.post(AgentClient.body(session, ["type": "retry"])), 409, "nothing_to_retry")
+        let mismatch = try await client.say("third", in: session, ["expected_length": 7])
+        expect(mismatch, 409, "history_mismatch")
+        #expect(mismatch.json["history_length"] == 3)
+        #expect(try await client.say("third", in: session, ["expected_length": 3]).done["history_length"] == 5)
+    }
+
+    @Test func toolResultsThatContradict() async throws {
+        let session = SessionID.unique().text
+        upstream.answer { request in
+            request.messages.last?["role"].string == "user" && request.lastContent.hasPrefix("call")
+                ? .calls((id: "one", name: "read_file", arguments: ["{}"]), (id: "two", name: "echo", arguments: ["{}"])) : .text("fine")
+        }
+        #expect(try await client.say("call", in: session).calls.count == 2)
+        expect(
+            try await client.post(AgentClient.body(session, ["type": "tool_result", "call_id": "one", "tool_name": "echo", "result": 1])),
+            400, "invalid_request", names: "message.tool_name")
+        let pending = try await client.post(AgentClient.body(session, ["type": "retry"]))
+        expect(pending, 409, "calls_pending")
+        #expect(pending.json["pending_calls"] == ["one", "two"])
+        #expect(try await client.result(["n": 1], of: "one", in: session).done["status"] == "waiting")
+        // The same result again, written otherwise, is the same; another one is not.
+        #expect(try await client.result(["n": 1], of: "one", in: session).done["pending_calls"] == ["two"])
+        expect(try await client.result(["n": 2], of: "one", in: session), 409, "result_conflict")
+
+        #expect(try await client.say("never mind", in: session).content == "fine")
+        expect(try await client.result("late", of: "two", in: session), 409, "call_closed")
+        #expect(try await client.result(["n": 1], of: "one", in: session).status == 200)
+        #expect(Conversation.violation(try redis.history(try #require(SessionID(session)))) == nil)
+        #expect(upstream.violations.isEmpty)
+    }
+
+    @Test func anIdempotencyKeyWithAnotherBody() async throws {
+        let session = SessionID.unique().text
+        let first = try await client.say("one", in: session, headers: ["Idempotency-Key": "k-1"])
+        #expect(first.done["status"] == "completed")
+        expect(try await client.say("two", in: session, headers: ["Idempotency-Key": "k-1"]), 422, "idempotency_mismatch")
+        let again = try await client.say("one", in: session, headers: ["Idempotency-Key": "k-1"])
+        #expect(again.events == first.events)
+        #expect(try redis.history(try #require(SessionID(session))).count == 3)
+    }
+
+    @Test func whatHTTPSays() async throws {
+        let small = try await Replica.start(redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__BODY_LIMIT": "2048"])
+        let session = SessionID.unique().text
+        let large = try await small.client.say(String(repeating: "x", count: 4096), in: session)
+        expect(large, 413, "body_too_large")
+        #expect(try await small.client.say("small", in: session).done["status"] == "completed")
+
+        let put = try await client.send("PUT", "/agent/message/stream", body: "{}")
+        expect(put, 405, "method_not_allowed")
+        #expect(put.header("Allow") == "POST")
+        expect(try await client.send("POST", "/health", body: "{}"), 405, "method_not_allowed")
+        let body = AgentClient.body(session, ["content": "x"]).text
+        expect(try await send(body, headers: ["Content-Type": "text/plain"]), 415, "unsupported_media_type")
+        expect(try await send(body, headers: ["Accept": "text/html"]), 406, "not_acceptable")
+        #expect(
+            try await send(body, headers: ["Accept": "text/html, */*;q=0.1", "Content-Type": "application/json; charset=utf-8"]).status
+                == 200)
+    }
+
+    @Test func redisIsAway() async throws {
+        let redis = try await RedisServer.start()
+        let replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
+        let session = SessionID.unique().text
+        #expect(try await replica.client.say("hello", in: session).done["status"] == "completed")
+        try await redis.kill()
+        let answer = try await replica.client.say("again", in: session)
+        expect(answer, 503, "store_unavailable")
+        #expect(answer.header("Retry-After") != nil)
+        #expect(try await replica.client.get("/health/ready").status == 503)
+        #expect(try await replica.client.get("/health/live").status == 200)
+        expect(try await replica.client.get("/agent/sessions/\(session)"), 503, "store_unavailable")
+        // It is back, and nobody restarted the server.
+        let back = try await RedisServer.start(directory: redis.directory, port: redis.port)
+        try await eventually("the replica is ready again") { try await replica.client.get("/health/ready").status == 200 }
+        #expect(try await replica.client.say("again", in: session).done["status"] == "completed")
+        try await back.stop()
+    }
+
+    /// Redis takes the command and never answers: the message may have been written, and sending it again tells.
+    @Test func redisDoesNotAnswer() async throws {
+        let redis = try await RedisServer.start()
+        let replica = try await Replica.start(
+            redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__REDIS_TIMEOUT_MS": "300"])
+        let session = SessionID.unique()
+        #expect(try await replica.client.say("hello", in: session.text).done["status"] == "completed")
+        redis.process.signal(19)
+        let headers = ["Idempotency-Key": "k"]
+        expect(try await replica.client.say("again", in: session.text, headers: headers), 503, "outcome_unknown")
+        redis.process.signal(18)
+        try await eventually("the replica is ready again") { try await replica.client.get("/health/ready").status == 200 }
+        try await eventually("the message is accepted, again or for the first time") {
+            let answer = try await replica.client.say("again", in: session.text, headers: headers)
+            return answer.done["status"] == "completed"
+        }
+        #expect(try redis.history(session).filter { $0["content"] == "again" }.count == 1)
+        try await redis.stop()
+    }
+
+    @Test func asManyStepsAsThereMayBe() async throws {
+        let replica = try await Replica.start(redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__MAX_STEPS": "1"])
+        let gate = Gate()
+        upstream.answer { _ in UpstreamAnswer.text("slow").inserting(.gate(gate), after: 1) }
+        var open = try await replica.client.open(AgentClient.body(SessionID.unique().text, ["content": "x"]))
+        let second = SessionID.unique().text
+        let refused = try await replica.client.say("y", in: second)
+        expect(refused, 503, "overloaded")
+        #expect(refused.header("Retry-After") != nil)
+        expect(try await replica.client.get("/agent/sessions/\(second)"), 404, "session_not_found")
+        gate.open()
+        #expect(try await open.rest().done["status"] == "completed")
+        try await eventually("there is room again") { try await replica.client.say("y", in: second).done["status"] == "completed" }
+    }
+
+    @Test func aReplicaThatStops() async throws {
+        let replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
+        let gate = Gate()
+        upstream.answer { _ in UpstreamAnswer.text("slow", " answer").inserting(.gate(gate), after: 2) }
+        var open = try await replica.client.open(AgentClient.body(SessionID.unique().text, ["content": "x"]))
+        replica.process.signal(15)
+        let body = AgentClient.body(SessionID.unique().text, ["content": "x"])
+        try await eventually("a load balancer is told") { try await replica.client.get("/health/ready").status == 503 }
+        expect(try await replica.client.get("/health/ready"), 503, "draining")
+        let refused = try await replica.client.post(body)
+        expect(refused, 503, "draining")
+        #expect(refused.header("Retry-After") != nil)
+        #expect(try await replica.client.get("/health/live").status == 200)
+        gate.open()
+        let answer = try await open.rest()
+        #expect(answer.content == "slow answer")
+        #expect(answer.done["status"] == "completed")
+        #expect(try await replica.process.ended() == 0)
+    }
+}

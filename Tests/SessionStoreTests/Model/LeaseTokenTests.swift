@@ -1,0 +1,45 @@
+import SessionStore
+import TestSupport
+import Testing
+
+@Suite struct LeaseTokenTests {
+    static let alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
+
+    @Test func isOfItsAlphabet() {
+        var seen: Set<Character> = []
+        for _ in 0..<2_000 {
+            let token = LeaseToken()
+            #expect(token.text.count == 26 && token.nonce.count == 4)
+            seen.formUnion(token.text + token.nonce)
+        }
+        #expect(seen == Set(Self.alphabet))
+    }
+
+    @Test func everyPlaceIsRandom() {
+        let tokens = (0..<2_000).map { _ in LeaseToken() }
+        #expect(Set(tokens.map(\.text)).count == tokens.count)
+        for place in 0..<26 { #expect(Set(tokens.map { Array($0.text)[place] }).count == 32, "place \(place)") }
+        for place in 0..<4 { #expect(Set(tokens.map { Array($0.nonce)[place] }).count == 32, "place \(place)") }
+        // The epoch of a history is the first twelve characters.
+        #expect(Set(tokens.map { $0.text.prefix(12) }).count == tokens.count)
+    }
+
+    @Test func theNonceIsNoPartOfTheToken() {
+        let tokens = (0..<200).map { _ in LeaseToken() }
+        #expect(tokens.count { $0.text.contains($0.nonce) } < 3)
+    }
+
+    @Test func comesFromTheGenerator() {
+        var (one, two) = (SeededGenerator(seed: 3), SeededGenerator(seed: 3))
+        #expect(LeaseToken(using: &one) == LeaseToken(using: &two))
+        #expect(LeaseToken(using: &one) != LeaseToken())
+    }
+
+    /// A nonce must be one that an event id can carry.
+    @Test func theNonceFitsAnEventID() {
+        for _ in 0..<200 {
+            let id = EventID(step: 1, sequence: 2, nonce: LeaseToken().nonce)
+            #expect(EventID(id.description) == id)
+        }
+    }
+}

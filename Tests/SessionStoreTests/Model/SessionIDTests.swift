@@ -1,0 +1,36 @@
+import Testing
+
+@testable import SessionStore
+
+@Suite struct SessionIDTests {
+    @Test func everyByteIsAllowedOrNot() {
+        let allowed = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-".unicodeScalars)
+        for value in UInt32(0)...0x2FF {
+            guard let scalar = Unicode.Scalar(value) else { continue }
+            #expect((SessionID(String(Character(scalar))) != nil) == allowed.contains(scalar), "U+\(String(value, radix: 16))")
+            #expect((SessionID("a\(Character(scalar))b") != nil) == allowed.contains(scalar))
+        }
+    }
+
+    @Test func hasAtMost128Bytes() {
+        #expect(SessionID("") == nil)
+        #expect(SessionID(String(repeating: "a", count: 128))?.text.count == 128)
+        #expect(SessionID(String(repeating: "a", count: 129)) == nil)
+        #expect(SessionID("e\u{301}") == nil)
+        #expect(SessionID("a b".prefix(1))?.description == "a")
+    }
+
+    /// All keys of a session live in one Cluster slot, whatever its name.
+    @Test(arguments: ["a", "s-1", "...", ":", "a:b_c.D-9"]) func allKeysShareTheHashTag(text: String) throws {
+        let keys = RedisKeys(try #require(SessionID(text)))
+        #expect(keys.all == ["history", "state", "pending", "ledger", "events", "steps"].map { "agent:{\(text)}:\($0)" })
+        for key in keys.all + [keys.wake] {
+            let open = try #require(key.firstIndex(of: "{"))
+            let close = try #require(key.firstIndex(of: "}"))
+            #expect(key[key.index(after: open)..<close] == text)
+        }
+        #expect((0..<RedisKeys.bucketCount).contains(keys.bucket))
+        #expect(keys.index == "agent:sessions:default:\(keys.bucket)")
+        #expect(keys.running == "agent:running:\(keys.bucket)")
+    }
+}

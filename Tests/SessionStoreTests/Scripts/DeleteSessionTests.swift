@@ -1,0 +1,28 @@
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+@Suite struct DeleteSessionTests {
+    @Test func allKeysGoAtOnce() async throws {
+        let it = try await ScriptSession.waiting(for: "a")
+        #expect(try await it.dump().expiry.count == 6)
+        #expect(try await it.delete() == "[1]")
+        #expect(try await it.dump().isEmpty)
+        #expect(try it.redis.cli("--scan", "--pattern", "agent:{\(it.session)}:*") == "")
+        #expect(try await it.delete() == "[0]")
+    }
+
+    /// I3: a step that ran when its session was deleted writes nothing into the session that is begun anew, though that one
+    /// has the same fence.
+    @Test func aDeletedSessionsStepIsLost() async throws {
+        let (it, token) = try await ScriptSession.running()
+        _ = try await it.delete()
+        try await it.refused("lost 0 ") { try await it.append(token, 1, lastSequence: 1, ["token", "a"]) }
+        try await it.refused("lost 0 ") { try await it.commit(token, 1) }
+        #expect(try await it.dump().isEmpty)
+        #expect(try await it.begin().step == 1)
+        try await it.refused("lost 1 ") { try await it.append(token, 1, lastSequence: 1, ["token", "a"]) }
+        try await it.refused("lost 1 ") { try await it.commit(token, 1) }
+    }
+}

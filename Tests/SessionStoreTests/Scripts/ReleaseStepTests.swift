@@ -1,0 +1,59 @@
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+@Suite struct ReleaseStepTests {
+    @Test func aReleasedStepMayBeTakenAtOnceAndDoesNotCount() async throws {
+        let (it, token) = try await ScriptSession.running()
+        var expected = try await it.dump()
+        #expect(try await it.release(token).line == "released")
+        expected.state["lease_until"] = "0"
+        expected.state["attempt"] = "0"
+        #expect(try await it.dump() == expected)
+        try await it.refused("orphaned 1") { try await it.begin() }
+        // Not forced, and not because its lease has run out.
+        #expect(try await it.takeOver().name == "taken")
+        #expect(try await it.dump().state["attempt"] == "1")
+    }
+
+    @Test func theSameTokenReleasesOnce() async throws {
+        let (it, token) = try await ScriptSession.running()
+        _ = try await it.release(token)
+        try await it.refused("released") { try await it.release(token) }
+        _ = try await it.takeOver()
+        try await it.refused("lost 2 ") { try await it.release(token) }
+    }
+
+    /// I3.
+    @Test func anotherTokenReleasesNothing() async throws {
+        let (it, token) = try await ScriptSession.running()
+        try await it.refused("lost 1 ") { try await it.release("other") }
+        try await it.refused("lost 1 ") { try await it.release("") }
+        _ = try await it.takeOver { ($0.force, $0.intent) = (true, "cancel") }
+        try await it.refused("lost 2 cancel") { try await it.release(token) }
+        let none = try await ScriptSession()
+        try await none.refused("lost 0 ") { try await none.release(token) }
+        let (ended, old) = try await ScriptSession.running()
+        _ = try await ended.commit(old, 1)
+        try await ended.refused("lost 1 ") { try await ended.release(old) }
+    }
+
+    /// Nobody has taken it: its owner may still end it.
+    @Test func aReleasedStepCanStillBeCommitted() async throws {
+        let (it, token) = try await ScriptSession.running()
+        _ = try await it.release(token)
+        #expect(try await it.commit(token, 1).line == "committed 2")
+        #expect(try await it.dump().state["status"] == "idle")
+    }
+
+    @Test func aReleaseWakesFollowersOnce() async throws {
+        let (it, token) = try await ScriptSession.running()
+        let listener = try await WakeListener(it)
+        _ = try await it.release("other")
+        _ = try await it.release(token)
+        _ = try await it.release(token)
+        _ = try await it.delete()
+        #expect(try await listener.heard(until: "deleted") == ["1", "deleted"])
+    }
+}

@@ -1,0 +1,103 @@
+import SessionStore
+
+/// The arguments of `begin_step`, with values that are accepted.
+struct BeginArguments {
+    var token = LeaseToken().text
+    var nonce = "nonc"
+    var owner = "replica-1"
+    var lease = 60_000
+    var hint: Int64 = 9_999_999_999_999
+    var ttl = 0
+    var kind = "user"
+    var message = #"{"role":"user","content":"hello"}"#
+    var systemPrompt = ""
+    var key = ""
+    var digest = ""
+    var callID = ""
+    var toolName = ""
+    var resultDigest = ""
+    var expectedLength = ""
+    var knownEpoch = ""
+    var knownLength = 0
+    var historyBytes = 1 << 20
+    var model = ""
+    var tools = ""
+    var metadata = ""
+    var onDisconnect = ""
+    var ledgerBound = 256
+
+    func list(wake: String) -> [String] {
+        [
+            token, nonce, owner, "\(lease)", "\(hint)", "\(ttl)", kind, kind == "retry" ? "" : message, systemPrompt, key, digest, callID,
+            toolName, resultDigest, expectedLength, knownEpoch, "\(knownLength)", "\(historyBytes)", model, tools, metadata, onDisconnect,
+            "\(ledgerBound)", "PUBLISH", wake,
+        ]
+    }
+}
+
+/// A tool call as `commit_step` takes it.
+struct ScriptedCall {
+    var id: String
+    var name = "read_file"
+    var json = #"{"tool_name":"read_file","arguments":{},"step":1}"#
+
+    init(_ id: String) {
+        self.id = id
+    }
+}
+
+/// The arguments of `commit_step` beside the lease.
+struct CommitArguments {
+    var ttl = 0
+    var promptTokens = 0
+    var completionTokens = 0
+    var journalLine = #"{"status":"completed"}"#
+    var journalBound = 256
+    var lastSequence = 0
+    var messages: [String] = []
+    var calls: [ScriptedCall] = []
+    /// Name, value, name, value …
+    var events: [String] = []
+
+    /// What a model says that only talks.
+    static func text(_ text: String = "hi") -> CommitArguments {
+        var arguments = CommitArguments()
+        arguments.messages = [#"{"role":"assistant","content":"\#(text)"}"#]
+        return arguments
+    }
+
+    /// What a model says that calls tools.
+    static func calls(_ ids: String...) -> CommitArguments { calls(ids) }
+
+    static func calls(_ ids: [String]) -> CommitArguments {
+        var arguments = CommitArguments()
+        arguments.calls = ids.map { ScriptedCall($0) }
+        let list = ids.map { #"{"id":"\#($0)","type":"function","function":{"name":"read_file","arguments":"{}"}}"# }
+        arguments.messages = [#"{"role":"assistant","content":null,"tool_calls":[\#(list.joined(separator: ","))]}"#]
+        return arguments
+    }
+
+    func list(token: String, step: Int, wake: String) -> [String] {
+        [
+            token, "\(step)", "\(ttl)", "PUBLISH", wake, "\(promptTokens)", "\(completionTokens)", journalLine, "\(journalBound)",
+            "\(lastSequence)", "\(messages.count)", "\(calls.count)",
+        ] + messages + calls.flatMap { [$0.id, $0.name, $0.json] } + events
+    }
+}
+
+/// The arguments of `take_over`.
+struct TakeOverArguments {
+    var token = LeaseToken().text
+    var nonce = "take"
+    var owner = "replica-2"
+    var lease = 60_000
+    var ttl = 0
+    var step = 1
+    var force = false
+    var intent = ""
+    var attempts = 3
+
+    func list(wake: String) -> [String] {
+        [token, nonce, owner, "\(lease)", "\(ttl)", "\(step)", force ? "1" : "0", intent, "\(attempts)", "PUBLISH", wake]
+    }
+}

@@ -1,0 +1,24 @@
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+@Suite struct ScriptHashTests {
+    /// EVALSHA finds a script only by the digest that Redis itself gives it.
+    @Test func theDigestsAreThoseOfRedis() async throws {
+        let connection = try await RedisServer.shared().client().connection(for: "")
+        for script in StoreScripts.all {
+            var command = RedisCommand("SCRIPT", "LOAD")
+            command.append(script.source)
+            #expect(try await connection.send(command).string == script.sha, "\(script.name)")
+        }
+    }
+
+    @Test func everyScriptIsListedOnce() {
+        #expect(
+            StoreScripts.all.map(\.name).sorted() == [
+                "append_events", "begin_step", "commit_step", "delete_session", "release_step", "take_over",
+            ])
+        #expect(Set(StoreScripts.all.map(\.sha)).count == 6)
+    }
+}

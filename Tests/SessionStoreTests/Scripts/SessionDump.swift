@@ -1,0 +1,57 @@
+import TestSupport
+
+@testable import SessionStore
+
+/// All that Redis holds of a session.
+struct SessionDump: Equatable, Sendable {
+    struct Entry: Equatable, Sendable {
+        var id: String
+        /// Name, value, name, value …
+        var fields: [String]
+    }
+
+    var history: [String] = []
+    var state: [String: String] = [:]
+    var pending: [String: String] = [:]
+    var ledger: [String: String] = [:]
+    var events: [Entry] = []
+    var steps: [String] = []
+    /// When each key expires, by the key's last part: milliseconds since 1970, -1 for never. A key that does not exist is left out.
+    var expiry: [String: Int64] = [:]
+
+    var isEmpty: Bool { self == SessionDump() }
+    /// When the keys expire: one time for all of them, or I8 is broken.
+    var expiryTimes: Set<Int64> { Set(expiry.values) }
+}
+
+extension ScriptSession {
+    func dump() async throws -> SessionDump { try await keys.dump(on: connection) }
+}
+
+extension RedisKeys {
+    func dump(on connection: RedisConnection) async throws -> SessionDump {
+        let reads = [
+            RedisCommand("LRANGE", history, "0", "-1"), RedisCommand("HGETALL", state), RedisCommand("HGETALL", pending),
+            RedisCommand("HGETALL", ledger), RedisCommand("XRANGE", events, "-", "+"), RedisCommand("LRANGE", steps, "0", "-1"),
+        ]
+        let results = try await connection.send(
+            pipeline: [RedisCommand("MULTI")] + reads + all.map { RedisCommand("PEXPIRETIME", $0) } + [RedisCommand("EXEC")])
+        guard case .success(let replies)? = results.last, replies.count == 12 else {
+            throw StoreError(.unexpectedReply, "no dump of \(session): \(results)")
+        }
+        var dump = SessionDump()
+        dump.history = replies[0]?.plainList ?? []
+        dump.state = replies[1]?.plainDictionary ?? [:]
+        dump.pending = replies[2]?.plainDictionary ?? [:]
+        dump.ledger = replies[3]?.plainDictionary ?? [:]
+        replies[4]?.forEachElement { entry in
+            dump.events.append(SessionDump.Entry(id: entry[0]?.string ?? "", fields: entry[1]?.plainList ?? []))
+        }
+        dump.steps = replies[5]?.plainList ?? []
+        for (index, key) in all.enumerated() {
+            guard let time = replies[6 + index]?.integer, time != -2 else { continue }
+            dump.expiry[String(key.split(separator: ":").last ?? "")] = time
+        }
+        return dump
+    }
+}

@@ -1,0 +1,154 @@
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+@Suite struct TakeOverTests {
+    /// I6.
+    @Test func aStepWhoseLeaseHasRunOutIsRunAgain() async throws {
+        let (it, old) = try await ScriptSession.running {
+            ($0.lease, $0.model, $0.tools, $0.metadata, $0.onDisconnect) = (1, "m", "[]", "{}", "cancel")
+        }
+        var answer: ScriptAnswer?
+        let token = LeaseToken().text
+        try await eventually("the lease runs out") {
+            answer = try await it.takeOver { ($0.token, $0.lease) = (token, 8_000) }
+            return answer?.name == "taken"
+        }
+        let taken = try #require(answer)
+        let epoch = old.prefix(12)
+        #expect(taken.line == "taken 2 1 replica-1 run \(epoch) 1 m [] {} cancel")
+        let dump = try await it.dump()
+        #expect(
+            dump.state.filter { $0.key != "created_at" } == [
+                "status": "running", "fence": "2", "token": token, "nonce": "take", "owner": "replica-2",
+                "lease_until": "\(taken.now + 8_000)", "attempt": "2", "intent": "", "epoch": "\(epoch)", "model": "m", "tools": "[]",
+                "metadata": "{}", "on_disconnect": "cancel", "updated_at": "\(taken.now)", "replaces": "1", "previous_owner": "replica-1",
+            ])
+        #expect(dump.ledger == ["t:\(old)": "1 begun", "t:\(token)": "2 begun"])
+        #expect(dump.history == [BeginStepTests.hello])
+        #expect(
+            dump.events.last
+                == SessionDump.Entry(
+                    id: "2-0",
+                    fields: [
+                        "nonce", "take", "owner", "replica-2", "replaces", "1", "restart",
+                        #"{"type":"restart","step":2,"replaces":1,"reason":"replica_lost"}"#,
+                    ]))
+        try await it.refused("lost 2 ") { try await it.append(old, 1, lastSequence: 1, ["token", "a"]) }
+        #expect(try await it.commit(token, 2).line == "committed 2")
+    }
+
+    @Test func aLivingStepIsLeftAlone() async throws {
+        let (it, _) = try await ScriptSession.running { $0.lease = 50_000 }
+        let before = try await it.dump()
+        let answer = try await it.takeOver()
+        #expect(answer.name == "alive" && answer.step == 1)
+        let left = try #require(answer.reply[3]?.integer)
+        #expect(left > 0 && left <= 50_000)
+        #expect(try await it.dump() == before)
+    }
+
+    /// A late cancel must not hit the next step.
+    @Test func onlyTheStepThatIsMeantIsTaken() async throws {
+        let (it, token) = try await ScriptSession.running()
+        func forced(_ step: Int) async throws -> ScriptAnswer {
+            try await it.takeOver { ($0.step, $0.force, $0.intent) = (step, true, "cancel") }
+        }
+        try await it.refused("gone 1") { try await forced(2) }
+        try await it.refused("gone 1") { try await forced(0) }
+        _ = try await it.commit(token, 1)
+        try await it.refused("gone 1") { try await forced(1) }
+        _ = try await it.begin()
+        try await it.refused("gone 2") { try await forced(1) }
+        let none = try await ScriptSession()
+        try await none.refused("gone 0") { try await none.takeOver { $0.force = true } }
+        let waiting = try await ScriptSession.waiting(for: "a")
+        try await waiting.refused("gone 1") { try await waiting.takeOver { $0.force = true } }
+    }
+
+    @Test func aCancelSeizesALivingStepWithoutARestart() async throws {
+        let (it, _) = try await ScriptSession.running()
+        let token = LeaseToken().text
+        let answer = try await it.takeOver { ($0.token, $0.force, $0.intent) = (token, true, "cancel") }
+        #expect(answer.rest[0...3] == ["2", "1", "replica-1", "cancel"])
+        let dump = try await it.dump()
+        #expect(dump.state["intent"] == "cancel" && dump.state["attempt"] == "1")
+        #expect(dump.events.last?.fields == ["nonce", "take", "owner", "replica-2", "replaces", "1"])
+        _ = try await it.commit(token, 2, CommitArguments())
+        #expect(try await it.dump().state["intent"] == "")
+    }
+
+    /// Whoever takes over a step with an intent finishes the cancel instead of running the step again.
+    @Test func anIntentStaysWithTheStep() async throws {
+        let (it, _) = try await ScriptSession.running()
+        let first = LeaseToken().text
+        _ = try await it.takeOver { ($0.token, $0.force, $0.intent) = (first, true, "cancel") }
+        _ = try await it.release(first)
+        let answer = try await it.takeOver { ($0.step, $0.owner) = (2, "replica-3") }
+        #expect(answer.rest[0...3] == ["3", "2", "replica-2", "cancel"])
+        #expect(try await it.dump().events.last?.fields.contains("restart") == false)
+        #expect(try await it.dump().state["intent"] == "cancel")
+    }
+
+    @Test func theSameTokenTakesOnce() async throws {
+        let (it, _) = try await ScriptSession.running()
+        let token = LeaseToken().text
+        func take() async throws -> ScriptAnswer { try await it.takeOver { ($0.token, $0.force, $0.intent) = (token, true, "cancel") } }
+        let first = try await take()
+        #expect(first.name == "taken")
+        try await it.refused(first.line) { try await take() }
+        _ = try await it.commit(token, 2)
+        try await it.refused("gone 2") { try await take() }
+    }
+
+    /// I6: after three attempts it is taken to be failed.
+    @Test func attemptsAreCounted() async throws {
+        let (it, _) = try await ScriptSession.running()
+        var actions: [String] = []
+        var restarts: [Bool] = []
+        for step in 1...4 {
+            actions.append(try await it.takeOver { ($0.step, $0.force) = (step, true) }.rest[3])
+            restarts.append(try await it.dump().events.last?.fields.contains("restart") == true)
+        }
+        #expect(actions == ["run", "run", "fail", "fail"])
+        #expect(restarts == [true, true, false, false])
+    }
+
+    @Test func aDrainingReplicasStepDoesNotUseUpAttempts() async throws {
+        let (it, first) = try await ScriptSession.running()
+        var token = first
+        for step in 1...6 {
+            #expect(try await it.release(token).line == "released")
+            let next = LeaseToken().text
+            let answer = try await it.takeOver { ($0.token, $0.step) = (next, step) }
+            #expect(answer.rest[3] == "run")
+            token = next
+            #expect(try await it.dump().state["attempt"] == "1")
+        }
+    }
+
+    @Test func aCommittedStepStartsCountingAnew() async throws {
+        let (it, _) = try await ScriptSession.running()
+        let token = LeaseToken().text
+        _ = try await it.takeOver { ($0.token, $0.force) = (token, true) }
+        _ = try await it.commit(token, 2)
+        _ = try await it.begin()
+        #expect(try await it.dump().state["attempt"] == "1")
+    }
+
+    /// I5: the log holds the current step and the last two.
+    @Test func theLogKeepsThreeSteps() async throws {
+        let (it, token) = try await ScriptSession.running()
+        _ = try await it.append(token, 1, lastSequence: 2, ["token", "a", "token", "b"])
+        for step in 1...5 {
+            _ = try await it.takeOver { ($0.step, $0.force) = (step, true) }
+            let steps = Set(try await it.dump().events.compactMap { Int($0.id.prefix { $0 != "-" }) })
+            #expect(steps == Set(max(1, step - 1)...(step + 1)))
+        }
+        _ = try await it.takeOver { ($0.token, $0.step, $0.force) = (token, 6, true) }
+        _ = try await it.commit(token, 7)
+        _ = try await it.begin()
+        #expect(try await it.dump().events.map(\.id) == ["6-0", "7-0", "8-0"])
+    }
+}
