@@ -1,0 +1,90 @@
+import Foundation
+import NIOCore
+import TestSupport
+
+@testable import AgentService
+@testable import SessionStore
+
+/// A session as it stands in Redis, and what another replica would do to it.
+struct SessionInRedis {
+    let redis: RedisServer
+    let store: RedisSessionStore
+    let id: SessionID
+
+    /// With a store of its own.
+    init(_ redis: RedisServer, _ id: SessionID = .unique(), lease: Duration = .seconds(3), _ change: (inout StoreConfiguration) -> Void = { _ in }) async throws {
+        self.redis = redis
+        self.id = id
+        store = try await redis.store(replica: "owner", lease: lease, change)
+    }
+
+    var keys: RedisKeys { RedisKeys(id) }
+
+    /// A step that runs on a new user message.
+    func begin(_ text: String = "hello") async throws -> StepLease {
+        let message = ChatMessage.user(content: ByteBuffer(string: JSON.string(text).text))
+        guard case .started(let started) = try await store.begin(BeginStep(session: id, input: .user(message))) else {
+            throw NotStarted()
+        }
+        return started.lease
+    }
+
+    struct NotStarted: Error {}
+
+    func state(_ field: String) throws -> String { try redis.cli("HGET", keys.state, field) }
+
+    /// Another replica takes the step: the next fence, and a lease of its own.
+    func seize(_ step: Int) async throws -> StepLease {
+        let token = LeaseToken()
+        let call = script(
+            StoreScripts.takeOver, token.text, token.nonce, "thief", "60000", "0", String(step), "1", "", "3", "PUBLISH", keys.wake)
+        let reply = try await store.client.connection(for: keys.state).evaluate(call)
+        guard reply[0]?.string == "taken", let next = reply[2]?.intValue else { throw NotStarted() }
+        return StepLease(session: id, token: token, step: next)
+    }
+
+    /// The other replica ends its step.
+    func commit(_ lease: StepLease, saying text: String) async throws {
+        var events = LoggedEvents(firstSequence: 1)
+        events.append(.message, json: StreamChunk.message(content: ByteBuffer(string: text), isFinal: true))
+        events.append(.done, json: DoneEvent(status: .completed, session: id, step: lease.step, historyLength: 2).json)
+        let answer = try await store.commit(
+            StepCommit(
+                lease: lease, messages: [ChatMessage.assistant(text: ByteBuffer(string: text), calls: [])], calls: [], events: events,
+                promptTokens: 0, completionTokens: 0, journalLine: ByteBuffer(string: "{}")))
+        guard answer == .held else { throw NotStarted() }
+    }
+
+    private func script(_ script: RedisScript, _ arguments: String...) -> RedisScriptCall {
+        var call = RedisScriptCall(script, keys: keys.all)
+        for argument in arguments { call.append(argument) }
+        return call
+    }
+
+    /// The entries of a step's log without the opening one.
+    func entries(step: Int) async throws -> [LogEntry] {
+        try await store.log(id, afterStep: step - 1, sequence: .max, limit: 100_000).entries.filter { $0.step == step && $0.lastSequence > 0 }
+    }
+
+    /// The texts of a step's tokens; checks that each entry's place follows from the one before.
+    func tokens(step: Int) async throws -> [String] {
+        var texts: [Int: String] = [:]
+        for entry in try await entries(step: step) {
+            for (offset, field) in entry.fields.enumerated() where field.name == "token" {
+                texts[entry.lastSequence - entry.fields.count + 1 + offset] = String(buffer: field.value)
+            }
+        }
+        return texts.sorted { $0.key < $1.key }.map(\.value)
+    }
+}
+
+extension RedisServer {
+    /// Holds all writes until ``letWritesGo()``; reads go on.
+    func holdWrites() throws { try cli("CLIENT", "PAUSE", "600000", "WRITE") }
+    func letWritesGo() throws { try cli("CLIENT", "UNPAUSE") }
+
+    /// Connections whose command waits.
+    func waiting() throws -> Int {
+        try lines("CLIENT", "LIST").count { $0.contains(" flags=b") }
+    }
+}
