@@ -136,6 +136,7 @@ private final class ReplyHandler: ChannelInboundHandler {
     private let link: Link
     private let client: any Channel
     private var eaten = ByteBuffer()
+    private var hasEaten = false
 
     init(eater: ReplyEater, link: Link, client: any Channel) {
         (self.eater, self.link, self.client) = (eater, link, client)
@@ -145,7 +146,10 @@ private final class ReplyHandler: ChannelInboundHandler {
         let reply = unwrapInboundIn(data)
         guard link.isEating else { return client.writeAndFlush(reply, promise: nil) }
         eaten.writeImmutableBuffer(reply)
-        if eaten.readableBytesView.firstRange(of: Array(Link.marker.utf8)) != nil { eater.happened(on: client) }
+        guard !hasEaten, eaten.readableBytesView.firstRange(of: Array(Link.marker.utf8)) != nil else { return }
+        // More may come until the connection is closed.
+        hasEaten = true
+        eater.happened(on: client)
     }
 }
 
