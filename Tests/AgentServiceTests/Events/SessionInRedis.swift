@@ -12,7 +12,10 @@ struct SessionInRedis {
     let id: SessionID
 
     /// With a store of its own.
-    init(_ redis: RedisServer, _ id: SessionID = .unique(), lease: Duration = .seconds(3), _ change: (inout StoreConfiguration) -> Void = { _ in }) async throws {
+    init(
+        _ redis: RedisServer, _ id: SessionID = .unique(), lease: Duration = .seconds(3),
+        _ change: (inout StoreConfiguration) -> Void = { _ in }
+    ) async throws {
         self.redis = redis
         self.id = id
         store = try await redis.store(replica: "owner", lease: lease, change)
@@ -63,7 +66,9 @@ struct SessionInRedis {
 
     /// The entries of a step's log without the opening one.
     func entries(step: Int) async throws -> [LogEntry] {
-        try await store.log(id, afterStep: step - 1, sequence: .max, limit: 100_000).entries.filter { $0.step == step && $0.lastSequence > 0 }
+        try await store.log(id, afterStep: step - 1, sequence: .max, limit: 100_000).entries.filter {
+            $0.step == step && $0.lastSequence > 0
+        }
     }
 
     /// The texts of a step's tokens; checks that each entry's place follows from the one before.

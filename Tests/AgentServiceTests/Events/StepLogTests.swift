@@ -107,7 +107,10 @@ import Testing
     }
 
     @Test func theIntervalGrowsWithTheEntries() {
-        #expect([0, 4999, 5000, 9999, 10_000, 15_000, 39_999, 40_000, 10_000_000].map { StepLog.slowdown(entries: $0) } == [1, 1, 2, 2, 4, 8, 128, 256, 256])
+        #expect(
+            [0, 4999, 5000, 9999, 10_000, 15_000, 39_999, 40_000, 10_000_000].map { StepLog.slowdown(entries: $0) } == [
+                1, 1, 2, 2, 4, 8, 128, 256, 256,
+            ])
     }
 
     @Test func manyStepsShareOneClock() async throws {

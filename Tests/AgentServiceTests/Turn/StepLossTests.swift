@@ -1,0 +1,154 @@
+import Foundation
+import NIOCore
+import ServiceLifecycle
+import SessionStore
+import TestSupport
+import Testing
+
+@testable import AgentService
+
+/// Steps that are taken away, or whose Redis goes.
+@Suite struct StepLossTests {
+    /// I3: nothing of the former owner enters the history or the events, and its client hears of the step that replaces its own.
+    @Test(arguments: [true, false]) func anOwnerThatLostItsLeaseFollowsTheNewOne(noticedAtTheEnd: Bool) async throws {
+        let session = try await SessionInRedis(.shared(), lease: .seconds(60))
+        let gate = Gate()
+        let turns = Turns(session) {
+            // Without appends only the commit finds it out.
+            if noticedAtTheEnd { $0.logInterval = .seconds(3600) }
+        } model: { request, sink in
+            guard noticedAtTheEnd else { return try await PlayedModel.endless(request, sink) }
+            try await sink([.token("word ")])
+            await gate.pass()
+            try await PlayedModel.calling((id: "a", name: "echo", arguments: "{}"))(request, sink)
+        }
+        let listener = try await turns.say("hello")
+        try await eventually("the old owner has said something") { try !listener.tokens().isEmpty }
+        let other = try await session.seize(1)
+        #expect(other.step == 2)
+        gate.open()
+        try await eventually("the client is told of the restart") { try listener.soFar().contains { $0.name == "restart" } }
+        #expect(try listener.soFar().last?.data["step"] == 2)
+        try await session.commit(other, saying: "from elsewhere")
+
+        let told = try await listener.all()
+        let restart = try #require(told.firstIndex { $0.name == "restart" })
+        #expect(told[restart].data == ["type": "restart", "step": 2, "replaces": 1, "reason": "replica_lost"])
+        #expect(told[..<restart].allSatisfy { $0.id?.hasPrefix("1-") == true && $0.data["token"] == "word " })
+        #expect(told[restart...].allSatisfy { $0.id?.hasPrefix("2-") == true })
+        #expect(told[restart...].map(\.name) == ["restart", "message", "done"])
+        #expect(told.content == "from elsewhere")
+        #expect(try turns.history().map { $0["content"] } == ["be brief", "hello", "from elsewhere"])
+        #expect(try session.redis.cli("HLEN", session.keys.pending) == "0")
+        // The old step's entries are those from before; the new one's are the new owner's.
+        #expect(try await session.entries(step: 2).flatMap(\.fields).map(\.name) == ["message", "done"])
+    }
+
+    @Test func aStepWhoseSessionIsDeletedEnds() async throws {
+        let session = try await SessionInRedis(.shared())
+        let turns = Turns(session, model: PlayedModel.endless)
+        let listener = try await turns.say("hello")
+        try await eventually("it runs") { try !listener.tokens().isEmpty }
+        #expect(try await session.store.delete(session.id))
+        let told = try await listener.all()
+        #expect(told.error["code"] == "session_deleted" && told.error["retryable"] == false)
+        #expect(told.done["status"] == "failed")
+        #expect(told.suffix(2).allSatisfy { $0.id == nil })
+        // Nothing of it comes back.
+        #expect(try session.redis.cli(["EXISTS"] + session.keys.all) == "0")
+    }
+
+    @Test func whereTheEndCannotBeStoredTheClientIsToldSo() async throws {
+        let redis = try await RedisServer.start()
+        let gate = Gate()
+        let session = try await SessionInRedis(redis) { $0.commitPatience = .milliseconds(200) }
+        let turns = Turns(session) { request, sink in
+            try await sink([.token("Hello")])
+            await gate.pass()
+            try await PlayedModel.saying("!")(request, sink)
+        }
+        let listener = try await turns.say("hello", ["metadata": ["a": 1]])
+        try await eventually("the token is told") { try listener.tokens() == "Hello" }
+        try await redis.kill()
+        gate.open()
+        let told = try await listener.all()
+        #expect(told.tokens == "Hello!")
+        #expect(told.content == nil)
+        #expect(told.error["code"] == "store_unavailable" && told.error["retryable"] == true)
+        #expect(told.done["status"] == "failed" && told.done["metadata"] == ["a": 1])
+        #expect(told.done["history_length"].isNull)
+        // They are not in the log, so they have no id.
+        #expect(told.suffix(2).map(\.id) == [nil, nil])
+        #expect(told.suffix(2).map(\.name) == ["error", "done"])
+    }
+
+    /// Redis is away while the model speaks and back before the commit gives up: nobody notices.
+    @Test func aRedisThatComesBackInTimeIsNotNoticed() async throws {
+        let durable = ["--appendonly", "yes", "--appendfsync", "always"]
+        let redis = try await RedisServer.start(durable)
+        let gate = Gate()
+        let session = try await SessionInRedis(redis)
+        let turns = Turns(session) { request, sink in
+            try await sink([.token("Hello")])
+            await gate.pass()
+            for _ in 0..<100 { try await sink([.token(".")]) }
+            try await PlayedModel.saying("!")(request, sink)
+        }
+        let listener = try await turns.say("hello")
+        try await eventually("the token is told") { try listener.tokens() == "Hello" }
+        try await redis.kill()
+        gate.open()
+        let text = "Hello" + String(repeating: ".", count: 100) + "!"
+        // Tokens flow on while Redis is away.
+        try await eventually("all tokens are told") { try listener.tokens() == text }
+        try FileManager.default.removeItem(atPath: redis.socket)
+        let again = try await RedisServer.start(durable, directory: redis.directory, port: redis.port)
+        let told = try await listener.all()
+        #expect(told.content == text)
+        #expect(told.done["status"] == "completed")
+        #expect(try turns.history().last?["content"] == .string(text))
+        #expect(try await session.tokens(step: 1).joined() == text)
+        try await again.stop()
+    }
+
+    @Test func whereTheMessageCannotBeStoredNothingBegins() async throws {
+        let redis = try await RedisServer.start()
+        let session = try await SessionInRedis(redis) { $0.retryPatience = .milliseconds(200) }
+        let turns = Turns(session, model: PlayedModel.saying("x"))
+        _ = try await turns.say("one").all()
+        try await redis.kill()
+        let error = await #expect(throws: TurnError.self) { _ = try await turns.say("two") }
+        guard case .store = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(turns.model.requests.count == 1)
+        try await eventually("nothing runs") { turns.supervisor.runningSteps == 0 }
+    }
+
+    /// A server that stops ends its steps with an error that says so; they can be retried elsewhere.
+    @Test func aDrainedStepFailsAndCanBeRetried() async throws {
+        let session = try await SessionInRedis(.shared())
+        let model = PlayedModel(PlayedModel.endless)
+        let supervisor = StepSupervisor(maximumSteps: 10, drain: .milliseconds(100), logger: .quiet)
+        let writer = EventLogWriter(tick: .milliseconds(2))
+        let runner = TurnRunner(
+            store: session.store, provider: model, supervisor: supervisor, logWriter: writer, keepAlive: KeepAlive(period: .seconds(15)),
+            configuration: TurnConfiguration(replica: "owner", model: "m", systemPrompt: nil), logger: .quiet)
+        let group = ServiceGroup(services: [writer, supervisor], logger: .quiet)
+        let running = Task { try await group.run() }
+        let listener = Listener()
+        let body = AgentClient.body(session.id.text, ["content": "hello"]).text
+        try await runner.start(try TurnRequest(body: ByteBuffer(string: body)), stream: listener.stream)
+        try await eventually("it runs") { try !listener.tokens().isEmpty }
+        await group.triggerGracefulShutdown()
+        let told = try await listener.all()
+        #expect(told.error["code"] == "draining" && told.error["retryable"] == true)
+        #expect(told.done["status"] == "failed")
+        try await within(.seconds(20), "the services end") { try await running.value }
+        #expect(try session.redis.history(session.id).map { $0["role"] } == ["user"])
+
+        let elsewhere = Turns(session, model: PlayedModel.saying("better here"))
+        #expect(try await elsewhere.post(["type": "retry"]).all().content == "better here")
+    }
+}

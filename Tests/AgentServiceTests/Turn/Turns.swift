@@ -1,0 +1,170 @@
+import Foundation
+import NIOCore
+import Synchronization
+import TestSupport
+
+@testable import AgentService
+@testable import SessionStore
+
+/// A model that a test plays, within the process.
+final class PlayedModel: LLMProvider, Sendable {
+    typealias Sink = ([LLMEvent]) async throws -> Void
+    typealias Script = @Sendable (LLMRequest, Sink) async throws -> Void
+
+    private let script: Mutex<Script>
+    private let received = Mutex<[LLMRequest]>([])
+
+    let name = "played"
+    var requests: [LLMRequest] { received.withLock { $0 } }
+
+    init(_ script: @escaping Script) {
+        self.script = Mutex(script)
+    }
+
+    func play(_ script: @escaping Script) {
+        self.script.withLock { $0 = script }
+    }
+
+    func generate(_ request: LLMRequest, sink: (_ batch: [LLMEvent]) async throws -> Void) async throws {
+        received.withLock { $0.append(request) }
+        let script = script.withLock { $0 }
+        try await script(request, sink)
+    }
+
+    /// Says it all and ends.
+    static func saying(_ tokens: String..., finish: FinishReason = .stop) -> Script {
+        { _, sink in
+            for token in tokens { try await sink([.token(token)]) }
+            try await sink([.usage(TokenUsage(promptTokens: 9, completionTokens: 12)), .finish(finish)])
+        }
+    }
+
+    static func calling(_ calls: (id: String, name: String, arguments: String)...) -> Script {
+        { _, sink in
+            for (index, call) in calls.enumerated() {
+                try await sink([.toolCall(index: index, id: call.id, name: call.name, arguments: call.arguments)])
+            }
+            try await sink([.finish(.toolCalls)])
+        }
+    }
+
+    /// Says words until it is cancelled.
+    static let endless: Script = { _, sink in
+        while true {
+            try await sink([.token("word ")])
+            try await Task.sleep(for: .milliseconds(2))
+        }
+    }
+}
+
+/// Turns as a replica runs them, without its HTTP: a real Redis, a played model.
+final class Turns: Sendable {
+    let session: SessionInRedis
+    let model: PlayedModel
+    let runner: TurnRunner
+    let supervisor: StepSupervisor
+    private let services: Task<Void, any Error>
+
+    init(
+        _ session: SessionInRedis, drain: Duration = .seconds(30), maximumSteps: Int = 100,
+        _ change: (inout TurnConfiguration) -> Void = { _ in }, model script: @escaping PlayedModel.Script
+    ) {
+        self.session = session
+        model = PlayedModel(script)
+        var configuration = TurnConfiguration(replica: "owner", model: "default-model", systemPrompt: "be brief")
+        configuration.logInterval = .milliseconds(5)
+        change(&configuration)
+        let supervisor = StepSupervisor(maximumSteps: maximumSteps, drain: drain, logger: .quiet)
+        let writer = EventLogWriter(tick: .milliseconds(2))
+        self.supervisor = supervisor
+        runner = TurnRunner(
+            store: session.store, provider: model, supervisor: supervisor, logWriter: writer, keepAlive: KeepAlive(period: .seconds(15)),
+            configuration: configuration, logger: .quiet)
+        services = Task {
+            async let writing: Void = writer.run()
+            async let supervising: Void = supervisor.run()
+            _ = try await (writing, supervising)
+        }
+    }
+
+    deinit {
+        services.cancel()
+    }
+
+    func post(_ message: JSON, _ extra: [String: JSON] = [:], key: String? = nil, traceparent: String? = nil) async throws -> Listener {
+        let body = AgentClient.body(session.id.text, message, extra)
+        let request = try TurnRequest(body: ByteBuffer(string: body.text), idempotencyKey: key, traceparent: traceparent)
+        let listener = Listener()
+        try await runner.start(request, stream: listener.stream)
+        return listener
+    }
+
+    func say(_ text: String, _ extra: [String: JSON] = [:], key: String? = nil) async throws -> Listener {
+        try await post(["content": .string(text)], extra, key: key)
+    }
+
+    func result(_ result: JSON, of call: String) async throws -> Listener {
+        try await post(["type": "tool_result", "call_id": .string(call), "result": result])
+    }
+
+    func history() throws -> [JSON] { try session.redis.history(session.id) }
+}
+
+/// A client that reads all the time.
+final class Listener: Sendable {
+    struct Told: Equatable, CustomStringConvertible {
+        var id: String?
+        var name: String
+        var data: JSON
+
+        var description: String { "\(id ?? "-") \(name) \(data)" }
+    }
+
+    let stream = ClientStream()
+    private let heard = Heard()
+    private let task: Task<Void, Never>
+
+    private final class Heard: Sendable {
+        let text = Mutex("")
+    }
+
+    init() {
+        let (stream, heard) = (stream, heard)
+        task = Task {
+            while let bytes = await stream.next() { heard.text.withLock { $0 += String(buffer: bytes) } }
+        }
+    }
+
+    /// What was heard so far.
+    func soFar() throws -> [Told] {
+        try heard.text.withLock { $0 }.components(separatedBy: "\n\n").dropLast().filter { !$0.hasPrefix(":") }.map { block in
+            var told = Told(id: nil, name: "", data: .null)
+            for line in block.split(separator: "\n") {
+                let parts = line.split(separator: ": ", maxSplits: 1).map(String.init)
+                switch parts.first {
+                case "id": told.id = parts.last
+                case "event": told.name = parts.last ?? ""
+                default: told.data = try JSON(parts.last ?? "")
+                }
+            }
+            return told
+        }
+    }
+
+    /// Everything, once the stream has ended.
+    func all() async throws -> [Told] {
+        let task = task
+        try await within(.seconds(20), "the stream ends") { await task.value }
+        return try soFar()
+    }
+
+    func tokens() throws -> String { try soFar().compactMap(\.data["token"].string).joined() }
+}
+
+extension [Listener.Told] {
+    var done: JSON { last?.name == "done" ? last?.data ?? .null : .null }
+    var error: JSON { first { $0.name == "error" }?.data ?? .null }
+    var content: String? { last { $0.data["content"].string != nil }?.data["content"].string }
+    var tokens: String { compactMap { $0.data["token"].string }.joined() }
+    var calls: [JSON] { map(\.data).filter { $0["type"] == "tool_call" } }
+}
