@@ -24,6 +24,12 @@ public final class ChildProcess: Sendable {
         Self.remember(pid)
     }
 
+    /// Whoever lets go of it does not need it any more.
+    deinit {
+        signal(SIGKILL)
+        reap(wait: true)
+    }
+
     /// Runs a program to its end and gives back what it printed.
     public static func output(_ program: String, _ arguments: [String]) throws -> String {
         let child = try ChildProcess(program, arguments, directory: FileManager.default.temporaryDirectory)

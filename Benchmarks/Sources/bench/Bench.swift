@@ -29,11 +29,9 @@ struct Bench: AsyncParsableCommand {
     func run() async throws {
         let known = ["turns", "history", "memory", "redis", "soak"]
         if let unknown = only.first(where: { !known.contains($0) }) { throw ValidationError("there is no \(unknown); there is \(known)") }
-        // Lines are shown as they come, also through a pipe.
-        setvbuf(stdout, nil, _IOLBF, 0)
-        print("\(ProcessInfo.processInfo.activeProcessorCount) cores; 100 tokens per answer; model, client, Redis and server share them")
+        say("\(ProcessInfo.processInfo.activeProcessorCount) cores; 100 tokens per answer; model, client, Redis and server share them")
         for path in server {
-            print("\n# \(path)")
+            say("\n# \(path)")
             if only.contains("turns") { try await turns(path) }
             if only.contains("history") { try await history(path) }
             if only.contains("memory") { try await memory(path) }
@@ -53,8 +51,14 @@ extension Array where Element: BinaryFloatingPoint {
     var median: Element { percentile(0.5) }
 }
 
+/// Prints a line that is seen at once, also through a pipe.
+func say(_ line: String) {
+    print(line)
+    fflush(nil)
+}
+
 func row(_ columns: [(String, Int)]) {
-    print(columns.map { text, width in String(repeating: " ", count: max(0, width - text.count)) + text }.joined(separator: "  "))
+    say(columns.map { text, width in String(repeating: " ", count: max(0, width - text.count)) + text }.joined(separator: "  "))
 }
 
 func format(_ value: Double, _ digits: Int = 2) -> String { String(format: "%.\(digits)f", value) }

@@ -4,7 +4,7 @@ import NIOCore
 extension Bench {
     /// How long a turn takes by the length of its history, and how long the same request takes at the upstream alone.
     func history(_ path: String) async throws {
-        print("\nhistory: turn time with 200-byte messages, one session, 300 turns on copies of the same history")
+        say("\nhistory: turn time with 200-byte messages, one session, 300 turns on copies of the same history")
         row([("messages", 8), ("turn ms p50", 11), ("upstream alone ms", 17), ("added ms", 8), ("failures", 8)])
         for length in [10, 100, 1000] {
             let setup = try await Setup(server: path)
@@ -33,7 +33,7 @@ extension Bench {
                 try? input.fileHandleForWriting.close()
             }
             writer.start()
-            load.waitUntilExit()
+            load.waitWithoutRunLoop()
             let result = try await LoadClient.run(clients: 1, port: setup.port, group: setup.group) { _, n in
                 n < turns ? LoadClient.message("Hello", session: "h-\(n)") : nil
             }
@@ -43,7 +43,7 @@ extension Bench {
             }
             let (turn, alone) = (result.whole.median * 1000, direct.whole.median * 1000)
             row([("\(length)", 8), (format(turn), 11), (format(alone), 17), (format(turn - alone), 8), ("\(result.failures.count)", 8)])
-            if let failure = result.failures.first { print("    first failure: \(failure)") }
+            if let failure = result.failures.first { say("    first failure: \(failure)") }
             try await setup.stop()
         }
     }

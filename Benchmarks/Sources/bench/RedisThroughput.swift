@@ -7,7 +7,7 @@ import SessionStore
 extension Bench {
     /// RPUSH and LRANGE over one connection, beside `redis-benchmark` with as many commands under way.
     func redis() async throws {
-        print("\nredis: commands per second over one connection, 512 under way, 100-byte values; medians of \(runs) runs")
+        say("\nredis: commands per second over one connection, 512 under way, 100-byte values; medians of \(runs) runs")
         let directory = FileManager.default.temporaryDirectory.appending(path: "bench-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         let socket = directory.path + "/redis.sock"
@@ -58,7 +58,7 @@ extension Bench {
         process.standardError = FileHandle.nullDevice
         try process.run()
         let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
+        process.waitWithoutRunLoop()
         let fields = text.split(separator: "\n").last?.split(separator: ",") ?? []
         guard fields.count > 1, let rate = Double(fields[1].filter { $0 != "\"" }) else {
             throw Failure(description: "redis-benchmark printed \(text)")

@@ -73,7 +73,7 @@ final class Child {
 
     func stop() {
         process.terminate()
-        process.waitUntilExit()
+        process.waitWithoutRunLoop()
     }
 
     static func find(_ program: String) throws -> URL {
@@ -97,5 +97,12 @@ final class Child {
         let text = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
         guard let range = text.firstRange(of: "VmRSS:") else { return 0 }
         return Double(text[range.upperBound...].drop { $0.isWhitespace }.prefix { $0.isNumber }) ?? 0
+    }
+}
+
+extension Process {
+    /// `waitUntilExit()` runs the thread's run loop, and on a thread of Swift's pool nothing ever wakes that up.
+    func waitWithoutRunLoop() {
+        while isRunning { usleep(2000) }
     }
 }

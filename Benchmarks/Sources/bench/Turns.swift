@@ -5,7 +5,7 @@ extension Bench {
     /// Turns per second, CPU per turn and time to the first token at 1, 16, 64 and 256 sessions. A client begins a new session
     /// after ten turns.
     func turns(_ path: String) async throws {
-        print("\nturns: each client posts, reads to the end, posts again; \(runs) runs of \(format(seconds, 1)) s, medians")
+        say("\nturns: each client posts, reads to the end, posts again; \(runs) runs of \(format(seconds, 1)) s, medians")
         row([
             ("sessions", 8), ("turns/s", 8), ("server CPU ms/turn", 18), ("Redis CPU us/turn", 17), ("first token ms p50", 18), ("p99", 7),
             ("failures", 8),
@@ -37,10 +37,10 @@ extension Bench {
                 ("\(clients)", 8), (format(rate.median, 0), 8), (format(cpu.median, 3), 18), (format(redisCPU.median, 0), 17),
                 (format(p50.median), 18), (format(p99.median), 7), ("\(failures.count)", 8),
             ])
-            if let failure = failures.first { print("    first failure: \(failure)") }
+            if let failure = failures.first { say("    first failure: \(failure)") }
         }
         let direct = try await direct(path)
-        print("the upstream alone, one client: first token \(format(direct.firstToken.median * 1000, 3)) ms")
+        say("the upstream alone, one client: first token \(format(direct.firstToken.median * 1000, 3)) ms")
     }
 
     private func load(_ setup: Setup, clients: Int, seconds: Double, name: String) async throws -> LoadResult {
@@ -62,7 +62,7 @@ extension Bench {
 
     /// RSS over many turns.
     func soak(_ path: String) async throws {
-        print("\nsoak: \(soakTurns) turns from 64 clients")
+        say("\nsoak: \(soakTurns) turns from 64 clients")
         row([("turns", 8), ("server RSS MiB", 14), ("failures", 8)])
         // The histories must not fill the machine: they expire.
         let setup = try await Setup(server: path, environment: ["AGENT_RUNTIME__SESSION_TTL": "10"], redisOptions: ["--appendfsync", "no"])
