@@ -121,7 +121,10 @@ let package = Package(
         ),
         .testTarget(
             name: "AgentServerTests",
-            dependencies: ["agent-server", "AgentService", "SessionStore", "TestSupport"],
+            dependencies: [
+                "agent-server", "AgentService", "SessionStore", "TestSupport",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
             swiftSettings: strict
         ),
         .testTarget(

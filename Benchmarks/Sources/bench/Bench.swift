@@ -29,6 +29,8 @@ struct Bench: AsyncParsableCommand {
     func run() async throws {
         let known = ["turns", "history", "memory", "redis", "soak"]
         if let unknown = only.first(where: { !known.contains($0) }) { throw ValidationError("there is no \(unknown); there is \(known)") }
+        // Lines are shown as they come, also through a pipe.
+        setvbuf(stdout, nil, _IOLBF, 0)
         print("\(ProcessInfo.processInfo.activeProcessorCount) cores; 100 tokens per answer; model, client, Redis and server share them")
         for path in server {
             print("\n# \(path)")

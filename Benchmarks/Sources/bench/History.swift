@@ -27,8 +27,9 @@ extension Bench {
             for message in messages { commands += "RPUSH seed '\(message)'\n" }
             for turn in 0..<turns { commands += "COPY seed agent:{h-\(turn)}:history\n" }
             // On a thread of its own: the pipe holds less than this.
+            let bytes = Data(commands.utf8)
             let writer = Thread {
-                try? input.fileHandleForWriting.write(contentsOf: Data(commands.utf8))
+                try? input.fileHandleForWriting.write(contentsOf: bytes)
                 try? input.fileHandleForWriting.close()
             }
             writer.start()

@@ -10,7 +10,8 @@ extension Bench {
         var resident: [Double] = [setup.server.residentKiB]
         for round in 0..<2 {
             let before = setup.server.residentKiB
-            async let load = LoadClient.run(clients: streams, port: setup.port, group: setup.group) { client, n in
+            let (port, group) = (setup.port, setup.group)
+            async let load = LoadClient.run(clients: streams, port: port, group: group) { client, n in
                 n < 1 ? LoadClient.message("hold 1", session: "m-\(round)-\(client)") : nil
             }
             try await Setup.wait("all streams") { setup.upstream.heldCount == streams }

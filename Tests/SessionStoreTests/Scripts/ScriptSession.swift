@@ -44,10 +44,23 @@ struct ScriptSession: Sendable {
     private static let shared = Task { try await RedisServer.shared().client() }
 
     /// A session on the shared server.
-    init() async throws {
+    init(_ session: SessionID = .unique()) async throws {
         redis = try await .shared()
         connection = try await Self.shared.value.connection(for: "")
+        self.session = session
+    }
+
+    /// A session on a server of the test's own.
+    init(on redis: RedisServer) async throws {
+        self.redis = redis
+        connection = try await redis.client().connection(for: "")
         session = .unique()
+    }
+
+    /// The same session, over another connection.
+    init(_ it: ScriptSession, connection: RedisConnection) {
+        (redis, session) = (it.redis, it.session)
+        self.connection = connection
     }
 
     /// A session with the lease of step 1 taken, and its token.

@@ -1,0 +1,122 @@
+import Foundation
+import NIOCore
+import NIOPosix
+import SessionStore
+import TestSupport
+import Testing
+
+/// What a connection does beyond one request and its answer.
+@Suite struct ConnectionTests {
+    let redis: RedisServer
+    let upstream: Upstream
+    let replica: Replica
+
+    init() async throws {
+        let redis = try await RedisServer.shared()
+        let upstream = try await Upstream.start()
+        replica = try await Replica.start(
+            redis: redis.url, upstream: upstream.url,
+            environment: [
+                "AGENT_RUNTIME__BODY_LIMIT": "2048", "AGENT_RUNTIME__KEEP_ALIVE_SECONDS": "1", "AGENT_RUNTIME__DRAIN_SECONDS": "1",
+            ])
+        (self.redis, self.upstream) = (redis, upstream)
+    }
+
+    /// Bytes in, and everything that comes back until the server closes.
+    private func exchange(_ text: String, halfClose: Bool = false) async throws -> String {
+        let url = try #require(URL(string: replica.url))
+        let connection = try await RawHTTP.connect(port: try #require(url.port))
+        try await connection.send(text)
+        if halfClose { try await connection.finishSending() }
+        return try await within(.seconds(20), "the server closes") { try await connection.everything() }
+    }
+
+    @Test func aBodyThatIsTooLargeEndsTheConnection() async throws {
+        let answer = try await exchange(
+            "POST /agent/message/stream HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{")
+        #expect(answer.hasPrefix("HTTP/1.1 413"))
+        #expect(answer.lowercased().contains("connection: close"))
+    }
+
+    @Test func aBodyIsAskedForWhenTheClientWaits() async throws {
+        let body = AgentClient.body(SessionID.unique().text, ["content": "x"]).text
+        let connection = try await RawHTTP.connect(port: try #require(URL(string: replica.url)?.port))
+        try await connection.send(
+            "POST /agent/message/stream HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+        )
+        try await eventually("100 Continue") { connection.received.hasPrefix("HTTP/1.1 100") }
+        try await connection.send(body)
+        try await eventually("the answer") { connection.received.contains("event: done") }
+        connection.close()
+    }
+
+    @Test func theAnswerToHEADHasNoBody() async throws {
+        let answer = try await exchange(
+            "HEAD /nowhere HTTP/1.1\r\nHost: h\r\n\r\nGET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        #expect(answer.components(separatedBy: "HTTP/1.1 ").map { $0.prefix(3) } == ["", "404", "200"])
+    }
+
+    @Test func aClientThatHasFinishedSendingStillGetsItsAnswer() async throws {
+        #expect(try await exchange("GET /health HTTP/1.1\r\nHost: h\r\n\r\n", halfClose: true).contains("agent-runtime"))
+    }
+
+    /// The model is silent, and so would be the stream, tool arguments included, which are not shown before their end.
+    @Test func silenceIsFilledWithComments() async throws {
+        let gate = Gate()
+        upstream.answer { _ in
+            var answer = UpstreamAnswer()
+            answer.add(delta: ["content": "a"])
+            for index in 0..<15 {
+                answer.add(delta: [
+                    "tool_calls": [["index": 0, "id": "c", "function": ["name": "echo", "arguments": index == 0 ? "{" : " "]]]
+                ])
+                answer.parts.append(.pause(.milliseconds(100)))
+            }
+            answer.parts.append(.gate(gate))
+            answer.add(delta: ["tool_calls": [["index": 0, "function": ["arguments": "}"]]]])
+            answer.end(finish: "tool_calls")
+            return answer
+        }
+        let connection = try await post(AgentClient.body(SessionID.unique().text, ["content": "x"]).text)
+        try await eventually("a comment") { connection.received.contains(": keep-alive\n\n") }
+        #expect(gate.arrivals == 0)
+        gate.open()
+        try await eventually("the end") { connection.received.contains("event: done") }
+        connection.close()
+    }
+
+    private func post(_ body: String, reads: Bool = true) async throws -> RawHTTP {
+        let connection = try await RawHTTP.connect(port: try #require(URL(string: replica.url)?.port), reads: reads)
+        try await connection.send(
+            "POST /agent/message/stream HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        )
+        return connection
+    }
+
+    /// A client that leaves does not stop its step: the answer is in the history.
+    @Test func aClientThatLeaves() async throws {
+        let session = SessionID.unique()
+        let gate = Gate()
+        upstream.answer { _ in UpstreamAnswer.text("still", " here").inserting(.gate(gate), after: 2) }
+        let connection = try await post(AgentClient.body(session.text, ["content": "x"]).text)
+        try await eventually("the first token") { connection.received.contains("still") }
+        connection.close()
+        gate.open()
+        try await eventually("the answer is stored") { try redis.history(session).last?["content"].string == "still here" }
+    }
+
+    @Test func aClientThatDoesNotReadDoesNotHoldUpTheStop() async throws {
+        // The whole text again in the last event, far beyond what sockets hold.
+        let piece = String(repeating: "x", count: 1000)
+        upstream.answer { _ in .text(Array(repeating: piece, count: 900)) }
+        var stuck: [RawHTTP] = []
+        for _ in 0..<3 {
+            let connection = try await post(AgentClient.body(SessionID.unique().text, ["content": "x"]).text, reads: false)
+            stuck.append(connection)
+        }
+        try await eventually("the answers are stored") { upstream.requests.count == 3 && upstream.openAnswers == 0 }
+        replica.process.signal(15)
+        #expect(try await replica.process.ended(timeout: .seconds(15)) == 0)
+        for connection in stuck { connection.close() }
+    }
+}

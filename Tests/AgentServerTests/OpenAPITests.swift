@@ -1,0 +1,59 @@
+import Foundation
+import HTTPTypes
+import TestSupport
+import Testing
+
+@testable import agent_server
+
+/// `/openapi.json` is held against the routes and the code's own error codes.
+@Suite struct OpenAPITests {
+    let document: JSON
+
+    init() throws {
+        document = try JSON(String(decoding: PackageResources.openapi_json, as: UTF8.self))
+    }
+
+    @Test func everyRouteIsDescribedAndNothingElse() {
+        var described: Set<String> = []
+        for (path, item) in document["paths"].object {
+            for method in item.object.keys where ["get", "post", "put", "delete", "patch"].contains(method) {
+                described.insert("\(method.uppercased()) \(path)")
+            }
+        }
+        #expect(described == Set(Endpoint.allCases.map { "\($0.method.rawValue) \($0.path)" }))
+    }
+
+    @Test func everyReferenceResolves() {
+        var references: [String] = []
+        func collect(_ value: JSON) {
+            for (key, member) in value.object {
+                if key == "$ref", let text = member.string { references.append(text) }
+                collect(member)
+            }
+            for element in value.array { collect(element) }
+        }
+        collect(document)
+        #expect(!references.isEmpty)
+        for reference in references {
+            var place = document
+            for part in reference.dropFirst(2).split(separator: "/") { place = place[String(part)] }
+            #expect(reference.hasPrefix("#/") && !place.isNull, "\(reference)")
+        }
+    }
+
+    @Test func everySettingHasATestThatNamesIt() throws {
+        // Names are the contract: this list is written by hand.
+        let names: Set = [
+            "HOST", "PORT", "AGENT_RUNTIME__REDIS_URL", "AGENT_RUNTIME__REDIS_CA_FILE", "AGENT_RUNTIME__REDIS_TIMEOUT_MS",
+            "AGENT_RUNTIME__REDIS_MAX_IN_FLIGHT", "AGENT_RUNTIME__DATA_DIR", "AGENT_RUNTIME__LLM_PROXY_URL", "AGENT_RUNTIME__LLM_MODEL",
+            "AGENT_RUNTIME__LLM_API_KEY", "AGENT_RUNTIME__LLM_STREAM", "AGENT_RUNTIME__LLM_IDLE_TIMEOUT_MS",
+            "AGENT_RUNTIME__LLM_TIMEOUT_MS",
+            "AGENT_RUNTIME__INTERNAL_API_KEY", "AGENT_RUNTIME__SYSTEM_PROMPT_FILE", "AGENT_RUNTIME__TOOLS_FILE", "AGENT_RUNTIME__REPLICA",
+            "AGENT_RUNTIME__LEASE_MS", "AGENT_RUNTIME__SESSION_TTL", "AGENT_RUNTIME__DRAIN_SECONDS", "AGENT_RUNTIME__KEEP_ALIVE_SECONDS",
+            "AGENT_RUNTIME__BODY_LIMIT", "AGENT_RUNTIME__ANSWER_LIMIT", "AGENT_RUNTIME__CLIENT_BACKLOG", "AGENT_RUNTIME__MAX_STEPS",
+            "AGENT_RUNTIME__IDLE_TIMEOUT_SECONDS", "AGENT_RUNTIME__LOG_LEVEL", "AGENT_RUNTIME__LOG_FORMAT", "AGENT_RUNTIME__VERSION",
+        ]
+        #expect(Set(Setting.all.map(\.name)) == names)
+        #expect(Setting.all.allSatisfy { Setting.overview.contains($0.name) })
+    }
+}

@@ -1,0 +1,96 @@
+import AgentService
+import Foundation
+import Logging
+import NIOCore
+import SessionStore
+import TestSupport
+import Testing
+
+@testable import agent_server
+
+/// Settings are read under the original's names and checked at the start.
+@Suite struct SettingsTests {
+    private func settings(_ environment: [String: String], flags: [(Setting, String)] = []) throws -> Settings {
+        try Settings(SettingsReader(environment: environment, flags: flags))
+    }
+
+    @Test func theDefaults() throws {
+        let settings = try settings([:])
+        #expect(settings.host == "127.0.0.1" && settings.port == 8001)
+        #expect(settings.redis == nil && settings.llm == nil && settings.model == "scripted")
+        #expect(settings.lease == .milliseconds(3000) && settings.drain == .seconds(30) && settings.sessionTTL == nil)
+        #expect(settings.bodyLimit == 4 << 20 && settings.version == buildVersion)
+    }
+
+    @Test func everyValueArrives() throws {
+        let prompt = try temporaryDirectory().appending(path: "prompt.txt")
+        try "Be brief.\n".write(to: prompt, atomically: true, encoding: .utf8)
+        let tools = try temporaryDirectory().appending(path: "tools.json")
+        try #"[{"type":"function","function":{"name":"grep"}}]"#.write(to: tools, atomically: true, encoding: .utf8)
+        let settings = try settings([
+            "HOST": "::1", "PORT": "9000", "AGENT_RUNTIME__REDIS_URL": "redis://u:p%40@example.com:6380/3",
+            "AGENT_RUNTIME__REDIS_TIMEOUT_MS": "700",
+            "AGENT_RUNTIME__LLM_PROXY_URL": "https://llm.example.com/v1", "AGENT_RUNTIME__LLM_MODEL": "m",
+            "AGENT_RUNTIME__LLM_API_KEY": "k",
+            "AGENT_RUNTIME__LLM_STREAM": "false", "AGENT_RUNTIME__LLM_IDLE_TIMEOUT_MS": "1000", "AGENT_RUNTIME__INTERNAL_API_KEY": "i",
+            "AGENT_RUNTIME__SYSTEM_PROMPT_FILE": prompt.path, "AGENT_RUNTIME__TOOLS_FILE": tools.path, "AGENT_RUNTIME__LEASE_MS": "1500",
+            "AGENT_RUNTIME__SESSION_TTL": "60", "AGENT_RUNTIME__DRAIN_SECONDS": "5", "AGENT_RUNTIME__LOG_FORMAT": "json",
+            "AGENT_RUNTIME__LOG_LEVEL": "debug", "AGENT_RUNTIME__REPLICA": "r-1", "AGENT_RUNTIME__VERSION": "9",
+        ])
+        #expect(settings.host == "::1" && settings.port == 9000)
+        #expect(settings.redis?.password == "p@" && settings.redis?.database == 3 && settings.redis?.commandTimeout == .milliseconds(700))
+        #expect(settings.llm?.stream == false && settings.llm?.apiKey == "k" && settings.llm?.internalKey == "i")
+        #expect(settings.systemPrompt == "Be brief.")
+        #expect(settings.tools.json.map { String(buffer: $0) }?.contains("grep") == true)
+        #expect(settings.lease == .milliseconds(1500) && settings.sessionTTL == .seconds(60) && settings.drain == .seconds(5))
+        #expect(settings.logsJSON && settings.logLevel == .debug && settings.replica == "r-1" && settings.version == "9")
+    }
+
+    @Test func aFlagGoesBeforeItsVariable() throws {
+        #expect(try settings(["PORT": "1"], flags: [(.port, "2")]).port == 2)
+        #expect(try settings(["PORT": "1"], flags: [(.port, "")]).port == 1)
+        #expect(try settings(["PORT": ""]).port == 8001)
+    }
+
+    @Test(arguments: [
+        ("PORT", "eighty"), ("PORT", "65536"), ("AGENT_RUNTIME__REDIS_URL", "http://x"), ("AGENT_RUNTIME__REDIS_URL", "redis://h:0"),
+        ("AGENT_RUNTIME__LLM_PROXY_URL", "llm.example.com"), ("AGENT_RUNTIME__LLM_STREAM", "maybe"), ("AGENT_RUNTIME__LEASE_MS", "1"),
+        ("AGENT_RUNTIME__SESSION_TTL", "-1"), ("AGENT_RUNTIME__DRAIN_SECONDS", "x"), ("AGENT_RUNTIME__LOG_LEVEL", "loud"),
+        ("AGENT_RUNTIME__LOG_FORMAT", "xml"), ("AGENT_RUNTIME__SYSTEM_PROMPT_FILE", "/nowhere/at/all"),
+        ("AGENT_RUNTIME__TOOLS_FILE", "/nowhere/at/all"),
+        ("AGENT_RUNTIME__BODY_LIMIT", "12"), ("AGENT_RUNTIME__MAX_STEPS", "0"),
+    ]) func whatCannotBeUsedIsNamed(_ name: String, value: String) {
+        #expect { try settings([name: value]) } throws: { "\($0)".hasPrefix(name) }
+    }
+
+    @Test func secretsAreNotInErrors() {
+        #expect { try settings(["AGENT_RUNTIME__REDIS_URL": "redis://user:s3cret@host:99999"]) } throws: { !"\($0)".contains("s3cret") }
+    }
+
+    @Test func withoutAKeyOnlyLoopbackIsBound() throws {
+        for host in ["0.0.0.0", "10.0.0.1", "example.com", "::"] {
+            #expect { try settings(["HOST": host]) } throws: { "\($0)".contains("INTERNAL_API_KEY") }
+            #expect(try settings(["HOST": host, "AGENT_RUNTIME__INTERNAL_API_KEY": "k"]).host == host)
+        }
+    }
+
+    /// One line, exit code 64: what an operations team greps for.
+    @Test(arguments: [
+        (["PORT": "eighty"], "PORT"), (["AGENT_RUNTIME__LLM_PROXY_URL": "http://"], "AGENT_RUNTIME__LLM_PROXY_URL"),
+        (["AGENT_RUNTIME__LLM_PROXY_URL": "http://x", "AGENT_RUNTIME__LLM_API_KEY": "s\u{e9}cret"], "AGENT_RUNTIME__LLM_API_KEY"),
+        (["AGENT_RUNTIME__REDIS_URL": "rediss://127.0.0.1:1", "AGENT_RUNTIME__REDIS_CA_FILE": "/nowhere"], "AGENT_RUNTIME__REDIS_CA_FILE"),
+    ]) func anUnusableSettingStopsTheStart(_ environment: [String: String], name: String) async throws {
+        let process = try Replica.launch(redis: environment["AGENT_RUNTIME__REDIS_URL"], environment: environment)
+        #expect(try await process.ended() == 64)
+        let lines = process.log.split(separator: "\n")
+        #expect(lines.count == 1 && lines.first?.contains(name) == true, "\(process.log)")
+        #expect(!process.log.contains("cret"))
+    }
+
+    @Test func helpListsEverySetting() async throws {
+        let process = try Replica.launch(redis: nil, arguments: ["--help"])
+        #expect(try await process.ended() == 0)
+        let log = process.log
+        for setting in Setting.all { #expect(log.contains(setting.name)) }
+    }
+}

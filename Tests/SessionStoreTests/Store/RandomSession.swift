@@ -1,0 +1,200 @@
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+/// Drives one session through several stores by chance, and the model beside it.
+struct RandomSession {
+    static let systemPrompt = #"{"role":"system","content":"be kind"}"#
+    let it: ScriptSession
+    let stores: [RedisSessionStore]
+    let seed: Int
+    var random: SeededGenerator
+    var model = SessionModel()
+    private var leases: [StepLease] = []
+    private var sequences: [LeaseToken: Int] = [:]
+    private var tokens: [LeaseToken] = []
+    private var callIDs: [String] = []
+    private var takeOvers: [TakeOverArguments] = []
+    private var counter = 0
+    private var lastFence = 0
+    /// How often each answer was given.
+    private(set) var answers: [String: Int] = [:]
+
+    init(_ it: ScriptSession, stores: [RedisSessionStore], seed: Int) {
+        (self.it, self.stores, self.seed) = (it, stores, seed)
+        random = SeededGenerator(seed: UInt64(seed))
+    }
+
+    /// One call of one store; fails the test where Redis and the model differ afterwards.
+    mutating func step(_ number: Int) async throws {
+        let before = try await it.dump()
+        let store = pick(stores) ?? stores[0]
+        let name: String
+        let (expected, answer): (String, String)
+        switch Int.random(in: 0..<100, using: &random) {
+        case 0..<40: (name, expected, answer) = try await begin(store)
+        case 40..<57: (name, expected, answer) = await append(store)
+        case 57..<83: (name, expected, answer) = try await commit(store)
+        case 83..<89: (name, expected, answer) = try await release(store)
+        case 89..<98: (name, expected, answer) = try await takeOver()
+        default:
+            (name, expected, answer) = ("delete", "\(model.delete())", "\(try await store.delete(it.session))")
+            lastFence = 0
+        }
+        let place: Comment = "seed \(seed), call \(number): \(name)"
+        #expect(answer == expected, place)
+        answers[name + " " + answer.prefix { $0.isLetter || $0 == " " }, default: 0] += 1
+        let after = try await it.dump()
+        try check(after, place)
+        // What was refused or seen before has written nothing.
+        if answer.hasPrefix("refused")
+            || ["replay", "busy", "orphaned", "lost", "gone", "alive"].contains(String(answer.prefix { $0.isLetter }))
+        {
+            #expect(after == before, place)
+        }
+        if answer.hasPrefix("started") {
+            // I1: this is what a provider is sent.
+            #expect(Conversation.violation(try after.history.map { try JSON($0) }) == nil, place)
+        }
+    }
+
+    private mutating func check(_ dump: SessionDump, _ place: Comment) throws {
+        try #require(dump.history == model.history, place)
+        try #require(dump.ledger == model.ledger, place)
+        #expect(Set(dump.pending.keys) == Set(model.open), place)
+        #expect(dump.events.map(\.id) == model.events.map { "\($0.step)-\($0.sequence)" }, place)
+        #expect(dump.steps.count == model.journal, place)
+        if model.fence == 0 {
+            #expect(dump.isEmpty, place)
+        } else {
+            let state = [model.status, "\(model.fence)", model.token, "\(model.attempt)", model.intent, model.owner]
+            #expect(["status", "fence", "token", "attempt", "intent", "owner"].map { dump.state[$0] } == state, place)
+            #expect((dump.state["lease_until"] == "0") == (model.isReleased || model.status != "running"), place)
+            // I8.
+            #expect(dump.expiryTimes.count == 1, place)
+            #expect(!dump.expiryTimes.contains(-1), place)
+        }
+        #expect(model.fence >= lastFence, place)
+        lastFence = model.fence
+    }
+
+    // MARK: Calls
+
+    private mutating func begin(_ store: RedisSessionStore) async throws -> (String, String, String) {
+        let token = chance(15) ? pick(tokens) ?? LeaseToken(using: &random) : LeaseToken(using: &random)
+        tokens.append(token)
+        var begin: BeginStep
+        let name: String
+        switch Int.random(in: 0..<20, using: &random) {
+        case 0..<8:
+            counter += 1
+            (name, begin) = ("user", .user("\(counter)", in: it.session, token: token))
+        case 8..<18:
+            let id = (chance(65) ? pick(model.open) : pick(callIDs)) ?? "none"
+            (name, begin) = ("tool", .result(chance(90) ? "r" : "s", of: id, in: it.session, token: token))
+            if chance(20), case .toolResult(let json, let id, _) = begin.input {
+                begin.input = .toolResult(json, callID: id, toolName: chance(70) ? "read_file" : "write_file")
+            }
+        default:
+            (name, begin) = ("retry", BeginStep(session: it.session, input: .retry, token: token))
+        }
+        begin.systemPrompt = ByteBuffer(string: Self.systemPrompt)
+        if chance(30) {
+            begin.idempotency = BeginStep.Idempotency(
+                key: "key-\(Int.random(in: 0..<12, using: &random))", digest: "d\(chance(85) ? 0 : 1)")
+        }
+        if chance(10) { begin.expectedLength = model.history.count - (chance(50) ? 0 : 1) }
+        let expected = model.begin(begin, owner: store.configuration.replica, systemPrompt: Self.systemPrompt)
+        let answer: String
+        switch try await store.begin(begin) {
+        case .started(let started):
+            answer = "started \(started.lease.step) \(started.history.map { String(buffer: $0) })"
+            remember(started.lease)
+        case .waiting(let step, let length, let open): answer = "waiting \(step) \(length) \(open)"
+        case .replay(let step): answer = "replay \(step)"
+        case .busy(let step, _): answer = "busy \(step)"
+        case .orphaned(let step): answer = "orphaned \(step)"
+        case .refused(let refusal): answer = "refused \(refusal)"
+        }
+        return (name, expected, answer)
+    }
+
+    /// Mostly the latest lease, sometimes one that may be lost.
+    private mutating func anyLease() -> StepLease {
+        let lease = chance(80) ? leases.last : pick(leases)
+        return lease ?? StepLease(session: it.session, token: LeaseToken(using: &random), step: 1)
+    }
+
+    private mutating func remember(_ lease: StepLease) {
+        leases.append(lease)
+        if leases.count > 8 { leases.removeFirst() }
+    }
+
+    /// Events after those that this lease wrote before, or, as after a lost reply, some of them again.
+    private mutating func events(for lease: StepLease) -> LoggedEvents {
+        let written = sequences[lease.token] ?? 0
+        let first = chance(20) ? max(1, written - 2) : written + 1
+        var events = LoggedEvents(firstSequence: first)
+        for _ in 0..<Int.random(in: 0...3, using: &random) { events.append(token: "t") }
+        sequences[lease.token] = max(written, events.lastSequence)
+        return events
+    }
+
+    private mutating func append(_ store: RedisSessionStore) async -> (String, String, String) {
+        let lease = anyLease()
+        let events = events(for: lease)
+        let expected = model.append(lease, count: events.count, last: events.lastSequence)
+        switch await store.append(events, lease: lease) {
+        case .success(let answer): return ("append", expected, "\(answer)")
+        case .failure(let error): return ("append", expected, "\(error)")
+        }
+    }
+
+    private mutating func commit(_ store: RedisSessionStore) async throws -> (String, String, String) {
+        let lease = anyLease()
+        var ids: [String] = []
+        if chance(65) {
+            for _ in 0..<Int.random(in: 1...3, using: &random) {
+                counter += 1
+                ids.append("call-\(counter)")
+            }
+            callIDs = (callIDs + ids).suffix(20)
+        }
+        let commit = StepCommit(lease, text: chance(70) ? "answer" : nil, calls: ids, events: events(for: lease))
+        let expected = model.commit(commit)
+        return ("commit", expected, "\(try await store.commit(commit))")
+    }
+
+    private mutating func release(_ store: RedisSessionStore) async throws -> (String, String, String) {
+        let lease = anyLease()
+        let expected = model.release(lease)
+        return ("release", expected, "\(try await store.release(lease))")
+    }
+
+    private mutating func takeOver() async throws -> (String, String, String) {
+        let token = LeaseToken(using: &random)
+        var arguments = TakeOverArguments()
+        if chance(20), let last = takeOvers.last {
+            arguments = last
+        } else {
+            (arguments.token, arguments.owner, arguments.ttl) = (token.text, "taker-\(Int.random(in: 1...2, using: &random))", 900_000)
+            arguments.step = model.fence - (chance(85) ? 0 : 1)
+            arguments.force = chance(40)
+            arguments.intent = chance(25) ? "cancel" : ""
+        }
+        takeOvers.append(arguments)
+        let expected = model.takeOver(arguments)
+        let answer = try await it.takeOver { $0 = arguments }
+        if answer.name == "taken", arguments.token == token.text {
+            remember(StepLease(session: it.session, token: token, step: answer.step))
+        }
+        return ("take_over", expected, answer.name + " " + answer.rest.prefix(answer.name == "taken" ? 4 : 1).joined(separator: " "))
+    }
+
+    // MARK: Chance
+
+    private mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &random) < percent }
+    private mutating func pick<Element>(_ elements: [Element]) -> Element? { elements.randomElement(using: &random) }
+}

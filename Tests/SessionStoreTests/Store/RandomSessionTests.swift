@@ -1,0 +1,31 @@
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+/// I1, I2, I3 and I8 under any order of calls: after every one of them, Redis holds what a plain model of the session holds.
+@Suite struct RandomSessionTests {
+    @Test(arguments: 1...8) func anyOrderOfCallsIsAsTheModelSays(seed: Int) async throws {
+        let redis = try await RedisServer.shared()
+        var stores: [RedisSessionStore] = []
+        for replica in 1...(2 + seed % 2) {
+            stores.append(
+                try await redis.store(replica: "replica-\(replica)", lease: .seconds(600)) {
+                    $0.sessionTTL = .seconds(900)
+                    // The ledger's bound has tests of its own.
+                    $0.ledgerBound = 1 << 20
+                    // So that the history comes in parts, too.
+                    ($0.historyBytesPerScript, $0.historyPage) = (200, 2)
+                })
+        }
+        var session = RandomSession(try await ScriptSession(), stores: stores, seed: seed)
+        for call in 0..<400 { try await session.step(call) }
+        // The calls are chosen so that all that can happen does.
+        for kind in ["user started", "tool started", "tool waiting", "append held", "commit held", "take over taken", "commit lost"] {
+            let name = kind.replacing("take over", with: "take_over")
+            let count = session.answers.filter { $0.key.hasPrefix(name) }.map(\.value).reduce(0, +)
+            #expect(count > 0, "seed \(seed): \(name), \(session.answers)")
+        }
+        for store in stores { store.client.shutDown() }
+    }
+}

@@ -1,0 +1,181 @@
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+/// Redis is away: what is said is true, and the store goes on when Redis is back, without a restart.
+@Suite struct RedisAwayTests {
+    /// The error's code of a call that must fail.
+    private func code<Value: Sendable>(_ call: () async throws -> Value) async -> StoreError.Code? {
+        do {
+            _ = try await call()
+            return nil
+        } catch {
+            return (error as? StoreError)?.code
+        }
+    }
+
+    private func back(_ lossy: LossyStore) async throws {
+        lossy.eater.comeBack()
+        try await eventually("the store is ready again") { lossy.store.isReady }
+    }
+
+    @Test func whatWasNeverSentIsUnavailable() async throws {
+        let lossy = try await LossyStore()
+        _ = try await lossy.store.begin(.user("else", in: .unique()))
+        lossy.eater.goAway()
+        try await eventually("the store knows") { !lossy.store.isReady }
+        try await eventually("a begin is refused") { await code { try await lossy.store.begin(lossy.user()) } == .unavailable }
+        #expect(await code { try await lossy.store.state(lossy.it.session) } == .unavailable)
+        #expect(try await lossy.it.dump().isEmpty)
+        try await back(lossy)
+        #expect(try await lossy.started().step == 1)
+        try await lossy.close()
+    }
+
+    /// The same call with the same token is safe, whenever it comes.
+    @Test func aBeginThatWasMadeAndNeverAnsweredIsUnknown() async throws {
+        let lossy = try await LossyStore { $0.retryPatience = .milliseconds(250) }
+        lossy.lose(.reply, of: StoreScripts.beginStep, goesAway: true)
+        let begin = lossy.user()
+        #expect(await code { try await lossy.store.begin(begin) } == .outcomeUnknown)
+        let before = try await lossy.it.dump()
+        #expect(before.history.count == 1)
+        try await back(lossy)
+        #expect(try await lossy.started(begin).step == 1)
+        #expect(try await lossy.it.dump() == before)
+        try await lossy.close()
+    }
+
+    /// It cannot know that Redis never saw it.
+    @Test func aBeginThatWasLostOnItsWayIsUnknown() async throws {
+        let lossy = try await LossyStore { $0.retryPatience = .milliseconds(250) }
+        lossy.lose(.request, of: StoreScripts.beginStep, goesAway: true)
+        let begin = lossy.user()
+        #expect(await code { try await lossy.store.begin(begin) } == .outcomeUnknown)
+        #expect(try await lossy.it.dump().isEmpty)
+        try await back(lossy)
+        #expect(try await lossy.started(begin).step == 1)
+        try await lossy.close()
+    }
+
+    /// Nothing was written, whatever became of the question for the time.
+    @Test func aBeginWhoseClockWasNotReadIsUnavailable() async throws {
+        let lossy = try await LossyStore { $0.retryPatience = .milliseconds(250) }
+        lossy.eater.lose(.reply, of: "TIME", goesAway: true)
+        #expect(await code { try await lossy.store.begin(lossy.user()) } == .unavailable)
+        #expect(try await lossy.it.dump().isEmpty)
+        try await lossy.close()
+    }
+
+    @Test func aCommitWaitsForRedisAndItsLeaseStillWrites() async throws {
+        let lossy = try await LossyStore { ($0.commitPatience, $0.retryPatience) = (.seconds(20), .milliseconds(100)) }
+        let lease = try await lossy.started()
+        lossy.eater.goAway()
+        try await eventually("the store knows") { !lossy.store.isReady }
+        async let answer = lossy.store.commit(StepCommit(lease))
+        // A call with less patience gives up meanwhile.
+        try await eventually("a begin is refused") { await code { try await lossy.store.begin(lossy.user()) } == .unavailable }
+        #expect(try await lossy.it.dump().history.count == 1)
+        lossy.eater.comeBack()
+        #expect(try await answer == .held)
+        #expect(try await lossy.it.dump().history.count == 2)
+        try await lossy.close()
+    }
+
+    @Test(arguments: [(ReplyEater.Loss?.none, StoreError.Code.unavailable), (.reply, .outcomeUnknown), (.request, .outcomeUnknown)])
+    func aCommitThatCannotBeMadeCanBeMadeLater(loss: ReplyEater.Loss?, expected: StoreError.Code) async throws {
+        let lossy = try await LossyStore { $0.commitPatience = .milliseconds(250) }
+        let lease = try await lossy.started()
+        if let loss {
+            lossy.lose(loss, of: StoreScripts.commitStep, goesAway: true)
+        } else {
+            lossy.eater.goAway()
+            try await eventually("the store knows") { !lossy.store.isReady }
+        }
+        #expect(await code { try await lossy.store.commit(StepCommit(lease)) } == expected)
+        #expect(try await lossy.it.dump().history.count == (loss == .reply ? 2 : 1))
+        try await back(lossy)
+        #expect(try await lossy.store.commit(StepCommit(lease)) == .held)
+        let dump = try await lossy.it.dump()
+        #expect(dump.history.count == 2 && dump.steps.count == 1)
+        try await lossy.close()
+    }
+
+    // MARK: A server of its own
+
+    @Test func aRedisThatComesBackEmptyIsUsedAsItIs() async throws {
+        let first = try await RedisServer.start()
+        let store = RedisSessionStore(
+            client: try await first.client { ($0.reconnectBase, $0.reconnectLimit) = (.milliseconds(5), .milliseconds(20)) },
+            configuration: StoreConfiguration(replica: "one", lease: .seconds(60)), logger: .quiet)
+        let session = SessionID.unique()
+        let lease = try await store.started(.user("one", in: session))
+        try await first.kill()
+        try await eventually("the store knows") { !store.isReady }
+        try await eventually("a begin is refused") { await code { try await store.begin(.user("two", in: session)) } == .unavailable }
+        let second = try await RedisServer.start(directory: first.directory, port: first.port)
+        try await eventually("the store is ready again") { store.isReady }
+        // Its scripts and sessions are gone with it.
+        #expect(try await store.commit(StepCommit(lease)) == .lost(step: 0, intent: ""))
+        #expect(try await store.started(.user("three", in: session)).step == 1)
+        store.client.shutDown()
+        try await second.stop()
+    }
+
+    @Test func flushedSessionsAreLostAndFlushedScriptsAreNot() async throws {
+        let server = try await RedisServer.start()
+        let it = try await ScriptSession(on: server)
+        let store = try await server.store(lease: .seconds(60))
+        func flush() async throws { #expect(try await it.command("SCRIPT", "FLUSH").string == "OK") }
+        for step in stride(from: 1, through: 5, by: 2) {
+            try await flush()
+            let lease = try await store.started(.user("hello", in: it.session))
+            #expect(lease.step == step)
+            try await flush()
+            #expect(await store.append(.tokens("a"), lease: lease).value == .held)
+            try await flush()
+            #expect(try await store.commit(StepCommit(lease, calls: ["call-\(step)"])) == .held)
+            try await flush()
+            let next = try await store.started(.result(of: "call-\(step)", in: it.session))
+            try await flush()
+            #expect(try await store.release(next) == .held)
+            #expect(try await store.commit(StepCommit(next)) == .held)
+        }
+        #expect(try await it.dump().history.count == 12)
+
+        let running = try await store.started(.user("hello", in: it.session))
+        try await it.command("FLUSHALL")
+        #expect(await store.append(.tokens("a"), lease: running).value == .lost(step: 0, intent: ""))
+        #expect(try await store.release(running) == .lost(step: 0, intent: ""))
+        #expect(try await store.commit(StepCommit(running)) == .lost(step: 0, intent: ""))
+        #expect(try await it.dump().isEmpty)
+        try await flush()
+        #expect(try await !store.delete(it.session))
+        #expect(try await store.started(.user("hello", in: it.session)).step == 1)
+        try await server.stop()
+    }
+
+    /// Redis refuses a script that may need memory before it has written anything; what gives memory back still runs.
+    @Test func aRedisWithoutMemoryRefusesWholeScripts() async throws {
+        let server = try await RedisServer.start()
+        let it = try await ScriptSession(on: server)
+        let store = try await server.store(lease: .seconds(60))
+        let lease = try await store.started(.user("hello", in: it.session))
+        let before = try await it.dump()
+        try await it.command("CONFIG", "SET", "maxmemory", "1")
+        #expect(await code { try await store.begin(.user("more", in: .unique())) } == .unavailable)
+        #expect(await code { try await store.commit(StepCommit(lease)) } == .unavailable)
+        #expect(await store.append(.tokens("a"), lease: lease).failure?.code == .unavailable)
+        #expect(try await store.release(lease) == .held)
+        try await it.command("CONFIG", "SET", "maxmemory", "0")
+        var expected = before
+        expected.state.merge(["lease_until": "0", "attempt": "0"]) { $1 }
+        #expect(try await it.dump() == expected)
+        #expect(try await store.commit(StepCommit(lease)) == .held)
+        try await it.command("CONFIG", "SET", "maxmemory", "1")
+        #expect(try await store.delete(it.session))
+        try await server.stop()
+    }
+}

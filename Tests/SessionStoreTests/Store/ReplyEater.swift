@@ -1,0 +1,174 @@
+import NIOCore
+import NIOPosix
+import Synchronization
+import TestSupport
+
+/// A loopback proxy to Redis that loses what a test wants lost, together with the connection.
+final class ReplyEater: Sendable {
+    enum Loss: Sendable {
+        /// Redis executes the command; its reply never arrives.
+        case reply
+        /// Redis never sees the command.
+        case request
+    }
+
+    private struct State {
+        var losses: [(part: [UInt8], loss: Loss, goesAway: Bool)] = []
+        var lost = 0
+        var isAway = false
+        var open: [ObjectIdentifier: any Channel] = [:]
+    }
+
+    private let state = Mutex(State())
+    private let socket: String
+    private let listener = Mutex<(any Channel)?>(nil)
+
+    init(_ redis: RedisServer) async throws {
+        socket = redis.socket
+        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { [self] client in accept(client) }
+        let channel = try await bootstrap.bind(host: "127.0.0.1", port: 0).get()
+        listener.withLock { $0 = channel }
+    }
+
+    var port: Int { listener.withLock { $0?.localAddress?.port } ?? 0 }
+    /// How often something was lost.
+    var lost: Int { state.withLock { $0.lost } }
+
+    /// Loses the next command that `part` stands in, after those that were named before. `goesAway`: and then Redis is away.
+    func lose(_ loss: Loss, of part: String, goesAway: Bool = false) {
+        state.withLock { $0.losses.append((Array(part.utf8), loss, goesAway)) }
+    }
+
+    /// Cuts all connections, and lets none be made until ``comeBack()``.
+    func goAway() {
+        let channels = state.withLock { state in
+            state.isAway = true
+            return Array(state.open.values)
+        }
+        for channel in channels { channel.close(promise: nil) }
+    }
+
+    func comeBack() {
+        state.withLock { $0.isAway = false }
+    }
+
+    func close() async throws {
+        goAway()
+        try await listener.withLock { $0 }?.close()
+    }
+
+    // MARK: Connections
+
+    private func accept(_ client: any Channel) -> EventLoopFuture<Void> {
+        guard !state.withLock({ $0.isAway }) else { return client.close() }
+        return ClientBootstrap(group: client.eventLoop).connect(unixDomainSocketPath: socket).flatMapThrowing { [self] server in
+            let link = Link()
+            try client.pipeline.syncOperations.addHandler(RequestHandler(eater: self, link: link, client: client, server: server))
+            try server.pipeline.syncOperations.addHandler(ReplyHandler(eater: self, link: link, client: client))
+            client.closeFuture.whenComplete { _ in
+                self.state.withLock { _ = $0.open.removeValue(forKey: ObjectIdentifier(client)) }
+                server.close(promise: nil)
+            }
+            server.closeFuture.whenComplete { _ in client.close(promise: nil) }
+            self.state.withLock { $0.open[ObjectIdentifier(client)] = client }
+        }
+    }
+
+    fileprivate func loss(of request: ByteBuffer) -> Loss? {
+        state.withLock { state in
+            guard let next = state.losses.first, request.readableBytesView.firstRange(of: next.part) != nil else { return nil }
+            return next.loss
+        }
+    }
+
+    fileprivate func happened(on client: any Channel) {
+        let goesAway = state.withLock { state in
+            state.lost += 1
+            return state.losses.removeFirst().goesAway
+        }
+        if goesAway { goAway() }
+        client.close(promise: nil)
+    }
+}
+
+/// What both directions of a connection share, on one event loop.
+private final class Link {
+    static let marker = "the-end-of-what-is-lost"
+    var isEating = false
+}
+
+private final class RequestHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    private let eater: ReplyEater
+    private let link: Link
+    private let client: any Channel
+    private let server: any Channel
+    private var buffer = ByteBuffer()
+
+    init(eater: ReplyEater, link: Link, client: any Channel, server: any Channel) {
+        (self.eater, self.link, self.client, self.server) = (eater, link, client, server)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        buffer.writeImmutableBuffer(unwrapInboundIn(data))
+        while !link.isEating, let request = buffer.readRequest() {
+            switch eater.loss(of: request) {
+            case nil:
+                server.write(request, promise: nil)
+            case .reply:
+                link.isEating = true
+                server.write(request, promise: nil)
+                // Once this is answered Redis has executed the command.
+                server.write(ByteBuffer(string: "ECHO \(Link.marker)\r\n"), promise: nil)
+            case .request:
+                link.isEating = true
+                eater.happened(on: client)
+            }
+        }
+        server.flush()
+    }
+}
+
+private final class ReplyHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    private let eater: ReplyEater
+    private let link: Link
+    private let client: any Channel
+    private var eaten = ByteBuffer()
+    private var hasEaten = false
+
+    init(eater: ReplyEater, link: Link, client: any Channel) {
+        (self.eater, self.link, self.client) = (eater, link, client)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let reply = unwrapInboundIn(data)
+        guard link.isEating else { return client.writeAndFlush(reply, promise: nil) }
+        eaten.writeImmutableBuffer(reply)
+        guard !hasEaten, eaten.readableBytesView.firstRange(of: Array(Link.marker.utf8)) != nil else { return }
+        // More may come until the connection is closed.
+        hasEaten = true
+        eater.happened(on: client)
+    }
+}
+
+extension ByteBuffer {
+    /// A whole command in RESP; nil where more must be read.
+    fileprivate mutating func readRequest() -> ByteBuffer? {
+        var rest = self
+        guard let count = rest.readNumberLine() else { return nil }
+        for _ in 0..<count {
+            guard let length = rest.readNumberLine(), rest.readSlice(length: length + 2) != nil else { return nil }
+        }
+        return readSlice(length: readableBytes - rest.readableBytes)
+    }
+
+    /// `*3\r\n` or `$5\r\n`.
+    private mutating func readNumberLine() -> Int? {
+        guard let end = readableBytesView.firstIndex(of: 0x0D), let line = readString(length: end - readerIndex),
+            readSlice(length: 2) != nil
+        else { return nil }
+        return Int(line.dropFirst())
+    }
+}

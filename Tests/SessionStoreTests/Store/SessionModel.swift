@@ -1,0 +1,171 @@
+import NIOCore
+
+@testable import SessionStore
+
+/// What a session must hold after each call, worked out by plain means: the protocol's rules, once more, for one caller at a time
+/// and leases that do not run out. Calls answer in the words of ``RandomSession``.
+struct SessionModel {
+    struct Call {
+        var step: Int
+        var index: Int
+        var name: String
+        /// The digest of the answer; nil while there is none.
+        var answer: String?
+        var isClosed = false
+
+        var isPending: Bool { answer == nil && !isClosed }
+        var entry: String { "\(step) \(index) " + (isClosed ? "cancelled" : answer.map { "answered \($0)" } ?? "pending \(name)") }
+    }
+
+    var history: [String] = []
+    var status = "idle"
+    var fence = 0
+    var token = ""
+    var attempt = 0
+    var intent = ""
+    var isReleased = false
+    var replaces = 0
+    var previousOwner = ""
+    var owner = ""
+    var calls: [String: Call] = [:]
+    /// Step and digest of each idempotency key.
+    var keys: [String: (step: Int, digest: String)] = [:]
+    /// Step of each token, and whether it has committed.
+    var tokens: [String: (step: Int, isCommitted: Bool)] = [:]
+    var events: [(step: Int, sequence: Int)] = []
+    var journal = 0
+
+    var open: [String] {
+        calls.filter(\.value.isPending).sorted { ($0.value.step, $0.value.index) < ($1.value.step, $1.value.index) }.map(\.key)
+    }
+
+    var ledger: [String: String] {
+        var ledger: [String: String] = [:]
+        for (id, call) in calls { ledger["c:" + id] = call.entry }
+        for (key, value) in keys { ledger["k:" + key] = "\(value.step) \(value.digest)" }
+        for (token, value) in tokens { ledger["t:" + token] = "\(value.step) \(value.isCommitted ? "committed" : "begun")" }
+        return ledger
+    }
+
+    // MARK: Calls
+
+    mutating func begin(_ begin: BeginStep, owner: String, systemPrompt: String) -> String {
+        let key = begin.idempotency
+        if begin.token.text == token { return started }
+        if let seen = tokens[begin.token.text] { return "replay \(seen.step)" }
+        if let key, let seen = keys[key.key] {
+            if seen.digest != key.digest { return "refused idempotencyMismatch" }
+            if case .toolResult = begin.input {} else { return "replay \(seen.step)" }
+        }
+        if case .toolResult(let json, let id, let name) = begin.input {
+            guard let call = calls[id] else { return "refused unknownCall" }
+            if let answer = call.answer {
+                if answer != Digest.short(json) { return "refused resultConflict" }
+                if status == "waiting", fence == call.step { return "waiting \(call.step) \(history.count) \(open)" }
+                return "replay \(call.step + 1)"
+            }
+            if call.isClosed { return "refused callClosed" }
+            if let name, name != call.name { return "refused toolNameMismatch(expected: \"\(call.name)\")" }
+        }
+        if status == "running" { return isReleased ? "orphaned \(fence)" : "busy \(fence)" }
+        if let expected = begin.expectedLength, expected != history.count {
+            return "refused historyMismatch(length: \(history.count))"
+        }
+        if case .retry = begin.input {
+            if !open.isEmpty { return "refused callsPending(\(open))" }
+            let last = history.last ?? #"{"role":"system""#
+            if last.hasPrefix(#"{"role":"system""#) || last.hasPrefix(#"{"role":"assistant""#) { return "refused nothingToRetry" }
+        }
+        return accept(begin, owner: owner, systemPrompt: systemPrompt)
+    }
+
+    private mutating func accept(_ begin: BeginStep, owner: String, systemPrompt: String) -> String {
+        var keyStep = fence + 1
+        switch begin.input {
+        case .toolResult(let json, let id, _):
+            history.append(String(buffer: json))
+            calls[id]?.answer = Digest.short(json)
+            if !open.isEmpty { keyStep = calls[id]?.step ?? 0 }
+        case .user(let json):
+            if history.isEmpty { history.append(systemPrompt) }
+            for id in open {
+                history.append(
+                    #"{"role":"tool","tool_call_id":"\#(id)","content":"cancelled: the user went on before this tool call was answered"}"#)
+                calls[id]?.isClosed = true
+            }
+            history.append(String(buffer: json))
+        case .retry:
+            break
+        }
+        if let key = begin.idempotency { keys[key.key] = (keyStep, key.digest) }
+        guard open.isEmpty else { return "waiting \(keyStep) \(history.count) \(open)" }
+        lease(begin.token.text, owner: owner)
+        attempt = 1
+        intent = ""
+        status = "running"
+        return started
+    }
+
+    private mutating func lease(_ token: String, owner: String) {
+        fence += 1
+        self.token = token
+        self.owner = owner
+        isReleased = false
+        tokens[token] = (fence, false)
+        events.removeAll { $0.step < fence - 2 }
+        events.append((fence, 0))
+    }
+
+    private var started: String { "started \(fence) \(history)" }
+    private var lost: String { "lost(step: \(fence), intent: \"\(intent)\")" }
+
+    private mutating func log(step: Int, sequence: Int) {
+        if let last = events.last, (step, sequence) > last { events.append((step, sequence)) }
+    }
+
+    mutating func append(_ lease: StepLease, count: Int, last: Int) -> String {
+        guard lease.token.text == token else { return lost }
+        if count > 0 { log(step: lease.step, sequence: last) }
+        isReleased = false
+        return "held"
+    }
+
+    mutating func commit(_ commit: StepCommit) -> String {
+        let own = commit.lease.token.text
+        guard own == token else { return tokens[own]?.isCommitted == true ? "held" : lost }
+        if !commit.events.isEmpty { log(step: commit.lease.step, sequence: commit.events.lastSequence) }
+        history += commit.messages.map { String(buffer: $0) }
+        for (index, call) in commit.calls.enumerated() { calls[call.id] = Call(step: commit.lease.step, index: index, name: call.toolName) }
+        tokens[own] = (commit.lease.step, true)
+        status = commit.calls.isEmpty ? "idle" : "waiting"
+        token = ""
+        intent = ""
+        isReleased = false
+        journal += 1
+        return "held"
+    }
+
+    mutating func release(_ lease: StepLease) -> String {
+        guard lease.token.text == token else { return lost }
+        if !isReleased { attempt -= 1 }
+        isReleased = true
+        return "held"
+    }
+
+    mutating func takeOver(_ arguments: TakeOverArguments) -> String {
+        if arguments.token != token {
+            guard status == "running", fence == arguments.step else { return "gone \(fence)" }
+            guard isReleased || arguments.force else { return "alive \(fence)" }
+            (replaces, previousOwner) = (fence, owner)
+            if arguments.intent.isEmpty { attempt += 1 } else { intent = arguments.intent }
+            lease(arguments.token, owner: arguments.owner)
+        }
+        let action = !intent.isEmpty ? intent : attempt > arguments.attempts ? "fail" : "run"
+        return "taken \(fence) \(replaces) \(previousOwner) \(action)"
+    }
+
+    mutating func delete() -> Bool {
+        defer { self = SessionModel() }
+        return fence > 0
+    }
+}

@@ -1,0 +1,141 @@
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+/// The list of sessions, newest activity first, in pages.
+@Suite struct StoreListTests {
+    let redis: RedisServer
+    let store: RedisSessionStore
+    let connection: RedisConnection
+
+    init() async throws {
+        redis = try await .start()
+        store = try await redis.store(lease: .seconds(60))
+        connection = store.connection(for: .unique())
+    }
+
+    /// Sessions as they stand in Redis, with these times of their last activity.
+    private func add(_ sessions: [SessionCursor]) async throws {
+        let commands = sessions.flatMap { place in
+            let keys = RedisKeys(place.session)
+            return [
+                RedisCommand("ZADD", keys.index, String(place.lastActivity), place.session.text),
+                RedisCommand("RPUSH", keys.history, "{}", "{}"), RedisCommand("HSET", keys.state, "status", "waiting", "fence", "3"),
+            ]
+        }
+        for result in try await connection.send(pipeline: commands) { _ = try result.get() }
+    }
+
+    /// All pages, one after another.
+    private func pages(limit: Int) async throws -> [[SessionSummary]] {
+        var pages: [[SessionSummary]] = []
+        var cursor: SessionCursor?
+        repeat {
+            let page = try await store.list(after: cursor, limit: limit)
+            pages.append(page.sessions)
+            #expect(page.next != cursor || page.next == nil)
+            // As a client sends it back.
+            cursor = page.next.flatMap { SessionCursor($0.description) }
+            try #require(pages.count < 1_000)
+        } while cursor != nil
+        return pages
+    }
+
+    @Test(arguments: [1, 7, 50, 99, 100, 101, 500])
+    func everySessionIsListedOnce(limit: Int) async throws {
+        var random = SeededGenerator(seed: UInt64(limit))
+        let count = limit == 1 ? 40 : 100
+        let places = (0..<count).map { _ in
+            SessionCursor(lastActivity: 1_700_000_000_000 + Int64.random(in: 0..<9, using: &random), session: .unique())
+        }
+        try await add(places)
+        let pages = try await pages(limit: limit)
+        #expect(pages.dropLast().allSatisfy { $0.count == limit })
+        #expect(pages.count == (count + limit - 1) / limit)
+        let listed = pages.flatMap { $0 }.map { SessionCursor(lastActivity: $0.lastActivity, session: $0.session) }
+        #expect(listed == places.sorted { $0.precedes($1) })
+        #expect(listed.map(\.lastActivity) == places.map(\.lastActivity).sorted(by: >))
+        #expect(pages[0][0].status == .waiting && pages[0][0].step == 3 && pages[0][0].historyLength == 2)
+    }
+
+    /// However many sessions of one bucket share a millisecond, with others before and after.
+    @Test(arguments: [1_700_000_000_000, 0])
+    func equalTimesHideNobody(time: Int64) async throws {
+        var places: [SessionCursor] = []
+        while places.count < 400 {
+            let session = SessionID.unique()
+            if RedisKeys(session).bucket == 5 { places.append(SessionCursor(lastActivity: time, session: session)) }
+        }
+        places += (1...60).map { SessionCursor(lastActivity: time + Int64($0 % 20), session: .unique()) }
+        if time > 0 { places += (1...60).map { SessionCursor(lastActivity: time - Int64($0 % 20), session: .unique()) } }
+        try await add(places)
+        for limit in [10, 66, 150] {
+            let listed = try await pages(limit: limit).flatMap { $0 }.map(\.session.text)
+            #expect(Set(listed).count == listed.count)
+            #expect(Set(listed) == Set(places.map(\.session.text)), "limit \(limit)")
+            #expect(listed.count == places.count)
+        }
+    }
+
+    @Test func anEmptyListHasOnePage() async throws {
+        let page = try await store.list(after: nil, limit: 10)
+        #expect(page.sessions.isEmpty && page.next == nil)
+    }
+
+    @Test func activityBringsASessionToTheFront() async throws {
+        let sessions = (0..<3).map { _ in SessionID.unique() }
+        try await add(sessions.enumerated().map { SessionCursor(lastActivity: 1_700_000_000_000 + Int64($0), session: $1) })
+        #expect(try await store.list(after: nil, limit: 9).sessions.map(\.session) == sessions.reversed())
+        let lease = try await store.started(.user("hello", in: sessions[0]))
+        let front = try await store.list(after: nil, limit: 1)
+        #expect(front.sessions.map(\.session) == [sessions[0]])
+        #expect(front.sessions[0].status == .running && front.sessions[0].step == lease.step && front.sessions[0].historyLength == 3)
+        #expect(front.sessions[0].lastActivity > 1_700_000_000_100)
+    }
+
+    /// Redis expires a session's keys but not its place in the index.
+    @Test func expiredSessionsVanish() async throws {
+        let now = try await store.now()
+        let old = (0..<30).map { SessionCursor(lastActivity: now - 3_600_000 - $0, session: .unique()) }
+        let young = (0..<3).map { SessionCursor(lastActivity: now - $0, session: .unique()) }
+        try await add(old + young)
+        let expired = old.filter { $0.lastActivity % 2 == 0 } + [young[1]]
+        for place in expired {
+            var delete = RedisCommand("DEL")
+            delete.append(contentsOf: RedisKeys(place.session).all)
+            #expect(try await connection.send(delete).integer == 2)
+        }
+        let expected = Set((old + young).map(\.session)).subtracting(expired.map(\.session))
+        #expect(Set(try await pages(limit: 4).flatMap { $0 }.map(\.session)) == expected)
+        #expect(try await pages(limit: 100).flatMap { $0 }.count == expected.count)
+        for place in old + young {
+            let score = try await connection.send(RedisCommand("ZSCORE", RedisKeys(place.session).index, place.session.text))
+            // One that was touched just now may be a session that is about to be made.
+            let stays = expected.contains(place.session) || place == young[1]
+            #expect(score.isNull == !stays)
+        }
+    }
+
+    @Test func aDeletedSessionLeavesNothing() async throws {
+        let session = SessionID.unique()
+        let lease = try await store.started(.user("hello", in: session))
+        _ = try await store.commit(StepCommit(lease, calls: ["a"], events: .tokens("x")))
+        #expect(try await store.list(after: nil, limit: 9).sessions.map(\.session) == [session])
+        #expect(try await store.delete(session))
+        #expect(try redis.cli("--scan", "--pattern", "agent:{*") == "")
+        #expect(try redis.cli("ZCARD", RedisKeys(session).index) == "0")
+        #expect(try await store.list(after: nil, limit: 9).sessions.isEmpty)
+        #expect(try await store.state(session) == nil)
+        #expect(try await !store.delete(session))
+    }
+
+    @Test(arguments: ["0-a", "1700000000000-s-1", "9223372036854775807-a:b_c.D"]) func aCursorIsReadAsItIsWritten(text: String) throws {
+        #expect(try #require(SessionCursor(text)).description == text)
+    }
+
+    @Test(arguments: ["", "-", "a", "1", "1-", "-1-a", "x-a", "1-a b", "9223372036854775808-a", "1.5-a", "-a"])
+    func whatIsNoCursorIsRefused(text: String) {
+        #expect(SessionCursor(text) == nil)
+    }
+}

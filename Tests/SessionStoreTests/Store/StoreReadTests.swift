@@ -1,0 +1,124 @@
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+/// What the store reads of a session: its state, its history, its log.
+@Suite struct StoreReadTests {
+    private func text(_ buffers: [ByteBuffer]) -> [String] { buffers.map { String(buffer: $0) } }
+
+    // MARK: State
+
+    @Test func theStateOfNoSessionIsNil() async throws {
+        let store = try await RedisServer.shared().store()
+        #expect(try await store.state(.unique()) == nil)
+        #expect(try await store.history(.unique(), offset: 0, limit: 5) == nil)
+        let view = try await store.log(.unique(), afterStep: 0, sequence: 0, limit: 5)
+        #expect(view.status == .idle && view.step == 0 && view.entries.isEmpty && !view.isOrphaned)
+    }
+
+    @Test func theStateTellsOfTheRunningStep() async throws {
+        let it = try await ScriptSession()
+        let store = try await it.redis.store(replica: "me", lease: .seconds(40))
+        var begin = BeginStep.user("hello", in: it.session)
+        begin.settings = TurnSettings(
+            model: "m", tools: ByteBuffer(string: "[]"), metadata: ByteBuffer(string: "{}"), onDisconnect: .cancel)
+        let lease = try await store.started(begin)
+        let state = try #require(try await store.state(it.session))
+        #expect(state.status == .running && state.step == 1 && state.owner == "me" && state.nonce == lease.token.nonce)
+        #expect(state.attempt == 1 && state.intent == "" && state.epoch == lease.token.text.prefix(12))
+        #expect(state.settings == begin.settings)
+        #expect(state.historyLength == 1 && state.pending.isEmpty && state.promptTokens == 0)
+        #expect(state.leaseUntil > state.now && state.leaseUntil <= state.now + 40_000 && !state.isOrphaned)
+        #expect(state.createdAt == state.updatedAt && state.createdAt <= state.now)
+        _ = try await store.release(lease)
+        #expect(try await store.state(it.session)?.isOrphaned == true)
+        _ = try await store.commit(StepCommit(lease))
+        let idle = try #require(try await store.state(it.session))
+        #expect(idle.status == .idle && !idle.isOrphaned && idle.promptTokens == 3 && idle.completionTokens == 4)
+        #expect(idle.historyLength == 2 && idle.createdAt == state.createdAt && idle.updatedAt >= state.updatedAt)
+    }
+
+    /// A Redis hash keeps the order of small values only.
+    @Test(arguments: [0, 100]) func pendingCallsStandInTheModelsOrder(padding: Int) async throws {
+        let (it, token) = try await ScriptSession.running()
+        let ids = (0..<40).map { "call-\(($0 * 7) % 40)" }
+        var commit = CommitArguments.calls(ids)
+        for index in ids.indices { commit.calls[index].json = #"{"n":\#(index),"p":"\#(String(repeating: "x", count: padding))"}"# }
+        _ = try await it.commit(token, 1, commit)
+        let store = try await it.redis.store()
+        let state = try #require(try await store.state(it.session))
+        #expect(state.status == .waiting)
+        #expect(state.pending.map(\.id) == ids)
+        #expect(text(state.pending.map(\.json)) == commit.calls.map(\.json))
+        _ = try await it.result(of: "call-7")
+        #expect(try await store.state(it.session)?.pending.map(\.id) == ids.filter { $0 != "call-7" })
+    }
+
+    // MARK: History
+
+    @Test func aHistoryIsReadInPages() async throws {
+        let it = try await ScriptSession()
+        let all = (0..<10).map { #"{"n":\#($0)}"# }
+        for message in all { try await it.command("RPUSH", it.keys.history, message) }
+        let store = try await it.redis.store()
+        for (offset, limit) in [(0, 1), (0, 10), (0, 99), (3, 4), (9, 1), (9, 9), (8, 2)] {
+            let page = try #require(try await store.history(it.session, offset: offset, limit: limit))
+            #expect(text(page.messages) == Array(all.dropFirst(offset).prefix(limit)))
+            #expect(page.length == 10)
+        }
+        let beyond = try #require(try await store.history(it.session, offset: 10, limit: 5))
+        #expect(beyond.messages.isEmpty && beyond.length == 10)
+    }
+
+    // MARK: Log
+
+    @Test func theLogIsReadFromAnyPlace() async throws {
+        let it = try await ScriptSession()
+        let store = try await it.redis.store(lease: .seconds(60))
+        let lease = try await store.started(.user("hello", in: it.session))
+        _ = await store.append(.tokens("a", "b"), lease: lease)
+        _ = await store.append(.tokens("c", from: 3), lease: lease)
+        var last = LoggedEvents(firstSequence: 4)
+        last.append(.message, json: ByteBuffer(string: #"{"x":[]}"#))
+        last.append(.done, json: ByteBuffer(string: "{}"))
+        _ = try await store.commit(StepCommit(lease, events: last))
+        _ = try await store.started(.user("more", in: it.session))
+
+        func places(_ step: Int, _ sequence: Int, limit: Int = 100) async throws -> [String] {
+            let view = try await store.log(it.session, afterStep: step, sequence: sequence, limit: limit)
+            #expect(view.status == .running && view.step == 2)
+            return view.entries.map { "\($0.step)-\($0.lastSequence)" }
+        }
+        #expect(try await places(0, 0) == ["1-0", "1-2", "1-3", "1-5", "2-0"])
+        #expect(try await places(-1, -1) == ["1-0", "1-2", "1-3", "1-5", "2-0"])
+        #expect(try await places(1, 0) == ["1-2", "1-3", "1-5", "2-0"])
+        // In the middle of an entry: the whole entry, for the follower to split.
+        #expect(try await places(1, 1) == ["1-2", "1-3", "1-5", "2-0"])
+        #expect(try await places(1, 2) == ["1-3", "1-5", "2-0"])
+        #expect(try await places(1, 2, limit: 1) == ["1-3"])
+        #expect(try await places(1, 5) == ["2-0"])
+        #expect(try await places(2, 0) == [])
+        #expect(try await places(9, 0) == [])
+
+        let entries = try await store.log(it.session, afterStep: 0, sequence: 0, limit: 100).entries
+        #expect(entries[0].opening("owner").map { String(buffer: $0) } == "replica-1")
+        #expect(entries[0].opening("nonce").map { String(buffer: $0) } == lease.token.nonce)
+        #expect(entries[0].opening("restart") == nil)
+        #expect(entries[1].fields.map { "\($0.name)=\(String(buffer: $0.value))" } == ["token=a", "token=b"])
+        #expect(entries[3].fields.map { "\($0.name)=\(String(buffer: $0.value))" } == [#"message={"x":[]}"#, "done={}"])
+    }
+
+    @Test func theLogTellsOfAnOrphan() async throws {
+        let it = try await ScriptSession()
+        let store = try await it.redis.store(lease: .seconds(60))
+        let lease = try await store.started(.user("hello", in: it.session))
+        #expect(try await !store.log(it.session, afterStep: 0, sequence: 0, limit: 1).isOrphaned)
+        _ = try await store.release(lease)
+        #expect(try await store.log(it.session, afterStep: 0, sequence: 0, limit: 1).isOrphaned)
+        _ = try await store.commit(StepCommit(lease))
+        let view = try await store.log(it.session, afterStep: 0, sequence: 0, limit: 1)
+        #expect(!view.isOrphaned && view.status == .idle)
+    }
+}

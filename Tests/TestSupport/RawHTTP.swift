@@ -1,0 +1,66 @@
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A connection on which a test sends whatever bytes it likes.
+public final class RawHTTP: Sendable {
+    private let channel: any Channel
+    private let collector: Collector
+
+    private init(channel: any Channel, collector: Collector) {
+        self.channel = channel
+        self.collector = collector
+    }
+
+    /// - Parameter reads: False for a client that never reads.
+    public static func connect(port: Int, reads: Bool = true) async throws -> RawHTTP {
+        let collector = Collector()
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelOption(.allowRemoteHalfClosure, value: false)
+            .channelOption(.autoRead, value: reads)
+            .channelOption(.socketOption(.so_rcvbuf), value: reads ? 1 << 18 : 4096)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Reader(collector)) }
+            }
+            .connect(host: "127.0.0.1", port: port).get()
+        return RawHTTP(channel: channel, collector: collector)
+    }
+
+    public var received: String { collector.text.withLock { $0 } }
+
+    public func send(_ text: String) async throws {
+        try await channel.writeAndFlush(ByteBuffer(string: text)).get()
+    }
+
+    public func finishSending() async throws {
+        try await channel.close(mode: .output).get()
+    }
+
+    public func close() {
+        channel.close(promise: nil)
+    }
+
+    /// What came until the other side closed.
+    public func everything() async throws -> String {
+        try await channel.closeFuture.get()
+        return received
+    }
+
+    final class Collector: Sendable {
+        let text = Mutex("")
+    }
+
+    private final class Reader: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        private let collector: Collector
+
+        init(_ collector: Collector) {
+            self.collector = collector
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let text = String(buffer: unwrapInboundIn(data))
+            collector.text.withLock { $0 += text }
+        }
+    }
+}
