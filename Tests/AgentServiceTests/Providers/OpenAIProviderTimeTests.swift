@@ -28,7 +28,7 @@ import Testing
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + Self.token), .gate(Gate())] }
         defer { upstream.stop() }
         let decoded = try await withProvider(upstream.url) {
-            $0.idleTimeout = .milliseconds(100)
+            $0.idleTimeout = .milliseconds(500)
         } _: {
             try await $0.collect()
         }

@@ -15,7 +15,7 @@ import Testing
     }
 
     @Test func whoWaitsIsWoken() async throws {
-        for _ in 0..<200 {
+        for _ in 0..<50 {
             let control = StepControl()
             let waiter = Task { await control.stopped() }
             await Task.yield()
