@@ -49,7 +49,7 @@ import Testing
     @Test(arguments: 0..<5) func randomTextsAreWhatFoundationReads(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed))
         let encoder = EventEncoder(step: 7, nonce: "k3f9")
-        for number in 0..<200 {
+        for number in 0..<80 {
             let text = Self.text(&random)
             let comment = Comment(rawValue: "seed \(seed), text \(number): \(text.debugDescription)")
             var buffer = ByteBuffer()

@@ -8,7 +8,7 @@ import Testing
 @testable import AgentService
 
 /// The way of a step's events into the log, with a real Redis.
-@Suite struct StepLogTests {
+@Suite(.timeLimit(.minutes(2))) struct StepLogTests {
     /// A log, and what it has told of its lease.
     final class Logging: Sendable {
         let log: StepLog
@@ -148,7 +148,7 @@ import Testing
         #expect(await first.log.close().count == 1)
         writer.remove(second.log)
         running.cancel()
-        try await within(.seconds(10), "the clock ends") { try await running.value }
+        try await running.value("the clock ends")
     }
 
     // MARK: The lease
@@ -235,7 +235,7 @@ import Testing
             }
             try await eventually("some more are written") { try await session.tokens(step: lease.step).count > 120 }
             try await redis.kill()
-            try await writing.value
+            try await writing.value("everything is said")
             said = 400
             say(100)
             try FileManager.default.removeItem(atPath: redis.socket)
@@ -270,7 +270,7 @@ import Testing
         logging.say(6..<8)
         let closing = Task { await logging.log.close() }
         try redis.letWritesGo()
-        let rest = await closing.value
+        let rest = try await closing.value("the log is closed")
         #expect(rest.firstSequence == 7)
         #expect(rest.count == 2)
         #expect(try await session.tokens(step: lease.step).count == 6)
@@ -289,7 +289,7 @@ import Testing
         try await redis.kill()
         logging.say(0..<3)
         logging.say(3..<5)
-        let rest = try await within(.seconds(15), "the append fails") { await logging.log.close() }
+        let rest = try await Task { await logging.log.close() }.value("the append fails")
         #expect(rest.firstSequence == 1)
         #expect(rest.count == 5)
         #expect(logging.lost.isEmpty)

@@ -6,7 +6,7 @@ import Testing
 @testable import AgentService
 
 /// Clocks, slow consumers and cancellation. One after the other, so that they do not make each other slow.
-@Suite(.serialized) struct OpenAIProviderTimeTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct OpenAIProviderTimeTests {
     static let token = OpenAIProviderFailureTests.token
 
     // MARK: Time limits
@@ -28,7 +28,7 @@ import Testing
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + Self.token), .gate(Gate())] }
         defer { upstream.stop() }
         let decoded = try await withProvider(upstream.url) {
-            $0.idleTimeout = .milliseconds(100)
+            $0.idleTimeout = .milliseconds(500)
         } _: {
             try await $0.collect()
         }
@@ -124,7 +124,7 @@ import Testing
             try await eventually("the first one runs") { upstream.requests.count == 1 }
             #expect(try await provider.collect().error == .unavailable)
             first.cancel()
-            await #expect(throws: CancellationError.self) { try await first.value }
+            await #expect(throws: CancellationError.self) { try await first.value("it ends") }
         }
     }
 
@@ -231,7 +231,7 @@ import Testing
                 if moment != .beforeTheHead { await told.pass() }
                 let cancelled = ContinuousClock.now
                 task.cancel()
-                await #expect(throws: CancellationError.self) { try await task.value }
+                await #expect(throws: CancellationError.self) { try await task.value("it ends") }
                 try await eventually("the connection is closed") { upstream.openConnections == 0 }
                 if moment == .whileSlowedDown {
                     fastest = min(fastest, ContinuousClock.now - cancelled)
@@ -253,7 +253,7 @@ import Testing
                 return try await provider.collect()
             }
             before.cancel()
-            await #expect(throws: CancellationError.self) { try await before.value }
+            await #expect(throws: CancellationError.self) { try await before.value("it ends") }
         }
         #expect(upstream.requests.isEmpty)
     }

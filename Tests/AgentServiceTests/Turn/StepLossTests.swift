@@ -8,7 +8,7 @@ import Testing
 @testable import AgentService
 
 /// Steps that are taken away, or whose Redis goes.
-@Suite struct StepLossTests {
+@Suite(.timeLimit(.minutes(2))) struct StepLossTests {
     /// I3: nothing of the former owner enters the history or the events, and its client hears of the step that replaces its own.
     @Test(arguments: [true, false]) func anOwnerThatLostItsLeaseFollowsTheNewOne(noticedAtTheEnd: Bool) async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
@@ -145,7 +145,7 @@ import Testing
         let told = try await listener.all()
         #expect(told.error["code"] == "draining" && told.error["retryable"] == true)
         #expect(told.done["status"] == "failed")
-        try await within(.seconds(20), "the services end") { try await running.value }
+        try await running.value("the services end")
         #expect(try session.redis.history(session.id).map { $0["role"] } == ["user"])
 
         let elsewhere = Turns(session, model: PlayedModel.saying("better here"))

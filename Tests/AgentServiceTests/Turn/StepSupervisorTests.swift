@@ -28,8 +28,7 @@ import Testing
         }
 
         func ended() async throws {
-            let task = task
-            try await within(.seconds(20), "the supervisor ends") { try await task.value }
+            try await task.value("the supervisor ends")
         }
     }
 

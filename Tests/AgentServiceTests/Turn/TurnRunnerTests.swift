@@ -6,7 +6,7 @@ import Testing
 @testable import AgentService
 
 /// Turns from a message to `done`, with a real Redis.
-@Suite struct TurnRunnerTests {
+@Suite(.timeLimit(.minutes(2))) struct TurnRunnerTests {
     static func turns(
         maximumSteps: Int = 100, _ change: (inout TurnConfiguration) -> Void = { _ in }, model: @escaping PlayedModel.Script
     ) async throws -> Turns {

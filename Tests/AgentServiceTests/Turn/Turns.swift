@@ -153,8 +153,7 @@ final class Listener: Sendable {
 
     /// Everything, once the stream has ended.
     func all() async throws -> [Told] {
-        let task = task
-        try await within(.seconds(20), "the stream ends") { await task.value }
+        try await task.value("the stream ends")
         return try soFar()
     }
 
