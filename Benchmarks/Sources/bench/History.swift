@@ -16,24 +16,12 @@ extension Bench {
             }
             let turns = 300
             // COPY costs Redis little, and every turn meets the same length.
-            let load = Process()
-            load.executableURL = try Child.find("redis-cli")
-            load.arguments = ["-s", socket]
-            let input = Pipe()
-            load.standardInput = input
-            load.standardOutput = FileHandle.nullDevice
-            try load.run()
             var commands = ""
             for message in messages { commands += "RPUSH seed '\(message)'\n" }
             for turn in 0..<turns { commands += "COPY seed agent:{h-\(turn)}:history\n" }
-            // On a thread of its own: the pipe holds less than this.
-            let bytes = Data(commands.utf8)
-            let writer = Thread {
-                try? input.fileHandleForWriting.write(contentsOf: bytes)
-                try? input.fileHandleForWriting.close()
-            }
-            writer.start()
-            load.waitWithoutRunLoop()
+            let file = setup.directory.appending(path: "commands")
+            try commands.write(to: file, atomically: true, encoding: .utf8)
+            _ = try Child.output("sh", ["-c", "redis-cli -s \(socket) < \(file.path)"])
             let result = try await LoadClient.run(clients: 1, port: setup.port, group: setup.group) { _, n in
                 n < turns ? LoadClient.message("Hello", session: "h-\(n)") : nil
             }

@@ -50,15 +50,8 @@ extension Bench {
     }
 
     private func redisBenchmark(_ socket: String, _ command: [String]) throws -> Double {
-        let process = Process()
-        process.executableURL = try Child.find("redis-benchmark")
-        process.arguments = ["-s", socket, "-c", "1", "-P", "512", "-n", "300000", "--csv"] + command
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitWithoutRunLoop()
+        let text = try Child.output(
+            "redis-benchmark", ["-s", socket, "-c", "1", "-P", "512", "-n", "300000", "--csv"] + command)
         let fields = text.split(separator: "\n").last?.split(separator: ",") ?? []
         guard fields.count > 1, let rate = Double(fields[1].filter { $0 != "\"" }) else {
             throw Failure(description: "redis-benchmark printed \(text)")

@@ -58,22 +58,54 @@ struct Failure: Error, CustomStringConvertible {
 }
 
 /// A child process and what the system says of it.
+///
+/// Not Foundation's `Process`, whose word on a child's end does not come where no run loop runs.
 final class Child {
-    private let process = Process()
-    var pid: Int32 { process.processIdentifier }
+    let pid: pid_t
 
-    init(_ program: String, _ arguments: [String], environment: [String: String]? = nil) throws {
-        process.executableURL = try Self.find(program)
-        process.arguments = arguments
-        if let environment { process.environment = environment.merging(["PATH": ProcessInfo.processInfo.environment["PATH"] ?? ""]) { $1 } }
-        process.standardOutput = FileHandle.nullDevice
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
+    init(_ program: String, _ arguments: [String], environment: [String: String]? = nil, output: String = "/dev/null") throws {
+        let executable = try Self.find(program).path
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
+        let variables = environment.map { $0.merging(["PATH": path]) { $1 } } ?? ProcessInfo.processInfo.environment
+        let words = ([executable] + arguments).map { strdup($0) } + [nil]
+        let settings = variables.map { strdup("\($0)=\($1)") } + [nil]
+        defer { for word in words + settings { free(word) } }
+        var pid: pid_t = 0
+        guard posix_spawn(&pid, executable, &actions, &attributes, words, settings) == 0 else {
+            throw Failure(description: "\(executable) cannot be started")
+        }
+        self.pid = pid
+    }
+
+    /// What a program prints until it ends.
+    static func output(_ program: String, _ arguments: [String]) throws -> String {
+        let file = FileManager.default.temporaryDirectory.appending(path: "bench-\(UUID().uuidString).out")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try Child(program, arguments, output: file.path).wait()
+        return try String(contentsOf: file, encoding: .utf8)
+    }
+
+    func wait() {
+        var status: Int32 = 0
+        waitpid(pid, &status, 0)
     }
 
     func stop() {
-        process.terminate()
-        process.waitWithoutRunLoop()
+        kill(pid, SIGTERM)
+        wait()
     }
 
     static func find(_ program: String) throws -> URL {
@@ -97,12 +129,5 @@ final class Child {
         let text = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
         guard let range = text.firstRange(of: "VmRSS:") else { return 0 }
         return Double(text[range.upperBound...].drop { $0.isWhitespace }.prefix { $0.isNumber }) ?? 0
-    }
-}
-
-extension Process {
-    /// `waitUntilExit()` runs the thread's run loop, and on a thread of Swift's pool nothing ever wakes that up.
-    func waitWithoutRunLoop() {
-        while isRunning { usleep(2000) }
     }
 }
