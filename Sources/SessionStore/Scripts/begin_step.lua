@@ -68,7 +68,12 @@ local function started()
   end
   local messages, bytes, at, bound = {}, 0, from, tonumber(ARGV[18])
   while at < length and bytes < bound do
-    for _, message in ipairs(redis.call('LRANGE', history, at, at + 63)) do
+    local page = redis.call('LRANGE', history, at, at + 63)
+    if #page == 0 then
+      -- A TTL that ran out within this script has taken the list away. Without this the loop would hold up Redis for ever.
+      break
+    end
+    for _, message in ipairs(page) do
       if bytes > 0 and bytes + #message > bound then
         bytes = bound
         break

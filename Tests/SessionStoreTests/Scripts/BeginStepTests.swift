@@ -198,9 +198,9 @@ import Testing
             $0.token = second
             $0.metadata = #"{"a":2}"#
         }
-        #expect(answer.rest[4...7] == ["m1", "[1]", #"{"a":2}"#, "cancel"])
+        #expect(answer.fields(4...7) == ["m1", "[1]", #"{"a":2}"#, "cancel"])
         _ = try await it.commit(second, 2)
-        #expect(try await it.begin { $0.tools = "[2]" }.rest[4...7] == ["", "[2]", "", ""])
+        #expect(try await it.begin { $0.tools = "[2]" }.fields(4...7) == ["", "[2]", "", ""])
         let state = try await it.dump().state
         #expect([state["model"], state["tools"], state["metadata"], state["on_disconnect"]] == ["", "[2]", "", ""])
     }

@@ -82,7 +82,7 @@ import Testing
         let dump = try await it.dump()
         let history = try dump.history.map { try JSON($0) }
         #expect(Conversation.violation(history) == nil)
-        #expect(history.map { $0["role"].string } == ["user", "assistant", "tool", "tool", "tool", "tool", "user"])
+        try #require(history.map { $0["role"].string } == ["user", "assistant", "tool", "tool", "tool", "tool", "user"])
         #expect(history[2...5].map { $0["tool_call_id"].string } == ["y", "z", "x", "w"])
         #expect(history[3...5].allSatisfy { $0["content"].string?.hasPrefix("cancelled: ") == true })
         #expect(dump.pending.isEmpty)
@@ -101,6 +101,7 @@ import Testing
         _ = try await it.commit(token, 1, commit)
         _ = try await it.begin()
         let history = try await it.dump().history
+        try #require(history.count == ids.count + 3)
         for (index, id) in ids.enumerated() {
             let name = JSONText(string: id).text
             #expect(history[2 + index].hasPrefix(#"{"role":"tool","tool_call_id":\#(name),"content":"cancelled"#))

@@ -141,7 +141,7 @@ import Testing
         let next = try await it.begin()
         #expect(next.step == 2)
         let closed = try await it.dump()
-        #expect(closed.history.count == count + 2 + count / 2)
+        try #require(closed.history.count == count + 2 + count / 2)
         #expect(next.messages == closed.history)
         #expect(try JSON(closed.history[count + 2])["tool_call_id"].string == "call-0")
         #expect(try JSON(closed.history[count + 9])["tool_call_id"].string == "call-8")

@@ -47,6 +47,17 @@ import Testing
         #expect(try await it.begin().step == 1)
     }
 
+    /// Redis may be held up between the script's look at the clock and the moment at which it sets the expiry. The keys are gone
+    /// then before the script has read the history; it must come to an end all the same.
+    @Test func aTimeThatRunsOutWithinTheScriptDoesNotHoldUpRedis() async throws {
+        let server = try await RedisServer.start()
+        let it = try await ScriptSession(on: server)
+        let answer = try await it.begin { $0.ttl = -1 }
+        #expect(answer.name == "started" && answer.messages.isEmpty)
+        #expect(try await it.dump().isEmpty)
+        try await server.stop()
+    }
+
     @Test func theStoreGivesItsOwnTime() async throws {
         let it = try await ScriptSession()
         let store = try await it.redis.store { $0.sessionTTL = .milliseconds(700_000) }

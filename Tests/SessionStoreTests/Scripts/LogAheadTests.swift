@@ -35,7 +35,7 @@ import Testing
         try await it.command("XADD", it.keys.events, "9-5", "token", "x")
         let token = LeaseToken().text
         let answer = try await it.takeOver { ($0.token, $0.force) = (token, true) }
-        #expect(answer.rest[0...3] == ["10", "1", "replica-1", "run"])
+        #expect(answer.fields(0...3) == ["10", "1", "replica-1", "run"])
         let dump = try await it.dump()
         #expect(dump.state["fence"] == "10" && dump.ledger["t:\(token)"] == "10 begun")
         #expect(dump.events.last?.id == "10-0")

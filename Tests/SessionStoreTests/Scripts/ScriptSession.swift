@@ -12,6 +12,8 @@ struct ScriptAnswer: CustomStringConvertible {
     var now: Int64 { reply[1]?.integer ?? 0 }
     /// Everything after Redis's time, integers as digits.
     var rest: [String] { (2..<max(2, reply.count)).compactMap { reply[$0]?.plain } }
+    /// Some of these; those that are missing are left out.
+    func fields(_ range: ClosedRange<Int>) -> [String] { Array(rest.prefix(range.upperBound + 1).dropFirst(range.lowerBound)) }
     var line: String { ([name] + rest).joined(separator: " ") }
     var step: Int { reply[2]?.intValue ?? 0 }
     /// Of a `started`: those that it returned.

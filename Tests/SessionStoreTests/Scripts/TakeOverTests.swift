@@ -71,7 +71,7 @@ import Testing
         let (it, _) = try await ScriptSession.running()
         let token = LeaseToken().text
         let answer = try await it.takeOver { ($0.token, $0.force, $0.intent) = (token, true, "cancel") }
-        #expect(answer.rest[0...3] == ["2", "1", "replica-1", "cancel"])
+        #expect(answer.fields(0...3) == ["2", "1", "replica-1", "cancel"])
         let dump = try await it.dump()
         #expect(dump.state["intent"] == "cancel" && dump.state["attempt"] == "1")
         #expect(dump.events.last?.fields == ["nonce", "take", "owner", "replica-2", "replaces", "1"])
@@ -86,7 +86,7 @@ import Testing
         _ = try await it.takeOver { ($0.token, $0.force, $0.intent) = (first, true, "cancel") }
         _ = try await it.release(first)
         let answer = try await it.takeOver { ($0.step, $0.owner) = (2, "replica-3") }
-        #expect(answer.rest[0...3] == ["3", "2", "replica-2", "cancel"])
+        #expect(answer.fields(0...3) == ["3", "2", "replica-2", "cancel"])
         #expect(try await it.dump().events.last?.fields.contains("restart") == false)
         #expect(try await it.dump().state["intent"] == "cancel")
     }
@@ -105,10 +105,10 @@ import Testing
     /// I6: after three attempts it is taken to be failed.
     @Test func attemptsAreCounted() async throws {
         let (it, _) = try await ScriptSession.running()
-        var actions: [String] = []
+        var actions: [String?] = []
         var restarts: [Bool] = []
         for step in 1...4 {
-            actions.append(try await it.takeOver { ($0.step, $0.force) = (step, true) }.rest[3])
+            actions.append(try await it.takeOver { ($0.step, $0.force) = (step, true) }.fields(3...3).first)
             restarts.append(try await it.dump().events.last?.fields.contains("restart") == true)
         }
         #expect(actions == ["run", "run", "fail", "fail"])
@@ -122,7 +122,7 @@ import Testing
             #expect(try await it.release(token).line == "released")
             let next = LeaseToken().text
             let answer = try await it.takeOver { ($0.token, $0.step) = (next, step) }
-            #expect(answer.rest[3] == "run")
+            #expect(answer.fields(3...3).first == "run")
             token = next
             #expect(try await it.dump().state["attempt"] == "1")
         }

@@ -19,7 +19,7 @@ import Testing
             ($0.token, $0.message, $0.systemPrompt, $0.tools, $0.metadata) = (token, json, json, json, json)
         }
         #expect(started.messages == [json, json])
-        #expect(started.rest[5...6] == [json, json])
+        #expect(started.fields(5...6) == [json, json])
         _ = try await it.append(token, 1, lastSequence: 1, ["token", json])
         var commit = CommitArguments()
         (commit.messages, commit.journalLine, commit.lastSequence, commit.events) = ([json], json, 2, ["message", json])

@@ -44,7 +44,7 @@ import Testing
         #expect(steps.flatMap { $0 }.sorted() == Array(1...perReplica * 2))
 
         let dump = try await it.dump()
-        #expect(dump.history.count == perReplica * 4)
+        try #require(dump.history.count == perReplica * 4)
         var asked: [String] = []
         for index in stride(from: 0, to: dump.history.count, by: 2) {
             let text = String(dump.history[index].dropFirst(#"{"role":"user","content":""#.count).dropLast(2))

@@ -44,7 +44,7 @@ struct RandomSession {
             lastFence = 0
         }
         let place: Comment = "seed \(seed), call \(number): \(name)"
-        #expect(answer == expected, place)
+        try #require(answer == expected, place)
         answers[name + " " + answer.prefix { $0.isLetter || $0 == " " }, default: 0] += 1
         let after = try await it.dump()
         try check(after, place)

@@ -71,22 +71,25 @@ final class ReplyEater: Sendable {
                 server.close(promise: nil)
             }
             server.closeFuture.whenComplete { _ in client.close(promise: nil) }
-            self.state.withLock { $0.open[ObjectIdentifier(client)] = client }
+            let isAway = self.state.withLock { state in
+                state.open[ObjectIdentifier(client)] = client
+                return state.isAway
+            }
+            // It went away while this connection was being made.
+            if isAway { client.close(promise: nil) }
         }
     }
 
-    fileprivate func loss(of request: ByteBuffer) -> Loss? {
+    fileprivate func loss(of request: ByteBuffer) -> (loss: Loss, goesAway: Bool)? {
         state.withLock { state in
             guard let next = state.losses.first, request.readableBytesView.firstRange(of: next.part) != nil else { return nil }
-            return next.loss
+            state.losses.removeFirst()
+            return (next.loss, next.goesAway)
         }
     }
 
-    fileprivate func happened(on client: any Channel) {
-        let goesAway = state.withLock { state in
-            state.lost += 1
-            return state.losses.removeFirst().goesAway
-        }
+    fileprivate func happened(on client: any Channel, goesAway: Bool) {
+        state.withLock { $0.lost += 1 }
         if goesAway { goAway() }
         client.close(promise: nil)
     }
@@ -96,6 +99,7 @@ final class ReplyEater: Sendable {
 private final class Link {
     static let marker = "the-end-of-what-is-lost"
     var isEating = false
+    var goesAway = false
 }
 
 private final class RequestHandler: ChannelInboundHandler {
@@ -113,17 +117,18 @@ private final class RequestHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         buffer.writeImmutableBuffer(unwrapInboundIn(data))
         while !link.isEating, let request = buffer.readRequest() {
-            switch eater.loss(of: request) {
-            case nil:
+            guard let (loss, goesAway) = eater.loss(of: request) else {
                 server.write(request, promise: nil)
+                continue
+            }
+            (link.isEating, link.goesAway) = (true, goesAway)
+            switch loss {
             case .reply:
-                link.isEating = true
                 server.write(request, promise: nil)
                 // Once this is answered Redis has executed the command.
                 server.write(ByteBuffer(string: "ECHO \(Link.marker)\r\n"), promise: nil)
             case .request:
-                link.isEating = true
-                eater.happened(on: client)
+                eater.happened(on: client, goesAway: goesAway)
             }
         }
         server.flush()
@@ -136,7 +141,6 @@ private final class ReplyHandler: ChannelInboundHandler {
     private let link: Link
     private let client: any Channel
     private var eaten = ByteBuffer()
-    private var hasEaten = false
 
     init(eater: ReplyEater, link: Link, client: any Channel) {
         (self.eater, self.link, self.client) = (eater, link, client)
@@ -146,10 +150,9 @@ private final class ReplyHandler: ChannelInboundHandler {
         let reply = unwrapInboundIn(data)
         guard link.isEating else { return client.writeAndFlush(reply, promise: nil) }
         eaten.writeImmutableBuffer(reply)
-        guard !hasEaten, eaten.readableBytesView.firstRange(of: Array(Link.marker.utf8)) != nil else { return }
-        // More may come until the connection is closed.
-        hasEaten = true
-        eater.happened(on: client)
+        if eaten.readableBytesView.firstRange(of: Array(Link.marker.utf8)) != nil {
+            eater.happened(on: client, goesAway: link.goesAway)
+        }
     }
 }
 

@@ -42,21 +42,22 @@ import Testing
         return pages
     }
 
-    @Test(arguments: [1, 7, 50, 99, 100, 101, 500])
-    func everySessionIsListedOnce(limit: Int) async throws {
-        var random = SeededGenerator(seed: UInt64(limit))
-        let count = limit == 1 ? 40 : 100
-        let places = (0..<count).map { _ in
+    @Test func everySessionIsListedOnce() async throws {
+        var random = SeededGenerator(seed: 1)
+        let places = (0..<300).map { _ in
             SessionCursor(lastActivity: 1_700_000_000_000 + Int64.random(in: 0..<9, using: &random), session: .unique())
         }
         try await add(places)
-        let pages = try await pages(limit: limit)
-        #expect(pages.dropLast().allSatisfy { $0.count == limit })
-        #expect(pages.count == (count + limit - 1) / limit)
-        let listed = pages.flatMap { $0 }.map { SessionCursor(lastActivity: $0.lastActivity, session: $0.session) }
-        #expect(listed == places.sorted { $0.precedes($1) })
-        #expect(listed.map(\.lastActivity) == places.map(\.lastActivity).sorted(by: >))
-        #expect(pages[0][0].status == .waiting && pages[0][0].step == 3 && pages[0][0].historyLength == 2)
+        for limit in [3, 7, 50, 299, 300, 301, 500] {
+            let pages = try await pages(limit: limit)
+            #expect(pages.dropLast().allSatisfy { $0.count == limit }, "limit \(limit)")
+            #expect(pages.count == (300 + limit - 1) / limit, "limit \(limit)")
+            let listed = pages.flatMap { $0 }.map { SessionCursor(lastActivity: $0.lastActivity, session: $0.session) }
+            #expect(listed == places.sorted { $0.precedes($1) }, "limit \(limit)")
+            #expect(listed.map(\.lastActivity) == places.map(\.lastActivity).sorted(by: >), "limit \(limit)")
+        }
+        let first = try #require(try await store.list(after: nil, limit: 1).sessions.first)
+        #expect(first.status == .waiting && first.step == 3 && first.historyLength == 2)
     }
 
     /// However many sessions of one bucket share a millisecond, with others before and after.
@@ -89,7 +90,7 @@ import Testing
         #expect(try await store.list(after: nil, limit: 9).sessions.map(\.session) == sessions.reversed())
         let lease = try await store.started(.user("hello", in: sessions[0]))
         let front = try await store.list(after: nil, limit: 1)
-        #expect(front.sessions.map(\.session) == [sessions[0]])
+        try #require(front.sessions.map(\.session) == [sessions[0]])
         #expect(front.sessions[0].status == .running && front.sessions[0].step == lease.step && front.sessions[0].historyLength == 3)
         #expect(front.sessions[0].lastActivity > 1_700_000_000_100)
     }
@@ -128,14 +129,5 @@ import Testing
         #expect(try await store.list(after: nil, limit: 9).sessions.isEmpty)
         #expect(try await store.state(session) == nil)
         #expect(try await !store.delete(session))
-    }
-
-    @Test(arguments: ["0-a", "1700000000000-s-1", "9223372036854775807-a:b_c.D"]) func aCursorIsReadAsItIsWritten(text: String) throws {
-        #expect(try #require(SessionCursor(text)).description == text)
-    }
-
-    @Test(arguments: ["", "-", "a", "1", "1-", "-1-a", "x-a", "1-a b", "9223372036854775808-a", "1.5-a", "-a"])
-    func whatIsNoCursorIsRefused(text: String) {
-        #expect(SessionCursor(text) == nil)
     }
 }

@@ -103,6 +103,7 @@ import Testing
         #expect(try await places(9, 0) == [])
 
         let entries = try await store.log(it.session, afterStep: 0, sequence: 0, limit: 100).entries
+        try #require(entries.count == 5)
         #expect(entries[0].opening("owner").map { String(buffer: $0) } == "replica-1")
         #expect(entries[0].opening("nonce").map { String(buffer: $0) } == lease.token.nonce)
         #expect(entries[0].opening("restart") == nil)
