@@ -20,7 +20,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
         guard error == nil else { return }
         do throws(RedisError) {
             try decoder.feed(unwrapInboundIn(data))
-            while let reply = try decoder.next() { core.received(reply) }
+            while let reply = try decoder.next() { core.received(reply, on: context.channel) }
         } catch {
             close(context, error)
         }

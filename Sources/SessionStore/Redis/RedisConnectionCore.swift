@@ -24,6 +24,8 @@ final class RedisConnectionCore {
     private var timerDeadline = NIODeadline.distantFuture
     private var release: Release?
     private var hasWarned = false
+    /// Why there is no connection.
+    private var lastLoss: RedisError?
 
     init(configuration: RedisConfiguration, eventLoop: any EventLoop, status: RedisConnectionStatus, logger: Logger) {
         self.configuration = configuration
@@ -57,7 +59,8 @@ final class RedisConnectionCore {
             waiting.append(contentsOf: requests)
             armTimer()
         case .fail(let code):
-            let error = RedisError(code, "there is no connection to Redis at \(configuration)")
+            let error = RedisError(
+                code, "there is no connection to Redis at \(configuration)" + (lastLoss.map { ": \($0)" } ?? ""))
             for request in requests { complete(request, .failure(error)) }
         }
     }
@@ -80,10 +83,12 @@ final class RedisConnectionCore {
     }
 
     /// Called by the channel handler for every reply, in order.
-    func received(_ reply: RedisReply) {
+    func received(_ reply: RedisReply, on channel: any Channel) {
+        // A connection that was given up may still bring replies: over TLS until its peer has closed it, too.
+        guard self.channel === channel else { return }
         guard let request = inFlight.popFirst() else {
-            logger.error("redis: a reply that nobody waits for; closing the connection")
-            channel?.close(promise: nil)
+            lost(RedisError(.protocolViolation, "Redis sent a reply that nobody waits for", mayHaveBeenApplied: true))
+            channel.close(promise: nil)
             return
         }
         complete(request, reply.errorMessage.map { .failure(RedisError(reply: $0)) } ?? .success(reply))
@@ -106,9 +111,15 @@ final class RedisConnectionCore {
 
     // MARK: Timeouts
 
-    /// One timer for all: it goes off at the oldest command's deadline.
+    /// One timer for all: it goes off at the oldest command's deadline, or earlier.
     private func armTimer() {
-        guard timer == nil, let deadline = [inFlight.first?.deadline, waiting.first?.deadline].compactMap({ $0 }).min() else { return }
+        guard let deadline = [inFlight.first?.deadline, waiting.first?.deadline].compactMap({ $0 }).min() else { return }
+        if let timer {
+            // Commands and the handshake have different timeouts, so that a later one may be due earlier.
+            guard deadline < timerDeadline else { return }
+            timer.cancel()
+        }
+        timerDeadline = deadline
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         timer = eventLoop.scheduleTask(deadline: deadline) {
             let core = bound.value
@@ -125,8 +136,8 @@ final class RedisConnectionCore {
         }
         guard let oldest = inFlight.first, oldest.deadline <= now else { return }
         // A late reply must never meet the next command, so the connection goes.
-        let error = RedisError(
-            .timeout, "Redis did not answer within \(configuration.commandTimeout.milliseconds) ms", mayHaveBeenApplied: true)
+        let timeout = oldest.isInternal ? configuration.connectTimeout : configuration.commandTimeout
+        let error = RedisError(.timeout, "Redis did not answer within \(timeout.milliseconds) ms", mayHaveBeenApplied: true)
         logger.warning("redis: closing a connection that does not answer", metadata: ["redis": "\(configuration)"])
         let channel = channel
         lost(error)
@@ -237,6 +248,7 @@ final class RedisConnectionCore {
 
     private func lost(_ error: RedisError) {
         channel = nil
+        lastLoss = error
         status.isReady.store(false, ordering: .releasing)
         let wasReady = machine.state == .ready
         let action = machine.lost()

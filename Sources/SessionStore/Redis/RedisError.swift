@@ -68,9 +68,9 @@ extension RedisError {
             case "BUSY": .busy
             case "NOAUTH", "WRONGPASS", "NOPERM": .notPermitted
             case "NOREPLICAS": .noReplicas
-            default: .reply(word)
+            default: .reply(word.prefix(bytes: 64))
             }
-        self.init(code, "Redis answered: \(text.prefix(512))")
+        self.init(code, "Redis answered: \(text.prefix(bytes: 512))")
     }
 
     /// `MOVED 3999 127.0.0.1:6381`; the host may be empty or an IPv6 address.
