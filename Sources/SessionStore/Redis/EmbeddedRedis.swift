@@ -39,9 +39,10 @@ public final class EmbeddedRedis: Service {
     ///
     /// - Throws: ``EmbeddedRedisError``; a server that was started is stopped then.
     public func start() async throws {
-        guard socket.utf8.count <= 107 else {
+        guard socket.utf8.count <= RedisConfiguration.longestSocketPath else {
             throw EmbeddedRedisError(
-                "the path \(socket) is longer than the 107 bytes that a unix socket may have; choose another directory")
+                "the path \(socket) is longer than the \(RedisConfiguration.longestSocketPath) bytes that a unix socket may have; choose another directory"
+            )
         }
         do {
             try FileManager.default.createDirectory(

@@ -24,6 +24,8 @@ final class RedisConnectionCore {
     private var timerDeadline = NIODeadline.distantFuture
     private var release: Release?
     private var hasWarned = false
+    /// Why there is no connection.
+    private var lastLoss: RedisError?
 
     init(configuration: RedisConfiguration, eventLoop: any EventLoop, status: RedisConnectionStatus, logger: Logger) {
         self.configuration = configuration
@@ -57,7 +59,8 @@ final class RedisConnectionCore {
             waiting.append(contentsOf: requests)
             armTimer()
         case .fail(let code):
-            let error = RedisError(code, "there is no connection to Redis at \(configuration)")
+            let error = RedisError(
+                code, "there is no connection to Redis at \(configuration)" + (lastLoss.map { ": \($0)" } ?? ""))
             for request in requests { complete(request, .failure(error)) }
         }
     }
@@ -89,7 +92,7 @@ final class RedisConnectionCore {
     func received(_ reply: RedisReply, on channel: any Channel) -> Bool {
         guard self.channel === channel else { return false }
         guard let request = inFlight.popFirst() else {
-            logger.error("redis: a reply that nobody waits for; closing the connection")
+            lost(RedisError(.protocolViolation, "Redis sent a reply that nobody waits for", mayHaveBeenApplied: true))
             channel.close(promise: nil)
             return false
         }
@@ -114,7 +117,7 @@ final class RedisConnectionCore {
 
     // MARK: Timeouts
 
-    /// One timer for all: it goes off at the oldest command's deadline.
+    /// One timer for all: it goes off at the oldest command's deadline, or earlier.
     private func armTimer() {
         guard let deadline = [inFlight.first?.deadline, waiting.first?.deadline].compactMap({ $0 }).min() else { return }
         // A handshake has less time than the commands that an armed timer may have been set for.
@@ -137,8 +140,8 @@ final class RedisConnectionCore {
         }
         guard let oldest = inFlight.first, oldest.deadline <= now else { return }
         // A late reply must never meet the next command, so the connection goes.
-        let error = RedisError(
-            .timeout, "Redis did not answer within \(configuration.commandTimeout.milliseconds) ms", mayHaveBeenApplied: true)
+        let timeout = oldest.isInternal ? configuration.connectTimeout : configuration.commandTimeout
+        let error = RedisError(.timeout, "Redis did not answer within \(timeout.milliseconds) ms", mayHaveBeenApplied: true)
         logger.warning("redis: closing a connection that does not answer", metadata: ["redis": "\(configuration)"])
         let channel = channel
         lost(error)
@@ -249,6 +252,7 @@ final class RedisConnectionCore {
 
     private func lost(_ error: RedisError) {
         channel = nil
+        lastLoss = error
         status.isReady.store(false, ordering: .releasing)
         let wasReady = machine.state == .ready
         let action = machine.lost()

@@ -72,11 +72,11 @@ extension RedisError {
             case "NOAUTH", "WRONGPASS", "NOPERM": .notPermitted
             case "NOREPLICAS": .noReplicas
             case "MISCONF": .writesRefused
-            default: .reply(word)
+            default: .reply(word.prefix(bytes: 64))
             }
         var failedWithin = false
         if case .reply = code { failedWithin = text.contains("script:") || text.contains("user_script") }
-        self.init(code, "Redis answered: \(text.prefix(512))", mayHaveBeenApplied: failedWithin)
+        self.init(code, "Redis answered: \(text.prefix(bytes: 512))", mayHaveBeenApplied: failedWithin)
     }
 
     /// `MOVED 3999 127.0.0.1:6381`; the host may be empty or an IPv6 address.

@@ -92,14 +92,21 @@ public struct RedisReply: Sendable {
 }
 
 extension RedisReply: CustomStringConvertible {
-    /// For logs and errors: bounded, and without the contents of strings.
+    /// For logs and errors: bounded, and without the contents of strings but an array's first, which mostly says what it is.
     public var description: String {
         switch kind {
         case .string: "a string of \(node.count) bytes"
-        case .status, .error: String((string ?? "").prefix(200))
+        case .status, .error: (string ?? "").prefix(bytes: 200)
         case .integer: String(node.value)
         case .null: "nothing"
-        case .array: "an array of \(count)" + (self[0]?.kind == .string ? ", the first “\((self[0]?.string ?? "").prefix(40))”" : "")
+        case .array: "an array of \(count)" + (self[0]?.kind == .string ? ", the first “\((self[0]?.string ?? "").prefix(bytes: 40))”" : "")
         }
+    }
+}
+
+extension String {
+    /// The first bytes, of which a mere character may have any number.
+    func prefix(bytes limit: Int) -> String {
+        utf8.count <= limit ? self : String(decoding: utf8.prefix(limit), as: UTF8.self)
     }
 }

@@ -15,7 +15,9 @@ final class RedisReplyDecoder {
     private let maxNodes: Int
     /// Bytes that were fed since the last whole reply.
     private var pendingBytes = 0
-    private var hasFailed = false
+    /// Stays: what follows an error has no meaning.
+    private var failure: RedisError?
+    private var hasTooManyNodes = false
     private var nodes: [RedisReply.Node] = []
     private var bytes = ByteBuffer()
 
@@ -39,29 +41,20 @@ final class RedisReplyDecoder {
 
     /// Takes in what the socket brought.
     func feed(_ input: ByteBuffer) throws(RedisError) {
-        guard !hasFailed else { throw failure }
+        if let failure { throw failure }
         pendingBytes += input.readableBytes
-        guard pendingBytes <= maxBytes else {
-            hasFailed = true
-            throw RedisError(.protocolViolation, "a reply is larger than \(maxBytes) bytes", mayHaveBeenApplied: true)
-        }
+        guard pendingBytes <= maxBytes else { throw fail("a reply is larger than \(maxBytes) bytes") }
         let status = input.withUnsafeReadableBytes { raw in
             redisReaderFeed(reader, raw.baseAddress?.assumingMemoryBound(to: CChar.self), raw.count)
         }
-        if status != REDIS_OK {
-            hasFailed = true
-            throw failure
-        }
+        if status != REDIS_OK { throw readerFailure() }
     }
 
     /// The next whole reply; nil when more bytes are needed.
     func next() throws(RedisError) -> RedisReply? {
-        guard !hasFailed else { throw failure }
+        if let failure { throw failure }
         var reply: UnsafeMutableRawPointer?
-        guard redisReaderGetReply(reader, &reply) == REDIS_OK else {
-            hasFailed = true
-            throw failure
-        }
+        guard redisReaderGetReply(reader, &reply) == REDIS_OK else { throw readerFailure() }
         guard reply != nil else { return nil }
         defer {
             nodes = []
@@ -71,17 +64,24 @@ final class RedisReplyDecoder {
         pendingBytes = max(0, Int(reader.pointee.len) - Int(reader.pointee.pos))
         guard let value = RedisReply(nodes: nodes, bytes: bytes) else {
             // hiredis 1.x reads types of RESP3 for which there is no callback.
-            hasFailed = true
-            throw RedisError(.protocolViolation, "Redis sent a reply of a type that RESP2 does not have", mayHaveBeenApplied: true)
+            throw fail("Redis sent a reply of a type that RESP2 does not have")
         }
         return value
     }
 
-    private var failure: RedisError {
+    private func readerFailure() -> RedisError {
+        guard !hasTooManyNodes else { return fail("a reply has more than \(maxNodes) values") }
         let text = withUnsafeBytes(of: reader.pointee.errstr) { raw in
             String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
         }
-        return RedisError(.protocolViolation, "Redis sent what is no reply: \(text)", mayHaveBeenApplied: true)
+        return fail("Redis sent what is no reply: \(text)")
+    }
+
+    private func fail(_ message: String) -> RedisError {
+        let error = RedisError(.protocolViolation, message, mayHaveBeenApplied: true)
+        failure = error
+        (nodes, bytes) = ([], ByteBuffer())
+        return error
     }
 
     // MARK: Called by hiredis
@@ -93,7 +93,10 @@ final class RedisReplyDecoder {
     ///
     /// - Returns: Nil when the reply has too many, which hiredis reports as being out of memory.
     private func append(_ node: RedisReply.Node) -> UnsafeMutableRawPointer? {
-        guard nodes.count < maxNodes else { return nil }
+        guard nodes.count < maxNodes else {
+            hasTooManyNodes = true
+            return nil
+        }
         nodes.append(node)
         return Self.object
     }

@@ -17,7 +17,10 @@ extension RedisConfiguration {
         switch scheme {
         case "redis", "rediss": try self.init(authority: rest, usesTLS: scheme == "rediss")
         case "unix": try self.init(path: rest)
-        default: throw RedisURLError("“\(scheme)” is no scheme this server knows; it knows redis, rediss and unix")
+        default:
+            // What is no scheme at all may hold the password.
+            let name = scheme.utf8.allSatisfy { ("a"..."z").contains(UnicodeScalar($0)) } ? "“\(scheme)”" : "this"
+            throw RedisURLError("\(name) is no scheme this server knows; it knows redis, rediss and unix")
         }
     }
 
@@ -65,6 +68,9 @@ extension RedisConfiguration {
             port = try number(place[place.index(after: colon)...], "the port", 1...65535)
         }
         guard !host.isEmpty else { throw RedisURLError("the host is missing") }
+        guard !host.contains(where: { "?#[] \t\r\n".contains($0) }) else {
+            throw RedisURLError("the host holds what no host may; a query is not known here")
+        }
         return (String(host), port)
     }
 
@@ -78,13 +84,18 @@ extension RedisConfiguration {
             database = try Self.number(query.dropFirst(3), "the database", 0...9999)
         }
         guard path.hasPrefix("/") else { throw RedisURLError("the path of the socket must be absolute: unix:///path") }
-        guard path.utf8.count <= 107 else { throw RedisURLError("the path of the socket is longer than 107 bytes") }
-        self.init(.unix(path: try Self.decoded(path, "the path")))
+        let socket = try Self.decoded(path, "the path")
+        guard socket.utf8.count <= Self.longestSocketPath else {
+            throw RedisURLError("the path of the socket is longer than \(Self.longestSocketPath) bytes")
+        }
+        self.init(.unix(path: socket))
         self.database = database
     }
 
     private static func number(_ text: Substring, _ what: String, _ range: ClosedRange<Int>) throws(RedisURLError) -> Int {
-        guard let value = Int(text), range.contains(value) else {
+        // Digits alone: Int would take a sign, too.
+        guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }), let value = Int(text), range.contains(value)
+        else {
             throw RedisURLError("\(what) must be a number from \(range.lowerBound) to \(range.upperBound)")
         }
         return value

@@ -1,0 +1,55 @@
+import Testing
+
+@testable import SessionStore
+
+@Suite struct RedisErrorTests {
+    static let replies: [(text: String, code: RedisError.Code)] = [
+        ("LOADING Redis is loading the dataset in memory", .loading),
+        ("READONLY You can't write against a read only replica.", .readOnly),
+        ("OOM command not allowed when used memory > 'maxmemory'.", .outOfMemory), ("TRYAGAIN Multiple keys request", .tryAgain),
+        ("CLUSTERDOWN Hash slot not served", .clusterDown), ("MASTERDOWN Link with MASTER is down", .masterDown),
+        ("NOSCRIPT No matching script. Please use EVAL.", .noScript), ("BUSY Redis is busy running a script.", .busy),
+        ("NOAUTH Authentication required.", .notPermitted), ("WRONGPASS invalid username-password pair", .notPermitted),
+        ("NOPERM User alice has no permissions", .notPermitted), ("NOREPLICAS Not enough good replicas to write.", .noReplicas),
+        ("MOVED 3999 127.0.0.1:6381", .moved(slot: 3999, host: "127.0.0.1", port: 6381)),
+        ("MOVED 0 redis.example.com:1", .moved(slot: 0, host: "redis.example.com", port: 1)),
+        ("MOVED 16383 ::1:65535", .moved(slot: 16383, host: "::1", port: 65535)),
+        ("MOVED 7 :6379", .moved(slot: 7, host: "", port: 6379)),
+        ("ASK 3999 10.0.0.7:7000", .ask(slot: 3999, host: "10.0.0.7", port: 7000)),
+        ("ERR unknown command", .reply("ERR")), ("WRONGTYPE Operation against a key", .reply("WRONGTYPE")), ("", .reply("")),
+        (" ", .reply("")),
+        ("loading", .reply("loading")), ("LOADINGX", .reply("LOADINGX")),
+        ("BUSYGROUP Consumer Group name already exists", .reply("BUSYGROUP")),
+    ]
+
+    @Test func readsTheCodeFromTheFirstWord() {
+        for (text, code) in Self.replies {
+            let error = RedisError(reply: text)
+            #expect(error.code == code, "\(text)")
+            #expect(error.message == "Redis answered: \(text)")
+            // Redis has answered: it refused.
+            #expect(!error.mayHaveBeenApplied)
+        }
+    }
+
+    @Test(arguments: [
+        "MOVED", "MOVED 1", "MOVED  ", "MOVED x 127.0.0.1:6381", "MOVED -1 127.0.0.1:6381", "MOVED 16384 127.0.0.1:6381",
+        "MOVED 99999999999999999999 127.0.0.1:6381", "MOVED 1 127.0.0.1", "MOVED 1 127.0.0.1:", "MOVED 1 127.0.0.1:0",
+        "MOVED 1 127.0.0.1:65536",
+        "MOVED 1 127.0.0.1:99999999999999999999", "MOVED 1 127.0.0.1:x", "MOVED 127.0.0.1:6381 1", "MOVED 1.5 127.0.0.1:6381",
+    ]) func aRedirectionThatIsNoneIsAnOrdinaryError(text: String) {
+        #expect(RedisError(reply: text).code == .reply("MOVED"))
+        #expect(RedisError(reply: text.replacing("MOVED", with: "ASK")).code == .reply("ASK"))
+    }
+
+    @Test func whatMaySucceedSoonIsTransient() {
+        let transient: [RedisError.Code] = [
+            .connectionFailed, .connectionLost, .timeout, .overloaded, .loading, .readOnly, .masterDown, .clusterDown, .tryAgain,
+            .noReplicas,
+            .busy, .moved(slot: 1, host: "", port: 1), .ask(slot: 1, host: "", port: 1),
+        ]
+        #expect(transient.allSatisfy { RedisError($0, "").isTransient })
+        let lasting: [RedisError.Code] = [.closed, .cancelled, .protocolViolation, .outOfMemory, .noScript, .notPermitted, .reply("ERR")]
+        #expect(!lasting.contains { RedisError($0, "").isTransient })
+    }
+}

@@ -1,0 +1,40 @@
+public import Foundation
+
+/// A certificate authority of the test's own, made with openssl.
+public struct Certificates: Sendable {
+    public let directory: URL
+    /// The authority's certificate, PEM.
+    public var authority: String { directory.path + "/ca.pem" }
+
+    public init() async throws {
+        directory = try temporaryDirectory()
+        try await Self.run(Self.newKey("ca") + ["-x509", "-out", authority, "-days", "2", "-subj", "/CN=Test authority"], in: directory)
+    }
+
+    /// A server's certificate for these names: `DNS:localhost`, `IP:127.0.0.1`.
+    ///
+    /// - Returns: The lines of a redis-server's configuration, as command line arguments, that open a TLS port with it.
+    public func redisOptions(port: Int, for names: String...) async throws -> [String] {
+        try await Self.run(Self.newKey("server") + ["-out", "server.csr", "-subj", "/CN=redis"], in: directory)
+        try "subjectAltName=\(names.joined(separator: ","))".write(
+            to: directory.appending(path: "names"), atomically: true, encoding: .utf8)
+        try await Self.run(
+            [
+                "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile",
+                "names", "-out", "server.pem",
+            ], in: directory)
+        return [
+            "--tls-port", "\(port)", "--tls-cert-file", directory.path + "/server.pem", "--tls-key-file", directory.path + "/server.key",
+            "--tls-ca-cert-file", authority, "--tls-auth-clients", "no",
+        ]
+    }
+
+    private static func newKey(_ name: String) -> [String] {
+        ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "\(name).key"]
+    }
+
+    private static func run(_ arguments: [String], in directory: URL) async throws {
+        let child = try ChildProcess("openssl", arguments, directory: directory)
+        guard try await child.ended() == 0 else { throw NeverHappened(description: "openssl \(arguments): \(child.log)") }
+    }
+}

@@ -1,0 +1,148 @@
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// One client's connection through a ``FaultyProxy``, and the one to the server behind it. Both live on one event loop.
+final class ProxyLink: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let rules: ProxyRules
+    private var number: Int?
+    private var client: (any Channel)?
+    private var server: (any Channel)?
+    private var requests = ByteBuffer()
+    /// For the server, while the connection to it is being made.
+    private var unsent = ByteBuffer()
+    private var replies = ByteBuffer()
+    private var held = ByteBuffer()
+    /// Of each request whose reply is due, in order.
+    private var due = CircularBuffer<FaultyProxy.Fault?>()
+    private var isHolding = false
+    private var isSilent = false
+
+    init(_ rules: ProxyRules) {
+        self.rules = rules
+    }
+
+    // MARK: The client's side
+
+    func channelActive(context: ChannelHandlerContext) {
+        client = context.channel
+        let eventLoop = context.eventLoop
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        guard let (number, target) = rules.opened(ProxyRules.Link(eventLoop: eventLoop, value: bound)) else {
+            return context.close(promise: nil)
+        }
+        self.number = number
+        ClientBootstrap(group: eventLoop)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(ServerSide(bound.value)) }
+            }
+            .connect(host: "127.0.0.1", port: target).assumeIsolated()
+            .whenComplete { result in
+                guard case .success(let channel) = result, bound.value.client != nil else {
+                    if case .success(let channel) = result { channel.close(promise: nil) }
+                    return bound.value.cut()
+                }
+                bound.value.server = channel
+                channel.writeAndFlush(bound.value.unsent, promise: nil)
+                bound.value.unsent.clear()
+            }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let input = unwrapInboundIn(data)
+        guard !rules.isRaw else { return forward(input) }
+        requests.writeImmutableBuffer(input)
+        while let request = RESPFrame.next(&requests) {
+            let fault = rules.fault(for: RESPFrame.words(request))
+            if case .loseRequest? = fault { return cut() }
+            due.append(fault)
+            if case .answer? = fault {} else { forward(request) }
+        }
+        requests.discardReadBytes()
+        pump()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { cut() }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { cut() }
+
+    private func forward(_ request: ByteBuffer) {
+        if let server { server.writeAndFlush(request, promise: nil) } else { unsent.writeImmutableBuffer(request) }
+    }
+
+    // MARK: The server's side
+
+    private final class ServerSide: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        private let link: ProxyLink
+
+        init(_ link: ProxyLink) { self.link = link }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) { link.received(unwrapInboundIn(data)) }
+        func channelInactive(context: ChannelHandlerContext) { link.cut() }
+        func errorCaught(context: ChannelHandlerContext, error: any Error) { link.cut() }
+    }
+
+    private func received(_ bytes: ByteBuffer) {
+        guard !rules.isRaw else { return deliver(bytes) }
+        replies.writeImmutableBuffer(bytes)
+        pump()
+    }
+
+    /// Hands out every reply whose turn has come.
+    private func pump() {
+        while client != nil {
+            if case .answer(let text)?? = due.first {
+                due.removeFirst()
+                deliver(ByteBuffer(string: text))
+                continue
+            }
+            guard let reply = RESPFrame.next(&replies) else { break }
+            guard !RESPFrame.isPush(reply) else {
+                deliver(reply)
+                continue
+            }
+            switch due.popFirst() ?? nil {
+            case nil, .answer, .loseRequest: deliver(reply)
+            case .loseReply: return cut()
+            case .swallowReply: isSilent = true
+            case .holdReply:
+                isHolding = true
+                deliver(reply)
+            case .cutReply(let count):
+                deliver(reply.getSlice(at: reply.readerIndex, length: min(count, reply.readableBytes)) ?? reply)
+                return cut()
+            }
+        }
+        replies.discardReadBytes()
+    }
+
+    private func deliver(_ reply: ByteBuffer) {
+        guard !isSilent else { return }
+        let isHeld = rules.state.withLock { state in
+            guard isHolding || state.isHolding else { return false }
+            state.held += 1
+            return true
+        }
+        if isHeld { held.writeImmutableBuffer(reply) } else { client?.writeAndFlush(reply, promise: nil) }
+    }
+
+    // MARK: Called by the proxy
+
+    func release() {
+        isHolding = false
+        rules.state.withLock { $0.held = 0 }
+        client?.writeAndFlush(held, promise: nil)
+        held.clear()
+    }
+
+    func cut() {
+        if let number { rules.state.withLock { _ = $0.links.removeValue(forKey: number) } }
+        let (client, server) = (client, server)
+        (self.client, self.server) = (nil, nil)
+        client?.close(promise: nil)
+        server?.close(promise: nil)
+    }
+}
