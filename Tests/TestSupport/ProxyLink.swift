@@ -126,7 +126,8 @@ final class ProxyLink: ChannelInboundHandler {
             state.held += 1
             return true
         }
-        if isHeld { held.writeImmutableBuffer(reply) } else { client?.writeAndFlush(reply, promise: nil) }
+        // What is held goes first, also while it is being released.
+        if isHeld || held.readableBytes > 0 { held.writeImmutableBuffer(reply) } else { client?.writeAndFlush(reply, promise: nil) }
     }
 
     // MARK: Called by the proxy

@@ -50,7 +50,7 @@ public final class EmbeddedRedis: Service {
         } catch {
             throw EmbeddedRedisError("the directory \(directory) cannot be made: \(error.localizedDescription)")
         }
-        guard let lock = DirectoryLock(path: path("owner.lock")) else {
+        guard let lock = ownership.withLock({ $0 }) ?? DirectoryLock(path: path("owner.lock")) else {
             throw EmbeddedRedisError(
                 "\(directory) is in use by another agent-server; let this one use another directory, or one Redis for both")
         }

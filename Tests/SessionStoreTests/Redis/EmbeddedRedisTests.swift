@@ -89,7 +89,7 @@ import Testing
         try await eventually("the server is gone") { try servers().isEmpty }
         #expect(FileManager.default.fileExists(atPath: directory + "/redis.sock"))
 
-        let embedded = EmbeddedRedis(directory: directory, logger: .quiet)
+        let embedded = killed
         try await embedded.start()
         #expect(try await answers(embedded, RedisCommand("GET", "k"))[0].string == "synced")
         await embedded.stop()

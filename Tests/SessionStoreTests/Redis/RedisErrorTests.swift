@@ -46,10 +46,10 @@ import Testing
         let transient: [RedisError.Code] = [
             .connectionFailed, .connectionLost, .timeout, .overloaded, .loading, .readOnly, .masterDown, .clusterDown, .tryAgain,
             .noReplicas,
-            .busy, .moved(slot: 1, host: "", port: 1), .ask(slot: 1, host: "", port: 1),
+            .busy, .outOfMemory, .writesRefused, .moved(slot: 1, host: "", port: 1), .ask(slot: 1, host: "", port: 1),
         ]
         #expect(transient.allSatisfy { RedisError($0, "").isTransient })
-        let lasting: [RedisError.Code] = [.closed, .cancelled, .protocolViolation, .outOfMemory, .noScript, .notPermitted, .reply("ERR")]
+        let lasting: [RedisError.Code] = [.closed, .cancelled, .protocolViolation, .noScript, .notPermitted, .reply("ERR")]
         #expect(!lasting.contains { RedisError($0, "").isTransient })
     }
 }

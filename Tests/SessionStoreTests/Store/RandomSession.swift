@@ -110,7 +110,8 @@ struct RandomSession {
         let answer: String
         switch try await store.begin(begin) {
         case .started(let started):
-            answer = "started \(started.lease.step) \(started.history.map { String(buffer: $0) })"
+            let history = try await store.history(of: started)
+            answer = "started \(started.lease.step) \(history.map { String(buffer: $0) })"
             remember(started.lease)
         case .waiting(let step, let length, let open): answer = "waiting \(step) \(length) \(open)"
         case .replay(let step): answer = "replay \(step)"
