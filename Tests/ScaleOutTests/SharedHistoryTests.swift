@@ -1,0 +1,83 @@
+import SessionStore
+import TestSupport
+import Testing
+
+/// One session that two server processes write to at the same time.
+@Suite struct SharedHistoryTests {
+    let redis: RedisServer
+    let upstream: Upstream
+    let replicas: [Replica]
+
+    init() async throws {
+        let redis = try await RedisServer.shared()
+        let upstream = try await Upstream.start { .text("answer to ", $0.lastContent) }
+        async let one = Replica.start(redis: redis.url, upstream: upstream.url, name: "one")
+        async let two = Replica.start(redis: redis.url, upstream: upstream.url, name: "two")
+        replicas = try await [one, two]
+        (self.redis, self.upstream) = (redis, upstream)
+    }
+
+    /// I1, I2, I3: 1,000 messages, 500 by each replica, who get in each other's way and try again.
+    @Test func aThousandMessagesByTwoReplicas() async throws {
+        let session = SessionID.unique()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for (number, replica) in replicas.enumerated() {
+                group.addTask {
+                    for index in 0..<250 {
+                        let text = "\(number)-\(index)"
+                        // Every message is an answer's, too: 250 messages and 250 answers each.
+                        try await eventually("\(text) is accepted", timeout: .seconds(60)) {
+                            let answer = try await replica.client.say(text, in: session.text, headers: ["Idempotency-Key": text])
+                            if answer.status == 200 {
+                                #expect(answer.content == "answer to \(text)")
+                                return true
+                            }
+                            #expect(answer.code == "session_busy", "\(answer.text)")
+                            return false
+                        }
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        let history = try redis.history(session)
+        #expect(history.count == 1001)
+        #expect(Conversation.violation(history) == nil)
+        let said = history.filter { $0["role"] == "user" }.compactMap { $0["content"].string }
+        #expect(Set(said).count == 500 && said.count == 500)
+        for (index, message) in history.enumerated() where message["role"] == "user" {
+            #expect(history[index + 1]["content"].string == "answer to \(message["content"].string ?? "")")
+        }
+        #expect(upstream.violations.isEmpty)
+    }
+
+    /// I2: the same key on two replicas at the same instant.
+    @Test func oneKeyOnTwoReplicasAtTheSameInstant() async throws {
+        for round in 0..<10 {
+            let session = SessionID.unique()
+            let headers = ["Idempotency-Key": "k"]
+            async let one = replicas[0].client.say("hello", in: session.text, headers: headers)
+            async let two = replicas[1].client.say("hello", in: session.text, headers: headers)
+            let answers = try await [one, two]
+            for answer in answers {
+                #expect(answer.status == 200, "round \(round): \(answer.text)")
+                #expect(answer.content == "answer to hello")
+                #expect(answer.done["status"] == "completed")
+            }
+            #expect(answers[0].events == answers[1].events)
+            #expect(try redis.history(session).count == 3)
+        }
+    }
+
+    /// What a balancer does when a replica is lost: the message, sent again with its key, finds what became of it.
+    @Test func theAnswerOfAReplicaThatWasKilledAfterIt() async throws {
+        let session = SessionID.unique()
+        let headers = ["Idempotency-Key": "k"]
+        let first = try await replicas[0].client.say("hello", in: session.text, headers: headers)
+        try await replicas[0].kill()
+        let again = try await replicas[1].client.say("hello", in: session.text, headers: headers)
+        #expect(again.events == first.events)
+        #expect(again.replica == "two")
+        #expect(try redis.history(session).count == 3)
+    }
+}
