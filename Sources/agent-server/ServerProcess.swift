@@ -1,6 +1,7 @@
 import AgentService
 import ArgumentParser
 import Hummingbird
+import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
@@ -31,7 +32,9 @@ struct ServerProcess {
         var turns = TurnConfiguration(
             replica: settings.replica, model: settings.model, systemPrompt: settings.systemPrompt, tools: settings.tools)
         turns.maximumAnswerBytes = settings.answerLimit
-        let supervisor = StepSupervisor(maximumSteps: settings.maximumSteps, drain: settings.drain, logger: logger)
+        let executors = EventLoopExecutors(group)
+        let supervisor = StepSupervisor(
+            maximumSteps: settings.maximumSteps, drain: settings.drain, executors: executors, logger: logger)
         let logWriter = EventLogWriter()
         let keepAlive = KeepAlive(period: settings.keepAlive)
         if let openAI { services.append(openAI) }
@@ -43,10 +46,14 @@ struct ServerProcess {
         let idleTimeout = TimeAmount.milliseconds(settings.idleTimeout.milliseconds)
         let application = Application(
             router: routes.router(),
-            server: .http1(
-                configuration: .init(
-                    additionalChannelHandlers: [RequestBodyGuard(bodyLimit: settings.bodyLimit, patience: idleTimeout), ClientWatch()],
-                    idleTimeout: idleTimeout)),
+            server: HTTPServerBuilder { responder in
+                let channel = HTTP1Channel(
+                    responder: responder,
+                    configuration: .init(
+                        additionalChannelHandlers: [RequestBodyGuard(bodyLimit: settings.bodyLimit, patience: idleTimeout), ClientWatch()],
+                        idleTimeout: idleTimeout))
+                return OnEventLoop(base: channel, executors: executors)
+            },
             configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4096),
             onServerRunning: { channel in
                 let port = channel.localAddress?.port ?? settings.port

@@ -11,9 +11,19 @@ struct OpenAIChunkDecoder: Sendable {
     /// More tool calls than this in one answer are an error.
     static let maxToolCalls = 128
 
+    private let recognizesRepeats: Bool
     private var calls = ToolCallIndex(limit: Self.maxToolCalls)
     private var finishReason: FinishReason?
     private var sawContent = false
+    private var template: ChunkTemplate?
+    /// Of the chunk that is being read: what it says that is not null, and the last text among that.
+    private var sayings = 0
+    private var text: JSONSlice?
+
+    /// - Parameter recognizesRepeats: Whether chunks that are like an earlier one are read by comparing. What they say is the same either way.
+    init(recognizesRepeats: Bool = true) {
+        self.recognizesRepeats = recognizesRepeats
+    }
 
     /// Whether the model has said why it stopped.
     var hasFinishReason: Bool { finishReason != nil }
@@ -21,6 +31,18 @@ struct OpenAIChunkDecoder: Sendable {
     /// Decodes one `chat.completion.chunk` or `chat.completion` and appends what it says to `events`.
     /// - Throws: ``LLMError`` for an `error` object or for what is no such JSON; `events` then holds what came before.
     mutating func decode(_ json: ByteBuffer, into events: inout [LLMEvent]) throws(LLMError) {
+        if let text = template?.string(in: json) { return appendText(text, to: &events) }
+        let before = events.count
+        sayings = 0
+        text = nil
+        try read(json, into: &events)
+        if recognizesRepeats, sayings == 1, let text, events.count == before + 1, case .token = events.last, finishReason == nil {
+            template = ChunkTemplate(json, around: text)
+        }
+        text = nil
+    }
+
+    private mutating func read(_ json: ByteBuffer, into events: inout [LLMEvent]) throws(LLMError) {
         let chunk: JSONSlice
         do {
             chunk = try JSONSlice(parsing: json)
@@ -78,9 +100,14 @@ struct OpenAIChunkDecoder: Sendable {
         guard delta.kind == .object else { throw Self.unexpected("delta") }
         for member in delta.members {
             switch member.key {
-            case "content", "refusal": try decodeContent(member.value, into: &events)
-            case "tool_calls": try decodeToolCalls(member.value, into: &events)
+            case "content" where !member.value.isNull, "refusal" where !member.value.isNull:
+                sayings += 1
+                try decodeContent(member.value, into: &events)
+            case "tool_calls" where !member.value.isNull:
+                sayings += 1
+                try decodeToolCalls(member.value, into: &events)
             case "function_call" where !member.value.isNull:
+                sayings += 1
                 guard member.value.kind == .object else { throw Self.unexpected("function_call") }
                 let index = try calls.indexOfFunctionCall()
                 decodeFunction(member.value, index: index, id: nil, into: &events)
@@ -92,8 +119,9 @@ struct OpenAIChunkDecoder: Sendable {
     /// Text, or a list of parts.
     private mutating func decodeContent(_ content: JSONSlice, into events: inout [LLMEvent]) throws(LLMError) {
         switch content.kind {
-        case .null: break
-        case .string: appendText(content.string, to: &events)
+        case .string:
+            text = content
+            appendText(content.string, to: &events)
         case .array:
             for part in content.elements {
                 if part.kind == .string {
@@ -107,7 +135,7 @@ struct OpenAIChunkDecoder: Sendable {
                     }
                 }
             }
-        case .object, .number, .true, .false: throw Self.unexpected("content")
+        case .object, .number, .true, .false, .null: throw Self.unexpected("content")
         }
     }
 
@@ -118,7 +146,7 @@ struct OpenAIChunkDecoder: Sendable {
     }
 
     private mutating func decodeToolCalls(_ list: JSONSlice, into events: inout [LLMEvent]) throws(LLMError) {
-        guard list.kind == .array || list.isNull else { throw Self.unexpected("tool_calls") }
+        guard list.kind == .array else { throw Self.unexpected("tool_calls") }
         for (position, call) in list.elements.enumerated() {
             guard call.kind == .object else { throw Self.unexpected("tool_calls") }
             var upstreamIndex: Int?

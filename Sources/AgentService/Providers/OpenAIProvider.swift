@@ -13,7 +13,8 @@ public struct OpenAIProvider: LLMProvider, Service {
     public var name: String { "openai" }
 
     let configuration: Configuration
-    private let client: HTTPClient
+    /// One for each event loop: a client keeps connections of any loop for any request, and would have the answers cross threads.
+    private let clients: [HTTPClient]
     private let template: HTTPClient.Request
     private let connections: ConnectionCounter
     private let logger: Logger
@@ -42,7 +43,12 @@ public struct OpenAIProvider: LLMProvider, Service {
             connections.count.add(1, ordering: .relaxed)
             return channel.eventLoop.makeSucceededVoidFuture()
         }
-        client = HTTPClient(eventLoopGroup: eventLoopGroup, configuration: settings)
+        clients = eventLoopGroup.makeIterator().map { HTTPClient(eventLoopGroup: $0, configuration: settings) }
+    }
+
+    /// The client of the caller's event loop; the first one for a caller on none.
+    private var client: HTTPClient? {
+        clients.first { $0.eventLoopGroup.any().inEventLoop } ?? clients.first
     }
 
     /// Waits for the graceful shutdown, then closes the connections.
@@ -53,7 +59,7 @@ public struct OpenAIProvider: LLMProvider, Service {
 
     /// Closes the connections; generations that still run fail. To be called once, where no ``run()`` does it.
     public func shutdown() async throws {
-        try await client.shutdown()
+        for client in clients { try await client.shutdown() }
     }
 
     public func generate(_ request: LLMRequest, sink: (_ batch: [LLMEvent]) async throws -> Void) async throws {
@@ -84,6 +90,7 @@ public struct OpenAIProvider: LLMProvider, Service {
     }
 
     private func run(_ request: HTTPClient.Request, sink: (_ batch: [LLMEvent]) async throws -> Void) async throws {
+        guard let client else { throw LLMError(.unavailable, "There is no event loop to connect to the model on.") }
         let response = OpenAIResponse(configuration: configuration)
         try await withTaskCancellationHandler {
             response.start(request, with: client)

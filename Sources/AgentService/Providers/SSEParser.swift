@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 
 /// One event of an event stream.
@@ -19,6 +20,9 @@ struct SSEEventTooLarge: Error, Sendable, Equatable {
 /// Lines may end with CR, LF or CRLF, and chunks may end anywhere. `id` and `retry` are ignored: nothing is resumed. An event
 /// that has not been closed by an empty line at the end of the stream is dropped, as the standard says.
 struct SSEParser: Sendable {
+    private static let dataField = ByteBuffer(string: "data")
+    private static let eventField = ByteBuffer(string: "event")
+
     private let maxEventBytes: Int
     /// What has not been read as a line yet.
     private var pending = ByteBuffer()
@@ -81,9 +85,8 @@ struct SSEParser: Sendable {
         }
         let start = scanned
         let end = pending.withUnsafeReadableBytes { bytes in
-            var index = start
-            while index < bytes.count, bytes[index] != UInt8(ascii: "\n"), bytes[index] != UInt8(ascii: "\r") { index &+= 1 }
-            return index
+            let feed = bytes.index(of: "\n", from: start, to: bytes.count)
+            return bytes.index(of: "\r", from: start, to: feed)
         }
         guard end <= maxEventBytes else { throw SSEEventTooLarge(limit: maxEventBytes) }
         guard end < pending.readableBytes else {
@@ -98,18 +101,11 @@ struct SSEParser: Sendable {
 
     private mutating func takeField(_ line: ByteBuffer) throws(SSEEventTooLarge) {
         var value = line
-        let view = line.readableBytesView
-        let nameLength: Int
-        if let colon = view.firstIndex(of: UInt8(ascii: ":")) {
-            nameLength = colon - view.startIndex
-            value.moveReaderIndex(forwardBy: nameLength + 1)
-            if value.readableBytesView.first == UInt8(ascii: " ") { value.moveReaderIndex(forwardBy: 1) }
-        } else {
-            nameLength = view.count
-            value.moveReaderIndex(forwardBy: nameLength)
-        }
-        let field = view.prefix(nameLength)
-        if field.elementsEqual("data".utf8) {
+        let nameLength = line.withUnsafeReadableBytes { $0.index(of: ":", from: 0, to: $0.count) }
+        value.moveReaderIndex(forwardBy: min(nameLength + 1, line.readableBytes))
+        if value.getInteger(at: value.readerIndex, as: UInt8.self) == UInt8(ascii: " ") { value.moveReaderIndex(forwardBy: 1) }
+        let field = line.getSlice(at: line.readerIndex, length: nameLength)
+        if field == Self.dataField {
             guard var joined = data else {
                 data = value
                 return
@@ -119,9 +115,19 @@ struct SSEParser: Sendable {
             joined.writeInteger(UInt8(ascii: "\n"))
             joined.writeBuffer(&value)
             data = joined
-        } else if field.elementsEqual("event".utf8) {
+        } else if field == Self.eventField {
             // An empty name means the default.
             name = value.readableBytes > 0 ? String(buffer: value) : nil
         }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// The first place of `character` in `start..<end`, or `end`.
+    fileprivate func index(of character: Unicode.Scalar, from start: Int, to end: Int) -> Int {
+        guard start < end, end <= count, let base = baseAddress,
+            let found = memchr(base + start, Int32(character.value), end - start)
+        else { return end }
+        return UnsafeRawPointer(found) - base
     }
 }

@@ -16,19 +16,27 @@ public final class StepSupervisor: Service {
         var controls: [ObjectIdentifier: StepControl] = [:]
     }
 
+    private typealias Job = @Sendable () async -> Void
+
     private let state = Mutex(State())
-    private let jobs: AsyncStream<@Sendable () async -> Void>
-    private let submit: AsyncStream<@Sendable () async -> Void>.Continuation
+    /// One queue for each event loop, so that a step starts on the loop of its client's connection.
+    private let queues: [(executor: EventLoopExecutor, jobs: AsyncStream<Job>, submit: AsyncStream<Job>.Continuation)]
+    private let executors: EventLoopExecutors
+    private let next = Atomic<Int>(0)
     private let maximumSteps: Int
     private let drain: Duration
     private let logger: Logger
 
-    public init(maximumSteps: Int, drain: Duration, logger: Logger) {
+    public init(maximumSteps: Int, drain: Duration, executors: EventLoopExecutors, logger: Logger) {
         self.maximumSteps = maximumSteps
         self.drain = drain
         self.logger = logger
+        self.executors = executors
         // Bounded by `maximumSteps`: a job is only submitted under a reservation.
-        (jobs, submit) = AsyncStream.makeStream()
+        queues = executors.all.map { executor in
+            let (jobs, submit) = AsyncStream<Job>.makeStream()
+            return (executor, jobs, submit)
+        }
     }
 
     public var isDraining: Bool { state.withLock { $0.isDraining } }
@@ -39,7 +47,7 @@ public final class StepSupervisor: Service {
         case overloaded
     }
 
-    /// Runs `job` in a task of its own.
+    /// Runs `job` in a task of its own, on the event loop of the caller where it runs on one.
     func start(_ job: @escaping @Sendable () async -> Void) throws(Refusal) {
         let refusal = state.withLock { state -> Refusal? in
             if state.isDraining { return .draining }
@@ -48,7 +56,8 @@ public final class StepSupervisor: Service {
             return nil
         }
         if let refusal { throw refusal }
-        submit.yield {
+        let index = executors.currentIndex ?? next.wrappingAdd(1, ordering: .relaxed).oldValue
+        queues[Int(UInt(bitPattern: index) % UInt(queues.count))].submit.yield {
             await job()
             self.ended()
         }
@@ -76,8 +85,12 @@ public final class StepSupervisor: Service {
                 try? await gracefulShutdown()
                 await self.shutDown()
             }
-            for await job in jobs {
-                group.addTask { await job() }
+            for (executor, jobs, _) in queues {
+                group.addTask(executorPreference: executor) {
+                    await withDiscardingTaskGroup { steps in
+                        for await job in jobs { steps.addTask { await job() } }
+                    }
+                }
             }
         }
     }
@@ -100,7 +113,7 @@ public final class StepSupervisor: Service {
                 group.cancelAll()
             }
         }
-        submit.finish()
+        for queue in queues { queue.submit.finish() }
     }
 
     private func stopAll() {

@@ -39,6 +39,17 @@ public struct JSONSlice: Sendable {
     /// The value's bytes as they stand in the buffer; shares its storage.
     public var raw: ByteBuffer { buffer }
 
+    /// Where this value lies within the readable bytes of the buffer that it was cut from; nil for another buffer.
+    public func range(in whole: ByteBuffer) -> Range<Int>? {
+        whole.withUnsafeReadableBytes { whole in
+            buffer.withUnsafeReadableBytes { part in
+                guard let start = part.baseAddress, let first = whole.baseAddress, start >= first else { return nil }
+                let offset = start - first
+                return offset + part.count <= whole.count ? offset..<(offset + part.count) : nil
+            }
+        }
+    }
+
     /// The value without insignificant whitespace; shares the storage if there was none.
     public var text: JSONText {
         switch kind {

@@ -130,7 +130,7 @@ import Testing
     @Test func aDrainedStepFailsAndCanBeRetried() async throws {
         let session = try await SessionInRedis(.shared())
         let model = PlayedModel(PlayedModel.endless)
-        let supervisor = StepSupervisor(maximumSteps: 10, drain: .milliseconds(100), logger: .quiet)
+        let supervisor = StepSupervisor(maximumSteps: 10, drain: .milliseconds(100), executors: .shared, logger: .quiet)
         let writer = EventLogWriter(tick: .milliseconds(2))
         let runner = TurnRunner(
             store: session.store, provider: model, supervisor: supervisor, logWriter: writer, keepAlive: KeepAlive(period: .seconds(15)),

@@ -15,7 +15,7 @@ import Testing
         let task: Task<Void, any Error>
 
         init(maximumSteps: Int = 10, drain: Duration = .seconds(30)) {
-            let supervisor = StepSupervisor(maximumSteps: maximumSteps, drain: drain, logger: .quiet)
+            let supervisor = StepSupervisor(maximumSteps: maximumSteps, drain: drain, executors: .shared, logger: .quiet)
             let group = ServiceGroup(services: [supervisor], logger: .quiet)
             (self.supervisor, self.group) = (supervisor, group)
             task = Task { try await group.run() }

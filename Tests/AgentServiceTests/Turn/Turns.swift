@@ -1,5 +1,6 @@
 import Foundation
 import NIOCore
+import NIOPosix
 import Synchronization
 import TestSupport
 
@@ -57,6 +58,10 @@ final class PlayedModel: LLMProvider, Sendable {
     }
 }
 
+extension EventLoopExecutors {
+    static let shared = EventLoopExecutors(MultiThreadedEventLoopGroup.singleton)
+}
+
 /// Turns as a replica runs them, without its HTTP: a real Redis, a played model.
 final class Turns: Sendable {
     let session: SessionInRedis
@@ -74,7 +79,7 @@ final class Turns: Sendable {
         var configuration = TurnConfiguration(replica: "owner", model: "default-model", systemPrompt: "be brief")
         configuration.logInterval = .milliseconds(5)
         change(&configuration)
-        let supervisor = StepSupervisor(maximumSteps: maximumSteps, drain: drain, logger: .quiet)
+        let supervisor = StepSupervisor(maximumSteps: maximumSteps, drain: drain, executors: .shared, logger: .quiet)
         let writer = EventLogWriter(tick: .milliseconds(2))
         self.supervisor = supervisor
         runner = TurnRunner(
