@@ -116,7 +116,10 @@ let package = Package(
         ),
         .testTarget(
             name: "AgentServiceTests",
-            dependencies: ["AgentService", "SessionStore", "TestSupport"],
+            dependencies: [
+                "AgentService", "SessionStore", "TestSupport",
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ],
             swiftSettings: strict
         ),
         .testTarget(

@@ -46,15 +46,3 @@ struct EventEncoder: Sendable {
         buffer.writeStaticString("\n\n")
     }
 }
-
-extension ByteBuffer {
-    /// Writes a number in decimal digits, without a string in between.
-    mutating func writeDecimal(_ value: Int) {
-        guard value >= 10 else {
-            if value >= 0 { writeInteger(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value)) } else { writeString(String(value)) }
-            return
-        }
-        writeDecimal(value / 10)
-        writeInteger(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value % 10))
-    }
-}

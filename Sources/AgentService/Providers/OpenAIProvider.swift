@@ -41,7 +41,7 @@ public struct OpenAIProvider: LLMProvider, Service {
         settings.connectionPool.retryConnectionEstablishment = false
         settings.http1_1ConnectionDebugInitializer = { channel in
             connections.count.add(1, ordering: .relaxed)
-            return channel.eventLoop.makeSucceededVoidFuture()
+            return channel.eventLoop.makeCompletedFuture { try BodyPartJoiner.add(to: channel) }
         }
         clients = eventLoopGroup.makeIterator().map { HTTPClient(eventLoopGroup: $0, configuration: settings) }
     }

@@ -1,29 +1,26 @@
 /// Every key name of the protocol. The keys of one session share its hash tag, so that they live in one Cluster slot.
 public struct RedisKeys: Sendable {
     public let session: SessionID
-    public let history: String
-    public let state: String
-    public let pending: String
-    public let ledger: String
-    public let events: String
-    public let steps: String
-    /// The pub/sub channel that says "something was written".
-    public let wake: String
+    /// What every key of the session begins with, hash tag included: enough to find the slot.
+    let prefix: String
 
     public init(_ session: SessionID) {
         self.session = session
-        let prefix = "agent:{\(session.text)}:"
-        history = prefix + "history"
-        state = prefix + "state"
-        pending = prefix + "pending"
-        ledger = prefix + "ledger"
-        events = prefix + "events"
-        steps = prefix + "steps"
-        wake = prefix + "wake"
+        prefix = "agent:{\(session.text)}:"
     }
 
-    /// In the order in which every script wants them.
-    public var all: [String] { [history, state, pending, ledger, events, steps] }
+    public var history: String { prefix + "history" }
+    public var state: String { prefix + "state" }
+    public var pending: String { prefix + "pending" }
+    public var ledger: String { prefix + "ledger" }
+    public var events: String { prefix + "events" }
+    public var steps: String { prefix + "steps" }
+    /// The pub/sub channel that says "something was written".
+    public var wake: String { prefix + "wake" }
+
+    /// The keys without their prefix, in the order in which every script wants them.
+    static let scriptKeys: [StaticString] = ["history", "state", "pending", "ledger", "events", "steps"]
+    public var all: [String] { Self.scriptKeys.map { prefix + "\($0)" } }
 
     /// How many sorted sets an index is spread over, so that a Cluster's nodes share it.
     public static let bucketCount = 16

@@ -24,12 +24,20 @@ public struct RedisCommand: Sendable {
         lengths.append(bytes.writeString(argument))
     }
 
+    /// Appends one argument that is made of two parts.
+    mutating func append(_ prefix: String, _ suffix: StaticString) {
+        let length = bytes.writeString(prefix)
+        lengths.append(length + bytes.writeStaticString(suffix))
+    }
+
     public mutating func append(_ argument: ByteBuffer) {
         lengths.append(bytes.writeImmutableBuffer(argument))
     }
 
     public mutating func append(integer: Int64) {
-        append(String(integer))
+        let start = bytes.writerIndex
+        bytes.writeDecimal(integer)
+        lengths.append(bytes.writerIndex - start)
     }
 
     public mutating func append(contentsOf arguments: some Sequence<String>) {

@@ -24,14 +24,24 @@ public struct RedisScriptCall: Sendable {
     let script: RedisScript
     private(set) var command: RedisCommand
 
+    init(_ script: RedisScript, keys: RedisKeys, capacity: Int = 256) {
+        self.init(script, keyCount: RedisKeys.scriptKeys.count, capacity: 512 + capacity)
+        for key in RedisKeys.scriptKeys { command.append(keys.prefix, key) }
+    }
+
     public init(_ script: RedisScript, keys: [String], capacity: Int = 256) {
-        self.script = script
-        command = RedisCommand("EVALSHA", capacity: 64 + capacity)
-        command.append(script.sha)
-        command.append(integer: Int64(keys.count))
+        self.init(script, keyCount: keys.count, capacity: capacity)
         command.append(contentsOf: keys)
     }
 
+    private init(_ script: RedisScript, keyCount: Int, capacity: Int) {
+        self.script = script
+        command = RedisCommand("EVALSHA", capacity: 64 + capacity)
+        command.append(script.sha)
+        command.append(integer: Int64(keyCount))
+    }
+
+    mutating func append(_ prefix: String, _ suffix: StaticString) { command.append(prefix, suffix) }
     public mutating func append(_ argument: String) { command.append(argument) }
     public mutating func append(_ argument: ByteBuffer) { command.append(argument) }
     public mutating func append(integer: Int64) { command.append(integer: integer) }

@@ -9,14 +9,14 @@ extension RedisSessionStore {
         completion: @escaping @Sendable (Result<LeaseAnswer, StoreError>) -> Void
     ) {
         let keys = RedisKeys(lease.session)
-        var call = RedisScriptCall(StoreScripts.appendEvents, keys: keys.all, capacity: 512 + events.byteCount)
+        var call = RedisScriptCall(StoreScripts.appendEvents, keys: keys, capacity: 512 + events.byteCount)
         call.append(lease.token.text)
         call.append(integer: Int64(lease.step))
         call.append(integer: Int64(events.lastSequence))
         call.append(integer: leaseMilliseconds)
         call.append(integer: ttlMilliseconds)
         call.append(publish)
-        call.append(keys.wake)
+        call.append(keys.prefix, "wake")
         call.append(events)
         connection.submitEvaluate(call) { [clock] result in
             switch result {
@@ -35,7 +35,7 @@ extension RedisSessionStore {
 
     /// The connection that a step's appends go over.
     public func connection(for session: SessionID) -> RedisConnection {
-        client.connection(for: RedisKeys(session).state)
+        client.connection(for: RedisKeys(session).prefix)
     }
 
     /// Moves the sweeper's hint for a running step along.

@@ -16,7 +16,7 @@ extension RedisSessionStore {
             hint.append(integer: due)
             hint.append(begin.session.text)
             let reply = try await attempt(for: configuration.retryPatience) { [preceding = [hint]] () throws(RedisError) in
-                try await self.client.connection(for: keys.state).evaluate(call, preceding: preceding)
+                try await self.client.connection(for: keys.prefix).evaluate(call, preceding: preceding)
             }
             guard let now = reply[1]?.integer else { throw .unexpected(reply) }
             clock.correct(now)
@@ -56,7 +56,7 @@ extension RedisSessionStore {
         case .retry:
             kind = "retry"
         }
-        var call = RedisScriptCall(StoreScripts.beginStep, keys: keys.all, capacity: 512 + message.readableBytes)
+        var call = RedisScriptCall(StoreScripts.beginStep, keys: keys, capacity: 512 + message.readableBytes)
         call.append(begin.token.text)
         call.append(begin.token.nonce)
         call.append(configuration.replica)
@@ -81,7 +81,7 @@ extension RedisSessionStore {
         call.append(begin.settings.onDisconnect?.rawValue ?? "")
         call.append(integer: Int64(configuration.ledgerBound))
         call.append(publish)
-        call.append(keys.wake)
+        call.append(keys.prefix, "wake")
         return call
     }
 
@@ -156,7 +156,7 @@ extension RedisSessionStore {
         command.append(integer: Int64(offset))
         command.append(integer: Int64(offset + count - 1))
         let reply = try await attempt(for: configuration.retryPatience, persistent: true) { [command] () throws(RedisError) in
-            try await self.client.connection(for: keys.history).send(command)
+            try await self.client.connection(for: keys.prefix).send(command)
         }
         var messages: [ByteBuffer] = []
         messages.reserveCapacity(reply.count)

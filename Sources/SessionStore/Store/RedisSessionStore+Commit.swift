@@ -6,12 +6,12 @@ extension RedisSessionStore {
     /// - Throws: ``StoreError`` when its fate cannot be learned; a later call with the same lease is still safe.
     public func commit(_ commit: StepCommit) async throws(StoreError) -> LeaseAnswer {
         let keys = RedisKeys(commit.lease.session)
-        var call = RedisScriptCall(StoreScripts.commitStep, keys: keys.all, capacity: 1024 + commit.events.byteCount)
+        var call = RedisScriptCall(StoreScripts.commitStep, keys: keys, capacity: 1024 + commit.events.byteCount)
         call.append(commit.lease.token.text)
         call.append(integer: Int64(commit.lease.step))
         call.append(integer: ttlMilliseconds)
         call.append(publish)
-        call.append(keys.wake)
+        call.append(keys.prefix, "wake")
         call.append(integer: Int64(commit.promptTokens))
         call.append(integer: Int64(commit.completionTokens))
         call.append(commit.journalLine)
@@ -27,7 +27,7 @@ extension RedisSessionStore {
         }
         call.append(commit.events)
         let reply = try await attempt(for: configuration.commitPatience, persistent: true) { [call] () throws(RedisError) in
-            try await self.client.connection(for: keys.state).evaluate(call)
+            try await self.client.connection(for: keys.prefix).evaluate(call)
         }
         if let now = reply[1]?.integer { clock.correct(now) }
         switch reply[0]?.string {
@@ -42,12 +42,12 @@ extension RedisSessionStore {
     /// Gives a step back so that another replica can take it at once: the script `release_step`.
     public func release(_ lease: StepLease) async throws(StoreError) -> LeaseAnswer {
         let keys = RedisKeys(lease.session)
-        var call = RedisScriptCall(StoreScripts.releaseStep, keys: keys.all)
+        var call = RedisScriptCall(StoreScripts.releaseStep, keys: keys)
         call.append(lease.token.text)
         call.append(publish)
-        call.append(keys.wake)
+        call.append(keys.prefix, "wake")
         let reply = try await attempt(for: configuration.lease, persistent: true) { [call] () throws(RedisError) in
-            try await self.client.connection(for: keys.state).evaluate(call)
+            try await self.client.connection(for: keys.prefix).evaluate(call)
         }
         switch reply[0]?.string {
         case "released": return .held

@@ -150,13 +150,13 @@ extension RedisSessionStore {
     /// - Returns: Whether there was one.
     public func delete(_ session: SessionID) async throws(StoreError) -> Bool {
         let keys = RedisKeys(session)
-        var call = RedisScriptCall(StoreScripts.deleteSession, keys: keys.all)
+        var call = RedisScriptCall(StoreScripts.deleteSession, keys: keys)
         call.append(publish)
-        call.append(keys.wake)
+        call.append(keys.prefix, "wake")
         var attempts = 0
         let reply = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
             attempts += 1
-            return try await self.client.connection(for: keys.state).evaluate(call)
+            return try await self.client.connection(for: keys.prefix).evaluate(call)
         }
         _ = try await sendEach([(keys.index, [RedisCommand("ZREM", keys.index, session.text)])])
         // It is only sent again when a reply was lost: that one may have told of the session that is gone now.

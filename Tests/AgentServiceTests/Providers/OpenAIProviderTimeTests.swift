@@ -166,10 +166,13 @@ import Testing
 
     /// The time for which nothing was read from the upstream is not its silence.
     @Test func theSilenceBeginsWhenTheConsumerIsBack() async throws {
-        let body = String(repeating: Self.token, count: 100)
-        let more = Gate()
+        let body = String(repeating: Self.token, count: 99)
+        let (rest, more) = (Gate(), Gate())
         let upstream = try await RawUpstream.start { _ in
-            [.bytes(RawUpstream.unboundedHead + body), .gate(more), .bytes(OpenAIProviderFailureTests.whole), .close]
+            [
+                .bytes(RawUpstream.unboundedHead + Self.token), .gate(rest), .bytes(body), .gate(more),
+                .bytes(OpenAIProviderFailureTests.whole), .close,
+            ]
         }
         defer { upstream.stop() }
         let idle = Duration.milliseconds(1000)
@@ -185,6 +188,8 @@ import Testing
                     decoded.events += batch
                     guard isFirst else { return }
                     isFirst = false
+                    // What comes now is more than may wait for the consumer.
+                    rest.open()
                     // Away until the middle of the second period; the upstream goes on in the middle of the third.
                     try await eventually("one and a half periods are over") { ContinuousClock.now - begun > idle * 1.5 }
                     Task {
