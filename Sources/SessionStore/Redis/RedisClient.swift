@@ -3,11 +3,12 @@ public import NIOCore
 public import ServiceLifecycle
 import Synchronization
 
-/// The connections of one replica to Redis: one per event loop.
+/// The connections of one replica to Redis: one per event loop, and one for all that it subscribes to.
 ///
 /// They connect when the client is made, and again whenever they are lost, until ``run()`` ends.
 public final class RedisClient: Service {
     public let configuration: RedisConfiguration
+    public let subscriber: RedisSubscriber
     private let connections: [RedisConnection]
     private let next = Atomic<Int>(0)
     private let logger: Logger
@@ -18,7 +19,9 @@ public final class RedisClient: Service {
         connections = eventLoopGroup.makeIterator().map {
             RedisConnection(configuration: configuration, eventLoop: $0, logger: logger)
         }
+        subscriber = RedisSubscriber(configuration: configuration, eventLoop: eventLoopGroup.next(), logger: logger)
         for connection in connections { connection.start() }
+        subscriber.start()
     }
 
     /// The connection for a key: on the caller's own event loop, where it runs on one. While that one is being made again, one that is ready.
@@ -44,11 +47,17 @@ public final class RedisClient: Service {
 
     /// Runs until the service is told to stop, then closes the connections.
     public func run() async throws {
-        try? await gracefulShutdown()
+        try? await cancelWhenGracefulShutdown {
+            while true {
+                try await Task.sleep(for: RedisSubscriber.checkInterval)
+                self.subscriber.check()
+            }
+        }
         shutDown()
     }
 
     public func shutDown() {
         for connection in connections { connection.shutDown() }
+        subscriber.shutDown()
     }
 }

@@ -35,8 +35,12 @@ public final class RedisConnection: Sendable {
     public var generation: UInt64 { status.generation.load(ordering: .acquiring) }
     public var isReady: Bool { status.isReady.load(ordering: .acquiring) }
 
-    func start() {
-        eventLoop.execute { self.core.value.start() }
+    /// - Parameter observer: Told of connections and messages; not kept alive.
+    func start(observer: (any RedisConnectionObserver)? = nil) {
+        eventLoop.execute {
+            self.core.value.observer = observer
+            self.core.value.start()
+        }
     }
 
     /// Closes the connection for good; what is under way fails.

@@ -14,6 +14,7 @@ final class RedisConnectionCore {
     private let eventLoop: any EventLoop
     private let status: RedisConnectionStatus
     private let logger: Logger
+    weak var observer: (any RedisConnectionObserver)?
     private var machine = RedisConnectionMachine()
     private var channel: (any Channel)?
     /// Written, in the order in which their replies come.
@@ -91,6 +92,10 @@ final class RedisConnectionCore {
     ///   and a late reply must not meet a command that was sent over its successor.
     func received(_ reply: RedisReply, on channel: any Channel) -> Bool {
         guard self.channel === channel else { return false }
+        if let observer, let message = RedisMessage(reply) {
+            observer.received(message)
+            return true
+        }
         guard let request = inFlight.popFirst() else {
             lost(RedisError(.protocolViolation, "Redis sent a reply that nobody waits for", mayHaveBeenApplied: true))
             channel.close(promise: nil)
@@ -168,6 +173,7 @@ final class RedisConnectionCore {
             let requests = waiting
             waiting = []
             write(requests)
+            observer?.connected()
         }
     }
 

@@ -1,0 +1,77 @@
+public import NIOCore
+import Synchronization
+
+/// Wakes one waiting task. Signals are not counted: however many came since the last wait, the next one returns once, at once.
+public final class WakeSignal: Sendable {
+    private struct State {
+        var isSet = false
+        var waiter: CheckedContinuation<Void, Never>?
+        var deadline = NIODeadline.distantFuture
+        /// When the earliest timer goes off that is under way.
+        var timer: NIODeadline?
+
+        /// Whether no timer goes off by the deadline; one is started then.
+        mutating func needsTimer() -> Bool {
+            if let timer, timer <= deadline { return false }
+            timer = deadline
+            return true
+        }
+    }
+
+    private let state = Mutex(State())
+    private let eventLoop: any EventLoop
+
+    /// - Parameter eventLoop: Keeps the time.
+    public init(eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+    }
+
+    /// Ends the wait; the next one, where nobody waits.
+    public func wake() {
+        let waiter = state.withLock { state in
+            state.isSet = state.waiter == nil
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume()
+    }
+
+    /// Waits for a signal since the last wait, at most for `timeout`, and no longer once the task is cancelled. One waiter only.
+    public func next(timeout: Duration) async {
+        let deadline = NIODeadline.now() + TimeAmount(timeout)
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let (isReady, needsTimer) = state.withLock { state -> (Bool, Bool) in
+                    guard !state.isSet, state.waiter == nil else {
+                        state.isSet = false
+                        return (true, false)
+                    }
+                    state.waiter = continuation
+                    state.deadline = deadline
+                    return (false, state.needsTimer())
+                }
+                if isReady { continuation.resume() }
+                if needsTimer { startTimer(deadline) }
+            }
+        } onCancel: {
+            wake()
+        }
+    }
+
+    /// A timer is never stopped: to find it among thousands would cost the event loop more than to let it go off.
+    private func startTimer(_ deadline: NIODeadline) {
+        eventLoop.scheduleTask(deadline: deadline) { [weak self] in self?.timerFired(deadline) }
+    }
+
+    private func timerFired(_ time: NIODeadline) {
+        let (waiter, next) = state.withLock { state -> (CheckedContinuation<Void, Never>?, NIODeadline?) in
+            if state.timer == time { state.timer = nil }
+            guard state.waiter != nil else { return (nil, nil) }
+            guard state.deadline <= time else { return (nil, state.needsTimer() ? state.deadline : nil) }
+            defer { state.waiter = nil }
+            return (state.waiter, nil)
+        }
+        waiter?.resume()
+        if let next { startTimer(next) }
+    }
+}
