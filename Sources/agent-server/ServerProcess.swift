@@ -32,6 +32,7 @@ struct ServerProcess {
         var turns = TurnConfiguration(
             replica: settings.replica, model: settings.model, systemPrompt: settings.systemPrompt, tools: settings.tools)
         turns.maximumAnswerBytes = settings.answerLimit
+        turns.followTick = settings.followTick
         let executors = EventLoopExecutors(group)
         let supervisor = StepSupervisor(
             maximumSteps: settings.maximumSteps, drain: settings.drain, executors: executors, logger: logger)

@@ -3,132 +3,136 @@ import SessionStore
 
 /// Tells a client what the log says of a step: events that are there already, then those that come, through to `done`.
 ///
-/// It reads the log and nothing else, so it can run on any replica, and any number of them at once.
+/// It reads the log and nothing else, so it can run on any replica, and any number of them at once. It subscribes before it waits, reads
+/// again once the subscription stands, then on every wake-up and on a timer: a lost wake-up costs delay, not data (I5).
 struct StepFollower: Sendable {
     let store: RedisSessionStore
     let session: SessionID
     let control: StepControl
     let stream: ClientStream
-    /// The step that is told, and the last event of it that the client has; -1 for none, `Int.max` for all of it.
-    let step: Int
-    let sequence: Int
+    let place: LogPlace
+    /// The longest time between two looks at the log.
+    let tick: Duration
+    /// Called with a step whose replica is lost, before the follower waits.
+    var onOrphan: @Sendable (_ step: Int) async -> Void = { _ in }
 
     /// Entries per look at the log.
     private static let page = 256
+    /// How many leases a step may be without a replica before the client is told so.
+    private static let orphanLeases = 5
+    /// How long a client may take nothing at all.
+    private static let clientPatience = Duration.seconds(60)
 
     func run() async {
-        var place = Place(step: step, sequence: sequence)
-        var pause = Duration.milliseconds(20)
-        var lastAnswer = ContinuousClock.now
+        var reader = LogReader(place)
+        var wakes: SessionWakes?
+        var orphaned: ContinuousClock.Instant?
+        if let voided = place.voids { restart(reader.step, voiding: voided) }
         while stream.isOpen, control.reason == nil {
-            if stream.isBehind {
-                // The log is read no faster than the client reads.
-                try? await Task.sleep(for: .milliseconds(20))
+            guard await clientHasRoom(), let view = await look(reader.position) else { return }
+            if view.step == reader.step, let nonce = reader.nonce, nonce != view.nonce {
+                // A failover of Redis gave the fence out twice.
+                restart(reader.step, voiding: reader.step)
+                reader.restart()
                 continue
             }
-            let view: LogView
-            do throws(StoreError) {
-                // Nothing seen yet: the entry that opens the step is wanted, too.
-                let isFresh = place.sequence < 0
-                view = try await store.log(
-                    session, afterStep: isFresh ? place.step - 1 : place.step, sequence: isFresh ? .max : place.sequence,
-                    limit: Self.page)
-                lastAnswer = .now
-            } catch {
-                // A connection that is being made again is no reason to give up.
-                if ContinuousClock.now - lastAnswer < store.configuration.lease {
-                    try? await Task.sleep(for: .milliseconds(100))
-                    continue
-                }
-                fail("the log of this step cannot be read", code: "store_unavailable")
-                return
-            }
-            switch tell(view.entries, place: &place) {
+            var outcome = LogReader.Outcome.more
+            stream.write { outcome = reader.read(view.entries, into: &$0) }
+            switch outcome {
             case .done: return
-            case .gone: return failGone()
+            case .gone: return await tellFromHistory(reader, view)
             case .more: break
             }
-            guard view.entries.isEmpty else {
-                pause = .milliseconds(20)
-                continue
-            }
-            guard view.status == .running, view.step >= place.step else { return failGone() }
+            // The state was read before the log, so the log may be ahead.
+            if view.entries.count == Self.page || (reader.step > view.step && !view.entries.isEmpty) { continue }
+            guard view.isRunning, view.step == reader.step else { return await tellFromHistory(reader, view) }
             if view.isOrphaned {
-                fail("the replica that ran this step is lost; send the request again", code: "replica_lost")
-                return
-            }
-            try? await Task.sleep(for: pause)
-            pause = min(pause * 2, .milliseconds(250))
-        }
-    }
-
-    private struct Place {
-        var step: Int
-        var sequence: Int
-        var encoder: EventEncoder?
-    }
-
-    private enum Told {
-        /// The stream has had its last event.
-        case done
-        /// The log does not have the rest of the step.
-        case gone
-        case more
-    }
-
-    /// Sends what is new.
-    private func tell(_ entries: [LogEntry], place: inout Place) -> Told {
-        var told = Told.more
-        stream.write { buffer in
-            for entry in entries {
-                guard advance(&place, to: entry, into: &buffer) else {
-                    told = .gone
-                    return
+                let since = orphaned ?? .now
+                orphaned = since
+                guard ContinuousClock.now - since < store.configuration.lease * Self.orphanLeases else {
+                    return fail(reader.step, "the replica that ran this step is lost; send the request again", code: "replica_lost")
                 }
-                guard let encoder = place.encoder, entry.lastSequence > 0 else { continue }
-                var sequence = entry.lastSequence - entry.fields.count
-                for field in entry.fields {
-                    sequence += 1
-                    guard sequence > place.sequence, let name = LoggedEvents.Name(rawValue: field.name) else { continue }
-                    if name == .token {
-                        encoder.write(token: String(buffer: field.value), sequence: sequence, into: &buffer)
-                    } else {
-                        encoder.write(name, json: field.value, sequence: sequence, into: &buffer)
-                    }
-                    if name == .done {
-                        told = .done
-                        return
-                    }
-                }
-                place.sequence = max(place.sequence, entry.lastSequence)
+                await onOrphan(view.step)
+            } else {
+                orphaned = nil
             }
+            let current = wakes ?? subscribe()
+            wakes = current
+            await current.next(timeout: view.leaseLeft > .zero ? min(tick, view.leaseLeft) : tick)
         }
-        return told
     }
 
-    /// Takes in the entry that opens a step. The first one is that of the step that is followed; a later one goes on with it only if it says
-    /// that it replaces it: else the step's own entries are gone, and what follows answers somebody else's question.
-    private func advance(_ place: inout Place, to entry: LogEntry, into buffer: inout ByteBuffer) -> Bool {
-        if entry.step == place.step, entry.lastSequence > 0 { return true }
-        guard entry.lastSequence == 0 else { return false }
-        if entry.step > place.step {
-            guard entry.opening("replaces").map({ String(buffer: $0) }) == String(place.step) else { return false }
-            place.sequence = -1
+    private func subscribe() -> SessionWakes {
+        let wakes = store.wakes(of: session)
+        stream.whenClosed { [signal = wakes.signal] in signal.wake() }
+        return wakes
+    }
+
+    /// The log is read no faster than the client reads.
+    ///
+    /// - Returns: False when it takes nothing at all; it is cut off then, and may resume.
+    private func clientHasRoom() async -> Bool {
+        let begun = ContinuousClock.now
+        while stream.isOpen, stream.isBehind {
+            guard control.reason == nil, ContinuousClock.now - begun < Self.clientPatience else {
+                stream.close()
+                return false
+            }
+            try? await Task.sleep(for: .milliseconds(20))
         }
-        let encoder = EventEncoder(step: entry.step, nonce: entry.opening("nonce").map { String(buffer: $0) } ?? "")
-        place = Place(step: entry.step, sequence: max(place.sequence, 0), encoder: encoder)
-        if let restart = entry.opening("restart") { encoder.write(.restart, json: restart, sequence: 0, into: &buffer) }
         return true
     }
 
-    private func failGone() {
-        fail("the events of this step are gone; read the session's history", code: "events_gone")
+    /// - Returns: Nil when the log could not be read for a whole lease; the client was told so.
+    private func look(_ position: (step: Int, sequence: Int)) async -> LogView? {
+        let begun = ContinuousClock.now
+        while true {
+            do throws(StoreError) {
+                return try await store.log(session, afterStep: position.step, sequence: position.sequence, limit: Self.page)
+            } catch {
+                // A connection that is being made again is no reason to give up.
+                guard stream.isOpen, control.reason == nil, ContinuousClock.now - begun < store.configuration.lease else {
+                    fail(place.step, "the log of this step cannot be read", code: "store_unavailable")
+                    return nil
+                }
+                try? await Task.sleep(for: .milliseconds(100))
+            }
+        }
     }
 
-    private func fail(_ message: String, code: String) {
+    // MARK: What is not in the log
+
+    /// The log does not have the rest: the end of the step is made again from the history.
+    private func tellFromHistory(_ reader: LogReader, _ view: LogView) async {
+        guard view.step > 0 else {
+            return fail(reader.step, "the session was deleted", code: "session_deleted", retryable: false)
+        }
+        do throws(StoreError) {
+            let journal = try await store.journal(session)
+            guard let rebuilt = RebuiltStep(step: reader.step, journal: journal.lines, isComplete: journal.isComplete),
+                let page = try await store.history(session, offset: rebuilt.range.lowerBound, limit: rebuilt.range.count)
+            else { return fail(reader.step, "the events of this step are gone; read the session's history", code: "events_gone") }
+            // Whoever has a part of the text is told that it comes once more.
+            if reader.sequence > 0 { restart(rebuilt.step, voiding: reader.step) }
+            stream.write { buffer in
+                for event in rebuilt.events(session, messages: page.messages) {
+                    EventEncoder.write(unlogged: event.name, json: event.json, into: &buffer)
+                }
+            }
+        } catch {
+            fail(reader.step, "the history of this step cannot be read", code: "store_unavailable")
+        }
+    }
+
+    private func restart(_ step: Int, voiding voided: Int) {
+        let json = StreamChunk.restart(step: step, replaces: voided, reason: "unknown_event_id")
+        stream.write { EventEncoder.write(unlogged: .restart, json: json, into: &$0) }
+    }
+
+    private func fail(_ step: Int, _ message: String, code: String, retryable: Bool = true) {
         let done = DoneEvent(status: .failed, session: session, step: step)
         stream.write { buffer in
-            EventEncoder.write(unlogged: .error, json: StreamChunk.error(message, code: code, retryable: true), into: &buffer)
+            EventEncoder.write(unlogged: .error, json: StreamChunk.error(message, code: code, retryable: retryable), into: &buffer)
             EventEncoder.write(unlogged: .done, json: done.json, into: &buffer)
         }
     }

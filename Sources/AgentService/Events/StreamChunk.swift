@@ -37,6 +37,19 @@ enum StreamChunk {
         json.writeString(retryable ? #","retryable":true,"is_final":true}"# : #","retryable":false,"is_final":true}"#)
         return json
     }
+
+    /// What was told of step `replaces` is void; step `step` is told from its beginning, or as a whole.
+    static func restart(step: Int, replaces: Int, reason: String) -> ByteBuffer {
+        var json = ByteBuffer()
+        json.writeStaticString(#"{"type":"restart","step":"#)
+        json.writeDecimal(step)
+        json.writeStaticString(#","replaces":"#)
+        json.writeDecimal(replaces)
+        json.writeStaticString(#","reason":"#)
+        json.writeJSONString(reason)
+        json.writeStaticString("}")
+        return json
+    }
 }
 
 /// The last event of every stream.

@@ -198,7 +198,7 @@ struct StepRunner: Sendable {
             fail("the session was deleted", code: "session_deleted", retryable: false)
             return
         }
-        await runner.follow(lease.session, step: lease.step, sequence: .max, stream: stream)
+        await runner.tell(lease.session, from: .end(of: lease.step), to: stream)
     }
 
     /// Ends the client's stream with an error that is not in the log.

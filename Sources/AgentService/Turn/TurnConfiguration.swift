@@ -21,6 +21,8 @@ public struct TurnConfiguration: Sendable {
     public var logInterval: Duration = .milliseconds(20)
     /// Events that a client stream may wait for at once before they are written without waiting for the interval.
     public var logBatch = 512
+    /// How often a follower looks at the log where nothing wakes it.
+    public var followTick: Duration = .seconds(1)
     /// How long running steps may go on once the server was told to stop.
     public var drain: Duration = .seconds(30)
 

@@ -17,6 +17,8 @@ public struct TurnRequest: Sendable {
     public var onConflict: OnConflict
     public var expectedLength: Int?
     public var idempotency: BeginStep.Idempotency?
+    /// The last event that the client has, of a request that it sends again.
+    public var lastEventID: EventID?
     /// W3C trace context, passed on to the model.
     public var traceparent: String?
 }
@@ -49,7 +51,10 @@ extension TurnRequest {
     /// - Parameters:
     ///   - body: The JSON text as it came.
     ///   - idempotencyKey: The header of that name; 1–128 characters.
-    public init(body: ByteBuffer, idempotencyKey: String? = nil, traceparent: String? = nil) throws(RequestError) {
+    ///   - lastEventID: The header of that name.
+    public init(
+        body: ByteBuffer, idempotencyKey: String? = nil, lastEventID: String? = nil, traceparent: String? = nil
+    ) throws(RequestError) {
         let text: JSONText
         do { text = try JSONText(parsing: body) } catch {
             throw RequestError(.invalidJSON, "the body is not JSON: \(error)")
@@ -85,7 +90,17 @@ extension TurnRequest {
             }
             idempotency = BeginStep.Idempotency(key: idempotencyKey, digest: Digest.short(text.buffer))
         }
+        self.lastEventID = try EventID(header: lastEventID)
         self.traceparent = traceparent
+    }
+}
+
+extension EventID {
+    /// Reads `Last-Event-ID`; nil where it is absent or empty, as a browser sends it before the first event.
+    public init?(header: String?) throws(RequestError) {
+        guard let header, !header.isEmpty else { return nil }
+        guard let id = EventID(header) else { throw RequestError("Last-Event-ID must be the id of an event of this server") }
+        self = id
     }
 }
 

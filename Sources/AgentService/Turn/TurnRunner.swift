@@ -75,6 +75,11 @@ public final class TurnRunner: Sendable {
         switch outcome {
         case .started(let started):
             accepted.resume(returning: .success(()))
+            if let id = request.lastEventID {
+                // Sent again, but not remembered: what the client has is another answer's.
+                let json = StreamChunk.restart(step: started.lease.step, replaces: id.step, reason: "unknown_event_id")
+                stream.write { EventEncoder.write(unlogged: .restart, json: json, into: &$0) }
+            }
             await StepRunner(runner: self, started: started, stream: stream, traceparent: request.traceparent).run()
         case .waiting(let step, let length, let open):
             accepted.resume(returning: .success(()))
@@ -84,7 +89,7 @@ public final class TurnRunner: Sendable {
             stream.write { EventEncoder.write(unlogged: .done, json: done.json, into: &$0) }
         case .replay(let step):
             accepted.resume(returning: .success(()))
-            await follow(begin.session, step: step, stream: stream)
+            await replay(begin.session, step: step, after: request.lastEventID, to: stream)
         case .busy(let step, let leaseLeft):
             accepted.resume(returning: .failure(.busy(step: step, retryAfter: leaseLeft)))
         case .orphaned(let step):
@@ -92,14 +97,6 @@ public final class TurnRunner: Sendable {
         case .refused(let refusal):
             accepted.resume(returning: .failure(.refused(refusal)))
         }
-    }
-
-    /// Tells a client what the log says of a step, from its beginning.
-    func follow(_ session: SessionID, step: Int, sequence: Int = -1, stream: ClientStream) async {
-        let control = StepControl()
-        supervisor.register(control)
-        defer { supervisor.unregister(control) }
-        await StepFollower(store: store, session: session, control: control, stream: stream, step: step, sequence: sequence).run()
     }
 }
 

@@ -8,16 +8,6 @@ public struct HistoryPage: Sendable {
     public var length: Int
 }
 
-/// What a follower learns from one look at a session.
-public struct LogView: Sendable {
-    public var status: SessionState.Status
-    /// The session's latest step, 0 when there is no session.
-    public var step: Int
-    public var isOrphaned: Bool
-    /// What the log holds after the place that was asked for, oldest first.
-    public var entries: [LogEntry]
-}
-
 extension RedisSessionStore {
     /// The state of a session; nil when there is none.
     public func state(_ session: SessionID) async throws(StoreError) -> SessionState? {
@@ -95,28 +85,6 @@ extension RedisSessionStore {
         return HistoryPage(messages: messages, length: length)
     }
 
-    /// The events after `step`-`sequence`, at most `limit` entries, with the session's status at the same moment.
-    public func log(
-        _ session: SessionID, afterStep step: Int, sequence: Int, limit: Int
-    ) async throws(StoreError) -> LogView {
-        let keys = RedisKeys(session)
-        let range = RedisCommand("XRANGE", keys.events, "(\(max(step, 0))-\(max(sequence, 0))", "+", "COUNT", String(limit))
-        let replies = try await transaction(
-            [RedisCommand("HMGET", keys.state, "status", "fence", "lease_until"), RedisCommand("TIME"), range], key: keys.state
-        )
-        guard let state = replies[0], let time = replies[1], let log = replies[2] else { throw .unexpected(replies) }
-        let now = (time[0]?.integerValue ?? 0) * 1000 + (time[1]?.integerValue ?? 0) / 1000
-        let status = state[0]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle
-        var entries: [LogEntry] = []
-        log.forEachElement { if let entry = LogEntry(reply: $0) { entries.append(entry) } }
-        return LogView(
-            status: status,
-            step: state[1]?.intValue ?? 0,
-            isOrphaned: status == .running && (state[2]?.integerValue ?? 0) <= now,
-            entries: entries
-        )
-    }
-
     /// Runs read commands as one transaction and gives back the answer to `EXEC`.
     func transaction(_ commands: [RedisCommand], key: String) async throws(StoreError) -> RedisReply {
         let pipeline = [RedisCommand("MULTI")] + commands + [RedisCommand("EXEC")]
@@ -143,19 +111,5 @@ extension RedisSessionStore {
             guard error.code == .outcomeUnknown else { throw error }
             throw StoreError(Task.isCancelled ? .cancelled : .unavailable, error.message)
         }
-    }
-}
-
-extension LogEntry {
-    init?(reply: RedisReply) {
-        guard let id = reply[0]?.string, let dash = id.firstIndex(of: "-"), let step = Int(id[..<dash]),
-            let sequence = Int(id[id.index(after: dash)...]), let values = reply[1]
-        else { return nil }
-        var fields: [(name: String, value: ByteBuffer)] = []
-        fields.reserveCapacity(values.count / 2)
-        for index in stride(from: 0, to: values.count - 1, by: 2) {
-            if let name = values[index]?.string, let value = values[index + 1]?.buffer { fields.append((name, value)) }
-        }
-        self.init(step: step, lastSequence: sequence, fields: fields)
     }
 }

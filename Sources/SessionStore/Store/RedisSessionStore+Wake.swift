@@ -1,6 +1,7 @@
 /// Says when something was written to a session. A hint: it may be late, lost or for nothing.
 public struct SessionWakes: Sendable {
-    private let signal: WakeSignal
+    /// Ends the wait as a write would; does not keep the subscription.
+    public let signal: WakeSignal
     private let subscription: RedisSubscription
 
     init(signal: WakeSignal, subscription: RedisSubscription) {
@@ -11,9 +12,6 @@ public struct SessionWakes: Sendable {
     /// Returns when something was written since the last call, or may have been, and after `timeout` in any case. What is read after the first
     /// return is no older than the subscription, unless it was the timeout.
     public func next(timeout: Duration) async { await signal.next(timeout: timeout) }
-
-    /// Ends the wait as a write would.
-    public func wake() { signal.wake() }
 }
 
 extension RedisSessionStore {

@@ -7,14 +7,13 @@ import SessionStore
 extension AgentRoutes {
     /// `POST /agent/message/stream`
     func messageStream(_ request: Request, _ context: Context) async throws -> Response {
-        guard accepts("text/event-stream", request.headers[.accept]) else {
-            throw Problem(.notAcceptable, "not_acceptable", "the answer is text/event-stream")
-        }
+        try requireEventStream(request)
         let body = try await body(request)
         let turn: TurnRequest
         do throws(RequestError) {
             turn = try TurnRequest(
-                body: body, idempotencyKey: request.headers[.idempotencyKey], traceparent: request.headers[.traceparent])
+                body: body, idempotencyKey: request.headers[.idempotencyKey], lastEventID: request.headers[.lastEventID],
+                traceparent: request.headers[.traceparent])
         } catch {
             throw Problem(error)
         }
@@ -35,13 +34,7 @@ extension AgentRoutes {
         stream.whenClosed { channel.close(promise: nil) }
         return Response(
             status: .ok,
-            headers: [
-                .contentType: "text/event-stream",
-                .cacheControl: "no-store",
-                .accelBuffering: "no",
-                .location: "/agent/sessions/\(session)/stream",
-                .replica: settings.replica,
-            ],
+            headers: streamHeaders(session),
             body: ResponseBody { writer in
                 do {
                     while let events = await stream.next() { try await writer.write(events) }
@@ -56,11 +49,27 @@ extension AgentRoutes {
         )
     }
 
+    func streamHeaders(_ session: SessionID) -> HTTPFields {
+        [
+            .contentType: "text/event-stream",
+            .cacheControl: "no-store",
+            .accelBuffering: "no",
+            .location: "/agent/sessions/\(session)/stream",
+            .replica: settings.replica,
+        ]
+    }
+
     /// Has the stream closed when its client leaves; at once where it has left already.
     func watch(_ channel: any Channel, for stream: ClientStream) {
         let promise = channel.eventLoop.makePromise(of: Void.self)
         promise.futureResult.whenFailure { _ in stream.close() }
         channel.triggerUserOutboundEvent(ClientWatch.Watch(stream: stream), promise: promise)
+    }
+
+    func requireEventStream(_ request: Request) throws {
+        guard accepts("text/event-stream", request.headers[.accept]) else {
+            throw Problem(.notAcceptable, "not_acceptable", "the answer is text/event-stream")
+        }
     }
 
     private func accepts(_ media: String, _ header: String?) -> Bool {

@@ -98,7 +98,7 @@ extension AgentRoutes {
     }
 
     /// Runs a call to the store; its error becomes a problem.
-    private func stored<Value>(_ body: () async throws(StoreError) -> Value) async throws -> Value {
+    func stored<Value>(_ body: () async throws(StoreError) -> Value) async throws -> Value {
         do throws(StoreError) {
             return try await body()
         } catch {

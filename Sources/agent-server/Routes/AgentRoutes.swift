@@ -39,6 +39,7 @@ struct AgentRoutes: Sendable {
         case .listSessions: try await listSessions(request)
         case .session: try await session(context)
         case .history: try await history(request, context)
+        case .sessionStream: try await sessionStream(request, context)
         case .deleteSession: try await deleteSession(context)
         case .openAPI:
             Response(

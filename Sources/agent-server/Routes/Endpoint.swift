@@ -5,7 +5,7 @@ import Hummingbird
 enum Endpoint: CaseIterable {
     case health, healthLive, healthReady
     case messageStream, legacyMessage
-    case listSessions, session, history, deleteSession
+    case listSessions, session, history, sessionStream, deleteSession
     case openAPI
 
     var method: HTTPRequest.Method {
@@ -27,6 +27,7 @@ enum Endpoint: CaseIterable {
         case .listSessions: "/agent/sessions"
         case .session, .deleteSession: "/agent/sessions/{session_id}"
         case .history: "/agent/sessions/{session_id}/history"
+        case .sessionStream: "/agent/sessions/{session_id}/stream"
         case .openAPI: "/openapi.json"
         }
     }

@@ -60,6 +60,9 @@ extension Setting {
         name: "AGENT_RUNTIME__DRAIN_SECONDS", defaultText: "30", help: "How long running steps may go on after SIGTERM.")
     static let keepAlive = Setting(
         name: "AGENT_RUNTIME__KEEP_ALIVE_SECONDS", defaultText: "15", help: "Silence on a stream before a comment is sent.")
+    static let followTick = Setting(
+        name: "AGENT_RUNTIME__FOLLOW_TICK_MS", defaultText: "1000",
+        help: "How often a stream that follows a step looks at its log where nothing wakes it.")
     static let bodyLimit = Setting(
         name: "AGENT_RUNTIME__BODY_LIMIT", defaultText: "4194304", help: "Bytes of a request's body.")
     static let answerLimit = Setting(
@@ -79,7 +82,7 @@ extension Setting {
 
     static let all: [Setting] = [
         host, port, redisURL, redisCAFile, redisTimeout, redisMaxInFlight, dataDirectory, llmURL, llmModel, llmAPIKey, llmStream,
-        llmIdleTimeout, llmTimeout, internalAPIKey, systemPromptFile, toolsFile, replica, lease, sessionTTL, drain, keepAlive,
+        llmIdleTimeout, llmTimeout, internalAPIKey, systemPromptFile, toolsFile, replica, lease, sessionTTL, drain, keepAlive, followTick,
         bodyLimit, answerLimit, clientBacklog, maximumSteps, idleTimeout, logLevel, logFormat, version,
     ]
 

@@ -24,6 +24,7 @@ struct Settings: Sendable {
     var sessionTTL: Duration?
     var drain: Duration
     var keepAlive: Duration
+    var followTick: Duration
     var bodyLimit: Int
     var answerLimit: Int
     var clientBacklog: Int
@@ -58,6 +59,7 @@ extension Settings {
         sessionTTL = try reader.integer(.sessionTTL, in: 1...1_000_000_000).map { .seconds($0) }
         drain = .seconds(try reader.integer(.drain, default: 30, in: 0...86400))
         keepAlive = .seconds(try reader.integer(.keepAlive, default: 15, in: 1...3600))
+        followTick = .milliseconds(try reader.integer(.followTick, default: 1000, in: 10...60_000))
         bodyLimit = try reader.integer(.bodyLimit, default: 4 << 20, in: 1024...(1 << 30))
         answerLimit = try reader.integer(.answerLimit, default: 4 << 20, in: 1024...(1 << 28))
         clientBacklog = try reader.integer(.clientBacklog, default: 1 << 20, in: 4096...(1 << 30))

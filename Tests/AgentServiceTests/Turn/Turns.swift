@@ -96,16 +96,19 @@ final class Turns: Sendable {
         services.cancel()
     }
 
-    func post(_ message: JSON, _ extra: [String: JSON] = [:], key: String? = nil, traceparent: String? = nil) async throws -> Listener {
+    func post(
+        _ message: JSON, _ extra: [String: JSON] = [:], key: String? = nil, lastEventID: String? = nil, traceparent: String? = nil
+    ) async throws -> Listener {
         let body = AgentClient.body(session.id.text, message, extra)
-        let request = try TurnRequest(body: ByteBuffer(string: body.text), idempotencyKey: key, traceparent: traceparent)
+        let request = try TurnRequest(
+            body: ByteBuffer(string: body.text), idempotencyKey: key, lastEventID: lastEventID, traceparent: traceparent)
         let listener = Listener()
         try await runner.start(request, stream: listener.stream)
         return listener
     }
 
-    func say(_ text: String, _ extra: [String: JSON] = [:], key: String? = nil) async throws -> Listener {
-        try await post(["content": .string(text)], extra, key: key)
+    func say(_ text: String, _ extra: [String: JSON] = [:], key: String? = nil, lastEventID: String? = nil) async throws -> Listener {
+        try await post(["content": .string(text)], extra, key: key, lastEventID: lastEventID)
     }
 
     func result(_ result: JSON, of call: String) async throws -> Listener {

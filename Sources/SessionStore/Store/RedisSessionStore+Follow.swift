@@ -1,0 +1,62 @@
+public import NIOCore
+
+extension RedisSessionStore {
+    /// The events after `step`-`sequence`, at most `limit` entries, with the session's status just before.
+    ///
+    /// - Parameter openingOf: The step whose opening entry is wanted as well.
+    public func log(
+        _ session: SessionID, afterStep step: Int, sequence: Int, openingOf opened: Int? = nil, limit: Int
+    ) async throws(StoreError) -> LogView {
+        let keys = RedisKeys(session)
+        // No transaction: the log is read after the state, so that the end of a step that the state says has ended is in it.
+        var commands = [
+            RedisCommand("HMGET", keys.state, "status", "fence", "nonce", "lease_until"), RedisCommand("TIME"),
+            RedisCommand("XRANGE", keys.events, "(\(max(step, 0))-\(max(sequence, 0))", "+", "COUNT", String(limit)),
+        ]
+        if let opened { commands.append(RedisCommand("XRANGE", keys.events, "\(max(opened, 0))-0", "\(max(opened, 0))-0")) }
+        let replies = try await read(commands, key: keys.state)
+        guard replies.count == commands.count else { throw StoreError(.unexpectedReply, "too few replies to a look at a log") }
+        let (state, time) = (replies[0], replies[1])
+        let now = (time[0]?.integerValue ?? 0) * 1000 + (time[1]?.integerValue ?? 0) / 1000
+        return LogView(
+            status: state[0]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle,
+            step: state[1]?.intValue ?? 0,
+            nonce: state[2]?.string ?? "",
+            leaseLeft: .milliseconds(max(0, (state[3]?.integerValue ?? 0) - now)),
+            opening: replies.dropFirst(3).first.flatMap { $0[0] }.flatMap { LogEntry(reply: $0) },
+            entries: entries(replies[2])
+        )
+    }
+
+    private func entries(_ reply: RedisReply) -> [LogEntry] {
+        var entries: [LogEntry] = []
+        entries.reserveCapacity(reply.count)
+        reply.forEachElement { if let entry = LogEntry(reply: $0) { entries.append(entry) } }
+        return entries
+    }
+
+    /// A session's journal: one JSON object per step that ended, oldest first.
+    ///
+    /// - Returns: Whether it is complete, too: it keeps the last ``StoreConfiguration/journalBound`` lines.
+    public func journal(_ session: SessionID) async throws(StoreError) -> (lines: [ByteBuffer], isComplete: Bool) {
+        let key = RedisKeys(session).steps
+        let reply = try await read(RedisCommand("LRANGE", key, "0", "-1"), key: key)
+        var lines: [ByteBuffer] = []
+        reply.forEachElement { if let line = $0.buffer { lines.append(line) } }
+        return (lines, lines.count < configuration.journalBound)
+    }
+}
+
+extension LogEntry {
+    init?(reply: RedisReply) {
+        guard let id = reply[0]?.string, let dash = id.firstIndex(of: "-"), let step = Int(id[..<dash]),
+            let sequence = Int(id[id.index(after: dash)...]), let values = reply[1]
+        else { return nil }
+        var fields: [(name: String, value: ByteBuffer)] = []
+        fields.reserveCapacity(values.count / 2)
+        for index in stride(from: 0, to: values.count - 1, by: 2) {
+            if let name = values[index]?.string, let value = values[index + 1]?.buffer { fields.append((name, value)) }
+        }
+        self.init(step: step, lastSequence: sequence, fields: fields)
+    }
+}

@@ -1,0 +1,194 @@
+import Foundation
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import AgentService
+@testable import SessionStore
+
+/// A log without Redis: entries as a session's log holds them.
+private struct WrittenLog {
+    var entries: [LogEntry] = []
+
+    mutating func open(_ step: Int, nonce: String = "aaaa", replaces: Int? = nil, restart: Bool = false) {
+        var fields = [("nonce", nonce)]
+        if let replaces { fields.append(("replaces", "\(replaces)")) }
+        if restart { fields.append(("restart", #"{"type":"restart"}"#)) }
+        append(step, last: 0, fields)
+    }
+
+    /// Events numbered from `first` on, one entry.
+    mutating func batch(_ step: Int, from first: Int, _ texts: [String], done: Bool = false) {
+        var fields = texts.map { ("token", $0) }
+        if done { fields.append(("done", "{}")) }
+        append(step, last: first + fields.count - 1, fields)
+    }
+
+    private mutating func append(_ step: Int, last: Int, _ fields: [(String, String)]) {
+        entries.append(LogEntry(step: step, lastSequence: last, fields: fields.map { ($0.0, ByteBuffer(string: $0.1)) }))
+    }
+
+    /// What Redis answers to a look behind a place.
+    func after(_ position: (step: Int, sequence: Int)) -> [LogEntry] {
+        entries.filter { ($0.step, $0.lastSequence) > (position.step, position.sequence) }
+    }
+}
+
+/// Everything a reader tells, event by event.
+private func tell(_ log: WrittenLog, from place: LogPlace, page: Int = .max) -> (events: [String], outcome: LogReader.Outcome) {
+    var reader = LogReader(place)
+    var buffer = ByteBuffer()
+    while true {
+        let entries = Array(log.after(reader.position).prefix(page))
+        let outcome = reader.read(entries, into: &buffer)
+        guard outcome == .more, !entries.isEmpty else {
+            return (String(buffer: buffer).components(separatedBy: "\n\n").dropLast().map { $0 }, outcome)
+        }
+    }
+}
+
+private func ids(_ events: [String]) -> [String] {
+    events.map { $0.split(separator: "\n").first.map { String($0.dropFirst(4)) } ?? "" }
+}
+
+@Suite struct LogReaderTests {
+    /// I5: from every event of a step on, exactly the later ones, however they were batched and however they are read.
+    @Test(arguments: 0..<8) func whoeverResumesGetsTheRest(seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        var log = WrittenLog()
+        log.open(6)
+        log.batch(6, from: 1, ["of", "another"], done: true)
+        log.open(7)
+        var next = 1
+        while next < 60 {
+            let count = Int.random(in: 1...9, using: &random)
+            log.batch(7, from: next, (0..<count).map { "t\(next + $0)" })
+            next += count
+        }
+        log.batch(7, from: next, ["last"], done: true)
+        let whole = tell(log, from: .beginning(of: 7))
+        #expect(whole.outcome == .done)
+        #expect(ids(whole.events) == (1...next + 1).map { "7-\($0).aaaa" })
+        for sequence in 0...next {
+            let id = EventID(step: 7, sequence: sequence, nonce: "aaaa")
+            let rest = tell(log, from: .after(id), page: Int.random(in: 1...5, using: &random))
+            #expect(rest.outcome == .done)
+            #expect(rest.events == Array(whole.events.dropFirst(sequence)), "seed \(seed), after \(sequence)")
+        }
+        // Who has it all has nothing left to be told, and who asks for the end once more gets it.
+        #expect(tell(log, from: .after(EventID(step: 7, sequence: next + 1, nonce: "aaaa"))).events.isEmpty)
+        #expect(tell(log, from: .before(EventID(step: 7, sequence: next + 1, nonce: "aaaa"))).events == Array(whole.events.suffix(1)))
+    }
+
+    /// Through steps that replace each other, with the nonce of each, to the final `done`.
+    @Test func goesOnThroughTakeovers() {
+        var log = WrittenLog()
+        log.open(7, nonce: "aaaa")
+        log.batch(7, from: 1, ["a", "b"])
+        log.open(8, nonce: "bbbb", replaces: 7, restart: true)
+        log.batch(8, from: 1, ["a"])
+        log.open(9, nonce: "cccc", replaces: 8)
+        log.batch(9, from: 1, ["end"], done: true)
+        let whole = tell(log, from: .beginning(of: 7))
+        #expect(ids(whole.events) == ["7-1.aaaa", "7-2.aaaa", "8-0.bbbb", "8-1.bbbb", "9-1.cccc", "9-2.cccc"])
+        #expect(whole.events[2].contains("event: restart"))
+        #expect(whole.outcome == .done)
+        // The former owner's client has had everything of its step, also what never came into the log.
+        #expect(ids(tell(log, from: .end(of: 7)).events) == ["8-0.bbbb", "8-1.bbbb", "9-1.cccc", "9-2.cccc"])
+        #expect(ids(tell(log, from: .after(EventID(step: 8, sequence: 0, nonce: "bbbb"))).events) == ["8-1.bbbb", "9-1.cccc", "9-2.cccc"])
+    }
+
+    /// The client's own id may be ahead of the log, which its owner writes later.
+    @Test func anIDAheadOfTheLogSkipsWhatItHasSeen() {
+        var log = WrittenLog()
+        log.open(7)
+        log.batch(7, from: 1, ["a", "b"])
+        let place = LogPlace.after(EventID(step: 7, sequence: 4, nonce: "aaaa"))
+        #expect(tell(log, from: place).events.isEmpty)
+        log.batch(7, from: 3, ["c", "d", "e"], done: true)
+        #expect(ids(tell(log, from: place).events) == ["7-5.aaaa", "7-6.aaaa"])
+    }
+
+    /// What comes next is not there: never silence, and never something else in its place.
+    @Test func aHoleIsFound() {
+        var log = WrittenLog()
+        log.open(7)
+        log.batch(7, from: 1, ["a", "b"])
+        log.batch(7, from: 5, ["e"], done: true)
+        #expect(tell(log, from: .beginning(of: 7)).outcome == .gone)
+        #expect(tell(log, from: .after(EventID(step: 7, sequence: 2, nonce: "aaaa"))).outcome == .gone)
+        #expect(tell(log, from: .after(EventID(step: 7, sequence: 4, nonce: "aaaa"))).outcome == .done)
+        // The step was trimmed away, wholly or at its head.
+        #expect(tell(log, from: .beginning(of: 6)).outcome == .gone)
+        log.entries.removeFirst()
+        #expect(tell(log, from: .beginning(of: 7)).outcome == .gone)
+    }
+
+    /// A step that began by itself answers another message.
+    @Test func aStepThatReplacesNothingIsNotGoneOnWith() {
+        var log = WrittenLog()
+        log.open(7)
+        log.batch(7, from: 1, ["a"])
+        log.open(8)
+        log.batch(8, from: 1, ["b"], done: true)
+        let told = tell(log, from: .beginning(of: 7))
+        #expect(ids(told.events) == ["7-1.aaaa"] && told.outcome == .gone)
+    }
+}
+
+@Suite struct LogPlaceTests {
+    private let id = EventID(step: 7, sequence: 3, nonce: "aaaa")
+
+    private func view(
+        _ log: WrittenLog, status: SessionState.Status = .idle, step: Int = 7
+    ) -> LogView {
+        LogView(
+            status: status, step: step, nonce: "aaaa", leaseLeft: .seconds(1),
+            opening: log.entries.first { ($0.step, $0.lastSequence) == (id.step, 0) }, entries: log.after((id.step, id.sequence)))
+    }
+
+    private func resuming(_ view: LogView, joinsNext: Bool = true) -> LogPlace? {
+        .resuming(after: id, in: view, joinsNext: joinsNext)
+    }
+
+    @Test func goesOnBehindTheID() {
+        var log = WrittenLog()
+        log.open(7)
+        log.batch(7, from: 1, ["a", "b", "c"])
+        #expect(resuming(view(log, status: .running)) == .after(id))
+        // All that is there is told, and nothing runs.
+        #expect(resuming(view(log)) == nil)
+        log.batch(7, from: 4, ["d"], done: true)
+        #expect(resuming(view(log)) == .after(id))
+    }
+
+    @Test func theEndOfAStepIsFollowedByTheNextOne() {
+        var log = WrittenLog()
+        log.open(7)
+        log.batch(7, from: 1, ["a", "b"], done: true)
+        log.open(9)
+        #expect(resuming(view(log, status: .running, step: 9)) == .beginning(of: 9))
+        #expect(resuming(view(log, status: .running, step: 9), joinsNext: false) == nil)
+    }
+
+    @Test func aStepThatTookThePlaceIsTheSameStream() {
+        var log = WrittenLog()
+        log.open(7)
+        log.batch(7, from: 1, ["a", "b", "c"])
+        log.open(8, nonce: "bbbb", replaces: 7, restart: true)
+        #expect(resuming(view(log, status: .running, step: 8)) == .after(id))
+        #expect(resuming(view(log, status: .running, step: 8), joinsNext: false) == .after(id))
+    }
+
+    /// I5: an id that is not the log's gets the whole step, and is told so.
+    @Test func anIDThatIsNotTheLogsVoidsWhatTheClientHas() {
+        var log = WrittenLog()
+        log.open(7, nonce: "zzzz")
+        log.batch(7, from: 1, ["a", "b", "c", "d"])
+        #expect(resuming(view(log, status: .running)) == .beginning(of: 7, voiding: 7))
+        // Older than the log.
+        #expect(resuming(view(WrittenLog(), step: 12)) == .beginning(of: 7, voiding: 7))
+        // Of a session that has begun anew.
+        #expect(resuming(view(WrittenLog(), step: 2)) == .beginning(of: 2, voiding: 7))
+    }
+}
