@@ -23,6 +23,10 @@ extension Problem {
                 after: .seconds(1))
         case .overloaded:
             self = Problem(.serviceUnavailable, "overloaded", "this replica runs as many steps as it may").retry(after: .seconds(1))
+        case .notRunning:
+            self.init(.conflict, "not_running", "that step does not run, or no longer")
+        case .noSession:
+            self = .sessionNotFound
         }
     }
 

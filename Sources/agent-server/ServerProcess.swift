@@ -33,6 +33,7 @@ struct ServerProcess {
             replica: settings.replica, model: settings.model, systemPrompt: settings.systemPrompt, tools: settings.tools)
         turns.maximumAnswerBytes = settings.answerLimit
         turns.followTick = settings.followTick
+        turns.wait = settings.wait
         let executors = EventLoopExecutors(group)
         let supervisor = StepSupervisor(
             maximumSteps: settings.maximumSteps, drain: settings.drain, executors: executors, logger: logger)
@@ -65,7 +66,7 @@ struct ServerProcess {
         )
         // Stopped from the last to the first: the steps are drained while the server still writes their streams, and Redis
         // goes when nobody needs it any more.
-        services += [logWriter, keepAlive, application, supervisor]
+        services += [logWriter, keepAlive, Sweeper(runner: runner, logger: logger), application, supervisor]
         var configuration = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger))
         // The last resort, should something not end by itself.

@@ -69,6 +69,11 @@ public final class ClientStream: Sendable {
         if isCut { close() }
     }
 
+    /// Asks the client to go on elsewhere. An event stream that ends without `done` is resumed by its client, after as many milliseconds as it says.
+    func handOver() {
+        write { $0.writeStaticString(": this replica stops\nretry: 100\n\n") }
+    }
+
     /// No more bytes will come; what was written is still delivered.
     func finish() {
         let reader = state.withLock { state in

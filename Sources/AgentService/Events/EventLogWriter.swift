@@ -1,11 +1,27 @@
-import NIOCore
 public import ServiceLifecycle
+import SessionStore
 import Synchronization
+
+/// A step of a session.
+struct StepName: Hashable, Sendable {
+    var session: SessionID
+    var step: Int
+}
+
+extension StepName {
+    /// Reads what the scripts send to the replica that a step was taken from: `SESSION STEP`.
+    init?(message: String) {
+        guard let space = message.lastIndex(of: " "), let session = SessionID(message[..<space]),
+            let step = Int(message[message.index(after: space)...])
+        else { return nil }
+        self.init(session: session, step: step)
+    }
+}
 
 /// The clock of all running steps' logs on this replica: one task, however many steps.
 public final class EventLogWriter: Service {
     private struct State {
-        var logs: [ObjectIdentifier: StepLog] = [:]
+        var logs: [StepName: StepLog] = [:]
         var waiter: CheckedContinuation<Void, Never>?
         var isStopped = false
     }
@@ -19,7 +35,7 @@ public final class EventLogWriter: Service {
 
     func add(_ log: StepLog) {
         let waiter = state.withLock { state in
-            state.logs[ObjectIdentifier(log)] = log
+            state.logs[log.name] = log
             defer { state.waiter = nil }
             return state.waiter
         }
@@ -27,7 +43,14 @@ public final class EventLogWriter: Service {
     }
 
     func remove(_ log: StepLog) {
-        state.withLock { _ = $0.logs.removeValue(forKey: ObjectIdentifier(log)) }
+        state.withLock { state in
+            if state.logs[log.name] === log { state.logs[log.name] = nil }
+        }
+    }
+
+    /// Has the log of a step ask at once whether it still holds the lease; nothing where this replica does not run it.
+    func check(_ name: StepName) {
+        state.withLock { $0.logs[name] }?.check()
     }
 
     public func run() async throws {

@@ -60,6 +60,7 @@ struct StepFollower: Sendable {
             wakes = current
             await current.next(timeout: view.leaseLeft > .zero ? min(tick, view.leaseLeft) : tick)
         }
+        if control.reason == .draining { stream.handOver() }
     }
 
     private func subscribe() -> SessionWakes {

@@ -13,6 +13,8 @@ final class StepLog: Sendable {
         var inFlight: LoggedEvents?
         var isBusy = false
         var isClosed = false
+        /// Somebody says that the lease was taken.
+        var isDoubted = false
         var entries = 0
         var lastAnswer: ContinuousClock.Instant
         var lastRenewal: ContinuousClock.Instant
@@ -47,6 +49,14 @@ final class StepLog: Sendable {
         state = Mutex(State(pending: LoggedEvents(firstSequence: 1), lastAnswer: now, lastRenewal: now, lastHint: now))
     }
 
+    var name: StepName { StepName(session: lease.session, step: lease.step) }
+
+    /// Asks at once whether the lease is still held. Whoever says that it is not may be wrong or late: only Redis knows.
+    func check() {
+        state.withLock { $0.isDoubted = true }
+        flush(now: .now)
+    }
+
     /// Adds events and gives back the first one's sequence number.
     func append(_ body: (inout LoggedEvents) -> Void) -> Int {
         let (first, isFull) = state.withLock { state in
@@ -61,7 +71,9 @@ final class StepLog: Sendable {
     /// Writes what is due: events that have waited for the interval, or the renewal of the lease.
     func tick(now: ContinuousClock.Instant) {
         let isDue = state.withLock { state in
-            guard !state.isBusy, !state.isClosed, now - state.lastAnswer >= interval else { return false }
+            guard !state.isBusy, !state.isClosed else { return false }
+            if state.isDoubted { return true }
+            guard now - state.lastAnswer >= interval else { return false }
             if now - state.lastRenewal >= renewal { return true }
             return !state.pending.isEmpty && now - state.lastAnswer >= interval * Self.slowdown(entries: state.entries)
         }
@@ -78,6 +90,7 @@ final class StepLog: Sendable {
         let (batch, movesHint) = state.withLock { state -> (LoggedEvents?, Bool) in
             guard !state.isBusy, !state.isClosed else { return (nil, false) }
             state.isBusy = true
+            state.isDoubted = false
             let batch = state.pending.takeAll()
             state.inFlight = batch
             let isDue = now - state.lastHint >= renewal

@@ -6,6 +6,8 @@ enum StopReason: Sendable, Equatable {
     case lost(step: Int, intent: String)
     /// The time that the server gives its running steps after SIGTERM is over.
     case draining
+    /// Its client has left, and wanted the step to end then.
+    case clientLeft
 }
 
 /// A one-shot signal that stops a running step. The first reason counts.

@@ -6,6 +6,7 @@ import SessionStore
 struct StepRunner: Sendable {
     let runner: TurnRunner
     let started: StartedStep
+    let origin: Origin
     let stream: ClientStream
     let traceparent: String?
     let control = StepControl()
@@ -13,9 +14,27 @@ struct StepRunner: Sendable {
     let encoder: EventEncoder
     let begun = ContinuousClock.now
 
-    init(runner: TurnRunner, started: StartedStep, stream: ClientStream, traceparent: String?) {
+    /// How the step came to this replica.
+    enum Origin {
+        case begun
+        case takenOver(TakenStep.Action, replaces: Int)
+    }
+
+    /// A step that was taken over. Nobody listens to it but the log.
+    init(runner: TurnRunner, taken: TakenStep) {
+        let nobody = ClientStream()
+        nobody.close()
+        self.init(
+            runner: runner, started: taken.started, origin: .takenOver(taken.action, replaces: taken.replaces), stream: nobody,
+            traceparent: nil)
+    }
+
+    init(
+        runner: TurnRunner, started: StartedStep, origin: Origin = .begun, stream: ClientStream, traceparent: String?
+    ) {
         self.runner = runner
         self.started = started
+        self.origin = origin
         self.stream = stream
         self.traceparent = traceparent
         encoder = EventEncoder(step: started.lease.step, nonce: started.lease.token.nonce)
@@ -38,6 +57,22 @@ struct StepRunner: Sendable {
             runner.logWriter.remove(log)
             runner.supervisor.unregister(control)
         }
+        switch origin {
+        case .begun:
+            if started.settings.onDisconnect == .cancel { stream.whenClosed { [control] in control.stop(.clientLeft) } }
+            await generateToTheEnd()
+        case .takenOver(.run, _):
+            await generateToTheEnd()
+        case .takenOver(.cancel, let replaces):
+            await endWithLoggedText(of: replaces)
+        case .takenOver(.fail, _):
+            let machine = newMachine()
+            let message = "every replica that ran this step was lost; send the request again"
+            await end(machine, with: machine.failure(message, code: "takeover_exhausted", retryable: true))
+        }
+    }
+
+    private func generateToTheEnd() async {
         let (machine, result) = await generateUntilStopped()
         switch (control.reason, result) {
         case (.lost(let step, _), _):
@@ -46,14 +81,39 @@ struct StepRunner: Sendable {
         case (_, .success(let ending)):
             await end(machine, with: ending)
         case (.draining, .failure):
-            let ending = machine.failure("the server is stopping; send the request again", code: "draining", retryable: true)
-            await end(machine, with: ending)
+            await handOver()
+        case (.clientLeft, .failure):
+            await end(machine, with: TurnMachine.cancelled(text: machine.text))
         case (nil, .failure(.model(let error))):
             await end(machine, with: machine.failed(error))
         case (nil, .failure(.store(let error))):
             runner.logger.warning("a history could not be read", metadata: ["session": "\(lease.session)", "error": "\(error)"])
             await end(machine, with: machine.failure("the session's history could not be read", code: "store_unavailable", retryable: true))
         }
+    }
+
+    /// Finishes a cancel: what the log holds is the answer.
+    private func endWithLoggedText(of step: Int) async {
+        do throws(StoreError) {
+            let text = try await runner.store.loggedText(lease.session, step: step)
+            await end(newMachine(), with: TurnMachine.cancelled(text: text))
+        } catch {
+            // The lease runs out, and whoever takes it then finishes the cancel.
+            runner.logger.warning("a log could not be read", metadata: ["session": "\(lease.session)", "error": "\(error)"])
+        }
+    }
+
+    /// Lets another replica have the step, which runs it again; the client finds it there.
+    private func handOver() async {
+        // What is left would go into a log whose step begins anew.
+        _ = await log.close()
+        do throws(StoreError) {
+            _ = try await runner.store.release(lease)
+        } catch {
+            // The lease runs out by itself.
+            runner.logger.warning("a step could not be released", metadata: ["session": "\(lease.session)", "error": "\(error)"])
+        }
+        stream.handOver()
     }
 
     // MARK: Generation

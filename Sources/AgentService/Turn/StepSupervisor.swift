@@ -49,6 +49,16 @@ public final class StepSupervisor: Service {
 
     /// Runs `job` in a task of its own, on the event loop of the caller where it runs on one.
     func start(_ job: @escaping @Sendable () async -> Void) throws(Refusal) {
+        try enter()
+        let index = executors.currentIndex ?? next.wrappingAdd(1, ordering: .relaxed).oldValue
+        queues[Int(UInt(bitPattern: index) % UInt(queues.count))].submit.yield {
+            await job()
+            self.leave()
+        }
+    }
+
+    /// Takes one of the places that bound what this replica does at the same time; ``leave()`` gives it back.
+    func enter() throws(Refusal) {
         let refusal = state.withLock { state -> Refusal? in
             if state.isDraining { return .draining }
             if state.count >= maximumSteps { return .overloaded }
@@ -56,14 +66,9 @@ public final class StepSupervisor: Service {
             return nil
         }
         if let refusal { throw refusal }
-        let index = executors.currentIndex ?? next.wrappingAdd(1, ordering: .relaxed).oldValue
-        queues[Int(UInt(bitPattern: index) % UInt(queues.count))].submit.yield {
-            await job()
-            self.ended()
-        }
     }
 
-    private func ended() {
+    func leave() {
         state.withLock { $0.count -= 1 }
     }
 

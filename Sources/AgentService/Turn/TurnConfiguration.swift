@@ -26,6 +26,9 @@ public struct TurnConfiguration: Sendable {
     /// How long running steps may go on once the server was told to stop.
     public var drain: Duration = .seconds(30)
 
+    /// How long a request may wait for the end of a running step.
+    public var wait: Duration = .seconds(30)
+
     public init(replica: String, model: String, systemPrompt: String?, tools: ToolRegistry = .builtIn) {
         self.replica = replica
         self.model = model

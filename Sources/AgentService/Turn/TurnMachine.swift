@@ -137,6 +137,15 @@ struct TurnMachine: Sendable {
         failure(error.message, code: error.code.rawValue, retryable: error.isRetryable)
     }
 
+    /// The step ends before its model does. The text so far is an answer like any other; what was not finished beside it is dropped.
+    static func cancelled(text: ByteBuffer) -> Ending {
+        var ending = Ending(status: .cancelled)
+        guard text.readableBytes > 0 else { return ending }
+        ending.messages = [ChatMessage.assistant(text: text, calls: [])]
+        ending.events = [(.message, StreamChunk.message(content: text, isFinal: true))]
+        return ending
+    }
+
     func failure(_ message: String, code: String, retryable: Bool) -> Ending {
         var ending = Ending(status: .failed, errorCode: code)
         ending.events = [(.error, StreamChunk.error(message, code: code, retryable: retryable))]

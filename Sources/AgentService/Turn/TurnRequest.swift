@@ -5,7 +5,12 @@ public import SessionStore
 public struct TurnRequest: Sendable {
     /// What to do while a step of the session is running.
     public enum OnConflict: String, Sendable {
+        /// The message is refused.
         case reject
+        /// The message is accepted once the step has ended.
+        case wait
+        /// The step is cancelled, and the message accepted then.
+        case interrupt
     }
 
     /// Bytes of `metadata`, since it is stored with every step's line in the journal.
@@ -151,7 +156,7 @@ private struct BodyFields {
         get throws(RequestError) {
             guard let onConflict else { return .reject }
             guard let value = onConflict.string.flatMap(TurnRequest.OnConflict.init(rawValue:)) else {
-                throw RequestError("on_conflict must be \"reject\"")
+                throw RequestError("on_conflict must be \"reject\", \"wait\" or \"interrupt\"")
             }
             return value
         }

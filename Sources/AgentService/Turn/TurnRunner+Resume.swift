@@ -33,7 +33,7 @@ extension TurnRunner {
                 stream.finish()
             }
         } catch {
-            throw error == .draining ? .draining : .overloaded
+            throw TurnError(error)
         }
         keepAlive.add(stream)
     }
@@ -76,7 +76,8 @@ extension TurnRunner {
         supervisor.register(control)
         defer { supervisor.unregister(control) }
         await StepFollower(
-            store: store, session: session, control: control, stream: stream, place: place, tick: configuration.followTick
+            store: store, session: session, control: control, stream: stream, place: place, tick: configuration.followTick,
+            onOrphan: { step in await self.takeOverIfPossible(session, step: step) }
         ).run()
     }
 }

@@ -12,6 +12,8 @@ public final class TurnRunner: Sendable {
     let keepAlive: KeepAlive
     let logger: Logger
     private let systemPrompt: ByteBuffer?
+    /// Tells the logs when a lease of theirs was taken.
+    private let seizures: RedisSubscription
 
     public init(
         store: RedisSessionStore,
@@ -30,6 +32,10 @@ public final class TurnRunner: Sendable {
         self.configuration = configuration
         self.logger = logger
         systemPrompt = configuration.systemPrompt.map(ChatMessage.system)
+        seizures = store.messagesToReplica { signal in
+            // What is lost with the connection is learned with the next renewal.
+            if case .message(let message) = signal, let name = StepName(message: message) { logWriter.check(name) }
+        }
     }
 
     /// Accepts a message. When this returns, it is stored, and the stream will end with `done` whatever happens.
@@ -45,58 +51,73 @@ public final class TurnRunner: Sendable {
             idempotency: request.idempotency,
             expectedLength: request.expectedLength
         )
-        // The message is sent to Redis from the step's own task: were it the handler's, a client that leaves at the wrong
-        // moment would cancel it, and leave a lease behind that nobody holds.
-        let answer = await withCheckedContinuation { (continuation: CheckedContinuation<Result<Void, TurnError>, Never>) in
-            do throws(StepSupervisor.Refusal) {
-                try supervisor.start { await self.run(begin, request: request, stream: stream, accepted: continuation) }
-            } catch {
-                continuation.resume(returning: .failure(error == .draining ? .draining : .overloaded))
+        let deadline = ContinuousClock.now.advanced(by: configuration.wait)
+        do throws(TurnError) {
+            while let conflict = try await attempt(begin, request: request, stream: stream) {
+                try await resolve(conflict, for: request, stream: stream, deadline: deadline)
             }
+        } catch {
+            stream.finish()
+            throw error
         }
-        try answer.get()
         keepAlive.add(stream)
     }
 
-    private func run(
-        _ begin: BeginStep,
-        request: TurnRequest,
-        stream: ClientStream,
-        accepted: CheckedContinuation<Result<Void, TurnError>, Never>
-    ) async {
-        defer { stream.finish() }
-        let outcome: BeginOutcome
-        do throws(StoreError) {
-            outcome = try await store.begin(begin)
-        } catch {
-            accepted.resume(returning: .failure(.store(error)))
-            return
-        }
-        switch outcome {
-        case .started(let started):
-            accepted.resume(returning: .success(()))
-            if let id = request.lastEventID {
-                // Sent again, but not remembered: what the client has is another answer's.
-                let json = StreamChunk.restart(step: started.lease.step, replaces: id.step, reason: "unknown_event_id")
-                stream.write { EventEncoder.write(unlogged: .restart, json: json, into: &$0) }
+    /// - Returns: Nil when the message was accepted.
+    private func attempt(_ begin: BeginStep, request: TurnRequest, stream: ClientStream) async throws(TurnError) -> Conflict? {
+        try await inTask { answer in
+            do throws(StoreError) {
+                switch try await self.store.begin(begin) {
+                case .started(let started):
+                    answer.resume(returning: .success(nil))
+                    if let id = request.lastEventID {
+                        // Sent again, but not remembered: what the client has is another answer's.
+                        let json = StreamChunk.restart(step: started.lease.step, replaces: id.step, reason: "unknown_event_id")
+                        stream.write { EventEncoder.write(unlogged: .restart, json: json, into: &$0) }
+                    }
+                    await StepRunner(runner: self, started: started, stream: stream, traceparent: request.traceparent).run()
+                case .waiting(let step, let length, let open):
+                    answer.resume(returning: .success(nil))
+                    let done = DoneEvent(
+                        status: .waiting, session: begin.session, step: step, historyLength: length, pendingCalls: open,
+                        metadata: request.settings.metadata)
+                    stream.write { EventEncoder.write(unlogged: .done, json: done.json, into: &$0) }
+                case .replay(let step):
+                    answer.resume(returning: .success(nil))
+                    await self.replay(begin.session, step: step, after: request.lastEventID, to: stream)
+                case .busy(let step, let leaseLeft):
+                    answer.resume(returning: .success(Conflict(step: step, leaseLeft: leaseLeft)))
+                    return
+                case .orphaned(let step):
+                    let conflict = Conflict(step: step, leaseLeft: self.store.configuration.lease, isOrphaned: true)
+                    answer.resume(returning: .success(conflict))
+                    return
+                case .refused(let refusal):
+                    answer.resume(returning: .failure(.refused(refusal)))
+                    return
+                }
+                stream.finish()
+            } catch {
+                answer.resume(returning: .failure(.store(error)))
             }
-            await StepRunner(runner: self, started: started, stream: stream, traceparent: request.traceparent).run()
-        case .waiting(let step, let length, let open):
-            accepted.resume(returning: .success(()))
-            let done = DoneEvent(
-                status: .waiting, session: begin.session, step: step, historyLength: length, pendingCalls: open,
-                metadata: request.settings.metadata)
-            stream.write { EventEncoder.write(unlogged: .done, json: done.json, into: &$0) }
-        case .replay(let step):
-            accepted.resume(returning: .success(()))
-            await replay(begin.session, step: step, after: request.lastEventID, to: stream)
-        case .busy(let step, let leaseLeft):
-            accepted.resume(returning: .failure(.busy(step: step, retryAfter: leaseLeft)))
-        case .orphaned(let step):
-            accepted.resume(returning: .failure(.busy(step: step, retryAfter: store.configuration.lease)))
-        case .refused(let refusal):
-            accepted.resume(returning: .failure(.refused(refusal)))
         }
+    }
+
+    /// Runs `job` in a task that belongs to the supervisor, and waits for its answer, which it must give once.
+    ///
+    /// What takes a lease runs in such a task: were it the handler's, a client that leaves at the wrong moment would cancel it, and leave
+    /// a lease behind that nobody holds.
+    func inTask<Value: Sendable>(
+        _ job: @escaping @Sendable (CheckedContinuation<Result<Value, TurnError>, Never>) async -> Void
+    ) async throws(TurnError) -> Value {
+        let answer = await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, TurnError>, Never>) in
+            do throws(StepSupervisor.Refusal) {
+                try supervisor.start { await job(continuation) }
+            } catch {
+                continuation.resume(returning: .failure(TurnError(error)))
+            }
+        }
+        return try answer.get()
     }
 }
 
@@ -109,4 +130,15 @@ public enum TurnError: Error, Sendable {
     case draining
     /// As many steps run as this replica may run.
     case overloaded
+    /// There is nothing to cancel.
+    case notRunning
+    case noSession
+
+    init(_ refusal: StepSupervisor.Refusal) {
+        self =
+            switch refusal {
+            case .draining: .draining
+            case .overloaded: .overloaded
+            }
+    }
 }

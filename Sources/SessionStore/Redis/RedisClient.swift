@@ -36,6 +36,9 @@ public final class RedisClient: Service {
     /// Whether any connection can be used.
     public var isReady: Bool { connections.contains(where: \.isReady) }
 
+    /// How often connections were made, all of them together. It changes whenever one was lost.
+    public var generation: UInt64 { connections.reduce(0) { $0 &+ $1.generation } }
+
     /// - Returns: Whether a connection could be used within `timeout`.
     public func waitUntilReady(timeout: Duration) async -> Bool {
         let deadline = ContinuousClock.now.advanced(by: timeout)

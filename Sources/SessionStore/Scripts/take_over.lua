@@ -10,6 +10,7 @@
 --       8 intent            cancel, or ''
 --       9 attempts          how often a step may be begun in all; one that has used them up is taken to be failed, not run
 --      10 publish command  11 wake channel
+--      12 prefix of the replicas' channels  13 the session's name; the former owner is sent `NAME STEP`
 --
 -- Answers  taken  now step replaces previous_owner action epoch length model tools metadata
 --                 on_disconnect; the history is read with LRANGE, since the lease keeps it still;
@@ -75,8 +76,9 @@ redis.call('HSET', state, 'fence', fence, 'token', ARGV[1], 'nonce', ARGV[2], 'o
   'lease_until', now + tonumber(ARGV[4]), 'attempt', attempt, 'intent', intent, 'replaces', replaces,
   'previous_owner', s[12] or '', 'updated_at', now)
 redis.call('HSET', ledger, 't:' .. ARGV[1], fence .. ' begun')
--- A hint: a user without the right to publish must not fail a script that has written.
+-- Hints: a user without the right to publish must not fail a script that has written.
 redis.pcall(ARGV[10], ARGV[11], fence)
+redis.pcall('PUBLISH', ARGV[12] .. (s[12] or ''), ARGV[13] .. ' ' .. replaces)
 if ARGV[5] ~= '0' then
   local at = now + tonumber(ARGV[5])
   for _, name in ipairs(KEYS) do

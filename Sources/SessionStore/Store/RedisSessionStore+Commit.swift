@@ -39,7 +39,7 @@ extension RedisSessionStore {
         }
     }
 
-    /// Gives a step back so that another replica can take it at once: the script `release_step`.
+    /// Gives a step back so that another replica can take it at once: the script `release_step`. Sweepers are told to look now.
     public func release(_ lease: StepLease) async throws(StoreError) -> LeaseAnswer {
         let keys = RedisKeys(lease.session)
         var call = RedisScriptCall(StoreScripts.releaseStep, keys: keys)
@@ -50,7 +50,13 @@ extension RedisSessionStore {
             try await self.client.connection(for: keys.prefix).evaluate(call)
         }
         switch reply[0]?.string {
-        case "released": return .held
+        case "released":
+            var hint = RedisCommand("ZADD", keys.running)
+            hint.append(integer: reply[1]?.integer ?? 0)
+            hint.append(lease.session.text)
+            // Without it the sweepers look when the lease would have run out.
+            _ = try? await read(hint, key: keys.running)
+            return .held
         case "lost": return .lost(step: reply[2]?.intValue ?? 0, intent: reply[3]?.string ?? "")
         default: throw .unexpected(reply)
         }

@@ -110,20 +110,15 @@ extension RedisSessionStore {
         return SessionPage(sessions: sessions, next: found.count > limit ? page.last : nil)
     }
 
-    /// Removes expired sessions from the index, unless they were touched within the last minute: the index is written before
-    /// the session is.
+    /// Removes sessions from the index that are gone, where they have not begun anew meanwhile.
     private func forget(_ places: [SessionCursor]) async throws(StoreError) {
-        guard !places.isEmpty else { return }
-        let recent = try await now() - 60_000
-        _ = try await sendEach(
-            places.filter { $0.lastActivity < recent }.map { place in
-                let key = RedisKeys(place.session).index
-                return (key, [RedisCommand("ZREM", key, place.session.text)])
-            })
+        for (key, places) in Dictionary(grouping: places, by: { RedisKeys($0.session).index }) {
+            try await forget(places.map { Hint(session: $0.session, due: $0.lastActivity) }, in: key)
+        }
     }
 
     /// Sends each key's commands to where the key lives, all at once; answers in the order of `requests`.
-    private func sendEach(_ requests: [(key: String, commands: [RedisCommand])]) async throws(StoreError) -> [[RedisReply]] {
+    func sendEach(_ requests: [(key: String, commands: [RedisCommand])]) async throws(StoreError) -> [[RedisReply]] {
         let results = await withTaskGroup(of: (Int, Result<[RedisReply], StoreError>).self) { group in
             for (index, request) in requests.enumerated() {
                 group.addTask { (index, await self.pipeline(request.commands, key: request.key)) }
@@ -153,12 +148,15 @@ extension RedisSessionStore {
         var call = RedisScriptCall(StoreScripts.deleteSession, keys: keys)
         call.append(publish)
         call.append(keys.prefix, "wake")
+        call.append(RedisKeys.replica(""))
+        call.append(session.text)
         var attempts = 0
         let reply = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
             attempts += 1
             return try await self.client.connection(for: keys.prefix).evaluate(call)
         }
-        _ = try await sendEach([(keys.index, [RedisCommand("ZREM", keys.index, session.text)])])
+        // What was begun anew since then stays in the index.
+        if let now = reply[1]?.integer { try await forget([SessionCursor(lastActivity: now, session: session)]) }
         // It is only sent again when a reply was lost: that one may have told of the session that is gone now.
         return reply[0]?.integer == 1 || attempts > 1
     }

@@ -8,11 +8,13 @@ public final class RedisSessionStore: Sendable {
     public let configuration: StoreConfiguration
     let client: RedisClient
     let clock = RedisClock()
+    let outage: OutageWatch
     let logger: Logger
 
     public init(client: RedisClient, configuration: StoreConfiguration, logger: Logger) {
         self.client = client
         self.configuration = configuration
+        outage = OutageWatch(pause: configuration.outagePause)
         self.logger = logger
     }
 

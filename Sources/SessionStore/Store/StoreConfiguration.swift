@@ -24,10 +24,13 @@ public struct StoreConfiguration: Sendable {
     public var commitPatience: Duration = .seconds(10)
     /// How often a step may be begun, its first time included.
     public var maximumAttempts = 3
+    /// After Redis was away, steps of lost replicas are left alone for this long: as long as a lease, so that living ones renew first.
+    public var outagePause: Duration
 
     public init(replica: String, lease: Duration = .seconds(3), sessionTTL: Duration? = nil) {
         self.replica = replica
         self.lease = lease
+        outagePause = lease
         self.sessionTTL = sessionTTL
     }
 }

@@ -5,7 +5,8 @@ enum StoreScripts {
     static let commitStep = RedisScript(name: "commit_step", source: PackageResources.commit_step_lua)
     static let takeOver = RedisScript(name: "take_over", source: PackageResources.take_over_lua)
     static let releaseStep = RedisScript(name: "release_step", source: PackageResources.release_step_lua)
+    static let forgetEntries = RedisScript(name: "forget_entries", source: PackageResources.forget_entries_lua)
     static let deleteSession = RedisScript(name: "delete_session", source: PackageResources.delete_session_lua)
 
-    static let all = [beginStep, appendEvents, commitStep, takeOver, releaseStep, deleteSession]
+    static let all = [beginStep, appendEvents, commitStep, takeOver, releaseStep, forgetEntries, deleteSession]
 }

@@ -18,6 +18,8 @@ extension AgentRoutes {
             throw Problem(error)
         }
         let stream = ClientStream(limit: settings.clientBacklog)
+        // Who may have to wait for the answer may leave meanwhile.
+        if turn.onConflict != .reject { watch(context.channel, for: stream) }
         do throws(TurnError) {
             try await runner.start(turn, stream: stream)
         } catch {

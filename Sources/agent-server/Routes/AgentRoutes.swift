@@ -40,6 +40,7 @@ struct AgentRoutes: Sendable {
         case .session: try await session(context)
         case .history: try await history(request, context)
         case .sessionStream: try await sessionStream(request, context)
+        case .cancel: try await cancel(request, context)
         case .deleteSession: try await deleteSession(context)
         case .openAPI:
             Response(
@@ -89,9 +90,9 @@ extension Response {
         json(ByteBuffer(string: text))
     }
 
-    static func json(_ body: ByteBuffer) -> Response {
+    static func json(_ body: ByteBuffer, status: HTTPResponse.Status = .ok) -> Response {
         Response(
-            status: .ok, headers: [.contentType: "application/json", .cacheControl: "no-store"], body: ResponseBody(byteBuffer: body))
+            status: status, headers: [.contentType: "application/json", .cacheControl: "no-store"], body: ResponseBody(byteBuffer: body))
     }
 }
 

@@ -5,12 +5,12 @@ import Hummingbird
 enum Endpoint: CaseIterable {
     case health, healthLive, healthReady
     case messageStream, legacyMessage
-    case listSessions, session, history, sessionStream, deleteSession
+    case listSessions, session, history, sessionStream, cancel, deleteSession
     case openAPI
 
     var method: HTTPRequest.Method {
         switch self {
-        case .messageStream, .legacyMessage: .post
+        case .messageStream, .legacyMessage, .cancel: .post
         case .deleteSession: .delete
         default: .get
         }
@@ -28,6 +28,7 @@ enum Endpoint: CaseIterable {
         case .session, .deleteSession: "/agent/sessions/{session_id}"
         case .history: "/agent/sessions/{session_id}/history"
         case .sessionStream: "/agent/sessions/{session_id}/stream"
+        case .cancel: "/agent/sessions/{session_id}/cancel"
         case .openAPI: "/openapi.json"
         }
     }

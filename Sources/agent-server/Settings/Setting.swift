@@ -58,6 +58,9 @@ extension Setting {
         name: "AGENT_RUNTIME__SESSION_TTL", defaultText: "none", help: "Seconds without a write after which a session expires.")
     static let drain = Setting(
         name: "AGENT_RUNTIME__DRAIN_SECONDS", defaultText: "30", help: "How long running steps may go on after SIGTERM.")
+    static let wait = Setting(
+        name: "AGENT_RUNTIME__WAIT_SECONDS", defaultText: "30",
+        help: "How long a message with on_conflict wait may wait for a running step.")
     static let keepAlive = Setting(
         name: "AGENT_RUNTIME__KEEP_ALIVE_SECONDS", defaultText: "15", help: "Silence on a stream before a comment is sent.")
     static let followTick = Setting(
@@ -82,7 +85,8 @@ extension Setting {
 
     static let all: [Setting] = [
         host, port, redisURL, redisCAFile, redisTimeout, redisMaxInFlight, dataDirectory, llmURL, llmModel, llmAPIKey, llmStream,
-        llmIdleTimeout, llmTimeout, internalAPIKey, systemPromptFile, toolsFile, replica, lease, sessionTTL, drain, keepAlive, followTick,
+        llmIdleTimeout, llmTimeout, internalAPIKey, systemPromptFile, toolsFile, replica, lease, sessionTTL, drain, wait, keepAlive,
+        followTick,
         bodyLimit, answerLimit, clientBacklog, maximumSteps, idleTimeout, logLevel, logFormat, version,
     ]
 

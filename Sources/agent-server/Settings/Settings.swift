@@ -23,6 +23,7 @@ struct Settings: Sendable {
     var lease: Duration
     var sessionTTL: Duration?
     var drain: Duration
+    var wait: Duration
     var keepAlive: Duration
     var followTick: Duration
     var bodyLimit: Int
@@ -58,6 +59,7 @@ extension Settings {
         lease = .milliseconds(try reader.integer(.lease, default: 3000, in: 100...600_000))
         sessionTTL = try reader.integer(.sessionTTL, in: 1...1_000_000_000).map { .seconds($0) }
         drain = .seconds(try reader.integer(.drain, default: 30, in: 0...86400))
+        wait = .seconds(try reader.integer(.wait, default: 30, in: 0...3600))
         keepAlive = .seconds(try reader.integer(.keepAlive, default: 15, in: 1...3600))
         followTick = .milliseconds(try reader.integer(.followTick, default: 1000, in: 10...60_000))
         bodyLimit = try reader.integer(.bodyLimit, default: 4 << 20, in: 1024...(1 << 30))

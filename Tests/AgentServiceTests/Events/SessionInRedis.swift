@@ -37,13 +37,33 @@ struct SessionInRedis {
     func state(_ field: String) throws -> String { try redis.cli("HGET", keys.state, field) }
 
     /// Another replica takes the step: the next fence, and a lease of its own.
-    func seize(_ step: Int) async throws -> StepLease {
+    @discardableResult
+    func seize(_ step: Int, intent: String = "") async throws -> StepLease {
         let token = LeaseToken()
         let call = script(
-            StoreScripts.takeOver, token.text, token.nonce, "thief", "60000", "0", String(step), "1", "", "3", "PUBLISH", keys.wake)
+            StoreScripts.takeOver, token.text, token.nonce, "thief", "60000", "0", String(step), "1", intent, "3", "PUBLISH", keys.wake,
+            RedisKeys.replica(""), id.text)
         let reply = try await store.client.connection(for: keys.state).evaluate(call)
         guard reply[0]?.string == "taken", let next = reply[2]?.intValue else { throw NotStarted() }
         return StepLease(session: id, token: token, step: next)
+    }
+
+    /// The lease of the running step has run out, long ago.
+    func expire() throws { try redis.cli("HSET", keys.state, "lease_until", "1") }
+
+    /// Events of the running step, as its replica would log them.
+    func log(_ lease: StepLease, tokens: String...) async throws {
+        var events = LoggedEvents(firstSequence: 1)
+        for token in tokens { events.append(token: token) }
+        let written = await withCheckedContinuation { continuation in
+            store.append(events, lease: lease, on: store.connection(for: id)) { continuation.resume(returning: $0) }
+        }
+        guard try written.get() == .held else { throw NotStarted() }
+    }
+
+    /// The same session, as another replica sees it.
+    func elsewhere(outagePause: Duration = .zero) async throws -> SessionInRedis {
+        try await SessionInRedis(redis, id, lease: store.configuration.lease) { $0.outagePause = outagePause }
     }
 
     /// The other replica ends its step.

@@ -1,11 +1,11 @@
 import Foundation
 import NIOCore
 import ServiceLifecycle
-import SessionStore
 import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import SessionStore
 
 /// Steps that are taken away, or whose Redis goes.
 @Suite(.timeLimit(.minutes(2))) struct StepLossTests {
@@ -126,29 +126,58 @@ import Testing
         try await eventually("nothing runs") { turns.supervisor.runningSteps == 0 }
     }
 
-    /// A server that stops ends its steps with an error that says so; they can be retried elsewhere.
-    @Test func aDrainedStepFailsAndCanBeRetried() async throws {
-        let session = try await SessionInRedis(.shared())
-        let model = PlayedModel(PlayedModel.endless)
-        let supervisor = StepSupervisor(maximumSteps: 10, drain: .milliseconds(100), executors: .shared, logger: .quiet)
-        let writer = EventLogWriter(tick: .milliseconds(2))
-        let runner = TurnRunner(
-            store: session.store, provider: model, supervisor: supervisor, logWriter: writer, keepAlive: KeepAlive(period: .seconds(15)),
-            configuration: TurnConfiguration(replica: "owner", model: "m", systemPrompt: nil), logger: .quiet)
-        let group = ServiceGroup(services: [writer, supervisor], logger: .quiet)
-        let running = Task { try await group.run() }
-        let listener = Listener()
-        let body = AgentClient.body(session.id.text, ["content": "hello"]).text
-        try await runner.start(try TurnRequest(body: ByteBuffer(string: body)), stream: listener.stream)
-        try await eventually("it runs") { try !listener.tokens().isEmpty }
-        await group.triggerGracefulShutdown()
-        let told = try await listener.all()
-        #expect(told.error["code"] == "draining" && told.error["retryable"] == true)
-        #expect(told.done["status"] == "failed")
-        try await running.value("the services end")
-        #expect(try session.redis.history(session.id).map { $0["role"] } == ["user"])
+    /// A server that stops gives its steps away, and sends their clients after them. That does not count as an attempt.
+    @Test func aDrainedStepGoesOnElsewhere() async throws {
+        let session = try await SessionInRedis(.shared(), lease: .seconds(60))
+        let draining = try await DrainingTurns(session)
+        let follower = Listener()
+        let running = try await draining.say("hello")
+        try await eventually("it runs") { try !running.tokens().isEmpty }
+        try draining.runner.follow(session.id, from: .beginning(of: 1), stream: follower.stream)
+        try await eventually("it is followed") { try !follower.tokens().isEmpty }
+        await draining.group.triggerGracefulShutdown()
+        for listener in [running, follower] {
+            let told = try await listener.all()
+            #expect(told.allSatisfy { $0.data["token"] == "word " })
+            #expect(listener.text.hasSuffix("\n\n: this replica stops\nretry: 100\n\n"))
+        }
+        try await draining.services.value("the services end")
+        #expect(try session.state("status") == "running")
+        #expect(
+            Double(try session.redis.cli("ZSCORE", session.keys.running, session.id.text)) ?? .infinity
+                <= Double(try await session.store.now()))
 
-        let elsewhere = Turns(session, model: PlayedModel.saying("better here"))
-        #expect(try await elsewhere.post(["type": "retry"]).all().content == "better here")
+        // At once, though its lease would last for a minute, and though that replica knows nothing of Redis's past.
+        let elsewhere = Turns(try await session.elsewhere(outagePause: .seconds(60)), model: PlayedModel.saying("better here"))
+        #expect(try await elsewhere.runner.takeOver(session.id, step: 1))
+        try await eventually("it is answered") { try session.redis.history(session.id).last?["content"] == "better here" }
+        #expect(try session.state("attempt") == "1")
+    }
+
+    /// Turns of a replica that can be told to stop.
+    private struct DrainingTurns {
+        let runner: TurnRunner
+        let group: ServiceGroup
+        let services: Task<Void, any Error>
+        let id: SessionID
+
+        init(_ session: SessionInRedis) async throws {
+            let supervisor = StepSupervisor(maximumSteps: 10, drain: .milliseconds(100), executors: .shared, logger: .quiet)
+            let writer = EventLogWriter(tick: .milliseconds(2))
+            runner = TurnRunner(
+                store: session.store, provider: PlayedModel(PlayedModel.endless), supervisor: supervisor, logWriter: writer,
+                keepAlive: KeepAlive(period: .seconds(15)),
+                configuration: TurnConfiguration(replica: "owner", model: "m", systemPrompt: nil), logger: .quiet)
+            let group = ServiceGroup(services: [writer, supervisor], logger: .quiet)
+            (self.group, id) = (group, session.id)
+            services = Task { try await group.run() }
+        }
+
+        func say(_ text: String) async throws -> Listener {
+            let listener = Listener()
+            let body = AgentClient.body(id.text, ["content": .string(text)]).text
+            try await runner.start(try TurnRequest(body: ByteBuffer(string: body)), stream: listener.stream)
+            return listener
+        }
     }
 }

@@ -107,12 +107,29 @@ final class Turns: Sendable {
         return listener
     }
 
+    /// Posts to fail; nil where it does not.
+    func refusal(_ text: String, _ extra: [String: JSON] = [:]) async -> TurnError? {
+        do {
+            _ = try await say(text, extra)
+            return nil
+        } catch {
+            return error as? TurnError
+        }
+    }
+
     func say(_ text: String, _ extra: [String: JSON] = [:], key: String? = nil, lastEventID: String? = nil) async throws -> Listener {
         try await post(["content": .string(text)], extra, key: key, lastEventID: lastEventID)
     }
 
     func result(_ result: JSON, of call: String) async throws -> Listener {
         try await post(["type": "tool_result", "call_id": .string(call), "result": result])
+    }
+
+    /// What a follower is told from the beginning of a step, once all of it was told.
+    func follow(_ step: Int) async throws -> [Listener.Told] {
+        let listener = Listener()
+        try runner.follow(session.id, from: .beginning(of: step), stream: listener.stream)
+        return try await listener.all()
     }
 
     func history() throws -> [JSON] { try session.redis.history(session.id) }
@@ -142,6 +159,9 @@ final class Listener: Sendable {
             while let bytes = await stream.next() { heard.text.withLock { $0 += String(buffer: bytes) } }
         }
     }
+
+    /// What was heard so far, as it came.
+    var text: String { heard.text.withLock { $0 } }
 
     /// What was heard so far.
     func soFar() throws -> [Told] {

@@ -60,7 +60,7 @@ import Testing
 
     @Test func aWriteWakesFollowersAndARenewalDoesNot() async throws {
         let (it, token) = try await ScriptSession.running()
-        let listener = try await WakeListener(it)
+        let listener = try await ChannelListener(it.keys.wake, on: it.redis)
         _ = try await it.append(token, 1, lastSequence: 0, [])
         _ = try await it.append("other", 1, lastSequence: 1, ["token", "a"])
         _ = try await it.append(token, 1, lastSequence: 1, ["token", "a"])

@@ -49,7 +49,7 @@ import Testing
 
     @Test func aReleaseWakesFollowersOnce() async throws {
         let (it, token) = try await ScriptSession.running()
-        let listener = try await WakeListener(it)
+        let listener = try await ChannelListener(it.keys.wake, on: it.redis)
         _ = try await it.release("other")
         _ = try await it.release(token)
         _ = try await it.release(token)

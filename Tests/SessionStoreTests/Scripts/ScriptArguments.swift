@@ -97,7 +97,10 @@ struct TakeOverArguments {
     var intent = ""
     var attempts = 3
 
-    func list(wake: String) -> [String] {
-        [token, nonce, owner, "\(lease)", "\(ttl)", "\(step)", force ? "1" : "0", intent, "\(attempts)", "PUBLISH", wake]
+    func list(_ keys: RedisKeys) -> [String] {
+        [
+            token, nonce, owner, "\(lease)", "\(ttl)", "\(step)", force ? "1" : "0", intent, "\(attempts)", "PUBLISH", keys.wake,
+            RedisKeys.replica(""), keys.session.text,
+        ]
     }
 }

@@ -133,12 +133,12 @@ struct ScriptSession: Sendable {
     func takeOver(_ change: (inout TakeOverArguments) -> Void = { _ in }) async throws -> ScriptAnswer {
         var arguments = TakeOverArguments()
         change(&arguments)
-        return try await call(StoreScripts.takeOver, arguments.list(wake: keys.wake))
+        return try await call(StoreScripts.takeOver, arguments.list(keys))
     }
 
-    func delete() async throws -> String {
-        let reply = try await call(StoreScripts.deleteSession, ["PUBLISH", keys.wake]).reply
-        return reply.plain ?? ""
+    /// - Returns: Whether there was something to delete.
+    func delete() async throws -> Bool {
+        try await call(StoreScripts.deleteSession, ["PUBLISH", keys.wake, RedisKeys.replica(""), session.text]).reply[0]?.integer == 1
     }
 
     private func call(_ script: RedisScript, _ arguments: [String]) async throws -> ScriptAnswer {

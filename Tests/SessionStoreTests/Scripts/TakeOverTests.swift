@@ -137,6 +137,18 @@ import Testing
         #expect(try await it.dump().state["attempt"] == "1")
     }
 
+    /// It learns at once what its next append would tell.
+    @Test(arguments: [true, false]) func theFormerOwnerIsTold(isForced: Bool) async throws {
+        let owner = "replica-\(SessionID.unique())"
+        let (it, token) = try await ScriptSession.running { $0.owner = owner }
+        let listener = try await ChannelListener(RedisKeys.replica(owner), on: it.redis)
+        if !isForced { _ = try await it.release(token) }
+        // Whoever does not get it tells nobody.
+        _ = try await it.takeOver { $0.step = 7 }
+        _ = try await it.takeOver { $0.force = isForced }
+        #expect(try await listener.heard(until: "\(it.session) 1") == ["\(it.session) 1"])
+    }
+
     /// I5: the log holds the current step and the last two.
     @Test func theLogKeepsThreeSteps() async throws {
         let (it, token) = try await ScriptSession.running()

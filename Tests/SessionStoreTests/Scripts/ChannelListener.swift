@@ -5,8 +5,8 @@ import TestSupport
 
 @testable import SessionStore
 
-/// Subscribes to a session's wake channel on a connection of its own and keeps what it hears.
-final class WakeListener: Sendable {
+/// Subscribes to a channel on a connection of its own and keeps what it hears.
+final class ChannelListener: Sendable {
     private final class Handler: ChannelInboundHandler, Sendable {
         typealias InboundIn = ByteBuffer
         let text = Mutex("")
@@ -19,13 +19,11 @@ final class WakeListener: Sendable {
 
     private let handler = Handler()
     private let channel: any Channel
-    private let name: String
 
-    init(_ it: ScriptSession) async throws {
-        name = it.keys.wake
+    init(_ name: String, on redis: RedisServer) async throws {
         channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelInitializer { [handler] in $0.pipeline.addHandler(handler) }
-            .connect(unixDomainSocketPath: it.redis.socket).get()
+            .connect(unixDomainSocketPath: redis.socket).get()
         try await channel.writeAndFlush(ByteBuffer(string: "SUBSCRIBE \(name)\r\n"))
         try await eventually("the subscription is there") { [handler] in handler.text.withLock { $0.contains(":1\r\n") } }
     }

@@ -1,0 +1,53 @@
+/// A request for the next lease on a step that another replica runs; the argument of ``RedisSessionStore/takeOver(_:)``.
+public struct TakeOver: Sendable {
+    public enum Reason: Sendable {
+        /// Its replica is lost: only a lease that has run out or was released is taken.
+        case lost
+        /// The step is to be ended: a living lease is taken, too, and whoever takes the step over later ends it as well.
+        case cancel
+    }
+
+    public var session: SessionID
+    /// The step that is meant; refused when another one runs by now.
+    public var step: Int
+    public var reason: Reason
+    public var token: LeaseToken
+
+    public init(session: SessionID, step: Int, reason: Reason, token: LeaseToken = LeaseToken()) {
+        self.session = session
+        self.step = step
+        self.reason = reason
+        self.token = token
+    }
+}
+
+/// What became of a ``TakeOver``.
+public enum TakeOverOutcome: Sendable {
+    /// The lease is the caller's, who must do what the step's action says.
+    case taken(TakenStep)
+    /// Its replica still holds it.
+    case alive(leaseLeft: Duration)
+    /// That step does not run any more; `step` is the session's latest, 0 when there is no session.
+    case gone(step: Int)
+    /// Redis was away a moment ago: living replicas renew their leases first.
+    case tooEarly
+}
+
+/// A step that was taken over, under a fence of its own.
+public struct TakenStep: Sendable {
+    public enum Action: Sendable, Equatable {
+        /// It is run again, from the history.
+        case run
+        /// It is ended with the text that the log holds.
+        case cancel
+        /// It was begun as often as it may be: it ends with an error.
+        case fail
+    }
+
+    public var started: StartedStep
+    public var action: Action
+    /// The step whose place it takes.
+    public var replaces: Int
+    /// The replica that had it.
+    public var previousOwner: String
+}

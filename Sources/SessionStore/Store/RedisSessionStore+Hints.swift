@@ -1,0 +1,82 @@
+/// A running step whose replica is silent for longer than its lease, or has given it up.
+public struct Orphan: Sendable, Equatable {
+    public var session: SessionID
+    public var step: Int
+}
+
+/// When to look at a session whose step may have lost its replica.
+struct Hint: Sendable {
+    var session: SessionID
+    /// Milliseconds since 1970 on Redis's clock.
+    var due: Int64
+}
+
+extension RedisSessionStore {
+    /// Looks at the hints in one bucket that are due: one command where there are none. Those of sessions where no step runs are removed, those of
+    /// living steps move along.
+    ///
+    /// - Parameters:
+    ///   - bucket: 0 ..< ``RedisKeys/bucketCount``.
+    ///   - limit: Hints that are looked at.
+    /// - Returns: The steps to take over, and whether more hints may be due.
+    public func orphans(bucket: Int, limit: Int) async throws(StoreError) -> (orphans: [Orphan], hasMore: Bool) {
+        // So that an outage is noticed when it ends, not when the first step is to be taken over after it.
+        _ = outage.isOver(client)
+        let key = RedisKeys.running(bucket: bucket)
+        let hints = try await dueHints(key, limit: limit)
+        guard !hints.isEmpty else { return ([], false) }
+        var orphans: [Orphan] = []
+        var idle: [Hint] = []
+        for (hint, view) in zip(hints, try await look(hints.map(\.session))) {
+            if view.isOrphaned {
+                orphans.append(Orphan(session: hint.session, step: view.step))
+            } else if view.isRunning {
+                setHint(hint.session, due: view.leaseUntil + configuration.hintMargin.milliseconds)
+            } else if hint.due <= view.now {
+                // A step that rests on this hint can no longer begin: its script refuses once the hint is due.
+                idle.append(hint)
+            }
+        }
+        try await forget(idle, in: key)
+        return (orphans, hints.count == limit)
+    }
+
+    private func dueHints(_ key: String, limit: Int) async throws(StoreError) -> [Hint] {
+        let command = RedisCommand(
+            "ZRANGEBYSCORE", key, "-inf", String(try await now()), "WITHSCORES", "LIMIT", "0", String(limit))
+        let reply = try await read(command, key: key)
+        return stride(from: 0, to: reply.count - 1, by: 2).compactMap { index in
+            guard let session = reply[index]?.string.flatMap({ SessionID($0) }), let due = reply[index + 1]?.string.flatMap(Double.init)
+            else { return nil }
+            return Hint(session: session, due: Int64(clampingRounded: due))
+        }
+    }
+
+    /// Has a step that could not be taken over looked at again in a lease's time, so that it does not stand before others.
+    public func postpone(_ orphan: Orphan) {
+        guard let now = clock.now else { return }
+        setHint(orphan.session, due: now + leaseMilliseconds)
+    }
+
+    /// Has a session looked at not before `due`, or later where that was said already. Nobody waits for it.
+    func setHint(_ session: SessionID, due: Int64) {
+        let key = RedisKeys(session).running
+        var hint = RedisCommand("ZADD", key, "GT")
+        hint.append(integer: due)
+        hint.append(session.text)
+        client.connection(for: key).submit(hint) { _ in }
+    }
+
+    /// Removes entries from a sorted set that have not moved since: the script `forget_entries`.
+    func forget(_ entries: [Hint], in key: String) async throws(StoreError) {
+        guard !entries.isEmpty else { return }
+        var call = RedisScriptCall(StoreScripts.forgetEntries, keys: [key], capacity: 64 * entries.count)
+        for entry in entries {
+            call.append(entry.session.text)
+            call.append(integer: entry.due)
+        }
+        _ = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
+            try await self.client.connection(for: key).evaluate(call)
+        }
+    }
+}

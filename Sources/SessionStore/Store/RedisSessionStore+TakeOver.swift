@@ -1,0 +1,65 @@
+extension RedisSessionStore {
+    /// Takes the next lease on a running step: the script `take_over`.
+    ///
+    /// For a lost replica's step this does nothing in the first ``StoreConfiguration/outagePause`` after Redis was away, unless the step
+    /// was released (I6).
+    ///
+    /// - Throws: ``StoreError``; with `.outcomeUnknown` the lease may have been taken. It then runs out like any other.
+    public func takeOver(_ takeOver: TakeOver) async throws(StoreError) -> TakeOverOutcome {
+        if takeOver.reason == .lost, !outage.isOver(client) {
+            guard try await look(takeOver.session).isReleased else { return .tooEarly }
+        }
+        let keys = RedisKeys(takeOver.session)
+        let isForced = takeOver.reason == .cancel
+        var call = RedisScriptCall(StoreScripts.takeOver, keys: keys)
+        call.append(takeOver.token.text)
+        call.append(takeOver.token.nonce)
+        call.append(configuration.replica)
+        call.append(integer: leaseMilliseconds)
+        call.append(integer: ttlMilliseconds)
+        call.append(integer: Int64(takeOver.step))
+        call.append(isForced ? "1" : "0")
+        call.append(isForced ? Self.cancelIntent : "")
+        call.append(integer: Int64(configuration.maximumAttempts))
+        call.append(publish)
+        call.append(keys.prefix, "wake")
+        call.append(RedisKeys.replica(""))
+        call.append(takeOver.session.text)
+        let connection = client.connection(for: keys.prefix)
+        let reply = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
+            try await connection.evaluate(call)
+        }
+        if let now = reply[1]?.integer { clock.correct(now) }
+        guard let step = reply[2]?.intValue else { throw .unexpected(reply) }
+        switch reply[0]?.string {
+        case "taken":
+            // The hint that led here is due. Until it has moved, others look in vain.
+            moveHint(takeOver.session, on: connection)
+            return .taken(try takenStep(reply, lease: StepLease(session: takeOver.session, token: takeOver.token, step: step)))
+        case "alive":
+            return .alive(leaseLeft: .milliseconds(reply[3]?.integer ?? 0))
+        case "gone":
+            return .gone(step: step)
+        default:
+            throw .unexpected(reply)
+        }
+    }
+
+    /// The intent of a step that was seized to be ended.
+    static let cancelIntent = "cancel"
+
+    private func takenStep(_ reply: RedisReply, lease: StepLease) throws(StoreError) -> TakenStep {
+        let action: TakenStep.Action
+        switch reply[5]?.string {
+        case "run": action = .run
+        case Self.cancelIntent: action = .cancel
+        case "fail": action = .fail
+        default: throw .unexpected(reply)
+        }
+        guard let replaces = reply[3]?.intValue, let length = reply[7]?.intValue else { throw .unexpected(reply) }
+        let settings = TurnSettings(reply: reply, at: 8)
+        return TakenStep(
+            started: StartedStep(lease: lease, history: [], historyLength: length, settings: settings),
+            action: action, replaces: replaces, previousOwner: reply[4]?.string ?? "")
+    }
+}

@@ -1,0 +1,192 @@
+import SessionStore
+import TestSupport
+import Testing
+
+@testable import AgentService
+
+/// Steps that are ended before their model does, on any replica.
+@Suite(.timeLimit(.minutes(2))) struct CancelTests {
+    /// The text so far stays in the history, and everybody who listens hears the end.
+    @Test(arguments: [true, false]) func aRunningStepIsCancelled(byItsOwner: Bool) async throws {
+        let session = try await SessionInRedis(.shared())
+        let owner = Turns(session, model: PlayedModel.endless)
+        let listener = try await owner.say("hello", ["metadata": ["a": 1]])
+        try await eventually("it is in the log") { try await !session.tokens(step: 1).isEmpty }
+        let other = byItsOwner ? owner : Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
+        #expect(try await other.runner.cancel(session.id, step: nil) == 1)
+        // It is stored by now.
+        #expect(try session.state("status") == "idle" && session.state("intent") == "")
+        let text = try await session.tokens(step: 1).joined()
+        #expect(!text.isEmpty)
+        #expect(
+            try owner.history() == [
+                ["role": "system", "content": "be brief"], ["role": "user", "content": "hello"],
+                ["role": "assistant", "content": .string(text)],
+            ])
+        let told = try await listener.all()
+        #expect(told.suffix(2).map(\.id).map { $0?.prefix(3) } == ["2-1", "2-2"])
+        #expect(told.content == text)
+        #expect(told.done["status"] == "cancelled" && told.done["step"] == 2 && told.done["history_length"] == 3)
+        #expect(told.done["metadata"] == ["a": 1])
+        #expect(told.error.isNull && !told.contains { $0.name == "restart" })
+        let journal = try JSON(try session.redis.cli("LINDEX", session.keys.steps, "-1"))
+        #expect(journal["status"] == "cancelled")
+        // The session goes on.
+        owner.model.play(PlayedModel.saying("fine"))
+        #expect(try await owner.say("again").all().content == "fine")
+        #expect(Conversation.violation(try owner.history()) == nil)
+    }
+
+    @Test func withoutTextNothingIsStored() async throws {
+        let session = try await SessionInRedis(.shared())
+        _ = try await session.begin()
+        let turns = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
+        #expect(try await turns.runner.cancel(session.id, step: 1) == 1)
+        #expect(try turns.history().map { $0["role"] } == ["user"])
+        #expect(try await session.entries(step: 2).flatMap(\.fields).map(\.name) == ["done"])
+    }
+
+    /// Nobody answers for the step any more; the log does.
+    @Test func theStepOfALostReplicaIsCancelled() async throws {
+        let session = try await SessionInRedis(.shared())
+        let lease = try await session.begin()
+        try await session.log(lease, tokens: "half an ", "ans\u{2028}wer")
+        try session.expire()
+        let turns = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
+        _ = try await turns.runner.cancel(session.id, step: nil)
+        #expect(try turns.history().last == ["role": "assistant", "content": "half an ans\u{2028}wer"])
+        #expect(turns.model.requests.isEmpty)
+    }
+
+    /// A long text comes in many entries.
+    @Test func aLongLogIsReadToItsEnd() async throws {
+        let session = try await SessionInRedis(.shared())
+        let lease = try await session.begin()
+        for place in 1...700 {
+            try session.redis.cli("XADD", session.keys.events, "1-\(place)", "token", "\(place) ")
+        }
+        #expect(lease.step == 1)
+        let turns = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
+        _ = try await turns.runner.cancel(session.id, step: nil)
+        #expect(try turns.history().last?["content"].string == (1...700).map { "\($0) " }.joined())
+    }
+
+    /// Whoever takes over from a replica that was lost while it cancelled finishes the cancel, with the text of the step that spoke.
+    @Test func aCancelIsFinishedByWhoeverComesAfter() async throws {
+        let session = try await SessionInRedis(.shared())
+        let lease = try await session.begin()
+        try await session.log(lease, tokens: "half")
+        try await session.seize(1, intent: "cancel")
+        try session.expire()
+        let turns = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
+        #expect(try await turns.runner.takeOver(session.id, step: 2))
+        try await eventually("it has ended") { try session.state("status") == "idle" }
+        #expect(try turns.history().last == ["role": "assistant", "content": "half"])
+        #expect(turns.model.requests.isEmpty)
+        #expect(try await session.entries(step: 3).flatMap(\.fields).map(\.name) == ["message", "done"])
+    }
+
+    /// A cancel that comes late must not hit the next step; one that was sent before a take-over means the step that took its place.
+    @Test func onlyTheStepThatIsMeantIsCancelled() async throws {
+        let session = try await SessionInRedis(.shared())
+        let turns = Turns(try await session.elsewhere(), model: PlayedModel.endless)
+        func refusal(_ step: Int?) async -> TurnError? {
+            do throws(TurnError) {
+                _ = try await turns.runner.cancel(session.id, step: step)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        guard case .noSession? = await refusal(nil), case .noSession? = await refusal(1) else {
+            Issue.record("there is no session")
+            return
+        }
+        try await session.commit(try await session.begin(), saying: "one")
+        _ = try await session.begin("two")
+        guard case .notRunning? = await refusal(1), case .notRunning? = await refusal(3) else {
+            Issue.record("another step was cancelled")
+            return
+        }
+        #expect(try session.state("status") == "running" && session.state("fence") == "2")
+        try session.expire()
+        #expect(try await turns.runner.takeOver(session.id, step: 2))
+        #expect(try await turns.runner.cancel(session.id, step: 2) == 3)
+        #expect(try session.state("status") == "idle")
+        guard case .notRunning? = await refusal(nil), case .notRunning? = await refusal(3) else {
+            Issue.record("nothing runs")
+            return
+        }
+        // The next step is nobody's successor.
+        _ = try await session.begin("three")
+        guard case .notRunning? = await refusal(2), case .notRunning? = await refusal(3), case .notRunning? = await refusal(4) else {
+            Issue.record("another step was cancelled")
+            return
+        }
+    }
+
+    @Test func manyCancelsAtOnceEndItOnce() async throws {
+        let session = try await SessionInRedis(.shared())
+        let owner = Turns(session, model: PlayedModel.endless)
+        let listener = try await owner.say("hello")
+        try await eventually("it is in the log") { try await !session.tokens(step: 1).isEmpty }
+        var others: [Turns] = []
+        for _ in 0..<4 { others.append(Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))) }
+        await withTaskGroup(of: Void.self) { group in
+            for turns in others {
+                group.addTask {
+                    do throws(TurnError) { _ = try await turns.runner.cancel(session.id, step: nil) } catch {
+                        guard case .notRunning = error else {
+                            Issue.record("\(error)")
+                            return
+                        }
+                    }
+                }
+            }
+        }
+        let told = try await listener.all()
+        #expect(told.done["status"] == "cancelled")
+        #expect(told.filter { $0.name == "done" }.count == 1)
+        #expect(try owner.history().map { $0["role"] } == ["system", "user", "assistant"])
+    }
+
+    /// I1, I2: whichever comes first, there is one end.
+    @Test func aCancelRacesWithTheEnd() async throws {
+        let session = try await SessionInRedis(.shared())
+        let owner = Turns(session, model: PlayedModel.saying("a", "b"))
+        let other = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
+        var ends: Set<JSON> = []
+        for round in 1...40 {
+            let listener = try await owner.say("\(round)")
+            if round % 2 == 0 { try? await Task.sleep(for: .microseconds(100 * round)) }
+            do throws(TurnError) { _ = try await other.runner.cancel(session.id, step: nil) } catch {
+                guard case .notRunning = error else { throw error }
+            }
+            let told = try await listener.all()
+            ends.insert(told.done["status"])
+            #expect(told.filter { $0.name == "done" }.count == 1)
+            let history = try owner.history()
+            #expect(Conversation.violation(history) == nil)
+            #expect(told.done["history_length"].int == history.count)
+            #expect(history.filter { $0["content"] == .string("\(round)") }.count == 1)
+        }
+        #expect(ends.isSubset(of: ["completed", "cancelled"]))
+    }
+
+    // MARK: on_disconnect
+
+    @Test func aStepCanEndWithItsClient() async throws {
+        let session = try await SessionInRedis(.shared())
+        let turns = Turns(session, model: PlayedModel.endless)
+        let listener = try await turns.say("hello", ["on_disconnect": "cancel"])
+        try await eventually("it runs") { try !listener.tokens().isEmpty }
+        listener.stream.close()
+        try await eventually("it has ended") { try session.state("status") == "idle" }
+        let history = try turns.history()
+        #expect(history.map { $0["role"] } == ["system", "user", "assistant"])
+        let text = try await session.tokens(step: 1).joined()
+        #expect(history.last?["content"] == .string(text) && text.hasPrefix("word "))
+        #expect(try await session.entries(step: 1).flatMap(\.fields).map(\.name).suffix(2) == ["message", "done"])
+        #expect(try JSON(try session.redis.cli("LINDEX", session.keys.steps, "-1"))["status"] == "cancelled")
+    }
+}

@@ -1,0 +1,108 @@
+import NIOCore
+import SessionStore
+import TestSupport
+import Testing
+
+@testable import AgentService
+
+/// I6: steps whose replica is lost.
+@Suite(.timeLimit(.minutes(2))) struct StepTakeOverTests {
+    @Test func aLostStepIsRunAgainFromTheHistory() async throws {
+        let lost = try await SessionInRedis(.shared())
+        let lease = try await lost.begin()
+        try await lost.log(lease, tokens: "half an ", "ans")
+        let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("whole"))
+        // A living step is left alone.
+        #expect(try await !turns.runner.takeOver(lost.id, step: 1))
+        try lost.expire()
+        // Only the step that is meant is taken.
+        #expect(try await !turns.runner.takeOver(lost.id, step: 2))
+        #expect(try await turns.runner.takeOver(lost.id, step: 1))
+        let told = try await turns.follow(1)
+        #expect(told.map(\.name) == ["message", "message", "restart", "message", "message", "done"])
+        #expect(told.map { $0.id?.prefix(3) } == ["1-1", "1-2", "2-0", "2-1", "2-2", "2-3"])
+        #expect(told[2].data == ["type": "restart", "step": 2, "replaces": 1, "reason": "replica_lost"])
+        #expect(told.content == "whole" && told.done["status"] == "completed" && told.done["step"] == 2)
+        #expect(try turns.history().map { $0["content"] } == ["hello", "whole"])
+        #expect(try turns.model.requests.map { try $0.messages.map { try JSON(parsing: $0)["content"] } } == [["hello"]])
+        // I3: whoever had it before writes nothing.
+        await #expect(throws: SessionInRedis.NotStarted.self) { try await lost.log(lease, tokens: "late") }
+        await #expect(throws: SessionInRedis.NotStarted.self) { try await lost.commit(lease, saying: "late") }
+        #expect(try turns.history().count == 2)
+    }
+
+    @Test func aTurnsSettingsGoAlong() async throws {
+        let lost = try await SessionInRedis(.shared())
+        let settings = TurnSettings(
+            model: "m-1", tools: ByteBuffer(string: "[]"), metadata: ByteBuffer(string: #"{"a":1}"#), onDisconnect: .cancel)
+        let message = ChatMessage.user(content: ByteBuffer(string: #""hello""#))
+        _ = try await lost.store.begin(BeginStep(session: lost.id, input: .user(message), settings: settings))
+        try lost.expire()
+        let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("whole"))
+        #expect(try await turns.runner.takeOver(lost.id, step: 1))
+        // Nobody listens, and that is no client who has left.
+        try await eventually("it is answered") { try turns.history().last?["content"] == "whole" }
+        #expect(turns.model.requests.map(\.model) == ["m-1"] && turns.model.requests.allSatisfy { $0.tools == nil })
+        let journal = try JSON(try lost.redis.cli("LINDEX", lost.keys.steps, "-1"))
+        #expect(journal["metadata"] == ["a": 1] && journal["step"] == 2 && journal["history"] == [1, 2])
+    }
+
+    @Test func afterThreeAttemptsItFails() async throws {
+        let lost = try await SessionInRedis(.shared())
+        _ = try await lost.begin()
+        try await lost.seize(1)
+        try await lost.seize(2)
+        try lost.expire()
+        let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("never"))
+        #expect(try await turns.runner.takeOver(lost.id, step: 3))
+        let told = try await turns.follow(3)
+        #expect(told.error["code"] == "takeover_exhausted" && told.error["retryable"] == true)
+        #expect(told.done["status"] == "failed")
+        #expect(turns.model.requests.isEmpty)
+        #expect(try lost.state("status") == "idle" && turns.history().count == 1)
+        turns.model.play(PlayedModel.saying("at last"))
+        #expect(try await turns.post(["type": "retry"]).all().content == "at last")
+    }
+
+    /// Living replicas renew first.
+    @Test func afterAnOutageNothingIsTakenForAWhile() async throws {
+        let lost = try await SessionInRedis(.shared(), lease: .milliseconds(200))
+        _ = try await lost.begin()
+        try lost.expire()
+        let pause = Duration.milliseconds(300)
+        let begun = ContinuousClock.now
+        let turns = Turns(try await lost.elsewhere(outagePause: pause), model: PlayedModel.saying("late"))
+        #expect(try await !turns.runner.takeOver(lost.id, step: 1))
+        try await eventually("the pause is over") { try await turns.runner.takeOver(lost.id, step: 1) }
+        #expect(ContinuousClock.now - begun >= pause)
+    }
+
+    /// A client that sends its request again does not wait for a sweeper.
+    @Test func aRetryTakesOverAtOnce() async throws {
+        let lost = try await SessionInRedis(.shared())
+        let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("whole"))
+        let body = AgentClient.body(lost.id.text, ["content": "hello"])
+        let request = try TurnRequest(body: ByteBuffer(string: body.text), idempotencyKey: "k")
+        let begin = BeginStep(session: lost.id, input: request.input, settings: request.settings, idempotency: request.idempotency)
+        _ = try await lost.store.begin(begin)
+        try lost.expire()
+        let told = try await turns.say("hello", key: "k").all()
+        #expect(told.map(\.name) == ["restart", "message", "message", "done"])
+        #expect(told.content == "whole")
+        #expect(try turns.history().count == 2)
+    }
+
+    /// Another message is refused while the step runs, but the step runs again.
+    @Test func anotherMessageTakesOverToo() async throws {
+        let lost = try await SessionInRedis(.shared())
+        _ = try await lost.begin()
+        try lost.expire()
+        let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("whole"))
+        guard case .busy(step: 1, _)? = await turns.refusal("next") else {
+            Issue.record("it was accepted")
+            return
+        }
+        try await eventually("it is answered") { try turns.history().last?["content"] == "whole" }
+        #expect(try await turns.say("next").all().content == "whole")
+    }
+}

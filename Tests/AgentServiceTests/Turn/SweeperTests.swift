@@ -1,0 +1,73 @@
+import SessionStore
+import TestSupport
+import Testing
+
+@testable import AgentService
+
+/// I6: nobody asks, and the step is taken over all the same.
+@Suite(.timeLimit(.minutes(2))) struct SweeperTests {
+    /// A sweeper that runs beside a replica's turns.
+    private final class Sweeping: Sendable {
+        let turns: Turns
+        private let task: Task<Void, any Error>
+
+        init(_ session: SessionInRedis, model: @escaping PlayedModel.Script = PlayedModel.saying("whole")) {
+            turns = Turns(session, model: model)
+            let sweeper = Sweeper(runner: turns.runner, period: .milliseconds(20), logger: .quiet)
+            task = Task { try await sweeper.run() }
+        }
+
+        deinit { task.cancel() }
+    }
+
+    private static func hint(_ session: SessionInRedis) throws -> Double? {
+        Double(try session.redis.cli("ZSCORE", session.keys.running, session.id.text))
+    }
+
+    @Test func lostStepsAreFound() async throws {
+        let redis = try await RedisServer.start()
+        var lost: [SessionInRedis] = []
+        for _ in 0..<40 {
+            let session = try await SessionInRedis(redis, lease: .milliseconds(300))
+            _ = try await session.begin()
+            lost.append(session)
+        }
+        let (one, two) = (Sweeping(try await lost[0].elsewhere()), Sweeping(try await lost[0].elsewhere()))
+        for session in lost {
+            try await eventually("\(session.id) is answered") { try redis.history(session.id).last?["content"] == "whole" }
+        }
+        // Once each, by either of the two.
+        #expect(one.turns.model.requests.count + two.turns.model.requests.count == lost.count)
+        for session in lost { #expect(try redis.history(session.id).count == 2) }
+        // No hint stays where nothing runs.
+        try await eventually("all hints are gone") { try redis.cli("--scan", "--pattern", "agent:running:*") == "" }
+        withExtendedLifetime((one, two)) {}
+    }
+
+    /// A hint that was set too early moves along; it is there as long as the step runs.
+    @Test func aLivingStepIsLeftAlone() async throws {
+        let session = try await SessionInRedis(.start(), lease: .seconds(60))
+        _ = try await session.begin()
+        try session.redis.cli("ZADD", session.keys.running, "1", session.id.text)
+        let sweeping = Sweeping(try await session.elsewhere())
+        try await eventually("the hint has moved") { try Self.hint(session) ?? 0 > 1 }
+        let leaseUntil = try #require(Double(try session.state("lease_until")))
+        #expect(try Self.hint(session) == leaseUntil + 200)
+        #expect(try session.state("fence") == "1")
+        #expect(sweeping.turns.model.requests.isEmpty)
+    }
+
+    /// One step that cannot be taken over does not stand before the others.
+    @Test func aSessionThatIsBrokenIsPutOff() async throws {
+        let redis = try await RedisServer.start()
+        let broken = try await SessionInRedis(redis)
+        _ = try await broken.begin()
+        try broken.expire()
+        try redis.cli("ZADD", broken.keys.running, "1", broken.id.text)
+        try redis.cli("DEL", broken.keys.events)
+        try redis.cli("SET", broken.keys.events, "no stream")
+        let sweeping = Sweeping(try await broken.elsewhere())
+        try await eventually("its hint has moved") { try Self.hint(broken) ?? 0 > 1_600_000_000_000 }
+        #expect(sweeping.turns.model.requests.isEmpty)
+    }
+}
