@@ -1,6 +1,10 @@
 /// A condition that did not come true in time.
 public struct NeverHappened: Error, CustomStringConvertible {
     public var description: String
+
+    public init(description: String) {
+        self.description = description
+    }
 }
 
 /// Waits until `condition` holds. Fails loudly when it does not within `timeout`, so that no test waits for a mere time.

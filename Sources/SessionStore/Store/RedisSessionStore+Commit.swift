@@ -51,6 +51,7 @@ extension RedisSessionStore {
         }
         switch reply[0]?.string {
         case "released":
+            if let now = reply[1]?.integer { clock.correct(now) }
             var hint = RedisCommand("ZADD", keys.running)
             hint.append(integer: reply[1]?.integer ?? 0)
             hint.append(lease.session.text)

@@ -8,16 +8,21 @@ extension RedisSessionStore {
         let key = RedisKeys(session).events
         let speaker = try await speaker(of: step, key: key)
         var text = ByteBuffer()
-        var place = "\(speaker)-0"
+        var seen = 0
         while true {
-            let reply = try await read(RedisCommand("XRANGE", key, "(" + place, "\(speaker)", "COUNT", "256"), key: key)
-            var last: LogEntry?
+            let reply = try await read(RedisCommand("XRANGE", key, "(\(speaker)-\(seen)", "\(speaker)", "COUNT", "256"), key: key)
+            guard reply.count > 0 else { return text }
+            let before = seen
             reply.forEachElement { element in
-                last = LogEntry(reply: element)
-                for (name, value) in last?.fields ?? [] where name == LoggedEvents.Name.token.rawValue { text.writeImmutableBuffer(value) }
+                guard let entry = LogEntry(reply: element) else { return }
+                // A batch whose answer was lost goes along with the next one, so that an entry may begin with what another has.
+                let known = max(0, seen - (entry.lastSequence - entry.fields.count))
+                for (name, value) in entry.fields.dropFirst(known) where name == LoggedEvents.Name.token.rawValue {
+                    text.writeImmutableBuffer(value)
+                }
+                seen = max(seen, entry.lastSequence)
             }
-            guard let last else { return text }
-            place = "\(speaker)-\(last.lastSequence)"
+            guard seen > before else { throw .unexpected(reply) }
         }
     }
 

@@ -113,6 +113,24 @@ import Testing
         try await lossy.close()
     }
 
+    // MARK: Take over
+
+    @Test(arguments: [ReplyEater.Loss.reply, .request]) func aStepIsTakenOverOnce(loss: ReplyEater.Loss) async throws {
+        let lossy = try await LossyStore()
+        let former = try await lossy.it.redis.store(replica: "former").started(lossy.user())
+        lossy.lose(loss, of: StoreScripts.takeOver)
+        let outcome = try await lossy.store.takeOver(TakeOver(session: lossy.it.session, step: former.step, reason: .cancel))
+        guard case .taken(let taken) = outcome else {
+            Issue.record("\(outcome)")
+            return
+        }
+        #expect(lossy.eater.lost == 1)
+        #expect(taken.started.lease.step == 2 && taken.replaces == 1 && taken.previousOwner == "former" && taken.action == .cancel)
+        #expect(try await lossy.it.dump().state["fence"] == "2")
+        #expect(try await lossy.store.commit(StepCommit(taken.started.lease)) == .held)
+        try await lossy.close()
+    }
+
     // MARK: Commit
 
     @Test(arguments: [[ReplyEater.Loss.reply], [.request], [.reply, .reply, .request]])

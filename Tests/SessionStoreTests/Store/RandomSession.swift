@@ -35,10 +35,11 @@ struct RandomSession {
         let (expected, answer): (String, String)
         switch Int.random(in: 0..<100, using: &random) {
         case 0..<40: (name, expected, answer) = try await begin(store)
-        case 40..<57: (name, expected, answer) = await append(store)
-        case 57..<83: (name, expected, answer) = try await commit(store)
-        case 83..<89: (name, expected, answer) = try await release(store)
-        case 89..<98: (name, expected, answer) = try await takeOver()
+        case 40..<56: (name, expected, answer) = await append(store)
+        case 56..<77: (name, expected, answer) = try await commit(store)
+        case 77..<83: (name, expected, answer) = try await release(store)
+        case 83..<92: (name, expected, answer) = try await takeOver()
+        case 92..<98: (name, expected, answer) = try await cancel(store)
         default:
             (name, expected, answer) = ("delete", "\(model.delete())", "\(try await store.delete(it.session))")
             lastFence = 0
@@ -182,7 +183,7 @@ struct RandomSession {
         } else {
             (arguments.token, arguments.owner, arguments.ttl) = (token.text, "taker-\(Int.random(in: 1...2, using: &random))", 900_000)
             arguments.step = model.fence - (chance(85) ? 0 : 1)
-            arguments.force = chance(40)
+            arguments.force = chance(60)
             arguments.intent = chance(25) ? "cancel" : ""
         }
         takeOvers.append(arguments)
@@ -192,6 +193,27 @@ struct RandomSession {
             remember(StepLease(session: it.session, token: token, step: answer.step))
         }
         return ("take_over", expected, answer.name + " " + answer.rest.prefix(answer.name == "taken" ? 4 : 1).joined(separator: " "))
+    }
+
+    private mutating func cancel(_ store: RedisSessionStore) async throws -> (String, String, String) {
+        let token = LeaseToken(using: &random)
+        var arguments = TakeOverArguments()
+        (arguments.token, arguments.owner) = (token.text, store.configuration.replica)
+        (arguments.force, arguments.intent) = (true, "cancel")
+        arguments.step = model.fence - (chance(85) ? 0 : 1)
+        let expected = model.cancel(arguments)
+        let answer: String
+        switch try await store.takeOver(TakeOver(session: it.session, step: arguments.step, reason: .cancel, token: token)) {
+        case .taken(let taken):
+            let lease = taken.started.lease
+            let text = String(buffer: try await store.loggedText(it.session, step: taken.replaces))
+            #expect(taken.action == .cancel)
+            #expect(try await store.commit(StepCommit(lease, text: text.isEmpty ? nil : text)) == .held)
+            answer = "cancelled \(lease.step) \(taken.replaces) \(text)"
+        case .gone(let step): answer = "gone \(step)"
+        case .alive, .tooEarly: answer = "not taken"
+        }
+        return ("cancel", expected, answer)
     }
 
     // MARK: Chance

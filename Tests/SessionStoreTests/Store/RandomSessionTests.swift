@@ -19,9 +19,12 @@ import Testing
                 })
         }
         var session = RandomSession(try await ScriptSession(), stores: stores, seed: seed)
-        for call in 0..<400 { try await session.step(call) }
+        for call in 0..<600 { try await session.step(call) }
         // The calls are chosen so that all that can happen does.
-        for kind in ["user started", "tool started", "tool waiting", "append held", "commit held", "take over taken", "commit lost"] {
+        for kind in [
+            "user started", "tool started", "tool waiting", "append held", "commit held", "take over taken", "commit lost",
+            "cancel cancelled", "cancel gone",
+        ] {
             let name = kind.replacing("take over", with: "take_over")
             let count = session.answers.filter { $0.key.hasPrefix(name) }.map(\.value).reduce(0, +)
             #expect(count > 0, "seed \(seed): \(name), \(session.answers)")

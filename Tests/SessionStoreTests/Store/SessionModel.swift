@@ -33,6 +33,8 @@ struct SessionModel {
     /// Step of each token, and whether it has committed.
     var tokens: [String: (step: Int, isCommitted: Bool)] = [:]
     var events: [(step: Int, sequence: Int)] = []
+    /// Steps that were taken over, but not to be run, and the steps before them.
+    var silent: [Int: Int] = [:]
     var journal = 0
 
     var open: [String] {
@@ -159,9 +161,24 @@ struct SessionModel {
             (replaces, previousOwner) = (fence, owner)
             if arguments.intent.isEmpty { attempt += 1 } else { intent = arguments.intent }
             lease(arguments.token, owner: arguments.owner)
+            if !intent.isEmpty || attempt > arguments.attempts { silent[fence] = replaces }
         }
         let action = !intent.isEmpty ? intent : attempt > arguments.attempts ? "fail" : "run"
         return "taken \(fence) \(replaces) \(previousOwner) \(action)"
+    }
+
+    /// Seizes a step and ends it with what the log holds of it. The text of every event is `t`.
+    mutating func cancel(_ arguments: TakeOverArguments) -> String {
+        let answer = takeOver(arguments)
+        guard answer.hasPrefix("taken") else { return answer }
+        var speaker = replaces
+        while let before = silent[speaker], events.contains(where: { $0 == (speaker, 0) }) { speaker = before }
+        let text = String(repeating: "t", count: events.filter { $0.step == speaker }.map(\.sequence).max() ?? 0)
+        if !text.isEmpty { history.append(#"{"role":"assistant","content":"\#(text)"}"#) }
+        tokens[arguments.token] = (fence, true)
+        (status, token, intent, isReleased) = ("idle", "", "", false)
+        journal += 1
+        return "cancelled \(fence) \(replaces) \(text)"
     }
 
     mutating func delete() -> Bool {

@@ -1,0 +1,119 @@
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+/// I6: steps whose replica is lost are found by their hints.
+@Suite struct OrphanTests {
+    let redis: RedisServer
+    let store: RedisSessionStore
+    let session = SessionID.unique()
+    var keys: RedisKeys { RedisKeys(session) }
+
+    init() async throws {
+        redis = try await RedisServer.start()
+        store = try await redis.store(lease: .seconds(60)) { $0.outagePause = .zero }
+    }
+
+    private func orphans(limit: Int = 10) async throws -> (orphans: [Orphan], hasMore: Bool) {
+        try await store.orphans(bucket: keys.bucket, limit: limit)
+    }
+
+    private func hint() throws -> String { try redis.cli("ZSCORE", keys.running, session.text) }
+
+    private func setHint(_ due: Int64) throws { try redis.cli("ZADD", keys.running, "\(due)", session.text) }
+
+    @Test func anEmptyBucketCostsOneCommand() async throws {
+        _ = try await store.now()
+        try redis.cli("CONFIG", "RESETSTAT")
+        let found = try await orphans()
+        #expect(found.orphans.isEmpty && !found.hasMore)
+        let calls = try redis.cli("INFO", "commandstats")
+        #expect(calls.matches(of: /:calls=/).count == 2, "one command beside the reset: \(calls)")
+    }
+
+    @Test func aStepIsAnOrphanOnceItsLeaseHasRunOut() async throws {
+        _ = try await store.started(.user("hello", in: session))
+        let hinted = try hint()
+        // Not before it is due.
+        #expect(try await orphans().orphans.isEmpty && hint() == hinted)
+        // It is due, and the step lives: the hint moves along.
+        try setHint(1)
+        #expect(try await orphans().orphans.isEmpty)
+        #expect(Int64(try hint()) == Int64(try redis.cli("HGET", keys.state, "lease_until")).map { $0 + 200 })
+        try setHint(1)
+        try redis.cli("HSET", keys.state, "lease_until", "1")
+        #expect(try await orphans().orphans == [Orphan(session: session, step: 1)])
+        // It stays until the step has an owner again.
+        #expect(try hint() == "1")
+        guard case .taken = try await store.takeOver(TakeOver(session: session, step: 1, reason: .lost)) else {
+            Issue.record("not taken")
+            return
+        }
+        try await eventually("the hint moves along") { try hint() != "1" }
+        #expect(try await orphans().orphans.isEmpty)
+    }
+
+    @Test func aHintGoesWhenNothingRuns() async throws {
+        let lease = try await store.started(.user("hello", in: session))
+        _ = try await store.commit(StepCommit(lease))
+        // Not before it is due: a step that is about to begin may rest on it.
+        _ = try await orphans()
+        #expect(try !hint().isEmpty)
+        try setHint(1)
+        _ = try await orphans()
+        #expect(try hint().isEmpty)
+    }
+
+    @Test func aReleasedStepIsAnOrphanAtOnce() async throws {
+        let lease = try await store.started(.user("hello", in: session))
+        #expect(try await store.release(lease) == .held)
+        // Though its lease would last for a minute.
+        try await eventually("it is found") { try await orphans().orphans == [Orphan(session: session, step: 1)] }
+    }
+
+    @Test func aLookIsBounded() async throws {
+        for place in 1...5 { try redis.cli("ZADD", keys.running, "\(place)", "s-\(place)") }
+        #expect(try await orphans(limit: 2).hasMore)
+        #expect(try redis.cli("ZCARD", keys.running) == "3")
+        #expect(try await orphans(limit: 2).hasMore)
+        #expect(try await !orphans(limit: 2).hasMore)
+        #expect(try redis.cli("ZCARD", keys.running) == "0")
+    }
+
+    @Test func whatCannotBeTakenIsPutOff() async throws {
+        try setHint(1)
+        let now = try await store.now()
+        store.postpone(Orphan(session: session, step: 1))
+        try await eventually("it is put off") { try Int64(hint()) ?? 0 >= now + 60_000 }
+    }
+
+    /// A replica cannot know what was before it came.
+    @Test func afterAnOutageOnlyReleasedStepsAreTaken() async throws {
+        let lease = try await store.started(.user("hello", in: session))
+        let patient = try await redis.store(replica: "patient") { $0.outagePause = .seconds(60) }
+        let takeOver = TakeOver(session: session, step: 1, reason: .lost)
+        try redis.cli("HSET", keys.state, "lease_until", "1")
+        guard case .tooEarly = try await patient.takeOver(takeOver) else {
+            Issue.record("it was taken")
+            return
+        }
+        #expect(try redis.cli("HGET", keys.state, "fence") == "1")
+        _ = try await store.release(lease)
+        guard case .taken(let taken) = try await patient.takeOver(takeOver) else {
+            Issue.record("it was not taken")
+            return
+        }
+        #expect(taken.action == .run && taken.started.lease.step == 2)
+    }
+
+    @Test func anOutageIsNoticedWhenAConnectionIsMadeAnew() async throws {
+        let client = try await redis.client()
+        let watch = OutageWatch(pause: .milliseconds(100))
+        #expect(!watch.isOver(client))
+        try await eventually("the pause is over") { watch.isOver(client) }
+        try redis.cli("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        try await eventually("the outage is noticed") { !watch.isOver(client) }
+        try await eventually("the pause is over") { watch.isOver(client) }
+    }
+}
