@@ -11,7 +11,7 @@ struct Bench: AsyncParsableCommand {
     @Option(help: "The agent-server to measure. Give it twice to compare two builds in one run.")
     var server: [String]
 
-    @Option(parsing: .upToNextOption, help: "Which of turns, history, memory, redis, soak to run.")
+    @Option(parsing: .upToNextOption, help: "Which of turns, history, memory, redis, paced, failover, soak to run.")
     var only: [String] = ["turns", "history", "memory", "redis"]
 
     @Option(help: "Runs of each measurement; the median is shown.")
@@ -23,11 +23,14 @@ struct Bench: AsyncParsableCommand {
     @Option(help: "Turns of the soak.")
     var soakTurns = 100_000
 
+    @Option(parsing: .upToNextOption, help: "How many paced streams run at once.")
+    var pacedStreams: [Int] = [1, 256]
+
     @Option(help: "Streams that are open at once for the memory figure.")
     var streams = 1000
 
     func run() async throws {
-        let known = ["turns", "history", "memory", "redis", "soak"]
+        let known = ["turns", "history", "memory", "redis", "paced", "failover", "soak"]
         if let unknown = only.first(where: { !known.contains($0) }) { throw ValidationError("there is no \(unknown); there is \(known)") }
         say("\(ProcessInfo.processInfo.activeProcessorCount) cores; 100 tokens per answer; model, client, Redis and server share them")
         for path in server {
@@ -35,6 +38,8 @@ struct Bench: AsyncParsableCommand {
             if only.contains("turns") { try await turns(path) }
             if only.contains("history") { try await history(path) }
             if only.contains("memory") { try await memory(path) }
+            if only.contains("paced") { try await paced(path) }
+            if only.contains("failover") { try await failover(path) }
             if only.contains("soak") { try await soak(path) }
         }
         if only.contains("redis") { try await redis() }

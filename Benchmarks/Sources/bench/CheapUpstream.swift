@@ -4,13 +4,14 @@ import Synchronization
 
 /// A model server that costs almost nothing: it finds a request's end and writes bytes that were made before, in one piece.
 ///
-/// `hold 1` in a request's last message leaves its answer open after the first token, until ``release()``.
+/// `hold 1` in a request's last message leaves its answer open after the first token, until ``release()``. `pace 10` in it has the tokens come
+/// one by one, 10 ms apart, each with the time at which it was sent: `t=NANOSECONDS `.
 final class CheapUpstream: Sendable {
     let port: Int
     private let channel: any Channel
     private let held = Mutex<[any Channel]>([])
 
-    static func start(tokens: Int, group: any EventLoopGroup) async throws -> CheapUpstream {
+    static func start(tokens: Int = 100, group: any EventLoopGroup) async throws -> CheapUpstream {
         let answer = CheapAnswer(tokens: tokens)
         let holder = Holder()
         let channel = try await ServerBootstrap(group: group)
@@ -57,35 +58,40 @@ private final class Holder: Sendable {
 
 /// The bytes of an answer: each event is an HTTP chunk of its own, as real servers write them.
 struct CheapAnswer {
+    let tokens: Int
     let head: ByteBuffer
     let first: ByteBuffer
     let rest: ByteBuffer
+    let end: ByteBuffer
     let whole: ByteBuffer
 
     init(tokens: Int) {
-        func chunk(_ data: String) -> String {
-            let event = "data: \(data)\n\n"
-            return String(event.utf8.count, radix: 16) + "\r\n" + event + "\r\n"
-        }
-        func delta(_ delta: String, finish: String = "null") -> String {
-            let choice = #"{"index":0,"delta":\#(delta),"logprobs":null,"finish_reason":\#(finish)}"#
-            return chunk(
-                #"{"id":"chatcmpl-123","object":"chat.completion.chunk","created":1694268190,"model":"m","system_fingerprint":"fp","choices":[\#(choice)],"usage":null}"#
-            )
-        }
+        self.tokens = tokens
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-        let first = delta(#"{"role":"assistant","content":""}"#) + delta(#"{"content":"token "}"#)
-        var rest = ""
-        for _ in 1..<max(tokens, 1) { rest += delta(#"{"content":"token "}"#) }
-        rest += delta("{}", finish: #""stop""#)
-        rest += chunk(
-            #"{"id":"chatcmpl-123","object":"chat.completion.chunk","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":100,"total_tokens":109}}"#
-        )
-        rest += chunk("[DONE]") + "0\r\n\r\n"
+        let first = Self.delta(#"{"role":"assistant","content":""}"#) + Self.delta(#"{"content":"token "}"#)
+        let rest = String(repeating: Self.delta(#"{"content":"token "}"#), count: max(tokens, 1) - 1)
+        let usage = #"{"prompt_tokens":9,"completion_tokens":100,"total_tokens":109}"#
+        let end =
+            Self.delta("{}", finish: #""stop""#)
+            + Self.chunk(#"{"id":"chatcmpl-123","object":"chat.completion.chunk","choices":[],"usage":\#(usage)}"#)
+            + Self.chunk("[DONE]") + "0\r\n\r\n"
         self.head = ByteBuffer(string: head)
         self.first = ByteBuffer(string: head + first)
-        self.rest = ByteBuffer(string: rest)
-        whole = ByteBuffer(string: head + first + rest)
+        self.rest = ByteBuffer(string: rest + end)
+        self.end = ByteBuffer(string: end)
+        whole = ByteBuffer(string: head + first + rest + end)
+    }
+
+    static func delta(_ delta: String, finish: String = "null") -> String {
+        let choice = #"{"index":0,"delta":\#(delta),"logprobs":null,"finish_reason":\#(finish)}"#
+        return chunk(
+            #"{"id":"chatcmpl-123","object":"chat.completion.chunk","created":1694268190,"model":"m","system_fingerprint":"fp","choices":[\#(choice)],"usage":null}"#
+        )
+    }
+
+    private static func chunk(_ data: String) -> String {
+        let event = "data: \(data)\n\n"
+        return String(event.utf8.count, radix: 16) + "\r\n" + event + "\r\n"
     }
 }
 
@@ -106,9 +112,40 @@ private final class CheapHandler: ChannelInboundHandler {
         var bytes = unwrapInboundIn(data)
         if received.readableBytes == 0 { received = bytes } else { received.writeBuffer(&bytes) }
         while let body = nextRequest() {
-            let holds = body.withUnsafeReadableBytes { raw in raw.suffix(600).firstRange(of: Array("hold 1".utf8)) != nil }
+            let end = body.getSlice(at: max(body.readerIndex, body.writerIndex - 600), length: min(600, body.readableBytes)) ?? body
+            if let pace = Self.pace(end) {
+                sendPaced(context, every: pace)
+                continue
+            }
+            let holds = end.withUnsafeReadableBytes { raw in raw.firstRange(of: Array("hold 1".utf8)) != nil }
             context.writeAndFlush(wrapOutboundOut(holds ? answer.first : answer.whole), promise: nil)
             if holds { hold(context.channel) }
+        }
+    }
+
+    private static func pace(_ end: ByteBuffer) -> TimeAmount? {
+        end.withUnsafeReadableBytes { raw in
+            guard let mark = raw.firstRange(of: Array("pace ".utf8)) else { return nil }
+            let digits = raw[mark.upperBound...].prefix { 0x30...0x39 ~= $0 }
+            return Int64(String(decoding: digits, as: UTF8.self)).map { .milliseconds($0) }
+        }
+    }
+
+    private func sendPaced(_ context: ChannelHandlerContext, every pace: TimeAmount) {
+        context.writeAndFlush(wrapOutboundOut(answer.head), promise: nil)
+        Self.sendNext(1, of: answer, every: pace, due: .now(), to: context.channel)
+    }
+
+    /// On a grid of times, so that a late one does not move the ones behind it.
+    private static func sendNext(_ number: Int, of answer: CheapAnswer, every pace: TimeAmount, due: NIODeadline, to channel: any Channel) {
+        guard channel.isActive, number <= answer.tokens else {
+            channel.writeAndFlush(answer.end, promise: nil)
+            return
+        }
+        let token = CheapAnswer.delta(#"{"content":"t=\#(NIODeadline.now().uptimeNanoseconds) "}"#)
+        channel.writeAndFlush(ByteBuffer(string: token), promise: nil)
+        channel.eventLoop.scheduleTask(deadline: due + pace) {
+            sendNext(number + 1, of: answer, every: pace, due: due + pace, to: channel)
         }
     }
 

@@ -2,17 +2,20 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import Synchronization
 
-/// A Redis, a model upstream and one server, for one measurement.
+/// A Redis, a model upstream and one or more servers, for one measurement.
 final class Setup {
     let group = MultiThreadedEventLoopGroup.singleton
     let directory: URL
     let upstream: CheapUpstream
     let redis: Child
-    let server: Child
-    let port: Int
+    let servers: [Child]
+    let ports: [Int]
+    var server: Child { servers[0] }
+    var port: Int { ports[0] }
 
-    init(server path: String, environment: [String: String] = [:], redisOptions: [String] = []) async throws {
+    init(server path: String, replicas: Int = 1, environment: [String: String] = [:], redisOptions: [String] = []) async throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "bench-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         upstream = try await CheapUpstream.start(tokens: 100, group: group)
@@ -22,24 +25,30 @@ final class Setup {
             ["--port", "0", "--unixsocket", socket, "--dir", directory.path, "--save", "", "--appendonly", "yes", "--loglevel", "warning"]
                 + redisOptions)
         try await Self.wait("redis-server") { FileManager.default.fileExists(atPath: socket) }
-        port = Int.random(in: 15_000..<30_000)
-        let settings = [
-            "PORT": "\(port)", "AGENT_RUNTIME__REDIS_URL": "unix://\(socket)",
-            "AGENT_RUNTIME__LLM_PROXY_URL": "http://127.0.0.1:\(upstream.port)",
-            "AGENT_RUNTIME__LOG_LEVEL": "warning",
-        ]
-        server = try Child(path, [], environment: settings.merging(environment) { $1 })
-        let port = port
-        try await Self.wait("agent-server") {
-            let probe = try? await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(host: "127.0.0.1", port: port)
-                .get()
-            try? await probe?.close()
-            return probe != nil
+        let first = Int.random(in: 15_000..<30_000)
+        ports = (0..<replicas).map { first + $0 }
+        var servers: [Child] = []
+        for port in ports {
+            let settings = [
+                "PORT": "\(port)", "AGENT_RUNTIME__REDIS_URL": "unix://\(socket)",
+                "AGENT_RUNTIME__LLM_PROXY_URL": "http://127.0.0.1:\(upstream.port)",
+                "AGENT_RUNTIME__LOG_LEVEL": "warning",
+            ]
+            servers.append(try Child(path, [], environment: settings.merging(environment) { $1 }))
+        }
+        self.servers = servers
+        for port in ports {
+            try await Self.wait("agent-server") {
+                let probe = try? await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(host: "127.0.0.1", port: port)
+                    .get()
+                try? await probe?.close()
+                return probe != nil
+            }
         }
     }
 
     func stop() async throws {
-        server.stop()
+        for server in servers { server.stop() }
         redis.stop()
         try? FileManager.default.removeItem(at: directory)
     }
@@ -62,6 +71,7 @@ struct Failure: Error, CustomStringConvertible {
 /// Not Foundation's `Process`, whose word on a child's end does not come where no run loop runs.
 final class Child {
     let pid: pid_t
+    private let isStopped = Atomic<Bool>(false)
 
     init(_ program: String, _ arguments: [String], environment: [String: String]? = nil, output: String = "/dev/null") throws {
         let executable = try Self.find(program).path
@@ -103,8 +113,9 @@ final class Child {
         waitpid(pid, &status, 0)
     }
 
-    func stop() {
-        kill(pid, SIGTERM)
+    func stop(_ signal: Int32 = SIGTERM) {
+        guard !isStopped.exchange(true, ordering: .relaxed) else { return }
+        kill(pid, signal)
         wait()
     }
 

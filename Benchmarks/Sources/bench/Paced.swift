@@ -1,0 +1,97 @@
+import Foundation
+import NIOCore
+import NIOPosix
+import Synchronization
+
+extension Bench {
+    /// What the server adds to each token's way when models are as slow as models are: streams of 100 tokens, 10 ms apart.
+    func paced(_ path: String) async throws {
+        say("\npaced: 100 tokens, 10 ms apart; the time from the model's write to the client's read")
+        row([("streams", 8), ("ms p50", 8), ("p99", 8), ("upstream alone p50", 18), ("p99", 8), ("added p50", 10), ("p99", 8), ("failures", 8)])
+        for streams in pacedStreams {
+            let setup = try await Setup(server: path)
+            let body = #"{"model":"m","stream":true,"messages":[{"role":"user","content":"pace 10"}]}"#
+            let direct = try await delays(streams, port: setup.upstream.port, group: setup.group) { _ in
+                LoadClient.post("/v1/chat/completions", body)
+            }
+            let through = try await delays(streams, port: setup.port, group: setup.group) {
+                LoadClient.message("pace 10", session: "p-\($0)")
+            }
+            let (p50, p99) = (through.delays.percentile(0.5), through.delays.percentile(0.99))
+            let (direct50, direct99) = (direct.delays.percentile(0.5), direct.delays.percentile(0.99))
+            row([
+                ("\(streams)", 8), (format(p50, 3), 8), (format(p99, 3), 8), (format(direct50, 3), 18), (format(direct99, 3), 8),
+                (format(p50 - direct50, 3), 10), (format(p99 - direct99, 3), 8), ("\(through.failures)", 8),
+            ])
+            try await setup.stop()
+        }
+    }
+
+    private func delays(
+        _ streams: Int, port: Int, group: any EventLoopGroup, request: @escaping @Sendable (Int) -> ByteBuffer
+    ) async throws -> (delays: [Double], failures: Int) {
+        try await withThrowingTaskGroup(of: [Double].self) { tasks in
+            for stream in 0..<streams {
+                tasks.addTask {
+                    // Spread over one period, as users are.
+                    try await Task.sleep(for: .microseconds(Int.random(in: 0..<10_000)))
+                    let promise = group.next().makePromise(of: [Double].self)
+                    _ = try await ClientBootstrap(group: promise.futureResult.eventLoop)
+                        .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+                        .channelInitializer { channel in
+                            channel.eventLoop.makeCompletedFuture {
+                                try channel.pipeline.syncOperations.addHandler(DelayHandler(request(stream), promise: promise))
+                            }
+                        }
+                        .connect(host: "127.0.0.1", port: port).get()
+                    return try await promise.futureResult.get()
+                }
+            }
+            var all: [Double] = []
+            var failures = 0
+            for try await delays in tasks {
+                all += delays
+                if delays.count != 100 { failures += 1 }
+            }
+            return (all, failures)
+        }
+    }
+}
+
+/// Reads one answer and measures how old each token's time is when it arrives.
+private final class DelayHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let request: ByteBuffer
+    private let promise: EventLoopPromise<[Double]>
+    private var delays: [Double] = []
+    private var pending: [UInt8] = []
+
+    init(_ request: ByteBuffer, promise: EventLoopPromise<[Double]>) {
+        self.request = request
+        self.promise = promise
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        context.writeAndFlush(wrapOutboundOut(request), promise: nil)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let now = NIODeadline.now().uptimeNanoseconds
+        pending += unwrapInboundIn(data).readableBytesView
+        // A token is `t=DIGITS `. The whole text comes once more at the end, when all tokens were seen.
+        while delays.count < 100, let mark = pending.firstRange(of: Array("t=".utf8)) {
+            let digits = pending[mark.upperBound...].prefix { 0x30...0x39 ~= $0 }
+            guard digits.endIndex < pending.endIndex else { break }
+            if let sent = UInt64(String(decoding: digits, as: UTF8.self)) { delays.append(Double(now - sent) / 1e6) }
+            pending.removeSubrange(..<digits.endIndex)
+        }
+        if pending.suffix(5) == Array("0\r\n\r\n".utf8)[...] { context.close(promise: nil) }
+        if pending.count > 4096 { pending.removeSubrange(..<(pending.count - 1024)) }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { promise.succeed(delays) }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}
