@@ -36,6 +36,13 @@ public final class RawHTTP: Sendable {
         try await channel.close(mode: .output).get()
     }
 
+    /// Of a client that did not read.
+    public func startReading() {
+        // Through the small buffer of before, what was held up would come in drops.
+        channel.setOption(.socketOption(.so_rcvbuf), value: 1 << 20).flatMap { self.channel.setOption(.autoRead, value: true) }
+            .whenSuccess { self.channel.read() }
+    }
+
     public func close() {
         channel.close(promise: nil)
     }
