@@ -23,23 +23,33 @@ struct StepFollower: Sendable {
     /// How long a client may take nothing at all.
     private static let clientPatience = Duration.seconds(60)
 
+    /// Afterwards the client has had `done`, has left, or was sent elsewhere.
     func run() async {
+        if await !tell(), control.reason == .draining { stream.handOver() }
+    }
+
+    /// - Returns: Whether the client was told everything, through to `done`.
+    private func tell() async -> Bool {
         var reader = LogReader(place)
         var wakes: SessionWakes?
         var orphaned: ContinuousClock.Instant?
-        if let voided = place.voids { restart(reader.step, voiding: voided) }
+        if let voided = place.voids { restart(reader.step, voiding: voided, because: .unknownEventID) }
         while stream.isOpen, control.reason == nil {
-            guard await clientHasRoom(), let view = await look(reader.position) else { return }
+            guard await clientHasRoom() else { return false }
+            guard let view = await look(reader.position) else {
+                guard stream.isOpen, control.reason == nil else { return false }
+                return fail(reader.step, "the log of this step cannot be read", code: "store_unavailable")
+            }
             if view.step == reader.step, let nonce = reader.nonce, nonce != view.nonce {
                 // A failover of Redis gave the fence out twice.
-                restart(reader.step, voiding: reader.step)
+                restart(reader.step, voiding: reader.step, because: .unknownEventID)
                 reader.restart()
                 continue
             }
             var outcome = LogReader.Outcome.more
             stream.write { outcome = reader.read(view.entries, into: &$0) }
             switch outcome {
-            case .done: return
+            case .done: return true
             case .gone: return await tellFromHistory(reader, view)
             case .more: break
             }
@@ -60,12 +70,13 @@ struct StepFollower: Sendable {
             wakes = current
             await current.next(timeout: view.leaseLeft > .zero ? min(tick, view.leaseLeft) : tick)
         }
-        if control.reason == .draining { stream.handOver() }
+        return false
     }
 
     private func subscribe() -> SessionWakes {
         let wakes = store.wakes(of: session)
         stream.whenClosed { [signal = wakes.signal] in signal.wake() }
+        control.whenStopped { [signal = wakes.signal] in signal.wake() }
         return wakes
     }
 
@@ -84,7 +95,7 @@ struct StepFollower: Sendable {
         return true
     }
 
-    /// - Returns: Nil when the log could not be read for a whole lease; the client was told so.
+    /// - Returns: Nil when the log could not be read for a whole lease, or nobody wants it any more.
     private func look(_ position: (step: Int, sequence: Int)) async -> LogView? {
         let begun = ContinuousClock.now
         while true {
@@ -92,49 +103,9 @@ struct StepFollower: Sendable {
                 return try await store.log(session, afterStep: position.step, sequence: position.sequence, limit: Self.page)
             } catch {
                 // A connection that is being made again is no reason to give up.
-                guard stream.isOpen, control.reason == nil, ContinuousClock.now - begun < store.configuration.lease else {
-                    fail(place.step, "the log of this step cannot be read", code: "store_unavailable")
-                    return nil
-                }
+                guard stream.isOpen, control.reason == nil, ContinuousClock.now - begun < store.configuration.lease else { return nil }
                 try? await Task.sleep(for: .milliseconds(100))
             }
-        }
-    }
-
-    // MARK: What is not in the log
-
-    /// The log does not have the rest: the end of the step is made again from the history.
-    private func tellFromHistory(_ reader: LogReader, _ view: LogView) async {
-        guard view.step > 0 else {
-            return fail(reader.step, "the session was deleted", code: "session_deleted", retryable: false)
-        }
-        do throws(StoreError) {
-            let journal = try await store.journal(session)
-            guard let rebuilt = RebuiltStep(step: reader.step, journal: journal.lines, isComplete: journal.isComplete),
-                let page = try await store.history(session, offset: rebuilt.range.lowerBound, limit: rebuilt.range.count)
-            else { return fail(reader.step, "the events of this step are gone; read the session's history", code: "events_gone") }
-            // Whoever has a part of the text is told that it comes once more.
-            if reader.sequence > 0 { restart(rebuilt.step, voiding: reader.step) }
-            stream.write { buffer in
-                for event in rebuilt.events(session, messages: page.messages) {
-                    EventEncoder.write(unlogged: event.name, json: event.json, into: &buffer)
-                }
-            }
-        } catch {
-            fail(reader.step, "the history of this step cannot be read", code: "store_unavailable")
-        }
-    }
-
-    private func restart(_ step: Int, voiding voided: Int) {
-        let json = StreamChunk.restart(step: step, replaces: voided, reason: "unknown_event_id")
-        stream.write { EventEncoder.write(unlogged: .restart, json: json, into: &$0) }
-    }
-
-    private func fail(_ step: Int, _ message: String, code: String, retryable: Bool = true) {
-        let done = DoneEvent(status: .failed, session: session, step: step)
-        stream.write { buffer in
-            EventEncoder.write(unlogged: .error, json: StreamChunk.error(message, code: code, retryable: retryable), into: &buffer)
-            EventEncoder.write(unlogged: .done, json: done.json, into: &buffer)
         }
     }
 }

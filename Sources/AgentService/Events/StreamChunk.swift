@@ -38,15 +38,23 @@ enum StreamChunk {
         return json
     }
 
+    /// Why what a client has is void. A step that another replica runs again says so in the log, with the reason `replica_lost`.
+    enum RestartReason: String {
+        /// The log does not go on from the id that the client gave.
+        case unknownEventID = "unknown_event_id"
+        /// The log has lost what comes next.
+        case eventsGone = "events_gone"
+    }
+
     /// What was told of step `replaces` is void; step `step` is told from its beginning, or as a whole.
-    static func restart(step: Int, replaces: Int, reason: String) -> ByteBuffer {
+    static func restart(step: Int, replaces: Int, reason: RestartReason) -> ByteBuffer {
         var json = ByteBuffer()
         json.writeStaticString(#"{"type":"restart","step":"#)
         json.writeDecimal(step)
         json.writeStaticString(#","replaces":"#)
         json.writeDecimal(replaces)
         json.writeStaticString(#","reason":"#)
-        json.writeJSONString(reason)
+        json.writeJSONString(reason.rawValue)
         json.writeStaticString("}")
         return json
     }

@@ -15,6 +15,7 @@ final class StepControl: Sendable {
     private struct State {
         var reason: StopReason?
         var waiter: CheckedContinuation<StopReason?, Never>?
+        var handlers: [@Sendable () -> Void] = []
         var isCancelled = false
     }
 
@@ -23,13 +24,23 @@ final class StepControl: Sendable {
     var reason: StopReason? { state.withLock { $0.reason } }
 
     func stop(_ reason: StopReason) {
-        let waiter = state.withLock { state -> CheckedContinuation<StopReason?, Never>? in
-            guard state.reason == nil else { return nil }
+        let (waiter, handlers) = state.withLock { state -> (CheckedContinuation<StopReason?, Never>?, [@Sendable () -> Void]) in
+            guard state.reason == nil else { return (nil, []) }
             state.reason = reason
-            defer { state.waiter = nil }
-            return state.waiter
+            defer { (state.waiter, state.handlers) = (nil, []) }
+            return (state.waiter, state.handlers)
         }
         waiter?.resume(returning: reason)
+        for handler in handlers { handler() }
+    }
+
+    /// Has `handler` called once, when the signal comes; at once where it has come already.
+    func whenStopped(_ handler: @escaping @Sendable () -> Void) {
+        let isStopped = state.withLock { state in
+            if state.reason == nil { state.handlers.append(handler) }
+            return state.reason != nil
+        }
+        if isStopped { handler() }
     }
 
     /// Waits for the signal; nil when the task is cancelled first. One waiter only.

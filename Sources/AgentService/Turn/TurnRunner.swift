@@ -72,7 +72,7 @@ public final class TurnRunner: Sendable {
                     answer.resume(returning: .success(nil))
                     if let id = request.lastEventID {
                         // Sent again, but not remembered: what the client has is another answer's.
-                        let json = StreamChunk.restart(step: started.lease.step, replaces: id.step, reason: "unknown_event_id")
+                        let json = StreamChunk.restart(step: started.lease.step, replaces: id.step, reason: .unknownEventID)
                         stream.write { EventEncoder.write(unlogged: .restart, json: json, into: &$0) }
                     }
                     await StepRunner(runner: self, started: started, stream: stream, traceparent: request.traceparent).run()

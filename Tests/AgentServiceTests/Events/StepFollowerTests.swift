@@ -100,6 +100,19 @@ import Testing
         #expect(gone.error["code"] == "events_gone" && gone.done["status"] == "failed")
     }
 
+    /// I5: events between were cut out of the log by hand.
+    @Test func aHoleInTheLogIsToldAndFilledFromTheHistory() async throws {
+        let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
+        let told = try await turns.say("hello").all()
+        let events = turns.session.keys.events
+        try turns.session.redis.cli("DEL", events)
+        try turns.session.redis.cli("XADD", events, "1-0", "nonce", try turns.session.state("nonce"))
+        try turns.session.redis.cli("XADD", events, "1-4", "done", "{}")
+        let rest = try await #require(try await follow(turns, after: told[0].id)).all()
+        #expect(rest[0].data == ["type": "restart", "step": 1, "replaces": 1, "reason": "events_gone"])
+        #expect(rest.dropFirst().map(\.data) == told.suffix(2).map(\.data))
+    }
+
     @Test func aSessionWithoutStepsHasNothingToTell() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("x"))
         guard case .noSession = try await turns.runner.resumePoint(turns.session.id, after: nil) else {
@@ -179,6 +192,25 @@ import Testing
         let told = try await #require(try await follow(turns)).all()
         #expect(told.map(\.name) == ["error", "done"])
         #expect(told.error["code"] == "replica_lost" && told.error["retryable"] == true)
+    }
+
+    /// A replica that stops sends its viewers elsewhere at once, whatever the tick.
+    @Test func aViewerOfAReplicaThatStopsIsSentElsewhere() async throws {
+        let session = try await SessionInRedis(.shared(), lease: .seconds(60))
+        let lease = try await session.begin()
+        let (control, listener) = (StepControl(), Listener())
+        let follower = StepFollower(
+            store: session.store, session: session.id, control: control, stream: listener.stream, place: .beginning(of: lease.step),
+            tick: .seconds(3600))
+        let following = Task {
+            await follower.run()
+            listener.stream.finish()
+        }
+        try await eventually("it listens") { try session.redis.lines("PUBSUB", "NUMSUB", session.keys.wake).last == "1" }
+        control.stop(.draining)
+        try await following.value("the follower ends")
+        #expect(try await listener.all().isEmpty)
+        #expect(listener.text.hasSuffix("retry: 100\n\n"))
     }
 
     /// Nobody follows for a client that has left.
