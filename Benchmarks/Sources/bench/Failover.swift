@@ -23,7 +23,9 @@ extension Bench {
                 var isDone = false
                 var next: NIODeadline?
                 while !isDone, NIODeadline.now() - killed < .seconds(60) {
-                    guard let viewer = try? await StreamClient(port: setup.ports[1], StreamClient.resume(session, after: last)) else { continue }
+                    guard let viewer = try? await StreamClient(port: setup.ports[1], StreamClient.resume(session, after: last)) else {
+                        continue
+                    }
                     while let event = try await viewer.next() {
                         if let id = event.id { last = id }
                         if event.data.contains(#""token":"t="#), next == nil { next = .now() }
@@ -72,6 +74,11 @@ final class StreamClient {
         ByteBuffer(
             string:
                 "GET /agent/sessions/\(session)/stream HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: \(id)\r\nConnection: close\r\n\r\n")
+    }
+
+    /// From the beginning of the step that runs.
+    static func join(_ session: String) -> ByteBuffer {
+        ByteBuffer(string: "GET /agent/sessions/\(session)/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
     }
 
     /// Reads events with ids until there were `count`; the last one's id, nil at the stream's end.

@@ -7,7 +7,10 @@ extension Bench {
     /// What the server adds to each token's way when models are as slow as models are: streams of 100 tokens, 10 ms apart.
     func paced(_ path: String) async throws {
         say("\npaced: 100 tokens, 10 ms apart; the time from the model's write to the client's read")
-        row([("streams", 8), ("ms p50", 8), ("p99", 8), ("upstream alone p50", 18), ("p99", 8), ("added p50", 10), ("p99", 8), ("failures", 8)])
+        row([
+            ("streams", 8), ("ms p50", 8), ("p99", 8), ("upstream alone p50", 18), ("p99", 8), ("added p50", 10), ("p99", 8),
+            ("failures", 8),
+        ])
         for streams in pacedStreams {
             let setup = try await Setup(server: path)
             let body = #"{"model":"m","stream":true,"messages":[{"role":"user","content":"pace 10"}]}"#
