@@ -54,8 +54,11 @@ public final class Sweeper: Service {
         do throws(TurnError) {
             return try await runner.takeOver(orphan.session, step: orphan.step)
         } catch {
-            logger.warning("a lost step could not be taken over", metadata: ["session": "\(orphan.session)", "error": "\(error)"])
-            if case .store = error { runner.store.postpone(orphan) }
+            // A replica that drains, or runs as much as it may, leaves it to others.
+            if case .store(let error) = error {
+                logger.warning("a lost step could not be taken over", metadata: ["session": "\(orphan.session)", "error": "\(error)"])
+                runner.store.postpone(orphan)
+            }
             return false
         }
     }

@@ -1,3 +1,4 @@
+import Foundation
 import SessionStore
 import TestSupport
 import Testing
@@ -55,6 +56,33 @@ import Testing
         #expect(try Self.hint(session) == leaseUntil + 200)
         #expect(try session.state("fence") == "1")
         #expect(sweeping.turns.model.requests.isEmpty)
+    }
+
+    /// Its replica could not store its end while Redis was away, and has told its client so.
+    @Test func aStepWhoseEndWasNotStoredIsRunAgain() async throws {
+        let durable = ["--appendonly", "yes", "--appendfsync", "always"]
+        let redis = try await RedisServer.start(durable)
+        let session = try await SessionInRedis(redis, lease: .milliseconds(500)) { $0.commitPatience = .milliseconds(100) }
+        let gate = Gate()
+        let sweeping = Sweeping(session) { request, sink in
+            await gate.pass()
+            try await PlayedModel.saying("whole")(request, sink)
+        }
+        let listener = try await sweeping.turns.say("hello", key: "k")
+        try await redis.kill()
+        gate.open()
+        #expect(try await listener.all().error["code"] == "store_unavailable")
+        try FileManager.default.removeItem(atPath: redis.socket)
+        let again = try await RedisServer.start(durable, directory: redis.directory, port: redis.port)
+        try await eventually("it is answered") { try again.history(session.id).last?["content"] == "whole" }
+        #expect(try again.history(session.id).map { $0["role"] } == ["system", "user", "assistant"])
+        var told: [Listener.Told] = []
+        try await eventually("the client's retry is told") {
+            told = try await sweeping.turns.say("hello", key: "k").all()
+            return told.done["status"] == "completed"
+        }
+        #expect(told.content == "whole")
+        try await again.stop()
     }
 
     /// One step that cannot be taken over does not stand before the others.

@@ -226,7 +226,7 @@ import Testing
         #expect(try await lossy.store.state(lossy.it.session)?.step == 1)
         lossy.eater.lose(loss, of: "EXEC")
         #expect(try await lossy.store.history(lossy.it.session, offset: 0, limit: 9)?.length == 1)
-        lossy.eater.lose(loss, of: "EXEC")
+        lossy.eater.lose(loss, of: "XRANGE")
         #expect(try await lossy.store.log(lossy.it.session, afterStep: 0, sequence: 0, limit: 9).entries.count == 1)
         lossy.eater.lose(loss, of: "ZREVRANGEBYSCORE")
         _ = try await lossy.store.list(after: nil, limit: 5)
