@@ -11,7 +11,7 @@ struct Bench: AsyncParsableCommand {
     @Option(help: "The agent-server to measure. Give it twice to compare two builds in one run.")
     var server: [String]
 
-    @Option(parsing: .upToNextOption, help: "Which of turns, history, memory, redis, paced, failover, followers, soak to run.")
+    @Option(parsing: .upToNextOption, help: "Which of turns, history, memory, redis, paced, failover, followers, rolling, soak to run.")
     var only: [String] = ["turns", "history", "memory", "redis"]
 
     @Option(help: "Runs of each measurement; the median is shown.")
@@ -33,7 +33,7 @@ struct Bench: AsyncParsableCommand {
     var followerCount = 5000
 
     func run() async throws {
-        let known = ["turns", "history", "memory", "redis", "paced", "failover", "followers", "soak"]
+        let known = ["turns", "history", "memory", "redis", "paced", "failover", "followers", "rolling", "soak"]
         if let unknown = only.first(where: { !known.contains($0) }) { throw ValidationError("there is no \(unknown); there is \(known)") }
         say("\(ProcessInfo.processInfo.activeProcessorCount) cores; 100 tokens per answer; model, client, Redis and server share them")
         for path in server {
@@ -44,6 +44,7 @@ struct Bench: AsyncParsableCommand {
             if only.contains("paced") { try await paced(path) }
             if only.contains("failover") { try await failover(path) }
             if only.contains("followers") { try await followers(path) }
+            if only.contains("rolling") { try await rolling(path) }
             if only.contains("soak") { try await soak(path) }
         }
         if only.contains("redis") { try await redis() }

@@ -10,8 +10,9 @@ final class Setup {
     let directory: URL
     let upstream: CheapUpstream
     let redis: Child
-    let servers: [Child]
+    private(set) var servers: [Child]
     let ports: [Int]
+    private let start: (Int) throws -> Child
     var server: Child { servers[0] }
     var port: Int { ports[0] }
 
@@ -27,24 +28,33 @@ final class Setup {
         try await Self.wait("redis-server") { FileManager.default.fileExists(atPath: socket) }
         let first = Int.random(in: 15_000..<30_000)
         ports = (0..<replicas).map { first + $0 }
-        var servers: [Child] = []
-        for port in ports {
+        let upstreamPort = upstream.port
+        start = { port in
             let settings = [
                 "PORT": "\(port)", "AGENT_RUNTIME__REDIS_URL": "unix://\(socket)",
-                "AGENT_RUNTIME__LLM_PROXY_URL": "http://127.0.0.1:\(upstream.port)",
+                "AGENT_RUNTIME__LLM_PROXY_URL": "http://127.0.0.1:\(upstreamPort)",
                 "AGENT_RUNTIME__LOG_LEVEL": "warning",
             ]
-            servers.append(try Child(path, [], environment: settings.merging(environment) { $1 }))
+            return try Child(path, [], environment: settings.merging(environment) { $1 })
         }
-        self.servers = servers
-        for port in ports {
-            try await Self.wait("agent-server") {
-                let probe = try? await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(host: "127.0.0.1", port: port)
-                    .get()
-                try? await probe?.close()
-                return probe != nil
-            }
+        servers = try ports.map(start)
+        for port in ports { try await Self.waitForServer(port) }
+    }
+
+    private static func waitForServer(_ port: Int) async throws {
+        try await wait("agent-server") {
+            let probe = try? await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(host: "127.0.0.1", port: port)
+                .get()
+            try? await probe?.close()
+            return probe != nil
         }
+    }
+
+    /// Stops a server as a deployment does, and starts it anew.
+    func restart(_ index: Int) async throws {
+        servers[index].stop()
+        servers[index] = try start(ports[index])
+        try await Self.waitForServer(ports[index])
     }
 
     func stop() async throws {
