@@ -1,3 +1,4 @@
+import Synchronization
 import TestSupport
 import Testing
 
@@ -12,6 +13,21 @@ import Testing
         #expect(control.reason == .lost(step: 3, intent: "cancel"))
         #expect(await control.stopped() == .lost(step: 3, intent: "cancel"))
         #expect(await control.stopped() == .lost(step: 3, intent: "cancel"))
+    }
+
+    @Test func handlersAreCalledOnce() {
+        let (control, calls) = (StepControl(), Calls())
+        control.whenStopped { calls.count.add(1, ordering: .relaxed) }
+        #expect(calls.count.load(ordering: .relaxed) == 0)
+        control.stop(.draining)
+        control.stop(.clientLeft)
+        #expect(calls.count.load(ordering: .relaxed) == 1)
+        control.whenStopped { calls.count.add(1, ordering: .relaxed) }
+        #expect(calls.count.load(ordering: .relaxed) == 2)
+    }
+
+    private final class Calls: Sendable {
+        let count = Atomic(0)
     }
 
     @Test func whoWaitsIsWoken() async throws {
