@@ -100,6 +100,27 @@ import Testing
         #expect(gone.error["code"] == "events_gone" && gone.done["status"] == "failed")
     }
 
+    /// I5: a failover of Redis takes back the end of the log, and the step's number is given out again while somebody follows.
+    @Test func aNumberThatIsGivenOutAgainVoidsWhatWasTold() async throws {
+        let session = try await SessionInRedis(.shared(), lease: .seconds(60))
+        let turns = Turns(session, { $0.followTick = .seconds(3600) }, model: PlayedModel.saying("x"))
+        _ = try await session.begin()
+        let (redis, keys) = (session.redis, session.keys)
+        try redis.cli("XADD", keys.events, "1-2", "token", "a", "token", "b")
+        let viewer = try #require(try await follow(turns))
+        try await eventually("it sees the tokens") { try viewer.tokens() == "ab" }
+        try await eventually("it listens") { try redis.lines("PUBSUB", "NUMSUB", keys.wake).last == "1" }
+        try redis.cli("DEL", keys.events)
+        try redis.cli("HSET", keys.state, "nonce", "zzzz")
+        try redis.cli("XADD", keys.events, "1-0", "nonce", "zzzz")
+        try redis.cli("XADD", keys.events, "1-4", "token", "c", "token", "d", "token", "e", "done", "{}")
+        try redis.cli("PUBLISH", keys.wake, "1")
+        let told = try await viewer.all().dropFirst(2)
+        #expect(told.first?.data == ["type": "restart", "step": 1, "replaces": 1, "reason": "unknown_event_id"])
+        #expect(told.dropFirst().map(\.id) == (1...4).map { "1-\($0).zzzz" })
+        #expect(told.compactMap(\.data["token"].string).joined() == "cde")
+    }
+
     /// I5: events between were cut out of the log by hand.
     @Test func aHoleInTheLogIsToldAndFilledFromTheHistory() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
