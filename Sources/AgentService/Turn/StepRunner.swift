@@ -47,7 +47,7 @@ struct StepRunner: Sendable {
         )
     }
 
-    private var lease: StepLease { started.lease }
+    var lease: StepLease { started.lease }
 
     /// Runs the step to its end. Afterwards the client's stream has had its last event.
     func run() async {
@@ -203,102 +203,5 @@ struct StepRunner: Sendable {
                 sequence += 1
             }
         }
-    }
-
-    // MARK: End
-
-    /// Stores the end of the step, and only then tells the client.
-    private func end(_ machine: TurnMachine, with ending: TurnMachine.Ending) async {
-        var events = await log.close()
-        let firstFinal = events.nextSequence
-        let done = DoneEvent(
-            status: ending.status,
-            session: lease.session,
-            step: lease.step,
-            historyLength: started.historyLength + ending.messages.count,
-            pendingCalls: ending.calls.map(\.id),
-            usage: machine.usage,
-            metadata: started.settings.metadata
-        )
-        let last = ending.events + [(.done, done.json)]
-        for (name, json) in last { events.append(name, json: json) }
-        let commit = StepCommit(
-            lease: lease,
-            messages: ending.messages,
-            calls: ending.calls.map { PendingCall(id: $0.id, toolName: $0.name, json: $0.pendingJSON(step: lease.step)) },
-            events: events,
-            promptTokens: machine.usage.promptTokens,
-            completionTokens: machine.usage.completionTokens,
-            journalLine: journalLine(machine, ending)
-        )
-        do throws(StoreError) {
-            switch try await runner.store.commit(commit) {
-            case .held:
-                stream.write { buffer in
-                    for (offset, event) in last.enumerated() {
-                        encoder.write(event.name, json: event.json, sequence: firstFinal + offset, into: &buffer)
-                    }
-                }
-            case .lost(let step, _):
-                await tellLoss(step: step)
-            }
-        } catch {
-            runner.logger.warning(
-                "a step could not be committed",
-                metadata: ["session": "\(lease.session)", "step": "\(lease.step)", "error": "\(error)"])
-            fail("the answer could not be stored; send the request again", code: "store_unavailable")
-        }
-    }
-
-    /// Another replica has the step: this one becomes its own client's follower.
-    private func tellLoss(step: Int) async {
-        runner.logger.notice(
-            "the lease was lost", metadata: ["session": "\(lease.session)", "step": "\(lease.step)", "latest": "\(step)"])
-        guard step > 0 else {
-            fail("the session was deleted", code: "session_deleted", retryable: false)
-            return
-        }
-        await runner.tell(lease.session, from: .end(of: lease.step), to: stream)
-    }
-
-    /// Ends the client's stream with an error that is not in the log.
-    private func fail(_ message: String, code: String, retryable: Bool = true) {
-        let done = DoneEvent(status: .failed, session: lease.session, step: lease.step, metadata: started.settings.metadata)
-        stream.write { buffer in
-            EventEncoder.write(
-                unlogged: .error, json: StreamChunk.error(message, code: code, retryable: retryable), into: &buffer)
-            EventEncoder.write(unlogged: .done, json: done.json, into: &buffer)
-        }
-    }
-
-    /// A line of the session's audit trail.
-    private func journalLine(_ machine: TurnMachine, _ ending: TurnMachine.Ending) -> ByteBuffer {
-        let duration = begun.duration(to: .now).milliseconds
-        let from = started.historyLength
-        var json = ByteBuffer()
-        json.writeStaticString(#"{"step":"#)
-        json.writeDecimal(lease.step)
-        json.writeStaticString(#","status":""#)
-        json.writeString(ending.status.rawValue)
-        json.writeStaticString(#"","owner":"#)
-        json.writeJSONString(runner.configuration.replica)
-        json.writeStaticString(#","history":["#)
-        json.writeDecimal(from)
-        json.writeStaticString(",")
-        json.writeDecimal(from + ending.messages.count)
-        json.writeStaticString(#"],"duration_ms":"#)
-        json.writeDecimal(Int(duration))
-        if let code = ending.errorCode {
-            json.writeStaticString(#","error":"#)
-            json.writeJSONString(code)
-        }
-        json.writeStaticString(#","usage":"#)
-        json.writeUsage(machine.usage)
-        if let metadata = started.settings.metadata {
-            json.writeStaticString(#","metadata":"#)
-            json.writeImmutableBuffer(metadata)
-        }
-        json.writeStaticString("}")
-        return json
     }
 }

@@ -18,6 +18,8 @@ public final class StepSupervisor: Service {
 
     private typealias Job = @Sendable () async -> Void
 
+    private static let placesForEndings = 256
+
     private let state = Mutex(State())
     /// One queue for each event loop, so that a step starts on the loop of its client's connection.
     private let queues: [(executor: EventLoopExecutor, jobs: AsyncStream<Job>, submit: AsyncStream<Job>.Continuation)]
@@ -48,8 +50,11 @@ public final class StepSupervisor: Service {
     }
 
     /// Runs `job` in a task of its own, on the event loop of the caller where it runs on one.
-    func start(_ job: @escaping @Sendable () async -> Void) throws(Refusal) {
-        try enter()
+    ///
+    /// - Parameter endsStep: It ends a running step, and may so take one of a few places beyond the bound: a replica that is full must not refuse
+    ///   what makes room.
+    func start(endsStep: Bool = false, _ job: @escaping @Sendable () async -> Void) throws(Refusal) {
+        try enter(limit: endsStep ? maximumSteps + Self.placesForEndings : maximumSteps)
         let index = executors.currentIndex ?? next.wrappingAdd(1, ordering: .relaxed).oldValue
         queues[Int(UInt(bitPattern: index) % UInt(queues.count))].submit.yield {
             await job()
@@ -58,10 +63,12 @@ public final class StepSupervisor: Service {
     }
 
     /// Takes one of the places that bound what this replica does at the same time; ``leave()`` gives it back.
-    func enter() throws(Refusal) {
+    func enter() throws(Refusal) { try enter(limit: maximumSteps) }
+
+    private func enter(limit: Int) throws(Refusal) {
         let refusal = state.withLock { state -> Refusal? in
             if state.isDraining { return .draining }
-            if state.count >= maximumSteps { return .overloaded }
+            if state.count >= limit { return .overloaded }
             state.count += 1
             return nil
         }

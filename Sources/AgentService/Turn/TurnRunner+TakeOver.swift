@@ -55,7 +55,7 @@ extension TurnRunner {
     ///
     /// - Returns: Whether the lease was taken; at once, or when the step has ended.
     private func seize(_ takeOver: TakeOver, returnsAtEnd: Bool) async throws(TurnError) -> Bool {
-        try await inTask { answer in
+        try await inTask(endsStep: takeOver.reason == .cancel) { answer in
             do throws(StoreError) {
                 guard case .taken(let taken) = try await self.store.takeOver(takeOver) else {
                     answer.resume(returning: .success(false))

@@ -108,11 +108,12 @@ public final class TurnRunner: Sendable {
     /// What takes a lease runs in such a task: were it the handler's, a client that leaves at the wrong moment would cancel it, and leave
     /// a lease behind that nobody holds.
     func inTask<Value: Sendable>(
+        endsStep: Bool = false,
         _ job: @escaping @Sendable (CheckedContinuation<Result<Value, TurnError>, Never>) async -> Void
     ) async throws(TurnError) -> Value {
         let answer = await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, TurnError>, Never>) in
             do throws(StepSupervisor.Refusal) {
-                try supervisor.start { await job(continuation) }
+                try supervisor.start(endsStep: endsStep) { await job(continuation) }
             } catch {
                 continuation.resume(returning: .failure(TurnError(error)))
             }

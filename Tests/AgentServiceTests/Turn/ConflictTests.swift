@@ -9,10 +9,10 @@ import Testing
 @Suite(.timeLimit(.minutes(2))) struct ConflictTests {
     private let gate = Gate()
 
-    /// Turns whose first answer waits for the gate.
+    /// Turns whose first answer waits for the gate, on a Redis that nobody else looks at.
     private func turns(wait: Duration = .seconds(30), maximumSteps: Int = 100) async throws -> Turns {
         let gate = gate
-        return Turns(try await SessionInRedis(.shared(), lease: .seconds(60)), maximumSteps: maximumSteps) {
+        return Turns(try await SessionInRedis(.start(), lease: .seconds(60)), maximumSteps: maximumSteps) {
             $0.wait = wait
         } model: { request, sink in
             let last = try JSON(parsing: request.messages.last ?? .init())["content"].string ?? ""
