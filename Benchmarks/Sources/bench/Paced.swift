@@ -36,8 +36,8 @@ extension Bench {
         try await withThrowingTaskGroup(of: [Double].self) { tasks in
             for stream in 0..<streams {
                 tasks.addTask {
-                    // Spread over one period, as users are.
-                    try await Task.sleep(for: .microseconds(Int.random(in: 0..<10_000)))
+                    // They begin within half a second, so that what is measured is tokens and not the rush of the beginning.
+                    try await Task.sleep(for: .microseconds(Int.random(in: 0..<500_000)))
                     let promise = group.next().makePromise(of: [Double].self)
                     _ = try await ClientBootstrap(group: promise.futureResult.eventLoop)
                         .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -69,7 +69,7 @@ private final class DelayHandler: ChannelInboundHandler {
     private let request: ByteBuffer
     private let promise: EventLoopPromise<[Double]>
     private var delays: [Double] = []
-    private var pending: [UInt8] = []
+    private var pending = ByteBuffer()
 
     init(_ request: ByteBuffer, promise: EventLoopPromise<[Double]>) {
         self.request = request
@@ -82,16 +82,37 @@ private final class DelayHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let now = NIODeadline.now().uptimeNanoseconds
-        pending += unwrapInboundIn(data).readableBytesView
-        // A token is `t=DIGITS `. The whole text comes once more at the end, when all tokens were seen.
-        while delays.count < 100, let mark = pending.firstRange(of: Array("t=".utf8)) {
-            let digits = pending[mark.upperBound...].prefix { 0x30...0x39 ~= $0 }
-            guard digits.endIndex < pending.endIndex else { break }
-            if let sent = UInt64(String(decoding: digits, as: UTF8.self)) { delays.append(Double(now - sent) / 1e6) }
-            pending.removeSubrange(..<digits.endIndex)
+        var bytes = unwrapInboundIn(data)
+        if pending.readableBytes > 0 {
+            pending.writeBuffer(&bytes)
+            bytes = pending
         }
-        if pending.suffix(5) == Array("0\r\n\r\n".utf8)[...] { context.close(promise: nil) }
-        if pending.count > 4096 { pending.removeSubrange(..<(pending.count - 1024)) }
+        // A token is `t=DIGITS `. The whole text comes once more at the end, when all tokens were seen.
+        let (read, isDone) = bytes.withUnsafeReadableBytes { raw -> (Int, Bool) in
+            guard let base = raw.baseAddress else { return (0, false) }
+            var index = 0
+            while delays.count < 100, let mark = memchr(base + index, 0x74, raw.count - index) {
+                var end = UnsafeRawPointer(mark) - base + 1
+                if end < raw.count, raw[end] != UInt8(ascii: "=") {
+                    index = end
+                    continue
+                }
+                end += 1
+                var sent: UInt64 = 0
+                while end < raw.count, 0x30...0x39 ~= raw[end] {
+                    sent = sent * 10 + UInt64(raw[end] - 0x30)
+                    end += 1
+                }
+                guard end < raw.count else { return (UnsafeRawPointer(mark) - base, false) }
+                if sent > 0 { delays.append(Double(now - sent) / 1e6) }
+                index = end
+            }
+            return (max(index, raw.count - 5), raw.count >= 5 && memcmp(base + raw.count - 5, "0\r\n\r\n", 5) == 0)
+        }
+        bytes.moveReaderIndex(forwardBy: read)
+        pending = bytes
+        pending.discardReadBytes()
+        if isDone { context.close(promise: nil) }
     }
 
     func channelInactive(context: ChannelHandlerContext) { promise.succeed(delays) }

@@ -6,7 +6,9 @@ extension Bench {
     /// Three replicas under load, stopped and started anew one after another. Clients do what a client does: send again with the same
     /// `Idempotency-Key` until it is accepted, and resume after the last id when a stream ends without `done`.
     func rolling(_ path: String) async throws {
-        say("\nrolling: 60 clients with answers of 2 s; three replicas restarted in turn, twice; steps get 1 s to end before they are handed over")
+        say(
+            "\nrolling: 60 clients with answers of 2 s; three replicas restarted in turn, twice; steps get 1 s to end before they are handed over"
+        )
         let setup = try await Setup(server: path, replicas: 3, environment: ["AGENT_RUNTIME__DRAIN_SECONDS": "1"])
         let flag = Flag()
         let ports = setup.ports
