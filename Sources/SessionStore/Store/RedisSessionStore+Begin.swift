@@ -3,11 +3,12 @@ public import NIOCore
 extension RedisSessionStore {
     /// Accepts a message: the script `begin_step`.
     ///
-    /// - Throws: ``StoreError`` with `.outcomeUnknown` when the message may have been written.
+    /// - Throws: ``StoreError`` with `.outcomeUnknown` when the message may have been written, or may yet be.
     public func begin(_ begin: BeginStep) async throws(StoreError) -> BeginOutcome {
         let keys = RedisKeys(begin.session)
         var known = try await now()
         var lateAnswers = 0
+        var isRepeated = false
         while true {
             // The sweeper is told to look before the lease is taken, so that a crash at any point leaves a look too many.
             let due = known + leaseMilliseconds + configuration.hintMargin.milliseconds
@@ -16,7 +17,12 @@ extension RedisSessionStore {
             hint.append(integer: due)
             hint.append(begin.session.text)
             let reply = try await attempt(for: configuration.retryPatience) { [preceding = [hint]] () throws(RedisError) in
-                try await self.client.connection(for: keys.prefix).evaluate(call, preceding: preceding)
+                do throws(RedisError) {
+                    return try await self.client.connection(for: keys.prefix).evaluate(call, preceding: preceding)
+                } catch {
+                    isRepeated = isRepeated || error.mayHaveBeenApplied
+                    throw error
+                }
             }
             guard let now = reply[1]?.integer else { throw .unexpected(reply) }
             clock.correct(now)
@@ -30,7 +36,12 @@ extension RedisSessionStore {
             let outcome = try outcome(reply, begin: begin)
             switch outcome {
             case .started, .waiting: touch(begin.session, at: now)
-            case .replay, .busy, .orphaned, .refused: break
+            case .replay: break
+            case .busy, .orphaned, .refused:
+                // The call whose answer was lost may still be on its way, and do by then what this one may not.
+                if isRepeated {
+                    throw StoreError(.outcomeUnknown, "an answer was lost, and the same call was refused when it was sent again")
+                }
             }
             return outcome
         }

@@ -10,6 +10,8 @@ import Testing
         #expect(try await it.release(token).line == "released")
         expected.state["lease_until"] = "0"
         expected.state["attempt"] = "0"
+        expected.state["token"] = ""
+        expected.state["released"] = token
         #expect(try await it.dump() == expected)
         try await it.refused("orphaned 1") { try await it.begin() }
         // Not forced, and not because its lease has run out.
@@ -39,12 +41,15 @@ import Testing
         try await ended.refused("lost 1 ") { try await ended.release(old) }
     }
 
-    /// Nobody has taken it: its owner may still end it.
-    @Test func aReleasedStepCanStillBeCommitted() async throws {
+    /// I3: what its owner sent before and Redis sees late neither writes nor holds the step again.
+    @Test func aReleasedStepIsNoLongerItsOwners() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.release(token)
-        #expect(try await it.commit(token, 1).line == "committed 2")
-        #expect(try await it.dump().state["status"] == "idle")
+        try await it.refused("lost 1 ") { try await it.append(token, 1, lastSequence: 1, ["token", "late"]) }
+        try await it.refused("lost 1 ") { try await it.commit(token, 1) }
+        try await it.refused("released") { try await it.release(token) }
+        #expect(try await it.takeOver().name == "taken")
+        #expect(try await it.dump().state["attempt"] == "1")
     }
 
     @Test func aReleaseWakesFollowersOnce() async throws {

@@ -41,9 +41,15 @@ import Testing
         try await lossy.close()
     }
 
-    @Test(arguments: [ReplyEater.Loss.reply, .request]) func aRefusalIsToldAllTheSame(loss: ReplyEater.Loss) async throws {
+    /// I2: what was lost may be applied later, so nobody is told that nothing was written. Sent again, the request gets its answer.
+    @Test(arguments: [ReplyEater.Loss.reply, .request]) func aRefusalAfterALossProvesNothing(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
         lossy.lose(loss, of: StoreScripts.beginStep)
+        let error = await #expect(throws: StoreError.self) {
+            _ = try await lossy.store.begin(.result(of: "a", in: lossy.it.session))
+        }
+        #expect(error?.code == .outcomeUnknown)
+        #expect(lossy.eater.lost == 1)
         guard case .refused(.unknownCall) = try await lossy.store.begin(.result(of: "a", in: lossy.it.session)) else {
             Issue.record("not refused")
             return

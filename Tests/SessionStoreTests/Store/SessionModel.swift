@@ -24,6 +24,8 @@ struct SessionModel {
     var attempt = 0
     var intent = ""
     var isReleased = false
+    /// The token that was given back last.
+    var released = ""
     var replaces = 0
     var previousOwner = ""
     var owner = ""
@@ -128,7 +130,6 @@ struct SessionModel {
     mutating func append(_ lease: StepLease, count: Int, last: Int) -> String {
         guard lease.token.text == token else { return lost }
         if count > 0 { log(step: lease.step, sequence: last) }
-        isReleased = false
         return "held"
     }
 
@@ -142,15 +143,15 @@ struct SessionModel {
         status = commit.calls.isEmpty ? "idle" : "waiting"
         token = ""
         intent = ""
-        isReleased = false
         journal += 1
         return "held"
     }
 
     mutating func release(_ lease: StepLease) -> String {
+        if isReleased, lease.token.text == released { return "held" }
         guard lease.token.text == token else { return lost }
-        if !isReleased { attempt -= 1 }
-        isReleased = true
+        (isReleased, released, token) = (true, token, "")
+        attempt -= 1
         return "held"
     }
 
