@@ -3,7 +3,7 @@
 # Warnings of this package's own targets are errors here; see Package.swift.
 export AGENT_RUNTIME_STRICT = 1
 
-.PHONY: run demo test check format build release bench clean help
+.PHONY: run demo test check verify format build release bench clean help
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,10 @@ test: ## Installs what is missing and runs all tests
 check: ## Format, warnings, import rules, shell scripts
 	@scripts/install.sh build shellcheck
 	@scripts/check.sh
+
+verify: ## Searches the model of the protocol between replicas (SPIN; a few minutes)
+	@scripts/install.sh spin
+	@verification/verify.sh
 
 format: ## Formats the sources in place
 	swift format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks

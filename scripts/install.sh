@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs Debian packages that are missing. Usage: install.sh build|redis|nginx|shellcheck|openssl ...
+# Installs Debian packages that are missing. Usage: install.sh build|redis|nginx|shellcheck|openssl|spin ...
 # Does nothing where everything is there; says what to install where it may not.
 set -euo pipefail
 
 missing=()
+needs_swift=0
 need() { # package, and a command that succeeds when it is not needed
     local package=$1
     shift
@@ -13,6 +14,7 @@ need() { # package, and a command that succeeds when it is not needed
 for what in "$@"; do
     case $what in
     build)
+        needs_swift=1
         need pkg-config command -v pkg-config
         need libhiredis-dev test -e /usr/include/hiredis/hiredis.h -o -e /usr/local/include/hiredis/hiredis.h
         ;;
@@ -20,6 +22,11 @@ for what in "$@"; do
     nginx) need nginx-light test -x /usr/sbin/nginx -o -x /usr/bin/nginx -o -x /usr/local/sbin/nginx ;;
     shellcheck) need shellcheck command -v shellcheck ;;
     openssl) need openssl command -v openssl ;;
+    spin)
+        need spin command -v spin
+        need gcc command -v gcc
+        need libc6-dev test -e /usr/include/stdio.h
+        ;;
     *)
         echo "install.sh: unknown part: $what" >&2
         exit 64
@@ -41,7 +48,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-command -v swift >/dev/null || {
+[ "$needs_swift" -eq 0 ] || command -v swift >/dev/null || {
     echo "install.sh: a Swift toolchain, 6.2 or later, is needed: https://www.swift.org/install/linux/" >&2
     exit 69
 }

@@ -1,0 +1,27 @@
+/*
+ * Sources/SessionStore/Scripts/append_events.lua: batch `number` of a step, which also extends the lease. XADD refuses an id that is
+ * not above the last one, and the script takes that for a batch that was written before.
+ */
+inline append_events(with_token, step_number, number) {
+  say("append_events, token %d, step %d, batch %d", with_token, step_number, number)
+  if
+  :: (FENCE_INSTEAD_OF_TOKEN -> s.status != RUNNING || s.fence != step_number : s.token != with_token) && !APPEND_IGNORES_TOKEN ->
+    answer = LOST
+  :: else ->
+    if
+    :: s.fence == step_number && s.sequence < number ->
+      require(I3_one_writer, s.opened == with_token);
+      s.sequence = number;
+      s.text = true;
+      if
+      :: DONE_LOGGED_BEFORE_COMMIT -> s.done = s.done | bit_of(step_number)
+      :: else
+      fi
+    :: else
+    fi;
+    require(answer_is_true, s.opened == with_token && s.sequence >= number);
+    s.lease = IN_TIME;
+    answer = WRITTEN
+  fi;
+  say(": %e\n", answer)
+}

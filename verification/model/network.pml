@@ -1,0 +1,37 @@
+/*
+ * A call to Redis whose answer does not come. Its caller cannot know whether Redis had it: it is applied at any later time, even
+ * after its repetition, or never. (The caller closes the connection, but what it sent may still be on its way.)
+ */
+chan wire = [0] of { mtype, byte, byte, byte };
+
+proctype LostCall() {
+  mtype script, answer, purpose;
+  byte token, step, argument, at, era;
+end:
+  atomic {
+    wire ? script, token, step, argument ->
+    say("no answer to %e, token %d\n", script, token)
+    era = failed_over;
+    astray[token]++
+  };
+  atomic {
+    if
+    :: d_step {
+        say("late: ")
+        if
+        :: era != failed_over                   /* it went to a Redis that is no more */
+        :: script == BEGIN_STEP -> begin_step(token, argument)
+        :: script == APPEND_EVENTS -> append_events(token, step, argument)
+        :: script == COMMIT_STEP -> commit_step(token, step, argument)
+        :: script == TAKE_OVER -> take_over(token, step, argument)
+        :: script == RELEASE_STEP -> release_step(token)
+        fi;
+        check_orphan()
+      }
+    :: true
+    fi;
+    astray[token]--;
+    forget(token);
+    script = 0; token = 0; step = 0; argument = 0; answer = 0; at = 0; purpose = 0; era = 0
+  }
+}

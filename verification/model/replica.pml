@@ -1,0 +1,199 @@
+/*
+ * A replica at work on one job: a client's request, a cancel, or the sweeper's look at a session. It keeps nothing between jobs, so a
+ * replica that died and was started again is one that begins its next job; one that stays dead is one that gets none.
+ *
+ * A death matters while a lease is held, where it is modelled. Anywhere else it leaves behind what a replica leaves that gives up, or
+ * that is never heard of again, and both of these are modelled.
+ */
+
+/* The step becomes this replica's. */
+inline hold() {
+  step = at; number = 0;
+  repeated = false; answer = NONE; at = 0
+}
+
+/* Another lease is needed. */
+inline ask_for(which) {
+  mint();
+  step = which;
+  repeated = false; was_late = false; answer = NONE; at = 0
+}
+
+/* How a step ends: as the model and its calls would have it. A call that is repeated says the same again. */
+inline decide() {
+  if
+  :: ending
+  :: !ending -> ending = SAYS_NOTHING                                     /* the model, or the last attempt, failed */
+  :: !ending && purpose == RUN -> ending = SAYS_TEXT
+  :: !ending && purpose == RUN && CALLS && s.call_step == 0 -> ending = SAYS_CALLS
+  fi
+}
+
+/* The replica that serves no requests. */
+#define SWEEPER 2
+
+#define loses losses < LOSSES -> losses++
+
+proctype Replica(byte self) {
+  byte request, me, step, at, number, ending, era;
+  bool force, repeated, was_late;
+  mtype answer, purpose;
+
+end_idle:
+  atomic {
+    if
+    :: inbox[self] ? request, step ->
+      is_busy = is_busy || self == 0;
+      mint();
+      if
+      :: request == CANCEL_STEP -> request = NONE; force = true; goto take
+      :: else -> goto promise
+      fi
+    :: self == SWEEPER && !NO_SWEEPER && hint == DUE ->
+      unmoved = true;
+      if
+      :: s.status != RUNNING -> goto remove
+      :: s.status == RUNNING && s.lease == IN_TIME -> move_hint(); goto finished
+      :: s.status == RUNNING && s.lease != IN_TIME && SWEEPER_ONLY_LOOKS -> move_hint(); goto finished
+      :: s.status == RUNNING && s.lease != IN_TIME && !SWEEPER_ONLY_LOOKS -> move_hint(); ask_for(s.fence); goto take
+      fi
+    fi
+  };
+
+remove:
+  atomic { remove_hint(); goto finished };
+
+promise:
+  atomic { promise_hint(me) };
+
+begin:
+  if
+  :: atomic {
+      d_step { begin_step(me, request); era = failed_over };
+      if
+      :: answer == STARTED -> accept(); purpose = RUN; goto own
+      :: answer == REPLAY -> accept(); drop(); goto follow
+      :: answer == STORED -> accept(); goto stored
+      :: answer == LATE && !was_late -> was_late = true; answer = NONE; goto promise
+      :: answer == BUSY && INTERRUPTS && request == OTHER ->
+        asked = asked | bit_of(s.origin); drop(); ask_for(at); force = true; goto take
+      :: answer == ORPHANED -> refuse(); drop(); ask_for(at); request = NONE; goto take
+      :: answer == UNKNOWN_CALL -> require(I4_stored_before_told, false)
+      :: else -> refuse(); goto finished
+      fi
+    }
+  :: atomic { loses; repeated = true; wire ! BEGIN_STEP, me, 0, request; goto begin }
+  :: atomic { repeated -> goto finished }                                 /* 503 outcome_unknown */
+  fi;
+
+take:
+  if
+  :: atomic {
+      d_step { take_over(me, step, force) };
+      if
+      :: answer == TAKEN -> hold(); goto own
+      :: else -> goto overtaken
+      fi
+    }
+  :: atomic { loses; repeated = true; wire ! TAKE_OVER, me, step, force; goto take }
+  :: atomic { repeated -> goto finished }
+  fi;
+
+own:
+  if
+  :: atomic { crashes < CRASHES -> crashes++; say("the holder of token %d dies\n", me) goto finished }
+  :: atomic {
+      purpose == RUN && !ending && number < APPENDS ->
+      d_step { append_events(me, step, number + 1) };
+      if
+      :: answer == WRITTEN -> number++; answer = NONE; goto own
+      :: answer == LOST -> goto overtaken
+      fi
+    }
+    /* A batch that may be lost goes along with the next one, or with the commit. */
+  :: atomic { purpose == RUN && !ending && number < APPENDS && loses; wire ! APPEND_EVENTS, me, step, number + 1; goto own }
+  :: atomic { purpose == RUN && !ending && drains < DRAINS -> drains++; say("the holder of token %d must stop\n", me) goto release }
+  :: d_step { purpose == CANCEL && !ending -> ending = (s.text -> SAYS_TEXT : SAYS_NOTHING) }; goto own
+  :: atomic {
+      purpose != CANCEL || ending ->
+      decide();
+      if
+      :: DONE_TOLD_BEFORE_COMMIT -> tell(step)
+      :: else
+      fi;
+      d_step { commit_step(me, step, ending); era = failed_over };
+      if
+      :: answer == LOST -> goto overtaken
+      :: else -> ending = 0; number = 0; purpose = 0; repeated = false; answer = NONE; drop(); goto committed
+      fi
+    }
+  :: atomic { (purpose != CANCEL || ending) && loses; repeated = true; decide(); wire ! COMMIT_STEP, me, step, ending; goto own }
+  :: atomic { repeated -> goto finished }                                 /* error store_unavailable */
+  fi;
+
+committed:
+  if
+  :: atomic { OWNER_REMOVES_HINT -> hint = ABSENT; check_orphan() }
+  :: else
+  fi;
+
+told:
+  if
+  :: atomic { request && !force && is_safe_to_tell -> tell(step); goto finished }
+  :: atomic { request && !force && !is_safe_to_tell -> goto finished }    /* error store_unavailable */
+  :: atomic { request && force -> goto again }                            /* what was in the way has ended */
+  :: atomic { request == NONE -> goto finished }
+  fi;
+
+/* A result that leaves other calls open: `done` at once, with status waiting. */
+stored:
+  if
+  :: atomic { is_safe_to_tell || WAITING_TOLD_BEFORE_COPY -> require(I4_stored_before_told, has(s.messages, request)); goto finished }
+  :: atomic { !is_safe_to_tell -> goto finished }                         /* error store_unavailable */
+  fi;
+
+again:
+  atomic { ask_for(0); force = false; purpose = 0; number = 0; goto promise };
+
+overtaken:
+  atomic {
+    drop();
+    answer = NONE; repeated = false; ending = 0; number = 0; purpose = 0;
+    if
+    :: request && force -> goto again
+    :: request && !force -> goto follow
+    :: request == NONE -> goto finished
+    fi
+  };
+
+follow:
+  if
+  :: atomic { has(s.done, step) -> era = failed_over; goto told }
+  :: atomic { !has(s.done, step) && s.fence > step && has(s.replacing, step + 1) -> step++; goto follow }
+  :: atomic {
+      !has(s.done, step) &&
+      (s.fence < step || s.fence > step && !has(s.replacing, step + 1) || s.fence == step && s.status != RUNNING) ->
+      goto finished                                                       /* error events_gone */
+    }
+  :: atomic {
+      !has(s.done, step) && s.fence == step && s.status == RUNNING && s.lease != IN_TIME ->
+      ask_for(step); goto take
+    }
+  fi;
+
+release:
+  if
+  :: atomic { d_step { release_step(me) }; goto finished }                /* no `done`: the client goes on elsewhere */
+  :: atomic { loses; repeated = true; wire ! RELEASE_STEP, me, 0, 0; goto release }
+  :: atomic { repeated -> goto finished }
+  fi;
+
+finished:                                                                 /* or dead */
+  atomic {
+    drop();
+    request = NONE; step = 0; at = 0; number = 0; ending = 0; era = 0;
+    force = false; repeated = false; was_late = false; answer = 0; purpose = 0;
+    is_busy = is_busy && self != 0;
+    goto end_idle
+  }
+}

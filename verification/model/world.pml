@@ -1,0 +1,11 @@
+/* What is so, though no replica knows it. */
+short asked;                /* steps that a client wanted cancelled, by their origin */
+short denied;               /* tokens whose client was told that nothing was written */
+byte accepted;              /* requests whose client was told that they were accepted */
+bool told_calls;            /* whether a client has heard of the tool calls */
+byte failed_over;           /* how often Redis did */
+bool is_copied = true;      /* whether Redis has a copy of its latest state */
+byte crashes;
+byte losses;
+byte stalls;
+byte drains;
