@@ -55,6 +55,9 @@
 #ifndef RELEASE_COUNTS_TWICE
 #define RELEASE_COUNTS_TWICE 0
 #endif
+#ifndef RELEASE_KEEPS_TOKEN
+#define RELEASE_KEEPS_TOKEN 0
+#endif
 #ifndef RELEASE_KEEPS_ATTEMPT
 #define RELEASE_KEEPS_ATTEMPT 0
 #endif
@@ -89,9 +92,4 @@
 #endif
 #ifndef REFUSAL_BELIEVED_AFTER_LOSS
 #define REFUSAL_BELIEVED_AFTER_LOSS 0
-#endif
-
-/* A remedy that was not made yet; see "Findings" in ../README.md. */
-#ifndef RELEASE_GIVES_TOKEN_BACK
-#define RELEASE_GIVES_TOKEN_BACK 0
 #endif

@@ -1,4 +1,6 @@
-/* Sources/SessionStore/Scripts/release_step.lua */
+/*
+ * Sources/SessionStore/Scripts/release_step.lua. (The script also knows its own repetition; that answer decides nothing.)
+ */
 inline release_step(with_token) {
   say("release_step, token %d", with_token)
   if
@@ -10,7 +12,7 @@ inline release_step(with_token) {
     :: s.lease != GIVEN_BACK || RELEASE_COUNTS_TWICE ->
       s.lease = GIVEN_BACK;
       s.attempt = (RELEASE_KEEPS_ATTEMPT -> s.attempt : s.attempt - 1);
-      s.token = (RELEASE_GIVES_TOKEN_BACK -> NONE : s.token);
+      s.token = (RELEASE_KEEPS_TOKEN -> s.token : NONE);
       s.given_back = s.given_back + s.counts;
       s.counts = false
     :: else
