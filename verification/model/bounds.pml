@@ -16,7 +16,7 @@
 #ifndef RESULT_SENDS        /* the result of each tool call */
 #define RESULT_SENDS 0
 #endif
-#ifndef CANCELS             /* clients that see a step running and want just this step cancelled */
+#ifndef CANCELS             /* 0, or 1: a client that sees a step running and wants just this step cancelled */
 #define CANCELS 0
 #endif
 #ifndef INTERRUPTS          /* whether the other message has on_conflict: interrupt */

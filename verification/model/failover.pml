@@ -6,7 +6,6 @@
 Session copy_of_s;
 byte copy_of_hint;
 
-
 inline copy_session(from, to) {
   to.status = from.status; to.fence = from.fence; to.token = from.token; to.lease = from.lease;
   to.attempt = from.attempt; to.intent = from.intent; to.pending = from.pending;
@@ -30,7 +29,13 @@ inline copy_session(from, to) {
 
 proctype Failover() {
   byte index;
-  d_step { copy_session(s, copy_of_s); copy_of_hint = hint; is_copied = false; hint_has_moved = false; say("Redis is copied no more\n") };
+  d_step {
+    copy_session(s, copy_of_s);
+    copy_of_hint = hint;
+    is_copied = false;
+    hint_has_moved = false;
+    say("Redis is copied no more\n")
+  };
   d_step {
     copy_session(copy_of_s, s);
     hint = copy_of_hint;

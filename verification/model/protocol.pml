@@ -38,11 +38,13 @@ init {
     run Replica(SWEEPER);
     do
     :: count < LOSSES -> run LostCall(); count++
-    :: count < LOSSES + CANCELS && count >= LOSSES -> run Canceller(); count++
     :: else -> count = 0; break
     od;
 #if FAILOVERS
     run Failover();
+#endif
+#if CANCELS
+    run Canceller();
 #endif
 #if MESSAGE_SENDS
     run Client(MESSAGE, MESSAGE_SENDS);

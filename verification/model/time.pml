@@ -3,8 +3,17 @@
 proctype Leases() {
 end:
   do
-  :: d_step { s.status == RUNNING && s.lease == IN_TIME && !has(living, s.token) -> s.lease = RAN_OUT; say("the lease of the dead runs out\n") }
-  :: d_step { s.status == RUNNING && s.lease == IN_TIME && has(living, s.token) && stalls < STALLS -> stalls++; s.lease = RAN_OUT; say("the lease of the living runs out\n") }
+  :: d_step {
+      s.status == RUNNING && s.lease == IN_TIME && !has(living, s.token) ->
+      s.lease = RAN_OUT;
+      say("the lease of the dead runs out\n")
+    }
+  :: d_step {
+      s.status == RUNNING && s.lease == IN_TIME && has(living, s.token) && stalls < STALLS ->
+      stalls++;
+      s.lease = RAN_OUT;
+      say("the lease of the living runs out\n")
+    }
   od
 }
 
