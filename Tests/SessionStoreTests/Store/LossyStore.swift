@@ -79,6 +79,17 @@ extension RedisSessionStore {
         var outcome: BeginOutcome
     }
 
+    /// Takes a step over that was given back.
+    func taken(_ lease: StepLease) async throws -> StepLease {
+        let outcome = try await takeOver(TakeOver(session: lease.session, step: lease.step, reason: .lost))
+        guard case .taken(let step) = outcome else { throw NotTaken(outcome: outcome) }
+        return step.started.lease
+    }
+
+    struct NotTaken: Error {
+        var outcome: TakeOverOutcome
+    }
+
     /// One try to append, without the log writer's repeats.
     func append(_ events: LoggedEvents, lease: StepLease) async -> Result<LeaseAnswer, StoreError> {
         await withCheckedContinuation { continuation in

@@ -34,7 +34,7 @@ import Testing
         #expect(state.createdAt == state.updatedAt && state.createdAt <= state.now)
         _ = try await store.release(lease)
         #expect(try await store.state(it.session)?.isOrphaned == true)
-        _ = try await store.commit(StepCommit(lease))
+        _ = try await store.commit(StepCommit(try await store.taken(lease)))
         let idle = try #require(try await store.state(it.session))
         #expect(idle.status == .idle && !idle.isOrphaned && idle.promptTokens == 3 && idle.completionTokens == 4)
         #expect(idle.historyLength == 2 && idle.createdAt == state.createdAt && idle.updatedAt >= state.updatedAt)
@@ -118,7 +118,7 @@ import Testing
         #expect(try await !store.log(it.session, afterStep: 0, sequence: 0, limit: 1).isOrphaned)
         _ = try await store.release(lease)
         #expect(try await store.log(it.session, afterStep: 0, sequence: 0, limit: 1).isOrphaned)
-        _ = try await store.commit(StepCommit(lease))
+        _ = try await store.commit(StepCommit(try await store.taken(lease)))
         let view = try await store.log(it.session, afterStep: 0, sequence: 0, limit: 1)
         #expect(!view.isOrphaned && view.status == .idle)
     }
