@@ -25,7 +25,7 @@ final class StepLog: Sendable {
     private let state: Mutex<State>
     private let store: RedisSessionStore
     private let lease: StepLease
-    private let connection: RedisConnection
+    private let route: RedisRoute
     private let interval: Duration
     private let batchLimit: Int
     private let renewal: Duration
@@ -43,7 +43,7 @@ final class StepLog: Sendable {
         self.interval = interval
         self.batchLimit = batchLimit
         self.onLost = onLost
-        connection = store.connection(for: lease.session)
+        route = store.route(for: lease.session)
         renewal = store.configuration.lease / 3
         let now = ContinuousClock.now
         state = Mutex(State(pending: LoggedEvents(firstSequence: 1), lastAnswer: now, lastRenewal: now, lastHint: now))
@@ -98,8 +98,8 @@ final class StepLog: Sendable {
             return (batch, isDue)
         }
         guard let batch else { return }
-        if movesHint { store.moveHint(lease.session, on: connection) }
-        store.append(batch, lease: lease, on: connection) { result in self.answered(result, sent: now) }
+        if movesHint { store.moveHint(lease.session, on: route) }
+        store.append(batch, lease: lease, on: route) { result in self.answered(result, sent: now) }
     }
 
     private func answered(_ result: Result<LeaseAnswer, StoreError>, sent: ContinuousClock.Instant) {

@@ -1,43 +1,43 @@
 public import Logging
 public import NIOCore
 public import ServiceLifecycle
-import Synchronization
 
-/// The connections of one replica to Redis: one per event loop, and one for all that it subscribes to.
+/// The connections of one replica to Redis, whatever its topology: to each server one per event loop, and one for all that it
+/// subscribes to.
 ///
-/// They connect when the client is made, and again whenever they are lost, until ``run()`` ends.
+/// They connect when the client is made or when they are first wanted, and again whenever they are lost, until ``run()`` ends.
 public final class RedisClient: Service {
     public let configuration: RedisConfiguration
-    public let subscriber: RedisSubscriber
-    private let connections: [RedisConnection]
-    private let next = Atomic<Int>(0)
-    private let logger: Logger
+    private let topology: any RedisTopology
 
     public init(configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, logger: Logger) {
         self.configuration = configuration
-        self.logger = logger
-        connections = eventLoopGroup.makeIterator().map {
-            RedisConnection(configuration: configuration, eventLoop: $0, logger: logger)
-        }
-        subscriber = RedisSubscriber(configuration: configuration, eventLoop: eventLoopGroup.next(), logger: logger)
-        for connection in connections { connection.start() }
-        subscriber.start()
+        topology =
+            switch configuration.topology {
+            case .single: SingleTopology(configuration: configuration, eventLoopGroup: eventLoopGroup, logger: logger)
+            case .sentinel(let group):
+                SentinelTopology(group, configuration: configuration, eventLoopGroup: eventLoopGroup, logger: logger)
+            case .cluster(let seeds):
+                ClusterTopology(seeds: seeds, configuration: configuration, eventLoopGroup: eventLoopGroup, logger: logger)
+            }
     }
 
-    /// The connection for a key: on the caller's own event loop, where it runs on one. While that one is being made again, one that is ready.
-    public func connection(for key: String) -> RedisConnection {
-        let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-        let usual =
-            connections.first(where: { $0.eventLoop.inEventLoop })
-            ?? connections[Int(UInt(bitPattern: index) % UInt(connections.count))]
-        return usual.isReady ? usual : connections.first(where: \.isReady) ?? usual
-    }
+    /// The way of commands for a key, or for a key that begins so: the hash tag must be in it.
+    public func route(for key: String) -> RedisRoute { topology.route(for: key) }
+    /// The same for commands that are followed by `WAIT`, over connections of their own.
+    func acknowledgingRoute(for key: String) -> RedisRoute { topology.acknowledgingRoute(for: key) }
+    /// The connection for a key, as far as is known.
+    public func connection(for key: String) -> RedisConnection { route(for: key).connection }
 
+    public var subscriber: any RedisSubscriptions { topology.subscriber }
+    /// Whether all keys live in one server, so that commands for different keys can go in one write.
+    var isOneServer: Bool { topology.isOneServer }
     /// Whether any connection can be used.
-    public var isReady: Bool { connections.contains(where: \.isReady) }
-
+    public var isReady: Bool { topology.isReady }
     /// How often connections were made, all of them together. It changes whenever one was lost.
-    public var generation: UInt64 { connections.reduce(0) { $0 &+ $1.generation } }
+    public var generation: UInt64 { topology.generation }
+    /// One connection to each server that takes writes.
+    func masters() -> [RedisConnection] { topology.masters() }
 
     /// - Returns: Whether a connection could be used within `timeout`.
     public func waitUntilReady(timeout: Duration) async -> Bool {
@@ -53,14 +53,11 @@ public final class RedisClient: Service {
         try? await cancelWhenGracefulShutdown {
             while true {
                 try await Task.sleep(for: RedisSubscriber.checkInterval)
-                self.subscriber.check()
+                self.topology.check()
             }
         }
         shutDown()
     }
 
-    public func shutDown() {
-        for connection in connections { connection.shutDown() }
-        subscriber.shutDown()
-    }
+    public func shutDown() { topology.shutDown() }
 }

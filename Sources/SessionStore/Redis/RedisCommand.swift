@@ -44,6 +44,14 @@ public struct RedisCommand: Sendable {
         for argument in arguments { append(argument) }
     }
 
+    var name: String { argument(0) ?? "" }
+
+    /// The argument at `index`, the name's being 0; nil where there is none.
+    func argument(_ index: Int) -> String? {
+        guard lengths.indices.contains(index) else { return nil }
+        return bytes.getString(at: bytes.readerIndex + lengths.prefix(index).reduce(0, +), length: lengths[index])
+    }
+
     var byteCount: Int { bytes.readableBytes + 16 * lengths.count }
 
     /// The same arguments after other first ones.

@@ -1,11 +1,30 @@
 /// Where Redis is and how it is talked to.
 public struct RedisConfiguration: Sendable, CustomStringConvertible {
-    public enum Address: Sendable, Equatable {
+    public enum Address: Sendable, Hashable, CustomStringConvertible {
         case tcp(host: String, port: Int)
         case unix(path: String)
+
+        public var description: String {
+            switch self {
+            case .tcp(let host, let port): "\(host.contains(":") ? "[\(host)]" : host):\(port)"
+            case .unix(let path): path
+            }
+        }
     }
 
+    /// How the server that a command is for is found.
+    public enum Topology: Sendable, Equatable {
+        /// It is at ``RedisConfiguration/address``.
+        case single
+        /// Sentinels know where the master is.
+        case sentinel(SentinelGroup)
+        /// A Cluster's nodes know which of them has a key; these are asked first.
+        case cluster(seeds: [Address])
+    }
+
+    /// The server's; that of the first sentinel or seed where servers are yet to be found.
     public var address: Address
+    public var topology = Topology.single
     public var username: String?
     public var password: String?
     public var database = 0
@@ -33,12 +52,22 @@ public struct RedisConfiguration: Sendable, CustomStringConvertible {
         self.address = address
     }
 
+    /// The same, for one server of the topology.
+    func server(at address: Address) -> RedisConfiguration {
+        var configuration = self
+        configuration.address = address
+        configuration.topology = .single
+        return configuration
+    }
+
     /// Without the password.
     public var description: String {
         let scheme = usesTLS ? "rediss" : "redis"
-        switch address {
-        case .tcp(let host, let port): return "\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port)/\(database)"
-        case .unix(let path): return "unix://\(path)" + (database == 0 ? "" : "?db=\(database)")
+        switch (topology, address) {
+        case (.single, .tcp): return "\(scheme)://\(address)/\(database)"
+        case (.single, .unix(let path)): return "unix://\(path)" + (database == 0 ? "" : "?db=\(database)")
+        case (.sentinel(let group), _): return "\(scheme)-sentinel://\(group)/\(database)"
+        case (.cluster(let seeds), _): return "\(scheme)-cluster://\(seeds.map(\.description).joined(separator: ","))"
         }
     }
 }

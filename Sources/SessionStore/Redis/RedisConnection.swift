@@ -22,13 +22,19 @@ public final class RedisConnection: Sendable {
     private let status: RedisConnectionStatus
 
     /// - Parameter eventLoop: Where the socket lives. Nothing is connected before ``start()``.
-    public init(configuration: RedisConfiguration, eventLoop: any EventLoop, logger: Logger) {
+    public convenience init(configuration: RedisConfiguration, eventLoop: any EventLoop, logger: Logger) {
+        self.init(configuration: configuration, locator: nil, eventLoop: eventLoop, logger: logger)
+    }
+
+    /// - Parameter locator: Says where the server is; without one it is where the configuration says.
+    init(configuration: RedisConfiguration, locator: (any RedisLocator)?, eventLoop: any EventLoop, logger: Logger) {
         self.eventLoop = eventLoop
         self.configuration = configuration
         status = RedisConnectionStatus()
         // The core is only ever touched on the event loop; making it here is safe since nobody else has it yet.
         core = .makeBoxSendingValue(
-            RedisConnectionCore(configuration: configuration, eventLoop: eventLoop, status: status, logger: logger), eventLoop: eventLoop)
+            RedisConnectionCore(configuration: configuration, locator: locator, eventLoop: eventLoop, status: status, logger: logger),
+            eventLoop: eventLoop)
     }
 
     /// How often a connection was made. It changes whenever what was known of Redis's contents may be stale.
@@ -43,6 +49,11 @@ public final class RedisConnection: Sendable {
         }
     }
 
+    /// The server is at `address` now: a connection to another one is given up, and what is under way on it fails.
+    func follow(_ address: RedisConfiguration.Address) {
+        eventLoop.execute { self.core.value.follow(address) }
+    }
+
     /// Closes the connection for good; what is under way fails.
     func shutDown() {
         eventLoop.execute { self.core.value.shutDown() }
@@ -53,6 +64,11 @@ public final class RedisConnection: Sendable {
     /// Sends a command. `completion` is called once, on the event loop.
     public func submit(_ command: RedisCommand, completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void) {
         enqueue([request(command, completion: completion)])
+    }
+
+    /// Sends a command behind `ASKING`, in one write. `completion` is called once, on the event loop.
+    func submit(asking command: RedisCommand, completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void) {
+        enqueue([request(RedisCommand("ASKING")) { _ in }, request(command, completion: completion)])
     }
 
     /// Calls a script, and once more with its source where Redis does not have it.
@@ -107,6 +123,15 @@ public final class RedisConnection: Sendable {
         case .failure(let error): throw error
         case nil: throw RedisWaiter.neverSent
         }
+    }
+
+    /// Calls a script with `following` commands in the same write, and waits for all replies: for the script's, then theirs.
+    func evaluate(
+        _ call: RedisScriptCall, following: [RedisCommand]
+    ) async throws(RedisError) -> [Result<RedisReply, RedisError>] {
+        let results = try await send(pipeline: [call.command] + following)
+        guard case .failure(let error)? = results.first, error.code == .noScript else { return results }
+        return try await send(pipeline: [call.withSource] + following)
     }
 
     // MARK: Queue

@@ -10,7 +10,9 @@ import Synchronization
 final class RedisConnectionCore {
     typealias Release = @Sendable (_ count: Int, _ bytes: Int) -> Void
 
-    private let configuration: RedisConfiguration
+    /// Its address is the server's that was found last.
+    private var configuration: RedisConfiguration
+    private let locator: (any RedisLocator)?
     private let eventLoop: any EventLoop
     private let status: RedisConnectionStatus
     private let logger: Logger
@@ -28,8 +30,12 @@ final class RedisConnectionCore {
     /// Why there is no connection.
     private var lastLoss: RedisError?
 
-    init(configuration: RedisConfiguration, eventLoop: any EventLoop, status: RedisConnectionStatus, logger: Logger) {
+    init(
+        configuration: RedisConfiguration, locator: (any RedisLocator)?, eventLoop: any EventLoop, status: RedisConnectionStatus,
+        logger: Logger
+    ) {
         self.configuration = configuration
+        self.locator = locator
         self.eventLoop = eventLoop
         self.status = status
         self.logger = logger
@@ -92,7 +98,7 @@ final class RedisConnectionCore {
     ///   and a late reply must not meet a command that was sent over its successor.
     func received(_ reply: RedisReply, on channel: any Channel) -> Bool {
         guard self.channel === channel else { return false }
-        if let observer, let message = RedisMessage(reply) {
+        if let observer, let message = RedisMessage(reply, oldest: inFlight.first?.command) {
             observer.received(message)
             return true
         }
@@ -101,8 +107,34 @@ final class RedisConnectionCore {
             channel.close(promise: nil)
             return false
         }
-        complete(request, reply.errorMessage.map { .failure(RedisError(reply: $0)) } ?? .success(reply))
-        return true
+        guard let message = reply.errorMessage else {
+            complete(request, .success(reply))
+            return true
+        }
+        let error = RedisError(reply: message)
+        complete(request, .failure(error))
+        guard error.code == .readOnly, let locator, locator.findsMaster else { return true }
+        // It was demoted. Whatever else is under way is asked for again, at the new master.
+        return giveUp(error, on: channel)
+    }
+
+    /// - Returns: False: the channel is not the connection's any more.
+    private func giveUp(_ error: RedisError, on channel: any Channel) -> Bool {
+        var error = error
+        error.mayHaveBeenApplied = true
+        lost(error)
+        channel.close(promise: nil)
+        return false
+    }
+
+    /// The server is at `address` now.
+    func follow(_ address: RedisConfiguration.Address) {
+        if let channel, configuration.address != address {
+            _ = giveUp(RedisError(.connectionLost, "Redis's master is at \(address) now, not at \(configuration.address)"), on: channel)
+        } else if channel == nil {
+            // What was to be tried after a pause may succeed now.
+            start()
+        }
     }
 
     private func complete(_ request: RedisRequest, _ result: Result<RedisReply, RedisError>) {
@@ -178,6 +210,20 @@ final class RedisConnectionCore {
     }
 
     private func connect() {
+        guard let locator else { return open() }
+        locator.locate(on: eventLoop).assumeIsolated().whenComplete { result in
+            guard case .connecting = self.machine.state else { return }
+            switch result {
+            case .success(let address):
+                self.configuration.address = address
+                self.open()
+            case .failure(let error):
+                self.lost(error as? RedisError ?? RedisError(.connectionFailed, "Redis's master is not found: \(error)"))
+            }
+        }
+    }
+
+    private func open() {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let (configuration, logger) = (configuration, logger)
         let bootstrap = ClientBootstrap(group: eventLoop)
@@ -222,15 +268,18 @@ final class RedisConnectionCore {
         commands.append(RedisCommand("CLIENT", "SETNAME", "agent-runtime"))
         // While Redis reads its files it answers this with -LOADING.
         commands.append(RedisCommand("PING"))
+        // Sentinels may be late, and an old master does not know that it was replaced until they tell it.
+        if locator?.findsMaster == true { commands.append(RedisCommand("ROLE")) }
 
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let last = commands.count - 1
+        let name = commands.firstIndex { $0.name == "CLIENT" }
         let deadline = NIODeadline.now() + TimeAmount(configuration.connectTimeout)
         let requests = commands.enumerated().map { index, command in
             RedisRequest(
                 command: command, deadline: deadline,
                 completion: { result in
-                    bound.value.answeredHandshake(result, isLast: index == last, isName: index == last - 1, channel: channel)
+                    bound.value.answeredHandshake(result, isLast: index == last, isName: index == name, channel: channel)
                 },
                 waiter: nil, isInternal: true)
         }
@@ -240,8 +289,15 @@ final class RedisConnectionCore {
     private func answeredHandshake(_ result: Result<RedisReply, RedisError>, isLast: Bool, isName: Bool, channel: any Channel) {
         guard self.channel === channel, case .connecting = machine.state else { return }
         switch result {
-        case .success:
-            if isLast { perform(machine.connected()) }
+        case .success(let reply):
+            guard isLast else { return }
+            if let locator, locator.findsMaster, reply[0]?.string != "master" {
+                locator.rejected(configuration.address)
+                lost(RedisError(.readOnly, "Redis at \(configuration.address) is no master, but \(reply)"))
+                channel.close(promise: nil)
+            } else {
+                perform(machine.connected())
+            }
         case .failure(let error):
             // Not every user may name its connection, not every proxy knows the command, and nothing depends on it.
             if isName, !error.mayHaveBeenApplied { return }

@@ -7,7 +7,7 @@ import Synchronization
 /// Pub/sub loses messages: those that are published while the connection is being made again reach nobody. Listeners are told
 /// whenever their subscription stands anew, and must not depend on messages for more than speed. A user without the right to
 /// subscribe hears nothing.
-public final class RedisSubscriber: Sendable {
+public final class RedisSubscriber: RedisSubscriptions {
     public enum Signal: Sendable, Equatable {
         /// The subscription stands, at first or again: what was published before may have gone unheard.
         case subscribed
@@ -25,12 +25,27 @@ public final class RedisSubscriber: Sendable {
     /// How often the connection is tried: one whose other end has vanished brings no messages and no error either.
     static let checkInterval = Duration.seconds(5)
 
+    /// What is subscribed to, and with which commands.
+    enum Kind: Sendable {
+        case anywhere
+        /// Channels of the slots of one node of a Cluster. `onMoved` is called when the node refuses a channel or gives it up.
+        case shard(onMoved: @Sendable (RedisError) -> Void)
+
+        var subscribe: String { if case .shard = self { "SSUBSCRIBE" } else { "SUBSCRIBE" } }
+        var unsubscribe: String { if case .shard = self { "SUNSUBSCRIBE" } else { "UNSUBSCRIBE" } }
+    }
+
     private let connection: RedisConnection
+    private let kind: Kind
     private let state = Mutex(State())
     private let logger: Logger
 
-    init(configuration: RedisConfiguration, eventLoop: any EventLoop, logger: Logger) {
-        connection = RedisConnection(configuration: configuration, eventLoop: eventLoop, logger: logger)
+    init(
+        configuration: RedisConfiguration, locator: (any RedisLocator)? = nil, kind: Kind = .anywhere, eventLoop: any EventLoop,
+        logger: Logger
+    ) {
+        connection = RedisConnection(configuration: configuration, locator: locator, eventLoop: eventLoop, logger: logger)
+        self.kind = kind
         self.logger = logger
     }
 
@@ -39,6 +54,10 @@ public final class RedisSubscriber: Sendable {
 
     func start() { connection.start(observer: self) }
     func shutDown() { connection.shutDown() }
+    /// The server is at `address` now.
+    func follow(_ address: RedisConfiguration.Address) { connection.follow(address) }
+
+    public func subscribe(sharded channel: String, _ handler: @escaping Handler) -> RedisSubscription { subscribe(channel, handler) }
 
     /// Has `handler` called with every message on `channel` until the subscription is cancelled or let go.
     ///
@@ -58,13 +77,13 @@ public final class RedisSubscriber: Sendable {
         state.withLock { state in
             guard state.table.remove(listener, from: channel) else { return }
             // Should it fail, messages come that nobody listens to, until the connection is made again.
-            connection.submit(RedisCommand("UNSUBSCRIBE", channel)) { _ in }
+            connection.submit(RedisCommand(kind.unsubscribe, channel)) { _ in }
         }
     }
 
     /// One channel per command, since each channel is confirmed with a reply of its own.
     private func send(_ attempt: SubscriptionTable.Attempt) {
-        connection.submit(RedisCommand("SUBSCRIBE", attempt.channel)) { [self] result in
+        connection.submit(RedisCommand(kind.subscribe, attempt.channel)) { [self] result in
             switch result {
             case .success: answered(attempt, error: nil)
             case .failure(let error): answered(attempt, error: error)
@@ -82,10 +101,11 @@ public final class RedisSubscriber: Sendable {
             logger.warning("redis: this user may not subscribe; streams are told later than they could be", metadata: ["error": "\(error)"])
         }
         for listener in listeners { listener(.subscribed) }
+        if let error, case .shard(let onMoved) = kind { onMoved(error) }
     }
 
     /// Asks whether the connection lives; it is closed and made again when no answer comes. Tries again what was refused.
-    func check() {
+    public func check() {
         connection.submit(RedisCommand("PING")) { _ in }
         state.withLock { state in
             for attempt in state.table.failed() { send(attempt) }
@@ -101,8 +121,17 @@ extension RedisSubscriber: RedisConnectionObserver {
     }
 
     func received(_ message: RedisMessage) {
+        guard let payload = message.payload else { return left(message.channel) }
         let listeners = state.withLock { $0.table.listeners(of: message.channel) }
-        for listener in listeners { listener(.message(message.payload)) }
+        for listener in listeners { listener(.message(payload)) }
+    }
+
+    /// The node does not serve the channel's slot any more.
+    private func left(_ channel: String) {
+        state.withLock { $0.table.left(channel) }
+        if case .shard(let onMoved) = kind {
+            onMoved(RedisError(.tryAgain, "the slot of a channel has moved to another node"))
+        }
     }
 }
 

@@ -8,8 +8,13 @@ public struct RedisURLError: Error, Sendable, CustomStringConvertible {
 }
 
 extension RedisConfiguration {
-    /// Reads `redis://[user:pass@]host[:port][/db]`, `rediss://…` or `unix:///path[?db=N]`; user and password percent-encoded
-    /// (RFC 3986). `redis://:pass@host` has no user.
+    /// Reads one of these; user and password percent-encoded (RFC 3986). `redis://:pass@host` has no user. `rediss` for TLS.
+    ///
+    /// * `redis://[user:pass@]host[:port][/db]`
+    /// * `unix:///path[?db=N]`
+    /// * `redis-sentinel://[user:pass@]host[:port][,host[:port]…]/NAME[/db][?sentinel_username=…&sentinel_password=…]`; with
+    ///   `rediss-sentinel` both the servers and the sentinels are reached by TLS
+    /// * `redis-cluster://[user:pass@]host[:port][,host[:port]…]`
     public init(url: String) throws(RedisURLError) {
         guard let separator = url.firstRange(of: "://") else { throw RedisURLError("must have the form redis://host:port/db") }
         let scheme = url[..<separator.lowerBound].lowercased()
@@ -17,42 +22,46 @@ extension RedisConfiguration {
         switch scheme {
         case "redis", "rediss": try self.init(authority: rest, usesTLS: scheme == "rediss")
         case "unix": try self.init(path: rest)
+        case "redis-sentinel", "rediss-sentinel": try self.init(sentinels: rest, usesTLS: scheme.hasPrefix("rediss"))
+        case "redis-cluster", "rediss-cluster": try self.init(nodes: rest, usesTLS: scheme.hasPrefix("rediss"))
         default:
             // What is no scheme at all may hold the password.
             let name = scheme.utf8.allSatisfy { ("a"..."z").contains(UnicodeScalar($0)) } ? "“\(scheme)”" : "this"
-            throw RedisURLError("\(name) is no scheme this server knows; it knows redis, rediss and unix")
+            throw RedisURLError(
+                "\(name) is no scheme this server knows; it knows redis, redis-sentinel, redis-cluster, each as rediss for TLS, and unix")
         }
     }
 
     private init(authority: Substring, usesTLS: Bool) throws(RedisURLError) {
-        var place = authority
-        var user: String?
-        var password: String?
-        // The last @, since a password may hold one though it should not.
-        if let at = place.lastIndex(of: "@") {
-            let credentials = place[..<at]
-            place = place[place.index(after: at)...]
-            let colon = credentials.firstIndex(of: ":") ?? credentials.endIndex
-            user = try Self.decoded(credentials[..<colon], "the user")
-            if colon < credentials.endIndex { password = try Self.decoded(credentials[credentials.index(after: colon)...], "the password") }
-        }
+        let (credentials, rest) = try Self.credentials(authority)
+        var place = rest
         var database = 0
         if let slash = place.firstIndex(of: "/") {
             let text = place[place.index(after: slash)...]
             place = place[..<slash]
             if !text.isEmpty { database = try Self.number(text, "the database", 0...9999) }
         }
-        let (host, port) = try Self.hostAndPort(place)
-        self.init(.tcp(host: host, port: port))
-        username = user?.isEmpty == true ? nil : user
-        self.password = password
+        self.init(try Self.hostAndPort(place, defaultPort: 6379))
+        (username, password) = credentials
         self.database = database
         self.usesTLS = usesTLS
     }
 
-    private static func hostAndPort(_ place: Substring) throws(RedisURLError) -> (String, Int) {
+    /// Splits off `user:pass@`.
+    static func credentials(_ text: Substring) throws(RedisURLError) -> ((user: String?, password: String?), rest: Substring) {
+        // The last @, since a password may hold one though it should not.
+        guard let at = text.lastIndex(of: "@") else { return ((nil, nil), text) }
+        let credentials = text[..<at]
+        let colon = credentials.firstIndex(of: ":") ?? credentials.endIndex
+        let user = try decoded(credentials[..<colon], "the user")
+        var password: String?
+        if colon < credentials.endIndex { password = try decoded(credentials[credentials.index(after: colon)...], "the password") }
+        return ((user.isEmpty ? nil : user, password), text[text.index(after: at)...])
+    }
+
+    static func hostAndPort(_ place: Substring, defaultPort: Int) throws(RedisURLError) -> Address {
         var host = place
-        var port = 6379
+        var port = defaultPort
         if place.hasPrefix("[") {
             guard let end = place.firstIndex(of: "]") else { throw RedisURLError("the host begins with [ but has no ]") }
             host = place[place.index(after: place.startIndex)..<end]
@@ -71,7 +80,7 @@ extension RedisConfiguration {
         guard !host.contains(where: { "?#[] \t\r\n".contains($0) }) else {
             throw RedisURLError("the host holds what no host may; a query is not known here")
         }
-        return (String(host), port)
+        return .tcp(host: String(host), port: port)
     }
 
     private init(path rest: Substring) throws(RedisURLError) {
@@ -92,7 +101,7 @@ extension RedisConfiguration {
         self.database = database
     }
 
-    private static func number(_ text: Substring, _ what: String, _ range: ClosedRange<Int>) throws(RedisURLError) -> Int {
+    static func number(_ text: Substring, _ what: String, _ range: ClosedRange<Int>) throws(RedisURLError) -> Int {
         // Digits alone: Int would take a sign, too.
         guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }), let value = Int(text), range.contains(value)
         else {
@@ -101,7 +110,7 @@ extension RedisConfiguration {
         return value
     }
 
-    private static func decoded(_ text: Substring, _ what: String) throws(RedisURLError) -> String {
+    static func decoded(_ text: Substring, _ what: String) throws(RedisURLError) -> String {
         var bytes: [UInt8] = []
         var rest = Array(text.utf8)[...]
         while let byte = rest.popFirst() {

@@ -51,6 +51,11 @@ struct SubscriptionTable: Sendable {
         return true
     }
 
+    /// Redis has ended the subscription by itself.
+    mutating func left(_ name: String) {
+        channels[name]?.phase = .failed
+    }
+
     /// A new connection has subscribed to nothing.
     mutating func connected() -> [Attempt] {
         channels.keys.map { request($0) }

@@ -5,7 +5,7 @@ extension RedisSessionStore {
     public func append(
         _ events: LoggedEvents,
         lease: StepLease,
-        on connection: RedisConnection,
+        on route: RedisRoute,
         completion: @escaping @Sendable (Result<LeaseAnswer, StoreError>) -> Void
     ) {
         let keys = RedisKeys(lease.session)
@@ -18,7 +18,7 @@ extension RedisSessionStore {
         call.append(publish)
         call.append(keys.prefix, "wake")
         call.append(events)
-        connection.submitEvaluate(call) { [clock] result in
+        route.submitEvaluate(call) { [clock] result in
             switch result {
             case .failure(let error):
                 completion(.failure(StoreError(error, mayHaveBeenApplied: error.mayHaveBeenApplied)))
@@ -33,18 +33,20 @@ extension RedisSessionStore {
         }
     }
 
-    /// The connection that a step's appends go over.
-    public func connection(for session: SessionID) -> RedisConnection {
-        client.connection(for: RedisKeys(session).prefix)
+    /// The way of a step's appends.
+    public func route(for session: SessionID) -> RedisRoute {
+        client.route(for: RedisKeys(session).prefix)
     }
 
     /// Moves the sweeper's hint for a running step along.
-    public func moveHint(_ session: SessionID, on connection: RedisConnection) {
+    ///
+    /// - Parameter route: Of the session's other commands: taken where it leads to the hint, too.
+    public func moveHint(_ session: SessionID, on route: RedisRoute) {
         guard let now = clock.now else { return }
-        let keys = RedisKeys(session)
-        var hint = RedisCommand("ZADD", keys.running, "GT")
+        let key = RedisKeys(session).running
+        var hint = RedisCommand("ZADD", key, "GT")
         hint.append(integer: now + leaseMilliseconds + configuration.hintMargin.milliseconds)
         hint.append(session.text)
-        connection.submit(hint) { _ in }
+        (client.isOneServer ? route : client.route(for: key)).submit(hint) { _ in }
     }
 }

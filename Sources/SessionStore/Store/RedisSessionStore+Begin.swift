@@ -16,9 +16,12 @@ extension RedisSessionStore {
             var hint = RedisCommand("ZADD", keys.running, "GT")
             hint.append(integer: due)
             hint.append(begin.session.text)
-            let reply = try await attempt(for: configuration.retryPatience) { [preceding = [hint]] () throws(RedisError) in
+            // In the same write where the same server has it; on a Cluster it must be there before.
+            if !client.isOneServer { _ = try await read(hint, key: keys.running) }
+            let preceding = client.isOneServer ? [hint] : []
+            let reply = try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
                 do throws(RedisError) {
-                    return try await self.client.connection(for: keys.prefix).evaluate(call, preceding: preceding)
+                    return try await self.client.route(for: keys.prefix).evaluate(call, preceding: preceding)
                 } catch {
                     isRepeated = isRepeated || error.mayHaveBeenApplied
                     throw error
@@ -102,7 +105,7 @@ extension RedisSessionStore {
         var index = RedisCommand("ZADD", key, "GT")
         index.append(integer: now)
         index.append(session.text)
-        client.connection(for: key).submit(index) { _ in }
+        client.route(for: key).submit(index) { _ in }
     }
 
     private func outcome(_ reply: RedisReply, begin: BeginStep) throws(StoreError) -> BeginOutcome {
@@ -167,7 +170,7 @@ extension RedisSessionStore {
         command.append(integer: Int64(offset))
         command.append(integer: Int64(offset + count - 1))
         let reply = try await attempt(for: configuration.retryPatience, persistent: true) { [command] () throws(RedisError) in
-            try await self.client.connection(for: keys.prefix).send(command)
+            try await self.client.route(for: keys.prefix).send(command)
         }
         var messages: [ByteBuffer] = []
         messages.reserveCapacity(reply.count)

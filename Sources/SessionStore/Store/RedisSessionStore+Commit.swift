@@ -27,7 +27,7 @@ extension RedisSessionStore {
         }
         call.append(commit.events)
         let reply = try await attempt(for: configuration.commitPatience, persistent: true) { [call] () throws(RedisError) in
-            try await self.client.connection(for: keys.prefix).evaluate(call)
+            try await self.client.route(for: keys.prefix).evaluate(call)
         }
         if let now = reply[1]?.integer { clock.correct(now) }
         switch reply[0]?.string {
@@ -47,7 +47,7 @@ extension RedisSessionStore {
         call.append(publish)
         call.append(keys.prefix, "wake")
         let reply = try await attempt(for: configuration.lease, persistent: true) { [call] () throws(RedisError) in
-            try await self.client.connection(for: keys.prefix).evaluate(call)
+            try await self.client.route(for: keys.prefix).evaluate(call)
         }
         switch reply[0]?.string {
         case "released":

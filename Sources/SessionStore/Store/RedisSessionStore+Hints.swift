@@ -64,7 +64,7 @@ extension RedisSessionStore {
         var hint = RedisCommand("ZADD", key, "GT")
         hint.append(integer: due)
         hint.append(session.text)
-        client.connection(for: key).submit(hint) { _ in }
+        client.route(for: key).submit(hint) { _ in }
     }
 
     /// Removes entries from a sorted set that have not moved since: the script `forget_entries`.
@@ -76,7 +76,7 @@ extension RedisSessionStore {
             call.append(integer: entry.due)
         }
         _ = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
-            try await self.client.connection(for: key).evaluate(call)
+            try await self.client.route(for: key).evaluate(call)
         }
     }
 }

@@ -153,7 +153,7 @@ extension RedisSessionStore {
         var attempts = 0
         let reply = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
             attempts += 1
-            return try await self.client.connection(for: keys.prefix).evaluate(call)
+            return try await self.client.route(for: keys.prefix).evaluate(call)
         }
         // What was begun anew since then stays in the index.
         if let now = reply[1]?.integer { try await forget([SessionCursor(lastActivity: now, session: session)]) }

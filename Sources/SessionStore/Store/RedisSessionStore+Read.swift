@@ -104,7 +104,7 @@ extension RedisSessionStore {
         do throws(StoreError) {
             return try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
                 var replies: [RedisReply] = []
-                for result in try await self.client.connection(for: key).send(pipeline: commands) { replies.append(try result.get()) }
+                for result in try await self.client.route(for: key).send(pipeline: commands) { replies.append(try result.get()) }
                 return replies
             }
         } catch {

@@ -4,7 +4,8 @@ extension RedisSessionStore {
     /// Runs `body` until it succeeds or sending it again makes no sense, at most for `patience`.
     ///
     /// A reply that was lost is always asked for again, since every script knows its token. What was certainly not applied is
-    /// tried again only where `persistent` is set: a new request is better refused at once, a commit is not.
+    /// tried again only where `persistent` is set, or where another server has it by now: a new request is better refused at once, a commit
+    /// is not.
     func attempt<Value: Sendable>(
         for patience: Duration,
         persistent: Bool = false,
@@ -18,7 +19,9 @@ extension RedisSessionStore {
                 return try await body()
             } catch {
                 mayHaveBeenApplied = mayHaveBeenApplied || error.mayHaveBeenApplied
-                let again = mayHaveBeenApplied || (persistent && error.isTransient)
+                let again =
+                    mayHaveBeenApplied || (persistent && error.isTransient)
+                    || (client.configuration.topology != .single && error.isOfTopology)
                 if error.code == .cancelled || !again || ContinuousClock.now + pause >= deadline {
                     throw StoreError(error, mayHaveBeenApplied: mayHaveBeenApplied)
                 }
@@ -48,6 +51,14 @@ extension StoreError {
 }
 
 extension RedisError {
+    /// Whether the server is not the one that has the key, or not yet: Sentinel or the Cluster has moved it, or is about to.
+    var isOfTopology: Bool {
+        switch code {
+        case .readOnly, .masterDown, .clusterDown, .tryAgain, .moved, .ask: true
+        default: false
+        }
+    }
+
     /// Whether the same command may succeed soon.
     var isTransient: Bool {
         switch code {

@@ -26,14 +26,14 @@ extension RedisSessionStore {
         call.append(RedisKeys.replica(""))
         call.append(takeOver.session.text)
         let reply = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
-            try await self.client.connection(for: keys.prefix).evaluate(call)
+            try await self.client.route(for: keys.prefix).evaluate(call)
         }
         if let now = reply[1]?.integer { clock.correct(now) }
         guard let step = reply[2]?.intValue else { throw .unexpected(reply) }
         switch reply[0]?.string {
         case "taken":
             // The hint that led here is due. Until it has moved, others look in vain.
-            moveHint(takeOver.session, on: client.connection(for: keys.running))
+            moveHint(takeOver.session, on: client.route(for: keys.running))
             return .taken(try takenStep(reply, lease: StepLease(session: takeOver.session, token: takeOver.token, step: step)))
         case "alive":
             return .alive(leaseLeft: .milliseconds(reply[3]?.integer ?? 0))

@@ -19,7 +19,7 @@ extension RedisSessionStore {
     public func wakes(of session: SessionID) -> SessionWakes {
         let signal = WakeSignal(eventLoop: client.subscriber.eventLoop)
         return SessionWakes(
-            signal: signal, subscription: client.subscriber.subscribe(RedisKeys(session).wake) { _ in signal.wake() })
+            signal: signal, subscription: client.subscriber.subscribe(sharded: RedisKeys(session).wake) { _ in signal.wake() })
     }
 
     /// Listens to the channel on which this replica is told that a step was taken from it.

@@ -21,7 +21,7 @@ public final class RedisSessionStore: Sendable {
     public var isReady: Bool { client.isReady }
 
     /// The publish command of this topology.
-    var publish: String { "PUBLISH" }
+    var publish: String { client.isOneServer ? "PUBLISH" : "SPUBLISH" }
     var leaseMilliseconds: Int64 { configuration.lease.milliseconds }
     var ttlMilliseconds: Int64 { configuration.sessionTTL?.milliseconds ?? 0 }
 

@@ -93,7 +93,7 @@ extension RedisSessionStore {
     /// One try to append, without the log writer's repeats.
     func append(_ events: LoggedEvents, lease: StepLease) async -> Result<LeaseAnswer, StoreError> {
         await withCheckedContinuation { continuation in
-            append(events, lease: lease, on: connection(for: lease.session)) { continuation.resume(returning: $0) }
+            append(events, lease: lease, on: route(for: lease.session)) { continuation.resume(returning: $0) }
         }
     }
 }

@@ -12,7 +12,7 @@ import Testing
     init() async throws {
         redis = try await .start()
         store = try await redis.store(lease: .seconds(60))
-        connection = store.connection(for: .unique())
+        connection = store.client.connection(for: "")
     }
 
     /// Sessions as they stand in Redis, with these times of their last activity.

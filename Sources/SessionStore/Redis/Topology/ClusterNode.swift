@@ -1,0 +1,50 @@
+import Logging
+import NIOCore
+import Synchronization
+
+/// One master of a Cluster: a pipelined connection per event loop, more for commits that wait for replicas, and one for the channels of its
+/// slots. Each is made when it is first wanted.
+final class ClusterNode: Sendable {
+    let address: RedisConfiguration.Address
+    private let subscriber: RedisSubscriber
+    private let isListening = Atomic<Bool>(false)
+    private let usual: LazyConnections
+    private let acknowledging: LazyConnections
+
+    init(
+        _ address: RedisConfiguration.Address, of cluster: RedisConfiguration, eventLoops: [any EventLoop],
+        subscriberLoop: any EventLoop, logger: Logger, onMoved: @escaping @Sendable (RedisError) -> Void
+    ) {
+        self.address = address
+        let configuration = cluster.server(at: address)
+        usual = LazyConnections(eventLoops: eventLoops) {
+            RedisConnection(configuration: configuration, eventLoop: $0, logger: logger)
+        }
+        acknowledging = LazyConnections(eventLoops: eventLoops, each: LazyConnections.waitingEach) {
+            RedisConnection(configuration: configuration, eventLoop: $0, logger: logger)
+        }
+        subscriber = RedisSubscriber(
+            configuration: configuration, kind: .shard(onMoved: onMoved), eventLoop: subscriberLoop, logger: logger)
+    }
+
+    func connection(_ isAcknowledging: Bool) -> RedisConnection { isAcknowledging ? acknowledging.next() : usual.next() }
+
+    var isReady: Bool { usual.all.contains(where: \.isReady) }
+    var generation: UInt64 { usual.all.reduce(0) { $0 &+ $1.generation } }
+
+    /// Subscribes to a channel of one of the node's slots.
+    func listen(to channel: String, _ handler: @escaping RedisSubscriber.Handler) -> RedisSubscription {
+        if !isListening.exchange(true, ordering: .acquiringAndReleasing) { subscriber.start() }
+        return subscriber.subscribe(channel, handler)
+    }
+
+    func check() {
+        if isListening.load(ordering: .acquiring) { subscriber.check() }
+    }
+
+    func shutDown() {
+        usual.shutDown()
+        acknowledging.shutDown()
+        subscriber.shutDown()
+    }
+}

@@ -1,0 +1,84 @@
+import NIOCore
+import Synchronization
+
+/// What is listened to on a Cluster: channels of a slot at the slot's node (`SSUBSCRIBE`), others at any.
+struct ClusterSubscriptions: RedisSubscriptions {
+    let topology: ClusterTopology
+
+    var eventLoop: any EventLoop { topology.eventLoop }
+
+    func subscribe(_ channel: String, _ handler: @escaping RedisSubscriber.Handler) -> RedisSubscription {
+        topology.broadcast.subscribe(channel, handler)
+    }
+
+    func subscribe(sharded channel: String, _ handler: @escaping RedisSubscriber.Handler) -> RedisSubscription {
+        let listener = ClusterListener(channel: channel, handler: handler)
+        topology.listeners.add(listener)
+        listener.move(to: topology.node(for: listener.slot))
+        return RedisSubscription { [listeners = topology.listeners] in
+            listeners.remove(listener)
+            listener.cancel()
+        }
+    }
+
+    func check() { topology.check() }
+}
+
+/// All listeners to channels of slots. They follow their slots.
+final class ClusterListeners: Sendable {
+    private let all = Mutex<[ObjectIdentifier: ClusterListener]>([:])
+
+    func add(_ listener: ClusterListener) { all.withLock { $0[ObjectIdentifier(listener)] = listener } }
+    func remove(_ listener: ClusterListener) { all.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(listener)) } }
+
+    func reroute(_ node: (_ slot: Int) -> ClusterNode) {
+        for listener in all.withLock({ Array($0.values) }) { listener.move(to: node(listener.slot)) }
+    }
+}
+
+/// One listener, subscribed at one node at a time.
+final class ClusterListener: Sendable {
+    private struct State {
+        var node: ClusterNode?
+        var subscription: RedisSubscription?
+        var isCancelled = false
+    }
+
+    let channel: String
+    let slot: Int
+    private let handler: RedisSubscriber.Handler
+    private let state = Mutex(State())
+
+    init(channel: String, handler: @escaping RedisSubscriber.Handler) {
+        self.channel = channel
+        self.handler = handler
+        slot = ClusterSlots.slot(of: channel)
+    }
+
+    func move(to node: ClusterNode) {
+        let moves = state.withLock { state in
+            guard !state.isCancelled, state.node !== node else { return false }
+            state.node = node
+            return true
+        }
+        guard moves else { return }
+        // Outside of the lock: the handler may be called at once.
+        let subscription = node.listen(to: channel, handler)
+        let old = state.withLock { state in
+            // Moved on, or cancelled, meanwhile.
+            guard !state.isCancelled, state.node === node else { return subscription as RedisSubscription? }
+            defer { state.subscription = subscription }
+            return state.subscription
+        }
+        old?.cancel()
+    }
+
+    func cancel() {
+        let subscription = state.withLock { state in
+            state.isCancelled = true
+            defer { (state.node, state.subscription) = (nil, nil) }
+            return state.subscription
+        }
+        subscription?.cancel()
+    }
+}

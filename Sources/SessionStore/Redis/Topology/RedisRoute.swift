@@ -1,0 +1,75 @@
+/// The way of commands for one key: to the server that has it, wherever that is by then.
+///
+/// On one server it is a connection. On a Cluster redirections are followed; every command of a pipeline may be executed twice then, so what is
+/// sent must bear being repeated.
+public struct RedisRoute: Sendable {
+    enum Way: Sendable {
+        case connection(RedisConnection)
+        case cluster(ClusterRoute)
+    }
+
+    let way: Way
+
+    /// The connection that commands go over, as far as is known.
+    public var connection: RedisConnection {
+        switch way {
+        case .connection(let connection): connection
+        case .cluster(let route): route.connection
+        }
+    }
+
+    /// Sends a command and waits for its reply. An error reply is thrown.
+    public func send(_ command: RedisCommand) async throws(RedisError) -> RedisReply {
+        guard let result = try await send(pipeline: [command]).first else { throw RedisWaiter.neverSent }
+        return try result.get()
+    }
+
+    /// Sends commands for the route's slot in one write and waits for all replies.
+    ///
+    /// - Throws: ``RedisError`` when the caller is cancelled. A command's own failure stands in the result.
+    public func send(pipeline: [RedisCommand]) async throws(RedisError) -> [Result<RedisReply, RedisError>] {
+        switch way {
+        case .connection(let connection): try await connection.send(pipeline: pipeline)
+        case .cluster(let route): try await route.send(pipeline: pipeline)
+        }
+    }
+
+    /// Calls a script and waits for its reply; `preceding` commands go before it in the same write where one server has all keys, and
+    /// nobody waits for their replies.
+    public func evaluate(_ call: RedisScriptCall, preceding: [RedisCommand] = []) async throws(RedisError) -> RedisReply {
+        switch way {
+        case .connection(let connection): return try await connection.evaluate(call, preceding: preceding)
+        case .cluster(let route):
+            guard let result = try await route.evaluate(call, following: []).first else { throw RedisWaiter.neverSent }
+            return try result.get()
+        }
+    }
+
+    /// Calls a script and waits until `acknowledgement` has what it wrote.
+    ///
+    /// - Throws: ``RedisError``; `.noReplicas` when too few replicas had it in time. It was written, and may be lost in a failover.
+    func evaluate(_ call: RedisScriptCall, acknowledgement: Acknowledgement) async throws(RedisError) -> RedisReply {
+        let results: [Result<RedisReply, RedisError>]
+        switch way {
+        case .connection(let connection): results = try await connection.evaluate(call, following: [acknowledgement.command])
+        case .cluster(let route): results = try await route.evaluate(call, following: [acknowledgement.command])
+        }
+        return try acknowledgement.checked(results)
+    }
+
+    /// Sends a command. `completion` is called once, on an event loop.
+    public func submit(_ command: RedisCommand, completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void) {
+        switch way {
+        case .connection(let connection): connection.submit(command, completion: completion)
+        case .cluster(let route): route.submit(command, completion: completion)
+        }
+    }
+
+    /// Calls a script. `completion` is called once, on an event loop.
+    public func submitEvaluate(_ call: RedisScriptCall, completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void) {
+        switch way {
+        case .connection(let connection): connection.submitEvaluate(call, completion: completion)
+        case .cluster(let route): route.submitEvaluate(call, completion: completion)
+        }
+    }
+}

@@ -1,0 +1,65 @@
+import Logging
+import NIOCore
+import Synchronization
+
+/// One server: one pipelined connection per event loop, and one for all that is subscribed to. Where a locator is given, the server is wherever
+/// that finds it.
+final class SingleTopology: RedisTopology {
+    private let connections: [RedisConnection]
+    /// Made when the first commit waits for replicas.
+    private let acknowledging: LazyConnections
+    private let server: RedisSubscriber
+    private let next = Atomic<Int>(0)
+
+    let isOneServer = true
+    var subscriber: any RedisSubscriptions { server }
+
+    init(configuration: RedisConfiguration, locator: (any RedisLocator)? = nil, eventLoopGroup: any EventLoopGroup, logger: Logger) {
+        let eventLoops = Array(eventLoopGroup.makeIterator())
+        connections = eventLoops.map {
+            RedisConnection(configuration: configuration, locator: locator, eventLoop: $0, logger: logger)
+        }
+        acknowledging = LazyConnections(eventLoops: eventLoops, each: LazyConnections.waitingEach) {
+            RedisConnection(configuration: configuration, locator: locator, eventLoop: $0, logger: logger)
+        }
+        server = RedisSubscriber(configuration: configuration, locator: locator, eventLoop: eventLoopGroup.next(), logger: logger)
+        for connection in connections { connection.start() }
+        server.start()
+    }
+
+    /// On the caller's own event loop, where it runs on one. While that one is being made again, one that is ready.
+    func route(for key: String) -> RedisRoute {
+        RedisRoute(way: .connection(connection))
+    }
+
+    private var connection: RedisConnection {
+        let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        let usual =
+            connections.first(where: { $0.eventLoop.inEventLoop })
+            ?? connections[Int(UInt(bitPattern: index) % UInt(connections.count))]
+        return usual.isReady ? usual : connections.first(where: \.isReady) ?? usual
+    }
+
+    func acknowledgingRoute(for key: String) -> RedisRoute {
+        RedisRoute(way: .connection(acknowledging.next()))
+    }
+
+    func masters() -> [RedisConnection] { [connection] }
+
+    var isReady: Bool { connections.contains(where: \.isReady) }
+    var generation: UInt64 { connections.reduce(0) { $0 &+ $1.generation } }
+
+    /// The server is at `address` now.
+    func follow(_ address: RedisConfiguration.Address) {
+        for connection in connections + acknowledging.all { connection.follow(address) }
+        server.follow(address)
+    }
+
+    func check() { server.check() }
+
+    func shutDown() {
+        for connection in connections { connection.shutDown() }
+        acknowledging.shutDown()
+        server.shutDown()
+    }
+}
