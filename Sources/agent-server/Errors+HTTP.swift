@@ -51,6 +51,10 @@ extension Problem {
         case .historyMismatch(let length):
             self = Problem(.conflict, "history_mismatch", "the history has \(length) messages, not expected_length")
                 .with(member: "history_length", length)
+        case .historyFull(let length, let bytes):
+            self = Problem(
+                .conflict, "history_full", "this session's history has \(length) messages in \(bytes) bytes, and may not grow further"
+            ).with(member: "history_length", length)
         }
     }
 

@@ -15,6 +15,11 @@ public struct Certificates: Sendable {
     ///
     /// - Returns: The lines of a redis-server's configuration, as command line arguments, that open a TLS port with it.
     public func redisOptions(port: Int, for names: String...) async throws -> [String] {
+        try await ["--tls-port", "\(port)"] + redisOptions(for: names)
+    }
+
+    /// The same without the port.
+    public func redisOptions(for names: [String]) async throws -> [String] {
         try await Self.run(Self.newKey("server") + ["-out", "server.csr", "-subj", "/CN=redis"], in: directory)
         try "subjectAltName=\(names.joined(separator: ","))".write(
             to: directory.appending(path: "names"), atomically: true, encoding: .utf8)
@@ -24,7 +29,7 @@ public struct Certificates: Sendable {
                 "names", "-out", "server.pem",
             ], in: directory)
         return [
-            "--tls-port", "\(port)", "--tls-cert-file", directory.path + "/server.pem", "--tls-key-file", directory.path + "/server.key",
+            "--tls-cert-file", directory.path + "/server.pem", "--tls-key-file", directory.path + "/server.key",
             "--tls-ca-cert-file", authority, "--tls-auth-clients", "no",
         ]
     }

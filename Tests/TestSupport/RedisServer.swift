@@ -8,35 +8,48 @@ public final class RedisServer: Sendable {
     public let directory: URL
     public let port: Int
     public let process: ChildProcess
+    /// What `redis-cli` needs where the server has a password.
+    private let credentials: [String]
 
     public var socket: String { directory.path + "/redis.sock" }
     public var url: String { "unix://\(socket)" }
     public var tcpURL: String { "redis://127.0.0.1:\(port)" }
     public var configuration: RedisConfiguration { RedisConfiguration(.unix(path: socket)) }
 
-    private init(directory: URL, port: Int, process: ChildProcess) {
+    private init(directory: URL, port: Int, process: ChildProcess, credentials: [String]) {
+        self.credentials = credentials
         self.directory = directory
         self.port = port
         self.process = process
     }
 
-    /// - Parameter options: Further lines of its configuration, as command line arguments.
-    public static func start(_ options: [String] = [], directory given: URL? = nil, port givenPort: Int? = nil) async throws -> RedisServer
-    {
+    /// - Parameters:
+    ///   - options: Further lines of its configuration, as command line arguments.
+    ///   - tls: Options with certificates: then the port takes TLS and nothing else.
+    public static func start(
+        _ options: [String] = [], tls: [String]? = nil, directory given: URL? = nil, port givenPort: Int? = nil
+    ) async throws -> RedisServer {
         let directory = try given ?? temporaryDirectory()
         let port = try givenPort ?? freePort()
         let arguments =
             [
                 "--port", "\(port)", "--bind", "127.0.0.1", "--unixsocket", directory.path + "/redis.sock", "--dir", directory.path,
                 "--save", "", "--appendonly", "no", "--daemonize", "no", "--loglevel", "warning", "--enable-debug-command", "yes",
-            ] + options
+            ] + options + (tls.map { ["--port", "0", "--tls-port", "\(port)"] + $0 } ?? [])
         let process = try ChildProcess("redis-server", arguments, directory: directory)
-        let server = RedisServer(directory: directory, port: port, process: process)
+        let server = RedisServer(
+            directory: directory, port: port, process: process,
+            credentials: options.firstIndex(of: "--requirepass").map { ["--no-auth-warning", "-a", options[$0 + 1]] } ?? [])
         try await eventually("redis-server answers; its log: \(process.log)") {
             guard process.isRunning else { throw NeverHappened(description: "redis-server ended: \(process.log)") }
             return FileManager.default.fileExists(atPath: server.socket)
         }
         return server
+    }
+
+    /// What `redis-cli` needs to talk TLS.
+    static func cliOptions(tls: [String]) -> [String] {
+        ["--tls", "--cacert"] + (tls.firstIndex(of: "--tls-ca-cert-file").map { [tls[$0 + 1]] } ?? [])
     }
 
     /// One for all tests that do not disturb it; their keys carry session ids of their own.
@@ -49,12 +62,14 @@ public final class RedisServer: Sendable {
 
     @discardableResult
     public func cli(_ arguments: [String]) throws -> String {
-        var text = try ChildProcess.output("redis-cli", ["-s", socket, "--raw"] + arguments)
+        var text = try ChildProcess.output("redis-cli", ["-s", socket, "--raw"] + credentials + arguments)
         if text.hasSuffix("\n") { text.removeLast() }
         return text
     }
 
-    public func lines(_ arguments: String...) throws -> [String] {
+    public func lines(_ arguments: String...) throws -> [String] { try lines(arguments) }
+
+    public func lines(_ arguments: [String]) throws -> [String] {
         try cli(arguments).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     }
 

@@ -3,13 +3,11 @@ import NIOCore
 import NIOPosix
 public import SessionStore
 
-extension RedisServer {
-    /// A client with connections of its own; the test shuts it down, or leaves it to the end of the process.
-    public func client(_ change: (inout RedisConfiguration) -> Void = { _ in }) async throws -> RedisClient {
-        var configuration = configuration
-        change(&configuration)
-        let client = RedisClient(configuration: configuration, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: .quiet)
-        guard await client.waitUntilReady(timeout: .seconds(10)) else { throw NeverHappened(description: "no connection to Redis") }
+extension RedisConfiguration {
+    /// A client for this topology; the test shuts it down, or leaves it to the end of the process.
+    public func client() async throws -> RedisClient {
+        let client = RedisClient(configuration: self, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: .quiet)
+        guard await client.waitUntilReady(timeout: .seconds(20)) else { throw NeverHappened(description: "no connection to \(self)") }
         return client
     }
 
@@ -20,6 +18,22 @@ extension RedisServer {
         var configuration = StoreConfiguration(replica: replica, lease: lease)
         change(&configuration)
         return RedisSessionStore(client: try await client(), configuration: configuration, logger: .quiet)
+    }
+}
+
+extension RedisServer {
+    /// A client with connections of its own; the test shuts it down, or leaves it to the end of the process.
+    public func client(_ change: (inout RedisConfiguration) -> Void = { _ in }) async throws -> RedisClient {
+        var configuration = configuration
+        change(&configuration)
+        return try await configuration.client()
+    }
+
+    /// A store, as a replica named `replica` has it.
+    public func store(
+        replica: String = "replica-1", lease: Duration = .seconds(3), _ change: (inout StoreConfiguration) -> Void = { _ in }
+    ) async throws -> RedisSessionStore {
+        try await configuration.store(replica: replica, lease: lease, change)
     }
 }
 

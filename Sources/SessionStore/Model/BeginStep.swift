@@ -10,6 +10,8 @@ public struct BeginStep: Sendable {
         case toolResult(ByteBuffer, callID: String, toolName: String?)
         /// Nothing: a step is run on the history as it is.
         case retry
+
+        var isToolResult: Bool { if case .toolResult = self { true } else { false } }
     }
 
     /// What makes the same request recognisable when it is sent again.
@@ -79,6 +81,8 @@ public enum BeginRefusal: Sendable, Equatable {
     case nothingToRetry
     case callsPending([String])
     case historyMismatch(length: Int)
+    /// The history has as much as it may: ``StoreConfiguration/maximumMessages``, ``StoreConfiguration/maximumHistoryBytes``.
+    case historyFull(length: Int, bytes: Int)
 }
 
 /// A step that this replica holds the lease of.

@@ -54,6 +54,11 @@ public final class RedisConnection: Sendable {
         eventLoop.execute { self.core.value.follow(address) }
     }
 
+    /// The server at `address` is not to be used any more: a connection to it is given up, and what is under way on it fails.
+    func leave(_ address: RedisConfiguration.Address) {
+        eventLoop.execute { self.core.value.leave(address) }
+    }
+
     /// Closes the connection for good; what is under way fails.
     func shutDown() {
         eventLoop.execute { self.core.value.shutDown() }

@@ -115,6 +115,7 @@ final class RedisConnectionCore {
         complete(request, .failure(error))
         guard error.code == .readOnly, let locator, locator.findsMaster else { return true }
         // It was demoted. Whatever else is under way is asked for again, at the new master.
+        locator.rejected(configuration.address)
         return giveUp(error, on: channel)
     }
 
@@ -125,6 +126,12 @@ final class RedisConnectionCore {
         lost(error)
         channel.close(promise: nil)
         return false
+    }
+
+    /// The server at `address` is not to be used any more.
+    func leave(_ address: RedisConfiguration.Address) {
+        guard let channel, configuration.address == address else { return }
+        _ = giveUp(RedisError(.connectionLost, "Redis at \(address) is no master any more"), on: channel)
     }
 
     /// The server is at `address` now.

@@ -28,7 +28,7 @@ public final class RedisSubscriber: RedisSubscriptions {
     /// What is subscribed to, and with which commands.
     enum Kind: Sendable {
         case anywhere
-        /// Channels of the slots of one node of a Cluster. `onMoved` is called when the node refuses a channel or gives it up.
+        /// Channels of the slots of one node of a Cluster. `onMoved` is called when the node refuses a channel.
         case shard(onMoved: @Sendable (RedisError) -> Void)
 
         var subscribe: String { if case .shard = self { "SSUBSCRIBE" } else { "SUBSCRIBE" } }
@@ -56,6 +56,8 @@ public final class RedisSubscriber: RedisSubscriptions {
     func shutDown() { connection.shutDown() }
     /// The server is at `address` now.
     func follow(_ address: RedisConfiguration.Address) { connection.follow(address) }
+    /// The server at `address` is not to be used any more.
+    func leave(_ address: RedisConfiguration.Address) { connection.leave(address) }
 
     public func subscribe(sharded channel: String, _ handler: @escaping Handler) -> RedisSubscription { subscribe(channel, handler) }
 
@@ -121,16 +123,15 @@ extension RedisSubscriber: RedisConnectionObserver {
     }
 
     func received(_ message: RedisMessage) {
-        guard let payload = message.payload else { return left(message.channel) }
+        guard let payload = message.payload else { return ended(message.channel) }
         let listeners = state.withLock { $0.table.listeners(of: message.channel) }
         for listener in listeners { listener(.message(payload)) }
     }
 
-    /// The node does not serve the channel's slot any more.
-    private func left(_ channel: String) {
-        state.withLock { $0.table.left(channel) }
-        if case .shard(let onMoved) = kind {
-            onMoved(RedisError(.tryAgain, "the slot of a channel has moved to another node"))
+    /// The node has given the channel's slot up. Asked once more, it says where the slot is.
+    private func ended(_ channel: String) {
+        state.withLock { state in
+            if let due = state.table.ended(channel) { send(due) }
         }
     }
 }

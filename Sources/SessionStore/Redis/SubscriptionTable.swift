@@ -51,9 +51,11 @@ struct SubscriptionTable: Sendable {
         return true
     }
 
-    /// Redis has ended the subscription by itself.
-    mutating func left(_ name: String) {
-        channels[name]?.phase = .failed
+    /// Redis has ended a subscription by itself.
+    ///
+    /// - Returns: The one that is due instead.
+    mutating func ended(_ name: String) -> Attempt? {
+        channels[name] == nil ? nil : request(name)
     }
 
     /// A new connection has subscribed to nothing.

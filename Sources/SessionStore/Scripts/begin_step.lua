@@ -31,6 +31,8 @@
 --      23 ledger bound      entries
 --      24 publish command   PUBLISH, or SPUBLISH on a Cluster
 --      25 wake channel
+--      26 most messages     a history that has as many takes nothing more; 0 for no bound
+--      27 most bytes        that a history may have with this message; 0 for no bound
 --
 -- Answers, always with Redis's time in milliseconds second:
 --   started   now step epoch length from model tools metadata on_disconnect messages   the lease is held; messages are
@@ -41,7 +43,7 @@
 --   orphaned  now step                    a step's lease has run out
 --   late      now                         the hint has passed: send it again with a later one
 --   idempotency_mismatch now | unknown_call now | result_conflict now | call_closed now | nothing_to_retry now
---   tool_name_mismatch now name | calls_pending now ids... | history_mismatch now length
+--   tool_name_mismatch now name | calls_pending now ids... | history_mismatch now length | history_full now length bytes
 local history, state, pending, ledger, events = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local token, kind, key, call_id = ARGV[1], ARGV[7], ARGV[10], ARGV[12]
 
@@ -49,7 +51,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local s = redis.call('HMGET', state,
-  'status', 'fence', 'token', 'lease_until', 'epoch', 'model', 'tools', 'metadata', 'on_disconnect')
+  'status', 'fence', 'token', 'lease_until', 'epoch', 'model', 'tools', 'metadata', 'on_disconnect', 'history_bytes')
 local status, fence = s[1] or 'idle', tonumber(s[2] or '0')
 local model, tools, metadata, on_disconnect = s[6] or '', s[7] or '', s[8] or '', s[9] or ''
 local epoch = s[5] or ''
@@ -156,6 +158,10 @@ end
 if ARGV[15] ~= '' and tonumber(ARGV[15]) ~= length then
   return {'history_mismatch', now, length}
 end
+local bytes = length > 0 and tonumber(s[10] or '0') or 0
+if (ARGV[26] ~= '0' and length >= tonumber(ARGV[26])) or (ARGV[27] ~= '0' and bytes + #ARGV[8] > tonumber(ARGV[27])) then
+  return {'history_full', now, length, bytes}
+end
 local open = redis.call('HLEN', pending)
 if kind == 'retry' then
   if open > 0 then
@@ -230,7 +236,7 @@ end
 if kind == 'tool_result' and open > 1 then
   redis.call('RPUSH', history, ARGV[8])
   redis.call('HDEL', pending, call_id)
-  redis.call('HSET', state, 'updated_at', now)
+  redis.call('HSET', state, 'updated_at', now, 'history_bytes', bytes + #ARGV[8])
   local answered = call_step .. ' ' .. call_index .. ' answered ' .. ARGV[14]
   if key ~= '' then
     remember({'c:' .. call_id, answered, 'k:' .. key, call_step .. ' ' .. ARGV[11]})
@@ -290,6 +296,9 @@ if ARGV[8] ~= '' then
 end
 if #messages > 0 then
   length = redis.call('RPUSH', history, unpack(messages))
+  for _, message in ipairs(messages) do
+    bytes = bytes + #message
+  end
 end
 if open > 0 then
   redis.call('DEL', pending)
@@ -304,7 +313,7 @@ else
 end
 redis.call('HSET', state, 'status', 'running', 'fence', fence, 'token', token, 'nonce', ARGV[2], 'owner', ARGV[3],
   'lease_until', now + tonumber(ARGV[4]), 'attempt', 1, 'intent', '', 'epoch', epoch, 'model', model, 'tools', tools,
-  'metadata', metadata, 'on_disconnect', on_disconnect, 'updated_at', now)
+  'metadata', metadata, 'on_disconnect', on_disconnect, 'history_bytes', bytes, 'updated_at', now)
 if not s[2] then
   redis.call('HSETNX', state, 'created_at', now)
 end

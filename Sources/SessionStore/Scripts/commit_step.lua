@@ -44,8 +44,10 @@ for first = first_event, #ARGV, 2000 do
     return added
   end
 end
+local bytes = 0
 for i = at, at + message_count - 1 do
   length = redis.call('RPUSH', history, ARGV[i])
+  bytes = bytes + #ARGV[i]
 end
 at = at + message_count
 redis.call('HSET', ledger, 't:' .. ARGV[1], step .. ' committed')
@@ -59,6 +61,9 @@ redis.call('RPUSH', steps, ARGV[8])
 redis.call('LTRIM', steps, -tonumber(ARGV[9]), -1)
 redis.call('HSET', state, 'status', call_count > 0 and 'waiting' or 'idle', 'token', '', 'lease_until', 0, 'intent', '',
   'updated_at', now)
+if bytes > 0 then
+  redis.pcall('HINCRBY', state, 'history_bytes', bytes)
+end
 if ARGV[6] ~= '0' then
   redis.pcall('HINCRBY', state, 'prompt_tokens', ARGV[6])
 end

@@ -16,17 +16,8 @@ extension RedisSessionStore {
             var hint = RedisCommand("ZADD", keys.running, "GT")
             hint.append(integer: due)
             hint.append(begin.session.text)
-            // In the same write where the same server has it; on a Cluster it must be there before.
-            if !client.isOneServer { _ = try await read(hint, key: keys.running) }
-            let preceding = client.isOneServer ? [hint] : []
-            let reply = try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
-                do throws(RedisError) {
-                    return try await self.client.route(for: keys.prefix).evaluate(call, preceding: preceding)
-                } catch {
-                    isRepeated = isRepeated || error.mayHaveBeenApplied
-                    throw error
-                }
-            }
+            let reply = try await send(
+                call, after: hint, acknowledged: begin.input.isToolResult, keys: keys, isRepeated: &isRepeated)
             guard let now = reply[1]?.integer else { throw .unexpected(reply) }
             clock.correct(now)
             if reply[0]?.string == "late" {
@@ -47,6 +38,31 @@ extension RedisSessionStore {
                 }
             }
             return outcome
+        }
+    }
+
+    /// - Parameters:
+    ///   - acknowledged: Whether a message that is merely stored is answered for, and must be at Redis's replicas first.
+    ///   - isRepeated: Set when an answer was lost and the call was sent again.
+    private func send(
+        _ call: RedisScriptCall, after hint: RedisCommand, acknowledged: Bool, keys: RedisKeys, isRepeated: inout Bool
+    ) async throws(StoreError) -> RedisReply {
+        let acknowledgement = acknowledged ? configuration.acknowledgement : nil
+        let sharesWrite = client.isOneServer && acknowledgement == nil
+        // In the same write where the same connection takes it; else it must be there before.
+        if !sharesWrite { _ = try await read(hint, key: keys.running) }
+        return try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
+            do throws(RedisError) {
+                guard let acknowledgement else {
+                    return try await client.route(for: keys.prefix).evaluate(call, preceding: sharesWrite ? [hint] : [])
+                }
+                let route = client.acknowledgingRoute(for: keys.prefix)
+                let results = try await route.evaluate(call, following: [acknowledgement.command])
+                return try acknowledgement.checked(results) { $0[0]?.string == "waiting" }
+            } catch {
+                isRepeated = isRepeated || error.mayHaveBeenApplied
+                throw error
+            }
         }
     }
 
@@ -96,6 +112,8 @@ extension RedisSessionStore {
         call.append(integer: Int64(configuration.ledgerBound))
         call.append(publish)
         call.append(keys.prefix, "wake")
+        call.append(integer: Int64(configuration.maximumMessages))
+        call.append(integer: Int64(configuration.maximumHistoryBytes))
         return call
     }
 
@@ -143,6 +161,8 @@ extension RedisSessionStore {
             return .refused(.callsPending(reply.strings(from: 2)))
         case ("history_mismatch", let length?):
             return .refused(.historyMismatch(length: length))
+        case ("history_full", let length?):
+            return .refused(.historyFull(length: length, bytes: reply[3]?.intValue ?? 0))
         default:
             throw .unexpected(reply)
         }

@@ -26,8 +26,13 @@ extension RedisSessionStore {
             call.append(pending.json)
         }
         call.append(commit.events)
+        // Replicas that are late are waited for again: the commit stays, and says that it was made already.
         let reply = try await attempt(for: configuration.commitPatience, persistent: true) { [call] () throws(RedisError) in
-            try await self.client.route(for: keys.prefix).evaluate(call)
+            guard let acknowledgement = self.configuration.acknowledgement else {
+                return try await self.client.route(for: keys.prefix).evaluate(call)
+            }
+            let route = self.client.acknowledgingRoute(for: keys.prefix)
+            return try acknowledgement.checked(try await route.evaluate(call, following: [acknowledgement.command]))
         }
         if let now = reply[1]?.integer { clock.correct(now) }
         switch reply[0]?.string {

@@ -14,7 +14,11 @@ extension RedisSessionStore {
             RedisCommand("XRANGE", keys.events, "(\(max(step, 0))-\(max(sequence, 0))", "+", "COUNT", String(limit)),
         ]
         if let opened { commands.append(RedisCommand("XRANGE", keys.events, "\(max(opened, 0))-0", "\(max(opened, 0))-0")) }
-        let replies = try await read(commands, key: keys.state)
+        var replies = try await read(commands, key: keys.state)
+        if let acknowledgement = configuration.acknowledgement, replies.dropFirst(2).first.map(endsStep) == true {
+            // Nobody is told of a commit that a failover could take back (I4). It is read again, since `WAIT` goes by its own connection.
+            replies = try await read(commands, key: keys.state, acknowledgement: acknowledgement)
+        }
         guard replies.count == commands.count else { throw StoreError(.unexpectedReply, "too few replies to a look at a log") }
         let (state, time) = (replies[0], replies[1])
         let now = (time[0]?.integerValue ?? 0) * 1000 + (time[1]?.integerValue ?? 0) / 1000
@@ -28,6 +32,13 @@ extension RedisSessionStore {
         )
     }
 
+    /// Whether something in a part of the log rests on the history: all but tokens does.
+    private func endsStep(_ reply: RedisReply) -> Bool {
+        entries(reply).contains { $0.fields.contains { name, _ in Self.finalEvents.contains(name) } }
+    }
+
+    private static let finalEvents = [LoggedEvents.Name.message, .done].map(\.rawValue)
+
     private func entries(_ reply: RedisReply) -> [LogEntry] {
         var entries: [LogEntry] = []
         entries.reserveCapacity(reply.count)
@@ -40,7 +51,10 @@ extension RedisSessionStore {
     /// - Returns: Whether it is complete, too: it keeps the last ``StoreConfiguration/journalBound`` lines.
     public func journal(_ session: SessionID) async throws(StoreError) -> (lines: [ByteBuffer], isComplete: Bool) {
         let key = RedisKeys(session).steps
-        let reply = try await read(RedisCommand("LRANGE", key, "0", "-1"), key: key)
+        // Clients are told from it how a step ended.
+        let replies = try await read(
+            [RedisCommand("LRANGE", key, "0", "-1")], key: key, acknowledgement: configuration.acknowledgement)
+        guard let reply = replies.first else { throw StoreError(.unexpectedReply, "no reply to a look at a journal") }
         var lines: [ByteBuffer] = []
         reply.forEachElement { if let line = $0.buffer { lines.append(line) } }
         return (lines, lines.count < configuration.journalBound)

@@ -99,12 +99,22 @@ extension RedisSessionStore {
 
     /// Sends commands that may be sent again without harm, and once more when their replies are lost.
     ///
+    /// - Parameter acknowledgement: What must have everything that is read.
     /// - Throws: ``StoreError``, never with `.outcomeUnknown`: there is nothing that could have been written.
-    func read(_ commands: [RedisCommand], key: String) async throws(StoreError) -> [RedisReply] {
+    func read(
+        _ commands: [RedisCommand], key: String, acknowledgement: Acknowledgement? = nil
+    ) async throws(StoreError) -> [RedisReply] {
         do throws(StoreError) {
             return try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
+                var results: [Result<RedisReply, RedisError>]
+                if let acknowledgement {
+                    results = try await self.client.acknowledgingRoute(for: key).send(pipeline: commands + [acknowledgement.command])
+                    if let last = results.popLast() { try acknowledgement.check(last) }
+                } else {
+                    results = try await self.client.route(for: key).send(pipeline: commands)
+                }
                 var replies: [RedisReply] = []
-                for result in try await self.client.route(for: key).send(pipeline: commands) { replies.append(try result.get()) }
+                for result in results { replies.append(try result.get()) }
                 return replies
             }
         } catch {

@@ -6,8 +6,14 @@ public struct StoreConfiguration: Sendable {
     public var lease: Duration
     /// After this long without a write every key of a session expires; nil for never.
     public var sessionTTL: Duration?
+    /// What must have a commit before it counts as made (I4); nil where the server alone suffices.
+    public var acknowledgement: Acknowledgement?
     /// How long after a lease's end the sweeper looks.
     public var hintMargin: Duration = .milliseconds(200)
+    /// A session whose history has as many messages takes nothing more.
+    public var maximumMessages = 100_000
+    /// Bytes that a history may have with the message that is brought. What the model answers may go beyond it.
+    public var maximumHistoryBytes = 256 << 20
     /// Entries in a session's ledger.
     public var ledgerBound = 256
     /// Lines in a session's journal.

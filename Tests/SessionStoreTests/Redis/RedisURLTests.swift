@@ -54,7 +54,14 @@ import Testing
         "redis://[::1]:", "redis://[::1]:x", "redis://[]", "redis://h/x", "redis://h/-1", "redis://h/+1", "redis://h/-0", "redis://h/1/2",
         "redis://h/10000", "redis://h/1?x=y", "redis://h?db=1", "redis://a%:p@h", "redis://a%4:p@h", "redis://a%zz:p@h", "redis://a%ff:p@h",
         "unix://", "unix://run/redis.sock", "unix:///s?x=1", "unix:///s?db=", "unix:///s?db=x", "unix:///s?db=-1", "unix:///s?db=1&db=2",
-        "unix:///%4", "unix:///" + String(repeating: "x", count: 103), "redis://h h", "redis://h#f",
+        "redis-sentinel://h", "redis-sentinel://h/", "redis-sentinel://h//1", "redis-sentinel:///m", "redis-sentinel://h,/m",
+        "redis-sentinel://h,:1/m", "redis-sentinel://h:x/m", "redis-sentinel://h/m/x", "redis-sentinel://h/m?db=1",
+        "redis-sentinel://h/m?sentinel_password", "redis-sentinel://h/m?", "redis-sentinel://h/m?sentinel_username=u",
+        "redis-sentinel://h/m%", "redis-sentinel://h/m?sentinel_password=%zz", "redis-cluster://", "redis-cluster://h/1",
+        "redis-cluster://h,",
+        "redis-cluster://h:0", "redis-cluster://h?x=y", "sentinel://h/m", "redis-sentinels://h/m",
+        "redis-cluster://" + (0..<65).map { "h\($0)" }.joined(separator: ","), "unix:///%4",
+        "unix:///" + String(repeating: "x", count: 103), "redis://h h", "redis://h#f",
     ]) func refusesBadURLs(url: String) throws {
         let error = #expect(throws: RedisURLError.self, "\(url)") { try RedisConfiguration(url: url) }
         #expect(error?.description.isEmpty == false)
@@ -64,7 +71,10 @@ import Testing
         "redis://alice:s3cr3t@h:x", "redis://alice:s3cr3t@h/x", "redis://alice:s3cr3t%@h", "redis://:s3cr3t%ff@h", "redis://:s3cr3t@",
         "redis://:s3cr3t@[::1", "redis://:s3cr3t@::1", "alice:s3cr3t@h", "redis:alice:s3cr3t@h", "alice:s3cr3t@redis://h",
         "http://alice:s3cr3t@h",
-        "redis://h:s3cr3t", "unix:///s?password=s3cr3t", "redis://h/s3cr3t",
+        "redis-sentinel://:s3cr3t@h", "redis-sentinel://:s3cr3t@h:x/m", "redis-sentinel://h/m?sentinel_password=s3cr3t&x=1",
+        "redis-sentinel://h/m?sentinel_pasword=s3cr3t", "redis-sentinel://:s3?cr3t@h/m", "redis-cluster://:s3cr3t@h/1",
+        "redis-cluster://:s3cr3t@h:x", "redis-sentinel://h/m?sentinel_password=s3cr3t%", "redis://h:s3cr3t", "unix:///s?password=s3cr3t",
+        "redis://h/s3cr3t",
     ]) func anErrorNeverHoldsThePassword(url: String) throws {
         let error = try #require(throws: RedisURLError.self) { try RedisConfiguration(url: url) }
         #expect(!"\(error) \(String(reflecting: error))".contains("s3cr3t"))
@@ -76,8 +86,56 @@ import Testing
             #expect(!"\(configuration) \(String(reflecting: configuration))".contains("s3cr3t"))
             #expect("\(configuration)" == "\(url.prefix { $0 != ":" })://h:1/2")
         }
+        for url in [
+            "redis-sentinel://alice:s3cr3t@h:1,i:2/m/3?sentinel_username=bob&sentinel_password=s3cr3t",
+            "rediss-cluster://:s3cr3t@h:1,[::1]:2",
+        ] {
+            let configuration = try RedisConfiguration(url: url)
+            #expect(!"\(configuration) \(String(reflecting: configuration)) \(configuration.topology)".contains("s3cr3t"))
+            #expect(!"\(configuration.server(at: .tcp(host: "h", port: 1)))".contains("s3cr3t"))
+        }
+        #expect("\(try RedisConfiguration(url: "redis-sentinel://u:p@h:1,i/m/3"))" == "redis-sentinel://h:1,i:26379/m/3")
+        #expect("\(try RedisConfiguration(url: "rediss-cluster://h,[::1]:2"))" == "rediss-cluster://h:6379,[::1]:2")
         #expect("\(try RedisConfiguration(url: "redis://[::1]:7"))" == "redis://[::1]:7/0")
         #expect("\(try RedisConfiguration(url: "unix:///run/r.sock?db=3"))" == "unix:///run/r.sock?db=3")
         #expect("\(try RedisConfiguration(url: "unix:///run/r.sock"))" == "unix:///run/r.sock")
+    }
+
+    // MARK: Topologies
+
+    @Test func readsWhereTheSentinelsAre() throws {
+        let plain = try RedisConfiguration(url: "redis-sentinel://h1,h2:7,[::1]/my%20master")
+        let addresses: [RedisConfiguration.Address] = [
+            .tcp(host: "h1", port: 26379), .tcp(host: "h2", port: 7), .tcp(host: "::1", port: 26379),
+        ]
+        #expect(plain.topology == .sentinel(SentinelGroup(masterName: "my master", sentinels: addresses)))
+        #expect(plain.username == nil && plain.password == nil && plain.database == 0 && !plain.usesTLS)
+
+        let full = try RedisConfiguration(
+            url: "rediss-sentinel://a:p%40@h:1,h:1/m/4?sentinel_username=s&sentinel_password=q%26%3D")
+        guard case .sentinel(let group) = full.topology else { throw Unexpected(description: "sentinels") }
+        #expect(group.sentinels == [.tcp(host: "h", port: 1)] && group.username == "s" && group.password == "q&=")
+        #expect(full.username == "a" && full.password == "p@" && full.database == 4 && full.usesTLS)
+        // A sentinel is not sent what is the servers'.
+        let sentinel = group.configuration(of: full, sentinel: .tcp(host: "h", port: 1))
+        #expect(sentinel.username == "s" && sentinel.password == "q&=" && sentinel.database == 0 && sentinel.usesTLS)
+        let none = SentinelGroup(masterName: "m", sentinels: addresses).configuration(of: full, sentinel: addresses[0])
+        #expect(none.username == nil && none.password == nil)
+    }
+
+    @Test func readsTheNodesOfACluster() throws {
+        let cluster = try RedisConfiguration(url: "redis-cluster://a:p@h1:7,h2/")
+        #expect(cluster.topology == .cluster(seeds: [.tcp(host: "h1", port: 7), .tcp(host: "h2", port: 6379)]))
+        #expect(cluster.username == "a" && cluster.password == "p" && !cluster.usesTLS)
+        #expect(try RedisConfiguration(url: "rediss-cluster://h").usesTLS)
+    }
+
+    @Test(arguments: [
+        ("redis-sentinel://h", "name"), ("redis-sentinel://h:x/m", "port"), ("redis-sentinel://h/m/x", "database"),
+        ("redis-sentinel://h/m?x=1", "sentinel_password"), ("redis-sentinel://,h/m", "host"), ("redis-sentinel://%:p@h/m", "user"),
+        ("redis-cluster://h/3", "database"), ("redis-cluster://:%@h", "password"), ("redis-nodes://h", "redis-cluster"),
+    ]) func theErrorNamesThePart(url: String, part: String) throws {
+        let error = try #require(throws: RedisURLError.self) { try RedisConfiguration(url: url) }
+        #expect("\(error)".contains(part), "\(error)")
     }
 }

@@ -32,6 +32,7 @@ import Testing
                 "status": "running", "fence": "1", "token": token, "nonce": "nonc", "owner": "replica-1",
                 "lease_until": "\(answer.now + 5_000)", "attempt": "1", "intent": "", "epoch": epoch, "model": "m", "tools": "[]",
                 "metadata": "{}", "on_disconnect": "cancel", "updated_at": "\(answer.now)", "created_at": "\(answer.now)",
+                "history_bytes": "\(Self.system.utf8.count + Self.hello.utf8.count)",
             ])
         #expect(dump.pending.isEmpty)
         #expect(dump.ledger == ["t:\(token)": "1 begun", "k:key-1": "1 d1"])

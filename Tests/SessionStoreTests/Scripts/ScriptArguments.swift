@@ -25,12 +25,14 @@ struct BeginArguments {
     var metadata = ""
     var onDisconnect = ""
     var ledgerBound = 256
+    var maximumMessages = 0
+    var maximumBytes = 0
 
     func list(wake: String) -> [String] {
         [
             token, nonce, owner, "\(lease)", "\(hint)", "\(ttl)", kind, kind == "retry" ? "" : message, systemPrompt, key, digest, callID,
             toolName, resultDigest, expectedLength, knownEpoch, "\(knownLength)", "\(historyBytes)", model, tools, metadata, onDisconnect,
-            "\(ledgerBound)", "PUBLISH", wake,
+            "\(ledgerBound)", "PUBLISH", wake, "\(maximumMessages)", "\(maximumBytes)",
         ]
     }
 }

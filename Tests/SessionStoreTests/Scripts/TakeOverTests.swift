@@ -24,6 +24,7 @@ import Testing
                 "status": "running", "fence": "2", "token": token, "nonce": "take", "owner": "replica-2",
                 "lease_until": "\(taken.now + 8_000)", "attempt": "2", "intent": "", "epoch": "\(epoch)", "model": "m", "tools": "[]",
                 "metadata": "{}", "on_disconnect": "cancel", "updated_at": "\(taken.now)", "replaces": "1", "previous_owner": "replica-1",
+                "history_bytes": "\(BeginStepTests.hello.utf8.count)",
             ])
         #expect(dump.ledger == ["t:\(old)": "1 begun", "t:\(token)": "2 begun"])
         #expect(dump.history == [BeginStepTests.hello])

@@ -73,6 +73,7 @@ struct RandomSession {
             let state = [model.status, "\(model.fence)", model.token, "\(model.attempt)", model.intent, model.owner]
             #expect(["status", "fence", "token", "attempt", "intent", "owner"].map { dump.state[$0] } == state, place)
             #expect((dump.state["lease_until"] == "0") == (model.isReleased || model.status != "running"), place)
+            #expect(dump.state["history_bytes"] == "\(dump.history.reduce(0) { $0 + $1.utf8.count })", place)
             // I8.
             #expect(dump.expiryTimes.count == 1, place)
             #expect(!dump.expiryTimes.contains(-1), place)

@@ -14,11 +14,15 @@ public struct Acknowledgement: Sendable, Equatable {
 
     var command: RedisCommand { RedisCommand("WAIT", String(replicas), String(max(1, patience.milliseconds))) }
 
-    /// The first reply, where the last one says that enough replicas have acknowledged.
-    func checked(_ results: [Result<RedisReply, RedisError>]) throws(RedisError) -> RedisReply {
+    /// The first reply. Where `rests` says that something rests on it, the last one must say that enough replicas have acknowledged.
+    ///
+    /// - Throws: ``RedisError``; `.noReplicas` when too few had it in time. It was written then, and may be lost in a failover.
+    func checked(
+        _ results: [Result<RedisReply, RedisError>], rests: (RedisReply) -> Bool = { _ in true }
+    ) throws(RedisError) -> RedisReply {
         guard let first = results.first, let last = results.last, results.count > 1 else { throw RedisWaiter.neverSent }
         let reply = try first.get()
-        try check(last)
+        if rests(reply) { try check(last) }
         return reply
     }
 
@@ -27,7 +31,7 @@ public struct Acknowledgement: Sendable, Equatable {
         do throws(RedisError) {
             count = try result.get().intValue ?? 0
         } catch {
-            // The write before it was made.
+            // What came before it was executed.
             var error = error
             error.mayHaveBeenApplied = true
             throw error

@@ -45,16 +45,14 @@ public struct RedisRoute: Sendable {
         }
     }
 
-    /// Calls a script and waits until `acknowledgement` has what it wrote.
-    ///
-    /// - Throws: ``RedisError``; `.noReplicas` when too few replicas had it in time. It was written, and may be lost in a failover.
-    func evaluate(_ call: RedisScriptCall, acknowledgement: Acknowledgement) async throws(RedisError) -> RedisReply {
-        let results: [Result<RedisReply, RedisError>]
+    /// Calls a script with `following` commands in the same write, and waits for all replies: for the script's, then theirs.
+    func evaluate(
+        _ call: RedisScriptCall, following: [RedisCommand]
+    ) async throws(RedisError) -> [Result<RedisReply, RedisError>] {
         switch way {
-        case .connection(let connection): results = try await connection.evaluate(call, following: [acknowledgement.command])
-        case .cluster(let route): results = try await route.evaluate(call, following: [acknowledgement.command])
+        case .connection(let connection): try await connection.evaluate(call, following: following)
+        case .cluster(let route): try await route.evaluate(call, following: following)
         }
-        return try acknowledgement.checked(results)
     }
 
     /// Sends a command. `completion` is called once, on an event loop.

@@ -8,6 +8,7 @@ final class SentinelLocator: RedisLocator {
         var inquiry: SentinelInquiry
         var waiting: [EventLoopPromise<RedisConfiguration.Address>] = []
         var isAsking = false
+        var onRejected: (@Sendable (RedisConfiguration.Address) -> Void)?
     }
 
     let findsMaster = true
@@ -38,7 +39,16 @@ final class SentinelLocator: RedisLocator {
     }
 
     func rejected(_ address: RedisConfiguration.Address) {
-        state.withLock { $0.inquiry.rejected(address) }
+        let onRejected = state.withLock { state in
+            state.inquiry.rejected(address)
+            return state.onRejected
+        }
+        onRejected?(address)
+    }
+
+    /// Has `handler` called with every address that turns out to be no master's.
+    func whenRejected(_ handler: @escaping @Sendable (RedisConfiguration.Address) -> Void) {
+        state.withLock { $0.onRejected = handler }
     }
 
     private func perform(_ action: SentinelInquiry.Action) {

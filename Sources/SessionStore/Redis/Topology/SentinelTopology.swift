@@ -21,6 +21,8 @@ final class SentinelTopology: RedisTopology {
         let locator = SentinelLocator(group, configuration: configuration, eventLoop: eventLoop)
         let servers = SingleTopology(configuration: configuration, locator: locator, eventLoopGroup: eventLoopGroup, logger: logger)
         self.servers = servers
+        // What one connection finds out holds for all.
+        locator.whenRejected { [weak servers] in servers?.leave($0) }
         watch = RedisSubscriber(
             configuration: group.configuration(of: configuration, sentinel: configuration.address),
             locator: RotatingLocator(group.sentinels),

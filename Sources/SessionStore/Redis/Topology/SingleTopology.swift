@@ -55,6 +55,12 @@ final class SingleTopology: RedisTopology {
         server.follow(address)
     }
 
+    /// The server at `address` takes no writes any more.
+    func leave(_ address: RedisConfiguration.Address) {
+        for connection in connections + acknowledging.all { connection.leave(address) }
+        server.leave(address)
+    }
+
     func check() { server.check() }
 
     func shutDown() {

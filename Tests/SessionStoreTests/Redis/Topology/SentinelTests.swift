@@ -1,0 +1,151 @@
+import Foundation
+import NIOPosix
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+/// A real master with replicas and three real sentinels.
+@Suite(.timeLimit(.minutes(3))) struct SentinelTests {
+    private func port(_ client: RedisClient) async throws -> Int? {
+        let result = try await client.route(for: "k").send(pipeline: [RedisCommand("INFO", "server")]).first
+        let info = try? result?.get().string
+        return info?.firstMatch(of: /tcp_port:([0-9]+)/).flatMap { Int($0.output.1) }
+    }
+
+    @Test func theMasterIsFoundAndUsed() async throws {
+        let redis = try await RedisSentinels.start(password: "p", sentinelPassword: "s3cr3t")
+        let client = try await RedisConfiguration(url: redis.url(credentials: ":p@", query: "?sentinel_password=s3cr3t")).client()
+        #expect(try await port(client) == redis.servers[0].port)
+        let store = RedisSessionStore(client: client, configuration: StoreConfiguration(replica: "one"), logger: .quiet)
+        let lease = try await store.started(.user("hello", in: .unique()))
+        #expect(try await store.commit(StepCommit(lease)) == .held)
+        client.shutDown()
+
+        // Without the sentinels' password nothing is found, and the error says so.
+        let logs = LogCollector()
+        let stranger = RedisClient(
+            configuration: try RedisConfiguration(url: redis.url(credentials: ":p@", query: "?sentinel_password=wr0ng")),
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: logs.logger)
+        try await eventually("it is told why") { logs.text.contains("no sentinel knows") }
+        #expect(!stranger.isReady && !logs.text.contains("wr0ng"))
+        stranger.shutDown()
+        try await redis.stop()
+    }
+
+    /// I1, I2, and nothing that was acknowledged is lost: one of two replicas has it before the client is told.
+    @Test func turnsGoOnWhenTheMasterIsKilled() async throws {
+        let redis = try await RedisSentinels.start(replicas: 2)
+        let store = try await redis.configuration().store(lease: .seconds(1)) { $0.acknowledgement = Acknowledgement(replicas: 1) }
+        let traffic = Traffic(store, sessions: 8)
+        try await traffic.run {
+            try await eventually("turns run") { traffic.count > 40 }
+            let generation = store.client.generation
+            try await redis.servers[0].kill()
+            try await eventually("another master is used", timeout: .seconds(40)) {
+                store.client.generation != generation && store.isReady
+            }
+            let before = traffic.count
+            try await eventually("turns run again", timeout: .seconds(40)) { traffic.count > before + 40 }
+        }
+        #expect(try await port(store.client) != redis.servers[0].port)
+        try await traffic.check()
+        store.client.shutDown()
+        try await redis.stop()
+    }
+
+    /// A master that is demoted while it lives refuses, and is left at once.
+    @Test func aDemotedMasterIsNotWrittenTo() async throws {
+        let redis = try await RedisSentinels.start()
+        let client = try await redis.configuration().client()
+        #expect(try await client.route(for: "k").send(RedisCommand("SET", "k", "old")).string == "OK")
+        // Behind the sentinels' back: nobody tells the client but the server itself.
+        for sentinel in redis.sentinels { sentinel.process.signal(SIGSTOP) }
+        try redis.servers[1].cli("REPLICAOF", "NO", "ONE")
+        try redis.servers[0].cli("REPLICAOF", "127.0.0.1", "\(redis.servers[1].port)")
+        let refused = try #require(
+            await #expect(throws: RedisError.self) { try await client.route(for: "k").send(RedisCommand("SET", "k", "new")) })
+        #expect(refused.code == .readOnly && !refused.mayHaveBeenApplied)
+        // Without a sentinel nobody knows the new master; the old one is not used meanwhile.
+        try await eventually("it is left") { !client.isReady }
+        for _ in 0..<5 {
+            let error = await #expect(throws: RedisError.self) { try await client.route(for: "k").send(RedisCommand("SET", "k", "new")) }
+            #expect(error?.mayHaveBeenApplied == false)
+        }
+        #expect(!client.isReady)
+        for sentinel in redis.sentinels { sentinel.process.signal(SIGCONT) }
+        // The sentinels put right what was done behind their back, one way or the other.
+        try await eventually("a master is used", timeout: .seconds(60)) {
+            guard case .success? = try await client.route(for: "k").send(pipeline: [RedisCommand("SET", "k", "new")]).first else {
+                return false
+            }
+            return try await port(client) == redis.masterPort()
+        }
+        client.shutDown()
+        try await redis.stop()
+    }
+
+    /// `+switch-master` is enough: the old master is well and says nothing of its own accord.
+    @Test func aFailoverThatSentinelsMakeIsFollowed() async throws {
+        let redis = try await RedisSentinels.start()
+        let store = try await redis.configuration().store(lease: .seconds(1))
+        let traffic = Traffic(store, sessions: 4)
+        try await traffic.run {
+            try await eventually("turns run") { traffic.count > 20 }
+            try redis.sentinels[1].cli("SENTINEL", "FAILOVER", RedisSentinels.masterName)
+            try await eventually("the other server is used", timeout: .seconds(40)) {
+                try await port(store.client) == redis.servers[1].port
+            }
+            let before = traffic.count
+            try await eventually("turns run again") { traffic.count > before + 20 }
+        }
+        // What the old master took in after its replica was promoted is lost, and nobody was waited for.
+        try await traffic.check(losesNothing: false)
+        store.client.shutDown()
+        try await redis.stop()
+    }
+
+    /// The first sentinel is silent: the next one is asked, for the master and for news.
+    @Test func aSilentSentinelIsPassedOver() async throws {
+        let redis = try await RedisSentinels.start()
+        redis.sentinels[0].process.signal(SIGSTOP)
+        let client = try await redis.configuration().client()
+        #expect(try await port(client) == redis.servers[0].port)
+        try await redis.servers[0].kill()
+        try await eventually("the other server is used", timeout: .seconds(40)) {
+            try await port(client) == redis.servers[1].port
+        }
+        client.shutDown()
+        try await redis.stop()
+    }
+
+    @Test func wakeUpsGoOnAfterAFailover() async throws {
+        let redis = try await RedisSentinels.start()
+        let store = try await redis.configuration().store(lease: .seconds(1))
+        let session = SessionID.unique()
+        let wakes = store.wakes(of: session)
+        try await redis.servers[0].kill()
+        try await eventually("a turn runs", timeout: .seconds(40)) {
+            do {
+                let lease = try await store.started(.user("hello", in: session))
+                return try await store.commit(StepCommit(lease)) == .held
+            } catch { return false }
+        }
+        // Until nothing is left of what was signalled before.
+        try await within(.seconds(60), "a wake-up of another replica") {
+            let other = try await redis.configuration().store(replica: "replica-2")
+            while true {
+                let begun = ContinuousClock.now
+                await wakes.next(timeout: .milliseconds(500))
+                if ContinuousClock.now - begun >= .milliseconds(500) { break }
+            }
+            let begun = ContinuousClock.now
+            _ = try await other.begin(.user("again", in: session))
+            await wakes.next(timeout: .seconds(20))
+            #expect(ContinuousClock.now - begun < .seconds(10))
+            other.client.shutDown()
+        }
+        store.client.shutDown()
+        try await redis.stop()
+    }
+}

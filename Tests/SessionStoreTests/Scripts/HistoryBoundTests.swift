@@ -1,0 +1,67 @@
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+/// `begin_step` bounds what a session's history may hold, and `commit_step` counts along.
+@Suite struct HistoryBoundTests {
+    private static let hello = #"{"role":"user","content":"hello"}"#
+
+    private func bytes(_ it: ScriptSession) async throws -> Int? {
+        let dump = try await it.dump()
+        #expect(dump.state["history_bytes"] == "\(dump.history.reduce(0) { $0 + $1.utf8.count })")
+        return dump.state["history_bytes"].flatMap { Int($0) }
+    }
+
+    @Test func aHistoryWithAsManyMessagesTakesNothingMore() async throws {
+        let (it, token) = try await ScriptSession.running { $0.maximumMessages = 2 }
+        _ = try await it.commit(token, 1)
+        let bytes = try #require(try await bytes(it))
+        try await it.refused("history_full 2 \(bytes)") { try await it.begin { $0.maximumMessages = 2 } }
+        try await it.refused("history_full 2 \(bytes)") { try await it.begin { $0.maximumMessages = 1 } }
+        #expect(try await it.begin { $0.maximumMessages = 3 }.step == 2)
+    }
+
+    @Test func aHistoryTakesBytesUpToTheBound() async throws {
+        let (it, token) = try await ScriptSession.running { $0.maximumBytes = Self.hello.utf8.count }
+        _ = try await it.commit(token, 1)
+        let bytes = try #require(try await bytes(it))
+        let needed = bytes + Self.hello.utf8.count
+        try await it.refused("history_full 2 \(bytes)") { try await it.begin { $0.maximumBytes = needed - 1 } }
+        #expect(try await it.begin { $0.maximumBytes = needed }.step == 2)
+        #expect(try await self.bytes(it) == needed)
+    }
+
+    @Test func resultsAndRetriesAreBoundAsWell() async throws {
+        let it = try await ScriptSession.waiting(for: "a", "b")
+        let bytes = try #require(try await bytes(it))
+        try await it.refused("history_full 2 \(bytes)") { try await it.result(of: "a") { $0.maximumMessages = 2 } }
+        #expect(try await it.result(of: "a") { $0.maximumMessages = 3 }.name == "waiting")
+        // What was accepted before is recognised, full or not.
+        try await it.refused("waiting 1 3 b") { try await it.result(of: "a") { $0.maximumMessages = 3 } }
+        let more = try #require(try await self.bytes(it))
+        try await it.refused("history_full 3 \(more)") { try await it.result(of: "b") { $0.maximumBytes = 1 } }
+        #expect(try await it.result(of: "b").step == 2)
+        _ = try await self.bytes(it)
+
+        let (failed, token) = try await ScriptSession.running()
+        _ = try await failed.commit(token, 1, CommitArguments())
+        let left = try #require(try await self.bytes(failed))
+        try await failed.refused("history_full 1 \(left)") { try await failed.retry { $0.maximumMessages = 1 } }
+    }
+
+    /// Those that a user message closes count, too.
+    @Test func whatTheScriptSaysItselfIsCounted() async throws {
+        let it = try await ScriptSession.waiting(for: "a", "b")
+        #expect(try await it.begin().step == 2)
+        _ = try await bytes(it)
+    }
+
+    @Test func aSessionThatBeginsAnewCountsAnew() async throws {
+        let (it, token) = try await ScriptSession.running()
+        _ = try await it.commit(token, 1)
+        try await it.command("DEL", it.keys.history)
+        #expect(try await it.begin { $0.maximumBytes = Self.hello.utf8.count }.step == 2)
+        #expect(try await bytes(it) == Self.hello.utf8.count)
+    }
+}

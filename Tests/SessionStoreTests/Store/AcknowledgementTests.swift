@@ -1,0 +1,83 @@
+import Foundation
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+/// I4: nobody is told of what too few of Redis's replicas have.
+@Suite(.timeLimit(.minutes(2))) struct AcknowledgementTests {
+    /// A master, and a replica that can be stopped.
+    private func servers() async throws -> (master: RedisServer, replica: RedisServer) {
+        let master = try await RedisServer.start(["--repl-diskless-sync-delay", "0"])
+        let replica = try await RedisServer.start(["--replicaof", "127.0.0.1", "\(master.port)"])
+        try await eventually("the replica follows") { try replica.cli("INFO", "replication").contains("master_link_status:up") }
+        return (master, replica)
+    }
+
+    private func store(_ master: RedisServer, replica: String = "one") async throws -> RedisSessionStore {
+        try await master.store(replica: replica, lease: .seconds(60)) {
+            $0.acknowledgement = Acknowledgement(replicas: 1, patience: .milliseconds(100))
+            ($0.commitPatience, $0.retryPatience) = (.milliseconds(400), .milliseconds(400))
+        }
+    }
+
+    private func failure<Value: Sendable>(_ call: () async throws -> Value) async -> StoreError? {
+        do {
+            _ = try await call()
+            return nil
+        } catch { return error as? StoreError }
+    }
+
+    @Test func aCommitWaitsForItsReplica() async throws {
+        let (master, replica) = try await servers()
+        let store = try await store(master)
+        let session = SessionID.unique()
+        let lease = try await store.started(.user("hello", in: session))
+        #expect(try await store.commit(StepCommit(lease)) == .held)
+        #expect(try replica.history(session).count == 2)
+
+        let second = try await store.started(.user("again", in: session))
+        replica.process.signal(SIGSTOP)
+        let error = try #require(await failure { try await store.commit(StepCommit(second)) })
+        #expect(error.code == .outcomeUnknown && error.message.contains("0 of Redis's replicas"), "\(error)")
+        // It was made, and stays.
+        #expect(try master.history(session).count == 4)
+        replica.process.signal(SIGCONT)
+        #expect(try await store.commit(StepCommit(second)) == .held)
+        #expect(try master.history(session).count == 4 && replica.history(session).count == 4)
+        store.client.shutDown()
+        for server in [master, replica] { try await server.kill() }
+    }
+
+    /// A follower on another replica is not told either, and a result that is merely stored is not answered.
+    @Test func nothingIsToldBeforeItsReplicaHasIt() async throws {
+        let (master, replica) = try await servers()
+        let (store, follower) = (try await store(master), try await store(master, replica: "two"))
+        let session = SessionID.unique()
+        let lease = try await store.started(.user("hello", in: session))
+        #expect(await store.append(.tokens("a"), lease: lease).value == .held)
+        var events = LoggedEvents(firstSequence: 2)
+        events.append(.done, json: .init(string: "{}"))
+        replica.process.signal(SIGSTOP)
+        #expect(await failure { try await store.commit(StepCommit(lease, calls: ["a", "b"], events: events)) } != nil)
+        // Its tokens are read without waiting.
+        #expect(try await follower.log(session, afterStep: 1, sequence: 0, limit: 1).entries.count == 1)
+        #expect(await failure { try await follower.log(session, afterStep: 1, sequence: 1, limit: 10) }?.code == .unavailable)
+        #expect(await failure { try await follower.journal(session) }?.code == .unavailable)
+        let unknown = await failure { try await follower.begin(.result(of: "a", in: session)) }
+        #expect(unknown?.code == .outcomeUnknown, "\(String(describing: unknown))")
+        // Other commands do not stand behind those that wait.
+        #expect(try await follower.look(session).step == 1)
+
+        replica.process.signal(SIGCONT)
+        #expect(try await follower.log(session, afterStep: 1, sequence: 1, limit: 10).entries.count == 1)
+        #expect(try await follower.journal(session).lines.count == 1)
+        guard case .waiting(_, 3, ["b"]) = try await follower.begin(.result(of: "a", in: session)) else {
+            throw Unexpected(description: "the other call is waited for")
+        }
+        #expect(try replica.history(session).count == 3)
+        for store in [store, follower] { store.client.shutDown() }
+        for server in [master, replica] { try await server.kill() }
+    }
+}
