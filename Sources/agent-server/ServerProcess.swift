@@ -23,12 +23,12 @@ struct ServerProcess {
         let redis = try await redisConfiguration(&services, logger: logger)
         let client = RedisClient(configuration: redis, eventLoopGroup: group, logger: logger)
         services.append(client)
+        let check = RedisCheck(client: client, allowsEviction: settings.allowsEviction, logger: logger)
+        // Nothing is accepted on a Redis that is not fit. One that is away is waited for while the server runs.
+        do { try await check.check(patience: Self.redisPatience) } catch { throw Exit.usage("\(error)") }
+        services.append(check)
 
-        let store = RedisSessionStore(
-            client: client,
-            configuration: StoreConfiguration(replica: settings.replica, lease: settings.lease, sessionTTL: settings.sessionTTL),
-            logger: logger
-        )
+        let store = RedisSessionStore(client: client, configuration: storeConfiguration, logger: logger)
         var turns = TurnConfiguration(
             replica: settings.replica, model: settings.model, systemPrompt: settings.systemPrompt, tools: settings.tools)
         turns.maximumAnswerBytes = settings.answerLimit
@@ -79,10 +79,26 @@ struct ServerProcess {
         logger.notice("stopped")
     }
 
+    /// How long the start waits for Redis.
+    private static let redisPatience = Duration.seconds(1)
+
+    private var storeConfiguration: StoreConfiguration {
+        var configuration = StoreConfiguration(replica: settings.replica, lease: settings.lease, sessionTTL: settings.sessionTTL)
+        configuration.maximumMessages = settings.maximumMessages
+        configuration.maximumHistoryBytes = settings.maximumHistoryBytes
+        if settings.ackReplicas > 0 {
+            // Redis must answer before it counts as silent.
+            configuration.acknowledgement = Acknowledgement(replicas: settings.ackReplicas, patience: settings.redisTimeout / 2)
+        }
+        return configuration
+    }
+
     /// What the settings are to blame for, in words that name them.
     private static func exit(_ error: any Error, _ settings: Settings) -> ExitCode? {
         let (host, port) = ("\(Setting.host.name) (--host)", "\(Setting.port.name) (--port)")
         switch error {
+        case let error as SettingsError:
+            return Exit.usage("\(error)")
         case let error as IOError where error.errnoCode == EADDRINUSE:
             return Exit.unavailable("\(port): \(settings.host):\(settings.port) is in use")
         case let error as IOError where error.errnoCode == EACCES:

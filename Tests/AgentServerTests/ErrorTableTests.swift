@@ -142,6 +142,19 @@ import Testing
         #expect(try await client.say("third", in: session, ["expected_length": 3]).done["history_length"] == 5)
     }
 
+    @Test func aSessionThatIsFull() async throws {
+        let replica = try await Replica.start(
+            redis: redis.url, upstream: upstream.url,
+            environment: ["AGENT_RUNTIME__MAX_MESSAGES": "3", "AGENT_RUNTIME__MAX_HISTORY_BYTES": "5000"])
+        let session = SessionID.unique().text
+        #expect(try await replica.client.say("first", in: session).done["history_length"] == 3)
+        let full = try await replica.client.say("second", in: session)
+        expect(full, 409, "history_full")
+        #expect(full.json["history_length"] == 3)
+        expect(try await replica.client.say(String(repeating: "x", count: 5000), in: SessionID.unique().text), 409, "history_full")
+        try await replica.stop()
+    }
+
     @Test func toolResultsThatContradict() async throws {
         let session = SessionID.unique().text
         upstream.answer { request in

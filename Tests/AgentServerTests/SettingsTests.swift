@@ -46,6 +46,33 @@ import Testing
         #expect(settings.logsJSON && settings.logLevel == .debug && settings.replica == "r-1" && settings.version == "9")
     }
 
+    @Test func theSentinelsHaveCredentialsOfTheirOwn() throws {
+        let url = "redis-sentinel://u:p@h1,h2:7/m?sentinel_username=a&sentinel_password=b"
+        func group(_ environment: [String: String]) throws -> SentinelGroup {
+            let settings = try settings(environment.merging(["AGENT_RUNTIME__REDIS_URL": url]) { $1 })
+            guard case .sentinel(let group) = try #require(settings.redis).topology else { throw NeverHappened(description: "sentinels") }
+            return group
+        }
+        #expect(try group([:]).username == "a" && group([:]).password == "b")
+        let own = try group(["AGENT_RUNTIME__SENTINEL_USERNAME": "c", "AGENT_RUNTIME__SENTINEL_PASSWORD": "d"])
+        #expect(own.username == "c" && own.password == "d")
+        #expect {
+            try settings(["AGENT_RUNTIME__REDIS_URL": "redis-sentinel://h/m", "AGENT_RUNTIME__SENTINEL_USERNAME": "c"])
+        } throws: { "\($0)".hasPrefix("AGENT_RUNTIME__SENTINEL_USERNAME") }
+    }
+
+    @Test func durabilityAndBounds() throws {
+        let defaults = try settings([:])
+        #expect(defaults.ackReplicas == 0 && !defaults.allowsEviction)
+        #expect(defaults.maximumMessages == 100_000 && defaults.maximumHistoryBytes == 256 << 20)
+        let settings = try settings([
+            "AGENT_RUNTIME__ACK_REPLICAS": "2", "AGENT_RUNTIME__ALLOW_EVICTION": "true", "AGENT_RUNTIME__MAX_MESSAGES": "9",
+            "AGENT_RUNTIME__MAX_HISTORY_BYTES": "5000",
+        ])
+        #expect(settings.ackReplicas == 2 && settings.allowsEviction && settings.maximumMessages == 9)
+        #expect(settings.maximumHistoryBytes == 5000)
+    }
+
     @Test func aFlagGoesBeforeItsVariable() throws {
         #expect(try settings(["PORT": "1"], flags: [(.port, "2")]).port == 2)
         #expect(try settings(["PORT": "1"], flags: [(.port, "")]).port == 1)
@@ -58,7 +85,9 @@ import Testing
         ("AGENT_RUNTIME__SESSION_TTL", "-1"), ("AGENT_RUNTIME__DRAIN_SECONDS", "x"), ("AGENT_RUNTIME__LOG_LEVEL", "loud"),
         ("AGENT_RUNTIME__LOG_FORMAT", "xml"), ("AGENT_RUNTIME__SYSTEM_PROMPT_FILE", "/nowhere/at/all"),
         ("AGENT_RUNTIME__TOOLS_FILE", "/nowhere/at/all"),
-        ("AGENT_RUNTIME__BODY_LIMIT", "12"), ("AGENT_RUNTIME__MAX_STEPS", "0"),
+        ("AGENT_RUNTIME__REDIS_URL", "redis-sentinel://h"), ("AGENT_RUNTIME__REDIS_URL", "redis-cluster://h/1"),
+        ("AGENT_RUNTIME__ACK_REPLICAS", "17"), ("AGENT_RUNTIME__ALLOW_EVICTION", "perhaps"), ("AGENT_RUNTIME__MAX_MESSAGES", "1"),
+        ("AGENT_RUNTIME__MAX_HISTORY_BYTES", "1"), ("AGENT_RUNTIME__BODY_LIMIT", "12"), ("AGENT_RUNTIME__MAX_STEPS", "0"),
     ]) func whatCannotBeUsedIsNamed(_ name: String, value: String) {
         #expect { try settings([name: value]) } throws: { "\($0)".hasPrefix(name) }
     }

@@ -21,13 +21,31 @@ extension Setting {
     static let port = Setting(name: "PORT", flag: "--port", defaultText: "8001", help: "Port to listen on; 0 picks a free one.")
     static let redisURL = Setting(
         name: "AGENT_RUNTIME__REDIS_URL", flag: "--redis-url", defaultText: "embedded",
-        help: "redis://[user:pass@]host:port/db, rediss://…, unix:///path/redis.sock. Absent: a private redis-server.", isSecret: true)
+        help: """
+            redis://[user:pass@]host:port/db, redis-sentinel://[user:pass@]host:port,host:port/NAME, \
+            redis-cluster://[user:pass@]host:port,host:port, each as rediss… for TLS, or unix:///path/redis.sock. \
+            Absent: a private redis-server.
+            """, isSecret: true)
+    static let sentinelUsername = Setting(
+        name: "AGENT_RUNTIME__SENTINEL_USERNAME", defaultText: "none", help: "The sentinels' own user, where they have users.")
+    static let sentinelPassword = Setting(
+        name: "AGENT_RUNTIME__SENTINEL_PASSWORD", defaultText: "none", help: "The sentinels' own password.", isSecret: true)
     static let redisCAFile = Setting(
         name: "AGENT_RUNTIME__REDIS_CA_FILE", defaultText: "the system's", help: "Certificates to trust for rediss://, PEM.")
     static let redisTimeout = Setting(
         name: "AGENT_RUNTIME__REDIS_TIMEOUT_MS", defaultText: "2000", help: "How long Redis may take to answer a command.")
     static let redisMaxInFlight = Setting(
         name: "AGENT_RUNTIME__REDIS_MAX_IN_FLIGHT", defaultText: "65536", help: "Commands under way on one connection.")
+    static let ackReplicas = Setting(
+        name: "AGENT_RUNTIME__ACK_REPLICAS", defaultText: "0",
+        help: "How many of Redis's replicas must have what a client is told; see docs/operations.md.")
+    static let allowEviction = Setting(
+        name: "AGENT_RUNTIME__ALLOW_EVICTION", defaultText: "false", help: "true starts on a Redis that may evict sessions, with a warning."
+    )
+    static let maximumMessages = Setting(
+        name: "AGENT_RUNTIME__MAX_MESSAGES", defaultText: "100000", help: "Messages after which a session takes nothing more.")
+    static let maximumHistoryBytes = Setting(
+        name: "AGENT_RUNTIME__MAX_HISTORY_BYTES", defaultText: "268435456", help: "Bytes that a session's history may have.")
     static let dataDirectory = Setting(
         name: "AGENT_RUNTIME__DATA_DIR", defaultText: "./.agent-runtime", help: "Where the private redis-server keeps its files.")
     static let llmURL = Setting(
@@ -84,7 +102,8 @@ extension Setting {
         name: "AGENT_RUNTIME__VERSION", defaultText: "the build's", help: "Shown by /health.")
 
     static let all: [Setting] = [
-        host, port, redisURL, redisCAFile, redisTimeout, redisMaxInFlight, dataDirectory, llmURL, llmModel, llmAPIKey, llmStream,
+        host, port, redisURL, sentinelUsername, sentinelPassword, redisCAFile, redisTimeout, redisMaxInFlight, ackReplicas, allowEviction,
+        maximumMessages, maximumHistoryBytes, dataDirectory, llmURL, llmModel, llmAPIKey, llmStream,
         llmIdleTimeout, llmTimeout, internalAPIKey, systemPromptFile, toolsFile, replica, lease, sessionTTL, drain, wait, keepAlive,
         followTick,
         bodyLimit, answerLimit, clientBacklog, maximumSteps, idleTimeout, logLevel, logFormat, version,

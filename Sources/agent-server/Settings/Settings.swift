@@ -12,6 +12,10 @@ struct Settings: Sendable {
     var redis: RedisConfiguration?
     var redisTimeout: Duration
     var redisMaxInFlight: Int
+    var ackReplicas: Int
+    var allowsEviction: Bool
+    var maximumMessages: Int
+    var maximumHistoryBytes: Int
     var dataDirectory: String
     /// Nil for the scripted model.
     var llm: OpenAIProvider.Configuration?
@@ -46,6 +50,10 @@ extension Settings {
         port = try reader.integer(.port, default: 8001, in: 0...65535)
         redisTimeout = .milliseconds(try reader.integer(.redisTimeout, default: 2000, in: 10...600_000))
         redisMaxInFlight = try reader.integer(.redisMaxInFlight, default: 65536, in: 16...10_000_000)
+        ackReplicas = try reader.integer(.ackReplicas, default: 0, in: 0...16)
+        allowsEviction = try reader.boolean(.allowEviction, default: false)
+        maximumMessages = try reader.integer(.maximumMessages, default: 100_000, in: 2...10_000_000)
+        maximumHistoryBytes = try reader.integer(.maximumHistoryBytes, default: 256 << 20, in: 4096...(1 << 40))
         redis = try Self.redis(reader)
         redis?.commandTimeout = redisTimeout
         redis?.maxInFlight = redisMaxInFlight
@@ -83,12 +91,22 @@ extension Settings {
             var configuration = try RedisConfiguration(url: url)
             configuration.caFile = reader.string(.redisCAFile)
             if let file = configuration.caFile { _ = try contents(of: file, .redisCAFile) }
+            try sentinelCredentials(reader, &configuration)
             return configuration
         } catch let error as SettingsError {
             throw error
         } catch {
             throw SettingsError(.redisURL, "\(error)")
         }
+    }
+
+    /// Settings go before what the URL says.
+    private static func sentinelCredentials(_ reader: SettingsReader, _ configuration: inout RedisConfiguration) throws(SettingsError) {
+        guard case .sentinel(var group) = configuration.topology else { return }
+        if let password = reader.string(.sentinelPassword) { group.password = password }
+        if let username = reader.string(.sentinelUsername) { group.username = username }
+        guard group.username == nil || group.password != nil else { throw SettingsError(.sentinelUsername, "needs a password beside it") }
+        configuration.topology = .sentinel(group)
     }
 
     private static func llm(_ reader: SettingsReader, internalKey: String?) throws(SettingsError) -> OpenAIProvider.Configuration? {

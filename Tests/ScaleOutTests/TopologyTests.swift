@@ -1,0 +1,122 @@
+import Foundation
+import SessionStore
+import TestSupport
+import Testing
+
+/// A whole conversation over two replicas, on each topology of Redis, under the smallest rights that docs/operations.md gives.
+@Suite(.timeLimit(.minutes(3))) struct TopologyTests {
+    /// The rules of docs/operations.md: for servers, for a Cluster's nodes, for sentinels.
+    private static func rules() throws -> [[String]] {
+        let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs/operations.md")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        return text.split(separator: "\n").filter { $0.hasPrefix("user agent ") }
+            .map { $0.split(separator: " ").dropFirst(2).map(String.init) }
+    }
+
+    private func restrict(_ servers: [RedisServer], rule: Int) throws {
+        let rule = try Self.rules()[rule]
+        for server in servers { #expect(try server.cli(["ACL", "SETUSER", "agent"] + rule) == "OK") }
+    }
+
+    private func refusals(_ servers: [RedisServer]) throws -> [String] {
+        try servers.map { try $0.cli("ACL", "LOG") }.filter { !$0.isEmpty }
+    }
+
+    @Test func oneServer() async throws {
+        let redis = try await RedisServer.start()
+        try restrict([redis], rule: 0)
+        try await converse("redis://agent:SECRET@127.0.0.1:\(redis.port)/3")
+        #expect(try refusals([redis]).isEmpty)
+        try await redis.kill()
+    }
+
+    @Test func sentinel() async throws {
+        let redis = try await RedisSentinels.start(replicas: 1)
+        try restrict(redis.servers, rule: 0)
+        let rule = try Self.rules()[2]
+        for sentinel in redis.sentinels { #expect(try sentinel.cli(["ACL", "SETUSER", "agent"] + rule) == "OK") }
+        let url = redis.url(credentials: "agent:SECRET@", query: "?sentinel_username=agent&sentinel_password=SECRET")
+        try await converse(url, ["AGENT_RUNTIME__ACK_REPLICAS": "1"])
+        #expect(try refusals(redis.servers).isEmpty)
+        let refused = try redis.sentinels.map { try $0.cli("ACL", "LOG") }.filter { !$0.isEmpty }
+        #expect(refused.isEmpty)
+        try await redis.stop()
+    }
+
+    @Test func cluster() async throws {
+        let redis = try await RedisCluster.start(replicas: 1)
+        try restrict(redis.nodes, rule: 1)
+        try await converse(redis.url(credentials: "agent:SECRET@"), ["AGENT_RUNTIME__ACK_REPLICAS": "1"])
+        #expect(try refusals(redis.nodes).isEmpty)
+        try await redis.stop()
+    }
+
+    /// TLS for the servers and for whatever knows where they are.
+    @Test(arguments: [true, false]) func overTLS(sentinel: Bool) async throws {
+        let certificates = try await Certificates()
+        let tls = try await certificates.redisOptions(for: ["IP:127.0.0.1", "DNS:localhost"])
+        if sentinel {
+            let redis = try await RedisSentinels.start(tls: tls)
+            try await converse(redis.url(scheme: "rediss-sentinel"), ["AGENT_RUNTIME__REDIS_CA_FILE": certificates.authority])
+            try await redis.stop()
+        } else {
+            let redis = try await RedisCluster.start(tls: tls)
+            try await converse(redis.url(scheme: "rediss-cluster"), ["AGENT_RUNTIME__REDIS_CA_FILE": certificates.authority])
+            try await redis.stop()
+        }
+    }
+
+    /// Messages, parallel calls, a viewer, a cancel from the other replica, a step that is given away, lists, deletion.
+    private func converse(_ redis: String, _ environment: [String: String] = [:]) async throws {
+        let gate = Gate()
+        let upstream = try await Upstream.start()
+        upstream.answer { request in
+            if request.messages.last?["role"].string == "tool" { return .text("done") }
+            switch request.lastContent {
+            case "call": return .calls((id: "a", name: "read_file", arguments: ["{}"]), (id: "b", name: "echo", arguments: ["{}"]))
+            case "wait": return .text("half", " and half").inserting(.gate(gate), after: 2)
+            default: return .text("hello", " there")
+            }
+        }
+        let settings = environment.merging(["AGENT_RUNTIME__DRAIN_SECONDS": "0", "AGENT_RUNTIME__SESSION_TTL": "600"]) { $1 }
+        async let first = Replica.start(redis: redis, upstream: upstream.url, name: "one", environment: settings)
+        async let second = Replica.start(redis: redis, upstream: upstream.url, name: "two", environment: settings)
+        let (one, two) = try await (first, second)
+        // Several, so that on a Cluster they live on several nodes.
+        for _ in 0..<6 {
+            let session = SessionID.unique().text
+            #expect(try await one.client.say("hi", in: session).content == "hello there")
+            let asked = try await one.client.say("call", in: session, headers: ["Idempotency-Key": "k"])
+            #expect(asked.calls.count == 2)
+            #expect(try await two.client.say("call", in: session, headers: ["Idempotency-Key": "k"]).calls.count == 2)
+            let calls = asked.calls.compactMap { $0["call_id"].string }
+            #expect(try await two.client.result("r", of: calls[0], in: session).done["status"] == "waiting")
+            #expect(try await one.client.result("r", of: calls[1], in: session).content == "done")
+            #expect(try await two.client.get("/agent/sessions/\(session)/history").json["history_length"] == 8)
+        }
+        let session = SessionID.unique().text
+        var open = try await one.client.open(AgentClient.body(session, ["content": "wait"]))
+        try await open.next { $0.data["token"].string == "half" }
+        var viewer = try await two.client.open("GET", "/agent/sessions/\(session)/stream")
+        try await viewer.next { $0.data["token"].string == "half" }
+        #expect(try await two.client.send("POST", "/agent/sessions/\(session)/cancel").status == 202)
+        #expect(try await open.rest().done["status"] == "cancelled")
+        #expect(try await viewer.rest().done["status"] == "cancelled")
+
+        open = try await one.client.open(AgentClient.body(session, ["content": "wait"]))
+        try await open.next { $0.data["token"].string == "half" }
+        async let stopped = one.stop()
+        gate.open()
+        let listed = { try await two.client.get("/agent/sessions/\(session)").json["status"] == "idle" }
+        try await eventually("the other replica ends it") { try await listed() }
+        #expect(try await stopped == 0)
+        #expect(try await two.client.get("/agent/sessions/\(session)/history").json["history_length"] == 5)
+        try await eventually("it is listed") { try await two.client.get("/agent/sessions").json["sessions"].array.count == 7 }
+        #expect(try await two.client.send("DELETE", "/agent/sessions/\(session)").status == 204)
+        #expect(try await two.client.get("/agent/sessions/\(session)").status == 404)
+        #expect(upstream.violations.isEmpty)
+        #expect(!two.process.log.contains("NOPERM") && !two.process.log.contains("SECRET"), "\(two.process.log)")
+        try await two.stop()
+        upstream.stop()
+    }
+}
