@@ -53,9 +53,8 @@ extension RedisSessionStore {
         if !sharesWrite { _ = try await read(hint, key: keys.running) }
         return try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
             do throws(RedisError) {
-                guard let acknowledgement else {
-                    return try await client.route(for: keys.prefix).evaluate(call, preceding: sharesWrite ? [hint] : [])
-                }
+                if sharesWrite { return try await client.connection(for: keys.prefix).evaluate(call, preceding: [hint]) }
+                guard let acknowledgement else { return try await client.route(for: keys.prefix).evaluate(call) }
                 let route = client.acknowledgingRoute(for: keys.prefix)
                 let results = try await route.evaluate(call, following: [acknowledgement.command])
                 return try acknowledgement.checked(results) { $0[0]?.string == "waiting" }

@@ -26,13 +26,26 @@ struct ClusterSubscriptions: RedisSubscriptions {
 
 /// All listeners to channels of slots. They follow their slots.
 final class ClusterListeners: Sendable {
-    private let all = Mutex<[ObjectIdentifier: ClusterListener]>([:])
+    private let bySlot = Mutex<[Int: [ObjectIdentifier: ClusterListener]]>([:])
 
-    func add(_ listener: ClusterListener) { all.withLock { $0[ObjectIdentifier(listener)] = listener } }
-    func remove(_ listener: ClusterListener) { all.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(listener)) } }
+    func add(_ listener: ClusterListener) {
+        bySlot.withLock { $0[listener.slot, default: [:]][ObjectIdentifier(listener)] = listener }
+    }
 
+    func remove(_ listener: ClusterListener) {
+        bySlot.withLock { bySlot in
+            bySlot[listener.slot]?[ObjectIdentifier(listener)] = nil
+            if bySlot[listener.slot]?.isEmpty == true { bySlot[listener.slot] = nil }
+        }
+    }
+
+    /// Has all listeners look where their slots are.
     func reroute(_ node: (_ slot: Int) -> ClusterNode) {
-        for listener in all.withLock({ Array($0.values) }) { listener.move(to: node(listener.slot)) }
+        for slot in bySlot.withLock({ Array($0.keys) }) { reroute(slot, to: node(slot)) }
+    }
+
+    func reroute(_ slot: Int, to node: ClusterNode) {
+        for listener in bySlot.withLock({ $0[slot].map { Array($0.values) } ?? [] }) { listener.move(to: node) }
     }
 }
 

@@ -9,6 +9,8 @@ import Synchronization
 final class ClusterTopology: RedisTopology {
     private struct State {
         var slots = ClusterSlots()
+        /// Whether the Cluster takes commands, by a node's word.
+        var isServing = false
         var nodes: [RedisConfiguration.Address: ClusterNode] = [:]
         /// Nodes that the latest table does not list. They go with the next one: something may be under way still.
         var unlisted: Set<RedisConfiguration.Address> = []
@@ -17,6 +19,7 @@ final class ClusterTopology: RedisTopology {
         var refresh = Refresh.none
         var lastRefresh = NIODeadline.uptimeNanoseconds(0)
         var turn = 0
+        var hasWarned = false
         var isShutDown = false
     }
 
@@ -64,7 +67,7 @@ final class ClusterTopology: RedisTopology {
     }
 
     var isReady: Bool {
-        state.withLock { $0.slots.isComplete && $0.nodes.values.contains(where: \.isReady) }
+        state.withLock { $0.isServing && $0.nodes.values.contains(where: \.isReady) }
     }
 
     var generation: UInt64 {
@@ -110,7 +113,7 @@ final class ClusterTopology: RedisTopology {
             state.slots.move(slot, to: address)
             return node(at: address, &state)
         }
-        rerouteListeners()
+        eventLoop.execute { [listeners] in listeners.reroute(slot, to: owner) }
         refreshSoon()
         return owner
     }
@@ -129,13 +132,6 @@ final class ClusterTopology: RedisTopology {
             _ = moved(slot, to: ClusterSlots.address(host: host, port: port, asked: node))
         } else {
             refreshSoon()
-        }
-    }
-
-    private func rerouteListeners() {
-        eventLoop.execute { [weak self] in
-            guard let self else { return }
-            self.listeners.reroute { self.node(for: $0) }
         }
     }
 
@@ -167,22 +163,26 @@ final class ClusterTopology: RedisTopology {
     }
 
     private func ask(_ candidates: ArraySlice<RedisConfiguration.Address>) {
-        guard let address = candidates.first else { return refreshed(nil) }
-        node(at: address).connection(false).submit(RedisCommand("CLUSTER", "SLOTS")) { [weak self] result in
+        guard let address = candidates.first else { return unanswered() }
+        let connection = node(at: address).connection(false)
+        connection.submit(RedisCommand("CLUSTER", "SLOTS")) { [weak self] result in
             guard let self else { return }
             guard case .success(let reply) = result, let slots = ClusterSlots(reply, asked: address) else {
                 logger.debug("redis: a node does not tell the table of slots", metadata: ["node": "\(address)", "result": "\(result)"])
                 return ask(candidates.dropFirst())
             }
-            refreshed(slots)
+            connection.submit(RedisCommand("CLUSTER", "INFO")) { [weak self] result in
+                // A user who may not ask goes by the table alone.
+                let says = (try? result.get().string).map { $0.contains("cluster_state:ok") }
+                self?.refreshed(slots, isServing: slots.isComplete && says != false)
+            }
         }
     }
 
-    private func refreshed(_ slots: ClusterSlots?) {
+    private func refreshed(_ slots: ClusterSlots, isServing: Bool) {
         let gone = state.withLock { state -> [ClusterNode] in
             state.refresh = .none
-            guard let slots else { return [] }
-            state.slots = slots
+            (state.slots, state.isServing, state.hasWarned) = (slots, isServing, false)
             let unlisted = Set(state.nodes.keys).subtracting(slots.nodes)
             let gone = unlisted.intersection(state.unlisted).compactMap { state.nodes.removeValue(forKey: $0) }
             state.unlisted = unlisted.subtracting(gone.map(\.address))
@@ -190,12 +190,23 @@ final class ClusterTopology: RedisTopology {
             return gone
         }
         for node in gone { node.shutDown() }
-        guard let slots else {
-            logger.warning("redis: no node of the Cluster tells which node has which slot", metadata: ["redis": "\(configuration)"])
-            return scheduleRefresh(after: TimeAmount(configuration.reconnectLimit))
-        }
         anyNode.update(slots.nodes)
-        rerouteListeners()
+        listeners.reroute { node(for: $0) }
+        // What does not serve is looked at until it does.
+        if !isServing { scheduleRefresh(after: TimeAmount(configuration.reconnectLimit)) }
+    }
+
+    private func unanswered() {
+        let warns = state.withLock { state in
+            state.refresh = .none
+            state.isServing = false
+            defer { state.hasWarned = true }
+            return !state.hasWarned && !state.isShutDown
+        }
+        if warns {
+            logger.warning("redis: no node of the Cluster tells which node has which slot", metadata: ["redis": "\(configuration)"])
+        }
+        scheduleRefresh(after: TimeAmount(configuration.reconnectLimit))
     }
 
     func check() {

@@ -34,11 +34,10 @@ public struct RedisRoute: Sendable {
         }
     }
 
-    /// Calls a script and waits for its reply; `preceding` commands go before it in the same write where one server has all keys, and
-    /// nobody waits for their replies.
-    public func evaluate(_ call: RedisScriptCall, preceding: [RedisCommand] = []) async throws(RedisError) -> RedisReply {
+    /// Calls a script and waits for its reply.
+    public func evaluate(_ call: RedisScriptCall) async throws(RedisError) -> RedisReply {
         switch way {
-        case .connection(let connection): return try await connection.evaluate(call, preceding: preceding)
+        case .connection(let connection): return try await connection.evaluate(call)
         case .cluster(let route):
             guard let result = try await route.evaluate(call, following: []).first else { throw RedisWaiter.neverSent }
             return try result.get()

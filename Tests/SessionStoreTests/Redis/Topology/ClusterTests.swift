@@ -165,6 +165,57 @@ private final class Told: Sendable {
         try await cluster.stop()
     }
 
+    /// A Cluster that has lost slots serves nothing. That is told within bounds, and is over when the node is back.
+    @Test func aClusterThatIsDownIsWaitedForWithinBounds() async throws {
+        let cluster = try await RedisCluster.start()
+        let store = try await cluster.configuration().store { $0.retryPatience = .milliseconds(500) }
+        let session = try session(on: cluster.nodes[0], of: cluster)
+        let lease = try await store.started(.user("hello", in: session))
+        let lost = cluster.nodes[2]
+        lost.process.signal(SIGSTOP)
+        try await eventually("the others know", timeout: .seconds(30)) {
+            try cluster.nodes[0].cli("CLUSTER", "INFO").contains("state:fail")
+        }
+        let begun = ContinuousClock.now
+        do {
+            _ = try await store.begin(.user("hello", in: session))
+            Issue.record("nothing is taken")
+        } catch {
+            #expect(error.code == .unavailable && error.message.contains("CLUSTERDOWN"), "\(error)")
+        }
+        #expect(ContinuousClock.now - begun < .seconds(5))
+        try await eventually("the store knows", timeout: .seconds(30)) { !store.isReady }
+        // A commit has more patience.
+        let commit = Task { try await store.commit(StepCommit(lease)) }
+        lost.process.signal(SIGCONT)
+        #expect(try await commit.value(within: .seconds(30), "the commit is made") == .held)
+        try await eventually("the store knows", timeout: .seconds(30)) { store.isReady }
+        store.client.shutDown()
+        try await cluster.stop()
+    }
+
+    /// A node that only redirects is asked for the table once, and a node that has left is not connected to.
+    @Test func aClusterIsFoundFromOneOfItsNodes() async throws {
+        let cluster = try await RedisCluster.start()
+        let seed = RedisConfiguration.Address.tcp(host: "127.0.0.1", port: cluster.nodes[1].port)
+        var configuration = RedisConfiguration(seed)
+        // One that does not answer, and a name of a node that no table gives.
+        configuration.topology = .cluster(seeds: [
+            .tcp(host: "127.0.0.1", port: try freePort()), .tcp(host: "localhost", port: cluster.nodes[1].port),
+        ])
+        let client = try await configuration.client()
+        for node in cluster.nodes {
+            let key = RedisKeys(try session(on: node, of: cluster)).state
+            #expect(try await client.route(for: key).send(RedisCommand("HSET", key, "f", "v")).integer == 1)
+            #expect(try node.cli("HGET", key, "f") == "v")
+        }
+        client.shutDown()
+        try await eventually("no connection is left") {
+            try cluster.nodes.allSatisfy { try !$0.cli("CLIENT", "LIST").contains("name=agent-runtime") }
+        }
+        try await cluster.stop()
+    }
+
     /// Wake-ups are sharded: they go to one node only, and listeners follow a slot that moves.
     @Test func wakeUpsFollowTheirSlot() async throws {
         let cluster = try await RedisCluster.start()
