@@ -95,15 +95,18 @@ struct StepFollower: Sendable {
         return true
     }
 
-    /// - Returns: Nil when the log could not be read for a whole lease, or nobody wants it any more.
+    /// Redis may be failing over: a viewer has the patience that the step's owner has with its commit.
+    ///
+    /// - Returns: Nil when the log could not be read for all that time, or nobody wants it any more.
     private func look(_ position: (step: Int, sequence: Int)) async -> LogView? {
         let begun = ContinuousClock.now
+        let patience = max(store.configuration.lease, store.configuration.commitPatience)
         while true {
             do throws(StoreError) {
                 return try await store.log(session, afterStep: position.step, sequence: position.sequence, limit: Self.page)
             } catch {
                 // A connection that is being made again is no reason to give up.
-                guard stream.isOpen, control.reason == nil, ContinuousClock.now - begun < store.configuration.lease else { return nil }
+                guard stream.isOpen, control.reason == nil, ContinuousClock.now - begun < patience else { return nil }
                 try? await Task.sleep(for: .milliseconds(100))
             }
         }

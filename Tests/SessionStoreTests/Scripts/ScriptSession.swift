@@ -38,7 +38,10 @@ extension RedisReply {
 
 /// A new session on a real Redis, and the protocol's scripts called on it as a replica calls them.
 struct ScriptSession: Sendable {
+    /// Where the session's keys are.
     let redis: RedisServer
+    /// How stores reach it.
+    let configuration: RedisConfiguration
     let connection: RedisConnection
     let session: SessionID
     var keys: RedisKeys { RedisKeys(session) }
@@ -48,20 +51,30 @@ struct ScriptSession: Sendable {
     /// A session on the shared server.
     init(_ session: SessionID = .unique()) async throws {
         redis = try await .shared()
+        configuration = redis.configuration
         connection = try await Self.shared.value.connection(for: "")
         self.session = session
+    }
+
+    /// A session on the shared Redis of a topology.
+    init(in topology: SharedRedis) async throws {
+        session = .unique()
+        redis = try await topology.server(of: session)
+        configuration = try await topology.configuration()
+        connection = try await redis.client().connection(for: "")
     }
 
     /// A session on a server of the test's own.
     init(on redis: RedisServer) async throws {
         self.redis = redis
+        configuration = redis.configuration
         connection = try await redis.client().connection(for: "")
         session = .unique()
     }
 
     /// The same session, over another connection.
     init(_ it: ScriptSession, connection: RedisConnection) {
-        (redis, session) = (it.redis, it.session)
+        (redis, configuration, session) = (it.redis, it.configuration, it.session)
         self.connection = connection
     }
 
@@ -83,6 +96,13 @@ struct ScriptSession: Sendable {
         let answer = try await it.commit(token, 1, .calls(ids))
         try #require(answer.line == "committed 2")
         return it
+    }
+
+    /// A store, as a replica named `replica` has it.
+    func store(
+        replica: String = "replica-1", lease: Duration = .seconds(3), _ change: (inout StoreConfiguration) -> Void = { _ in }
+    ) async throws -> RedisSessionStore {
+        try await configuration.store(replica: replica, lease: lease, change)
     }
 
     // MARK: Scripts

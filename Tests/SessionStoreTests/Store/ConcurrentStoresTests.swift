@@ -7,14 +7,14 @@ import Testing
 /// Two or more replicas at one session at the same instant.
 @Suite struct ConcurrentStoresTests {
     /// I1, I2, I3.
-    @Test func twoReplicasWriteAThousandMessages() async throws {
-        let it = try await ScriptSession()
+    @Test(arguments: SharedRedis.allCases) func twoReplicasWriteAThousandMessages(topology: SharedRedis) async throws {
+        let it = try await ScriptSession(in: topology)
         let perReplica = 500
         let steps = try await within(.seconds(60), "a thousand messages") {
             try await withThrowingTaskGroup(of: [Int].self) { group in
                 for name in ["one", "two"] {
                     group.addTask {
-                        let store = try await it.redis.store(replica: name, lease: .seconds(60))
+                        let store = try await it.store(replica: name, lease: .seconds(60))
                         defer { store.client.shutDown() }
                         var steps: [Int] = []
                         for index in 0..<perReplica {
@@ -59,12 +59,12 @@ import Testing
         #expect(dump.ledger.count <= 256 + 1)
     }
 
-    @Test func onlyOneOfManyBeginsStarts() async throws {
-        let redis = try await RedisServer.shared()
+    @Test(arguments: SharedRedis.allCases) func onlyOneOfManyBeginsStarts(topology: SharedRedis) async throws {
+        let redis = try await topology.configuration()
         var stores: [RedisSessionStore] = []
         for name in ["one", "two", "three"] { stores.append(try await redis.store(replica: name, lease: .seconds(60))) }
         for round in 0..<40 {
-            let it = try await ScriptSession()
+            let it = try await ScriptSession(in: topology)
             let outcomes = try await withThrowingTaskGroup(of: BeginOutcome.self) { [stores] group in
                 for index in 0..<12 {
                     group.addTask { try await stores[index % 3].begin(.user("\(index)", in: it.session)) }
@@ -79,12 +79,12 @@ import Testing
     }
 
     /// I2: the same request on several replicas at once is one message and one step.
-    @Test func oneRequestOnManyReplicasIsOneStep() async throws {
-        let redis = try await RedisServer.shared()
+    @Test(arguments: SharedRedis.allCases) func oneRequestOnManyReplicasIsOneStep(topology: SharedRedis) async throws {
+        let redis = try await topology.configuration()
         var stores: [RedisSessionStore] = []
         for name in ["one", "two", "three"] { stores.append(try await redis.store(replica: name, lease: .seconds(60))) }
         for _ in 0..<40 {
-            let it = try await ScriptSession()
+            let it = try await ScriptSession(in: topology)
             let outcomes = try await withThrowingTaskGroup(of: BeginOutcome.self) { [stores] group in
                 for index in 0..<9 {
                     group.addTask {
@@ -103,10 +103,10 @@ import Testing
     }
 
     /// I1: whoever comes last continues, and only that one.
-    @Test func twoResultsAtTheSameInstantContinueOnce() async throws {
-        let it = try await ScriptSession()
-        let one = try await it.redis.store(replica: "one", lease: .seconds(60))
-        let two = try await it.redis.store(replica: "two", lease: .seconds(60))
+    @Test(arguments: SharedRedis.allCases) func twoResultsAtTheSameInstantContinueOnce(topology: SharedRedis) async throws {
+        let it = try await ScriptSession(in: topology)
+        let one = try await it.store(replica: "one", lease: .seconds(60))
+        let two = try await it.store(replica: "two", lease: .seconds(60))
         var lease = try await one.started(.user("hello", in: it.session))
         for round in 0..<200 {
             let (a, b) = ("a-\(round)", "b-\(round)")
@@ -135,9 +135,9 @@ import Testing
     }
 
     /// I3: either the step was ended or it was taken, never both.
-    @Test func aTakeOverRacesWithACommit() async throws {
-        let it = try await ScriptSession()
-        let store = try await it.redis.store(lease: .seconds(60))
+    @Test(arguments: SharedRedis.allCases) func aTakeOverRacesWithACommit(topology: SharedRedis) async throws {
+        let it = try await ScriptSession(in: topology)
+        let store = try await it.store(lease: .seconds(60))
         let other = ScriptSession(it, connection: try await it.redis.client().connection(for: ""))
         for round in 0..<100 {
             let lease = try await store.started(.user("\(round)", in: it.session))

@@ -6,11 +6,19 @@ import Testing
 /// I1, I2, I3 and I8 under any order of calls: after every one of them, Redis holds what a plain model of the session holds.
 @Suite struct RandomSessionTests {
     @Test(arguments: 1...8) func anyOrderOfCallsIsAsTheModelSays(seed: Int) async throws {
-        let redis = try await RedisServer.shared()
+        try await run(seed, in: .single)
+    }
+
+    @Test(arguments: [SharedRedis.sentinel, .cluster], 9...10) func onEveryTopology(topology: SharedRedis, seed: Int) async throws {
+        try await run(seed, in: topology)
+    }
+
+    private func run(_ seed: Int, in topology: SharedRedis) async throws {
+        let it = try await ScriptSession(in: topology)
         var stores: [RedisSessionStore] = []
         for replica in 1...(2 + seed % 2) {
             stores.append(
-                try await redis.store(replica: "replica-\(replica)", lease: .seconds(600)) {
+                try await it.store(replica: "replica-\(replica)", lease: .seconds(600)) {
                     $0.sessionTTL = .seconds(900)
                     // The ledger's bound has tests of its own.
                     $0.ledgerBound = 1 << 20
@@ -18,7 +26,7 @@ import Testing
                     ($0.historyBytesPerScript, $0.historyPage) = (200, 2)
                 })
         }
-        var session = RandomSession(try await ScriptSession(), stores: stores, seed: seed)
+        var session = RandomSession(it, stores: stores, seed: seed)
         for call in 0..<600 { try await session.step(call) }
         // The calls are chosen so that all that can happen does.
         for kind in [

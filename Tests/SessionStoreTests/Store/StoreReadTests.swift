@@ -18,9 +18,9 @@ import Testing
         #expect(view.status == .idle && view.step == 0 && view.entries.isEmpty && !view.isOrphaned)
     }
 
-    @Test func theStateTellsOfTheRunningStep() async throws {
-        let it = try await ScriptSession()
-        let store = try await it.redis.store(replica: "me", lease: .seconds(40))
+    @Test(arguments: SharedRedis.allCases) func theStateTellsOfTheRunningStep(topology: SharedRedis) async throws {
+        let it = try await ScriptSession(in: topology)
+        let store = try await it.store(replica: "me", lease: .seconds(40))
         var begin = BeginStep.user("hello", in: it.session)
         begin.settings = TurnSettings(
             model: "m", tools: ByteBuffer(string: "[]"), metadata: ByteBuffer(string: "{}"), onDisconnect: .cancel)
@@ -47,7 +47,7 @@ import Testing
         var commit = CommitArguments.calls(ids)
         for index in ids.indices { commit.calls[index].json = #"{"n":\#(index),"p":"\#(String(repeating: "x", count: padding))"}"# }
         _ = try await it.commit(token, 1, commit)
-        let store = try await it.redis.store()
+        let store = try await it.store()
         let state = try #require(try await store.state(it.session))
         #expect(state.status == .waiting)
         #expect(state.pending.map(\.id) == ids)
@@ -58,11 +58,11 @@ import Testing
 
     // MARK: History
 
-    @Test func aHistoryIsReadInPages() async throws {
-        let it = try await ScriptSession()
+    @Test(arguments: SharedRedis.allCases) func aHistoryIsReadInPages(topology: SharedRedis) async throws {
+        let it = try await ScriptSession(in: topology)
         let all = (0..<10).map { #"{"n":\#($0)}"# }
         for message in all { try await it.command("RPUSH", it.keys.history, message) }
-        let store = try await it.redis.store()
+        let store = try await it.store()
         for (offset, limit) in [(0, 1), (0, 10), (0, 99), (3, 4), (9, 1), (9, 9), (8, 2)] {
             let page = try #require(try await store.history(it.session, offset: offset, limit: limit))
             #expect(text(page.messages) == Array(all.dropFirst(offset).prefix(limit)))
@@ -74,9 +74,9 @@ import Testing
 
     // MARK: Log
 
-    @Test func theLogIsReadFromAnyPlace() async throws {
-        let it = try await ScriptSession()
-        let store = try await it.redis.store(lease: .seconds(60))
+    @Test(arguments: SharedRedis.allCases) func theLogIsReadFromAnyPlace(topology: SharedRedis) async throws {
+        let it = try await ScriptSession(in: topology)
+        let store = try await it.store(lease: .seconds(60))
         let lease = try await store.started(.user("hello", in: it.session))
         _ = await store.append(.tokens("a", "b"), lease: lease)
         _ = await store.append(.tokens("c", from: 3), lease: lease)
@@ -111,9 +111,9 @@ import Testing
         #expect(entries[3].fields.map { "\($0.name)=\(String(buffer: $0.value))" } == [#"message={"x":[]}"#, "done={}"])
     }
 
-    @Test func theLogTellsOfAnOrphan() async throws {
-        let it = try await ScriptSession()
-        let store = try await it.redis.store(lease: .seconds(60))
+    @Test(arguments: SharedRedis.allCases) func theLogTellsOfAnOrphan(topology: SharedRedis) async throws {
+        let it = try await ScriptSession(in: topology)
+        let store = try await it.store(lease: .seconds(60))
         let lease = try await store.started(.user("hello", in: it.session))
         #expect(try await !store.log(it.session, afterStep: 0, sequence: 0, limit: 1).isOrphaned)
         _ = try await store.release(lease)

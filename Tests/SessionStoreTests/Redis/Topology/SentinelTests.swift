@@ -85,7 +85,34 @@ import Testing
         try await redis.stop()
     }
 
-    /// `+switch-master` is enough: the old master is well and says nothing of its own accord.
+    /// `+switch-master` is enough: the old master is well, calls itself a master, and keeps its connections.
+    @Test func whatASentinelPublishesIsFollowed() async throws {
+        let (old, new) = (try await RedisServer.start(), try await RedisServer.start())
+        // A server that answers as a sentinel does. What is published there is published by it.
+        let stage = try await RedisServer.start()
+        let sentinel = try await FaultyProxy.start(to: stage)
+        func name(_ server: RedisServer) {
+            sentinel.clearFaults()
+            sentinel.inject(.answer("*2\r\n$9\r\n127.0.0.1\r\n$5\r\n\(server.port)\r\n"), on: "SENTINEL", times: 1_000)
+        }
+        name(old)
+        let client = try await RedisConfiguration(url: "redis-sentinel://127.0.0.1:\(sentinel.port)/m").client()
+        #expect(try await port(client) == old.port)
+        let listener = try await RedisConnection.open(sentinel.configuration).ready()
+        func publish(_ message: String) async throws -> Int64? {
+            try await listener.send(RedisCommand("PUBLISH", "+switch-master", message)).integer
+        }
+        try await eventually("somebody listens") { try await publish("another 127.0.0.1 1 127.0.0.1 \(new.port)") == 1 }
+        name(new)
+        #expect(try await publish("m 127.0.0.1 \(old.port) 127.0.0.1 \(new.port)") == 1)
+        try await eventually("the new one is used") { try await port(client) == new.port }
+        try await eventually("the old one is left") { try !old.cli("CLIENT", "LIST").contains("name=agent-runtime") }
+        client.shutDown()
+        listener.shutDown()
+        try await sentinel.stop()
+        for server in [old, new, stage] { try await server.kill() }
+    }
+
     @Test func aFailoverThatSentinelsMakeIsFollowed() async throws {
         let redis = try await RedisSentinels.start()
         let store = try await redis.configuration().store(lease: .seconds(1))

@@ -1,0 +1,27 @@
+public import SessionStore
+
+/// A Redis of each topology for all tests that do not disturb it; their keys carry session ids of their own.
+public enum SharedRedis: String, CaseIterable, Sendable {
+    case single, sentinel, cluster
+
+    private static let sentinels = Task { try await RedisSentinels.start() }
+    private static let nodes = Task { try await RedisCluster.start() }
+
+    /// How a store reaches it.
+    public func configuration() async throws -> RedisConfiguration {
+        switch self {
+        case .single: try await RedisServer.shared().configuration
+        case .sentinel: try await Self.sentinels.value.configuration()
+        case .cluster: try await Self.nodes.value.configuration()
+        }
+    }
+
+    /// The server that has a session's keys.
+    public func server(of session: SessionID) async throws -> RedisServer {
+        switch self {
+        case .single: try await RedisServer.shared()
+        case .sentinel: try await Self.sentinels.value.servers[0]
+        case .cluster: try await Self.nodes.value.master(of: RedisKeys(session).state)
+        }
+    }
+}
