@@ -127,6 +127,8 @@ let package = Package(
             dependencies: [
                 "agent-server", "AgentService", "SessionStore", "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             ],
             swiftSettings: strict
         ),

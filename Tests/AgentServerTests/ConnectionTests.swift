@@ -50,6 +50,18 @@ import Testing
         connection.close()
     }
 
+    @Test func aBodyThatIsNotThereDoesNotHoldUpTheStop() async throws {
+        let connection = try await RawHTTP.connect(port: try #require(URL(string: replica.url)?.port))
+        try await connection.send(
+            "POST /agent/message/stream HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n{"
+        )
+        // It has the head.
+        try await eventually("100 Continue") { connection.received.hasPrefix("HTTP/1.1 100") }
+        replica.process.signal(15)
+        #expect(try await replica.process.ended(timeout: .seconds(10)) == 0)
+        connection.close()
+    }
+
     @Test func theAnswerToHEADHasNoBody() async throws {
         let answer = try await exchange(
             "HEAD /nowhere HTTP/1.1\r\nHost: h\r\n\r\nGET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")

@@ -17,6 +17,8 @@ final class ClientWatch: ChannelInboundHandler, ChannelOutboundHandler, Removabl
     }
 
     private weak var stream: ClientStream?
+    /// The client has shut down its sending half.
+    private var isInputClosed = false
 
     func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
         guard let watch = event as? Watch else {
@@ -25,17 +27,24 @@ final class ClientWatch: ChannelInboundHandler, ChannelOutboundHandler, Removabl
         }
         stream = watch.stream
         if !context.channel.isActive { watch.stream.close() }
+        giveUpStreamIfLeft(context)
         promise?.succeed()
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        // Only a stream is given up for it: a plain request may be followed by the end of the sending half, and still wants its answer.
-        if let event = event as? ChannelEvent, event == .inputClosed, let stream, stream.isLive {
-            stream.close()
-            self.stream = nil
-            context.close(promise: nil)
+        if let event = event as? ChannelEvent, event == .inputClosed {
+            isInputClosed = true
+            giveUpStreamIfLeft(context)
         }
         context.fireUserInboundEventTriggered(event)
+    }
+
+    /// Only a stream is given up for it: a plain request may be followed by the end of the sending half, and still wants its answer.
+    private func giveUpStreamIfLeft(_ context: ChannelHandlerContext) {
+        guard isInputClosed, let stream, stream.isLive else { return }
+        stream.close()
+        self.stream = nil
+        context.close(promise: nil)
     }
 
     func channelInactive(context: ChannelHandlerContext) {

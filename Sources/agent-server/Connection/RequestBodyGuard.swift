@@ -5,7 +5,7 @@ import NIOHTTPTypes
 /// What a request's body may do to its connection. The HTTP server leaves three things open:
 ///
 /// - An answer that comes before the body's end (401, 413) must end the connection, or the server reads the rest of the body, however long it is.
-/// - A body that trickles in must end, too; the server's own limit is one of silence.
+/// - A body that trickles in must end, too; the server's own limit is one of silence. One that is not there when the server stops must end soon.
 /// - `Expect: 100-continue` is answered, or curl waits a second with every larger message (RFC 9110, section 10.1.1).
 final class RequestBodyGuard: ChannelInboundHandler, ChannelOutboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
@@ -17,9 +17,14 @@ final class RequestBodyGuard: ChannelInboundHandler, ChannelOutboundHandler, Rem
     private let patience: TimeAmount
     /// How long a client may take to read an early answer while its own bytes are thrown away.
     private let linger = TimeAmount.seconds(1)
-    /// When the request began whose body has not ended.
-    private var begun: NIODeadline?
+    /// How long a body may take that is not there when the server stops.
+    private let quiescePatience = TimeAmount.seconds(1)
+    /// A request has begun, and its body has not ended.
+    private var isOpen = false
     private var isEnding = false
+    private var isQuiescing = false
+    /// Ends the connection of a body that takes too long.
+    private var timer: Scheduled<Void>?
 
     /// - Parameters:
     ///   - bodyLimit: Bytes; a larger body is not asked for.
@@ -33,24 +38,48 @@ final class RequestBodyGuard: ChannelInboundHandler, ChannelOutboundHandler, Rem
         guard !isEnding else { return }
         switch unwrapInboundIn(data) {
         case .head(let request):
-            begun = .now()
+            isOpen = true
             if request.headerFields[.expect]?.lowercased() == "100-continue", length(request) <= bodyLimit {
                 context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
             }
         case .body:
-            if let begun, NIODeadline.now() - begun > patience {
-                context.close(promise: nil)
-                return
-            }
+            break
         case .end:
-            begun = nil
+            isOpen = false
+            timer?.cancel()
+            timer = nil
         }
         context.fireChannelRead(data)
     }
 
+    func channelReadComplete(context: ChannelHandlerContext) {
+        // Most bodies come with their head, and need no timer.
+        if isOpen, timer == nil { giveBody(isQuiescing ? quiescePatience : patience, context) }
+        context.fireChannelReadComplete()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is ChannelShouldQuiesceEvent {
+            isQuiescing = true
+            if isOpen { giveBody(quiescePatience, context) }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        timer?.cancel()
+        timer = nil
+    }
+
+    private func giveBody(_ patience: TimeAmount, _ context: ChannelHandlerContext) {
+        timer?.cancel()
+        let channel = context.channel
+        timer = context.eventLoop.assumeIsolated().scheduleTask(in: patience) { channel.close(promise: nil) }
+    }
+
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
-        case .head(var response) where begun != nil:
+        case .head(var response) where isOpen:
             response.headerFields[.connection] = "close"
             isEnding = true
             context.write(wrapOutboundOut(.head(response)), promise: promise)

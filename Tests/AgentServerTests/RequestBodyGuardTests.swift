@@ -1,0 +1,65 @@
+import HTTPTypes
+import NIOCore
+import NIOEmbedded
+import NIOHTTPTypes
+import Testing
+
+@testable import agent_server
+
+/// How long a body may take.
+@Suite struct RequestBodyGuardTests {
+    private let channel: EmbeddedChannel
+    private let head = HTTPRequest(method: .post, scheme: "http", authority: "h", path: "/")
+
+    init() throws {
+        channel = EmbeddedChannel(handler: RequestBodyGuard(bodyLimit: 100, patience: .seconds(30)))
+        try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+    }
+
+    private func send(_ part: HTTPRequestPart) throws {
+        try channel.writeInbound(part)
+    }
+
+    /// One byte now and then is no silence, and yet must end.
+    @Test func aBodyThatTricklesInEndsItsConnection() throws {
+        try send(.head(head))
+        for _ in 0..<29 {
+            channel.embeddedEventLoop.advanceTime(by: .seconds(1))
+            try send(.body(ByteBuffer(string: " ")))
+        }
+        #expect(channel.isActive)
+        channel.embeddedEventLoop.advanceTime(by: .seconds(1))
+        #expect(!channel.isActive)
+    }
+
+    @Test func aBodyThatHasEndedIsNotTimed() throws {
+        for _ in 0..<3 {
+            try send(.head(head))
+            channel.embeddedEventLoop.advanceTime(by: .seconds(29))
+            try send(.end(nil))
+            channel.embeddedEventLoop.advanceTime(by: .seconds(60))
+        }
+        #expect(channel.isActive)
+        _ = try channel.finish()
+    }
+
+    @Test(arguments: [true, false]) func aServerThatStopsWaitsASecondForABody(headFirst: Bool) throws {
+        if headFirst { try send(.head(head)) }
+        channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        if !headFirst { try send(.head(head)) }
+        channel.embeddedEventLoop.advanceTime(by: .milliseconds(900))
+        #expect(channel.isActive)
+        channel.embeddedEventLoop.advanceTime(by: .milliseconds(100))
+        #expect(!channel.isActive)
+    }
+
+    /// What has no open body is left alone: its answer may be a long stream.
+    @Test func aServerThatStopsLeavesAnswersAlone() throws {
+        try send(.head(head))
+        try send(.end(nil))
+        channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        channel.embeddedEventLoop.advanceTime(by: .seconds(60))
+        #expect(channel.isActive)
+        _ = try channel.finish()
+    }
+}
