@@ -57,7 +57,7 @@ public final class Sweeper: Service {
             // A replica that drains, or runs as much as it may, leaves it to others.
             if case .store(let error) = error {
                 logger.warning("a lost step could not be taken over", metadata: ["session": "\(orphan.session)", "error": "\(error)"])
-                runner.store.postpone(orphan)
+                runner.store.postpone(orphan.session, for: error.code == .damaged ? RedisSessionStore.damagePause : nil)
             }
             return false
         }

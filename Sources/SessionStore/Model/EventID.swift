@@ -13,6 +13,12 @@ public struct EventID: Sendable, Hashable, Comparable, CustomStringConvertible {
         self.nonce = nonce
     }
 
+    /// Behind everything that a step has said or will say.
+    public static func end(of step: Int, nonce: String) -> EventID {
+        // Of more digits than any event's, and still a whole number in JavaScript.
+        EventID(step: step, sequence: (1 << 53) - 1, nonce: nonce)
+    }
+
     /// Reads what ``description`` writes; nil for anything else.
     public init?(_ text: some StringProtocol) {
         guard text.utf8.count <= 64, let dash = text.firstIndex(of: "-"), let dot = text.lastIndex(of: "."), dash < dot,

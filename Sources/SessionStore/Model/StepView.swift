@@ -10,6 +10,8 @@ public struct StepView: Sendable {
     public var isBeingCancelled: Bool
     /// The step whose place the latest one took; 0 where it began by itself.
     public var replaces: Int
+    /// The step that began by itself, whose place it took through all those between; ``step`` where it began by itself.
+    public var origin: Int
 
     public var isRunning: Bool { status == .running }
     /// Whether it runs and may be taken over.

@@ -11,6 +11,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case cancelled
         /// Redis answered something that the protocol has no place for.
         case unexpectedReply
+        /// A key of the session holds something of another type: somebody has edited it. Nothing mends that by itself.
+        case damaged
     }
 
     public var code: Code

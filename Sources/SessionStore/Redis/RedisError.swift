@@ -33,6 +33,8 @@ public struct RedisError: Error, Sendable, CustomStringConvertible {
         case noReplicas
         /// `-MISCONF`: Redis cannot write its files, and takes nothing.
         case writesRefused
+        /// `-WRONGTYPE`: a key holds something else.
+        case wrongType
         /// Any other error reply, by its first word.
         case reply(String)
     }
@@ -72,10 +74,14 @@ extension RedisError {
             case "NOAUTH", "WRONGPASS", "NOPERM": .notPermitted
             case "NOREPLICAS": .noReplicas
             case "MISCONF": .writesRefused
+            case "WRONGTYPE": .wrongType
             default: .reply(word.prefix(bytes: 64))
             }
-        var failedWithin = false
-        if case .reply = code { failedWithin = text.contains("script:") || text.contains("user_script") }
+        let failedWithin: Bool =
+            switch code {
+            case .reply, .wrongType: text.contains("script:") || text.contains("user_script")
+            default: false
+            }
         self.init(code, "Redis answered: \(text.prefix(bytes: 512))", mayHaveBeenApplied: failedWithin)
     }
 

@@ -21,8 +21,10 @@ local history, state, ledger, events = KEYS[1], KEYS[2], KEYS[4], KEYS[5]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local s = redis.call('HMGET', state, 'status', 'fence', 'token', 'lease_until', 'epoch', 'model', 'tools', 'metadata',
-  'on_disconnect', 'attempt', 'intent', 'owner', 'replaces', 'previous_owner')
+  'on_disconnect', 'attempt', 'intent', 'owner', 'replaces', 'previous_owner', 'origin')
 local fence, attempt, intent = tonumber(s[2] or '0'), tonumber(s[10] or '1'), s[11] or ''
+-- Before anything is written: somebody may have put something else there.
+local length = redis.call('LLEN', history)
 
 local function taken(replaces, previous)
   local action = 'run'
@@ -31,8 +33,8 @@ local function taken(replaces, previous)
   elseif attempt > tonumber(ARGV[9]) then
     action = 'fail'
   end
-  return {'taken', now, fence, replaces, previous, action, s[5] or '', redis.call('LLEN', history), s[6] or '', s[7] or '',
-    s[8] or '', s[9] or ''}
+  return {'taken', now, fence, replaces, previous, action, s[5] or '', length, s[6] or '', s[7] or '', s[8] or '',
+    s[9] or ''}
 end
 
 if s[3] == ARGV[1] then
@@ -47,6 +49,8 @@ if left > 0 and ARGV[7] ~= '1' then
 end
 
 local replaces = fence
+-- The step that began by itself. The fields stay when the next step begins; they are this one's only where they directly precede it.
+local origin = tonumber(s[13] or '0') == fence - 1 and tonumber(s[15] or '') or fence
 if ARGV[8] ~= '' then
   intent = ARGV[8]
 else
@@ -60,7 +64,7 @@ local function open_step()
     opening[#opening + 1] = '{"type":"restart","step":' .. fence .. ',"replaces":' .. replaces
       .. ',"reason":"replica_lost"}'
   end
-  return redis.pcall('XADD', events, 'MINID', math.max(fence - 2, 0), fence .. '-0', unpack(opening))
+  return redis.pcall('XADD', events, 'MINID', math.max(math.min(fence - 2, origin), 0), fence .. '-0', unpack(opening))
 end
 -- As in begin_step: where somebody's edit has put the log ahead of the fence, the fence is moved behind it.
 fence = fence + 1
@@ -74,7 +78,7 @@ if type(open_step()) == 'table' then
 end
 redis.call('HSET', state, 'fence', fence, 'token', ARGV[1], 'nonce', ARGV[2], 'owner', ARGV[3],
   'lease_until', now + tonumber(ARGV[4]), 'attempt', attempt, 'intent', intent, 'replaces', replaces,
-  'previous_owner', s[12] or '', 'updated_at', now)
+  'origin', origin, 'previous_owner', s[12] or '', 'updated_at', now)
 redis.call('HSET', ledger, 't:' .. ARGV[1], fence .. ' begun')
 -- Hints: a user without the right to publish must not fail a script that has written.
 redis.pcall(ARGV[10], ARGV[11], fence)

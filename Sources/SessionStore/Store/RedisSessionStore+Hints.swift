@@ -1,3 +1,6 @@
+import Logging
+import NIOCore
+
 /// A running step whose replica is silent for longer than its lease, or has given it up.
 public struct Orphan: Sendable, Equatable {
     public var session: SessionID
@@ -28,6 +31,11 @@ extension RedisSessionStore {
         var orphans: [Orphan] = []
         var idle: [Hint] = []
         for (hint, view) in zip(hints, try await look(hints.map(\.session))) {
+            guard let view else {
+                logger.warning("a session is damaged", metadata: ["session": "\(hint.session)"])
+                postpone(hint.session, for: Self.damagePause)
+                continue
+            }
             if view.isOrphaned {
                 orphans.append(Orphan(session: hint.session, step: view.step))
             } else if view.isRunning {
@@ -45,17 +53,29 @@ extension RedisSessionStore {
         let command = RedisCommand(
             "ZRANGEBYSCORE", key, "-inf", String(try await now()), "WITHSCORES", "LIMIT", "0", String(limit))
         let reply = try await read(command, key: key)
-        return stride(from: 0, to: reply.count - 1, by: 2).compactMap { index in
-            guard let session = reply[index]?.string.flatMap({ SessionID($0) }), let due = reply[index + 1]?.string.flatMap(Double.init)
-            else { return nil }
-            return Hint(session: session, due: Int64(clampingRounded: due))
+        var hints: [Hint] = []
+        for index in stride(from: 0, to: reply.count - 1, by: 2) {
+            guard let member = reply[index]?.buffer, let due = reply[index + 1]?.string.flatMap(Double.init) else { continue }
+            if let session = SessionID(String(buffer: member)) {
+                hints.append(Hint(session: session, due: Int64(clampingRounded: due)))
+            } else {
+                // It names no session, and would stand before those that do.
+                var removal = RedisCommand("ZREM", key)
+                removal.append(member)
+                client.route(for: key).submit(removal) { _ in }
+            }
         }
+        return hints
     }
 
-    /// Has a step that could not be taken over looked at again in a lease's time, so that it does not stand before others.
-    public func postpone(_ orphan: Orphan) {
+    /// How long a session is left alone that is damaged: only a person can mend it.
+    public static let damagePause = Duration.seconds(60)
+
+    /// Has a session whose step could not be taken over, or not be ended, looked at again after a while, a lease's time where none is given: so
+    /// it does not stand before others.
+    public func postpone(_ session: SessionID, for pause: Duration? = nil) {
         guard let now = clock.now else { return }
-        setHint(orphan.session, due: now + leaseMilliseconds)
+        setHint(session, due: now + (pause?.milliseconds ?? leaseMilliseconds))
     }
 
     /// Has a session looked at not before `due`, or later where that was said already. Nobody waits for it.

@@ -1,3 +1,5 @@
+import Logging
+
 /// One line of the list of sessions.
 public struct SessionSummary: Sendable {
     public var session: SessionID
@@ -58,7 +60,7 @@ extension RedisSessionStore {
     /// since too many sessions share the cursor's millisecond.
     private func places(after cursor: SessionCursor?, limit: Int, window: Int) async throws(StoreError) -> [SessionCursor]? {
         var found: [SessionCursor] = []
-        let replies = try await sendEach(
+        let replies = await sendEach(
             (0..<RedisKeys.bucketCount).map { bucket in
                 let key = RedisKeys.index(bucket: bucket)
                 let command = RedisCommand(
@@ -68,7 +70,7 @@ extension RedisSessionStore {
                 return (key, [command])
             })
         for reply in replies {
-            guard let bucket = reply.first else { continue }
+            guard let bucket = try reply.get().first else { continue }
             let before = found.count
             for index in stride(from: 0, to: bucket.count - 1, by: 2) {
                 guard let session = bucket[index]?.string.flatMap({ SessionID($0) }), let score = bucket[index + 1]?.string,
@@ -85,14 +87,23 @@ extension RedisSessionStore {
 
     private func page(of found: [SessionCursor], limit: Int) async throws(StoreError) -> SessionPage {
         let page = found.prefix(limit)
-        let details = try await sendEach(
+        let details = await sendEach(
             page.map { place in
                 let keys = RedisKeys(place.session)
                 return (keys.state, [RedisCommand("HMGET", keys.state, "status", "fence"), RedisCommand("LLEN", keys.history)])
             })
         var sessions: [SessionSummary] = []
         var gone: [SessionCursor] = []
-        for (place, replies) in zip(page, details) {
+        for (place, result) in zip(page, details) {
+            let replies: [RedisReply]
+            do throws(StoreError) {
+                replies = try result.get()
+            } catch {
+                guard error.code == .damaged else { throw error }
+                // One session that cannot be shown does not hide the others.
+                logger.warning("a session is damaged", metadata: ["session": "\(place.session)", "error": "\(error)"])
+                continue
+            }
             guard replies.count == 2, let length = replies[1].intValue, length > 0 || replies[0][1]?.isNull == false else {
                 gone.append(place)
                 continue
@@ -118,8 +129,8 @@ extension RedisSessionStore {
     }
 
     /// Sends each key's commands to where the key lives, all at once; answers in the order of `requests`.
-    func sendEach(_ requests: [(key: String, commands: [RedisCommand])]) async throws(StoreError) -> [[RedisReply]] {
-        let results = await withTaskGroup(of: (Int, Result<[RedisReply], StoreError>).self) { group in
+    func sendEach(_ requests: [(key: String, commands: [RedisCommand])]) async -> [Result<[RedisReply], StoreError>] {
+        await withTaskGroup(of: (Int, Result<[RedisReply], StoreError>).self) { group in
             for (index, request) in requests.enumerated() {
                 group.addTask { (index, await self.pipeline(request.commands, key: request.key)) }
             }
@@ -127,9 +138,6 @@ extension RedisSessionStore {
             for await (index, result) in group { results[index] = result }
             return results
         }
-        var replies: [[RedisReply]] = []
-        for result in results { replies.append(try result.get()) }
-        return replies
     }
 
     private func pipeline(_ commands: [RedisCommand], key: String) async -> Result<[RedisReply], StoreError> {

@@ -18,6 +18,8 @@ extension RedisSessionStore {
             do {
                 return try await body()
             } catch {
+                // A key of a wrong type stays one.
+                if error.code == .wrongType, !mayHaveBeenApplied { throw StoreError(.damaged, error.message) }
                 mayHaveBeenApplied = mayHaveBeenApplied || error.mayHaveBeenApplied
                 let again =
                     mayHaveBeenApplied || (persistent && error.isTransient)

@@ -16,7 +16,7 @@ import Testing
         ("MOVED 16383 ::1:65535", .moved(slot: 16383, host: "::1", port: 65535)),
         ("MOVED 7 :6379", .moved(slot: 7, host: "", port: 6379)),
         ("ASK 3999 10.0.0.7:7000", .ask(slot: 3999, host: "10.0.0.7", port: 7000)),
-        ("ERR unknown command", .reply("ERR")), ("WRONGTYPE Operation against a key", .reply("WRONGTYPE")), ("", .reply("")),
+        ("ERR unknown command", .reply("ERR")), ("WRONGTYPE Operation against a key", .wrongType), ("", .reply("")),
         (" ", .reply("")),
         ("loading", .reply("loading")), ("LOADINGX", .reply("LOADINGX")),
         ("BUSYGROUP Consumer Group name already exists", .reply("BUSYGROUP")),

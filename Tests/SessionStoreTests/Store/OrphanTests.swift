@@ -54,6 +54,33 @@ import Testing
         #expect(try await orphans().orphans.isEmpty)
     }
 
+    /// A key of a wrong type, and a member that names no session: the others are found all the same, and these do not stand before them.
+    @Test func whatIsDamagedDoesNotHideOthers() async throws {
+        _ = try await store.started(.user("hello", in: session))
+        try redis.cli("HSET", keys.state, "lease_until", "1")
+        var damaged = SessionID.unique()
+        while RedisKeys(damaged).bucket != keys.bucket { damaged = .unique() }
+        try redis.cli("SET", RedisKeys(damaged).state, "x")
+        try redis.cli("ZADD", keys.running, "1", session.text, "1", damaged.text, "1", "no session")
+        #expect(try await orphans().orphans == [Orphan(session: session, step: 1)])
+        try await eventually("it is removed") { try redis.cli("ZSCORE", keys.running, "no session").isEmpty }
+        try await eventually("it is put off") { try redis.cli("ZSCORE", keys.running, damaged.text) != "1" }
+        try await eventually("only the step is due") { try await orphans(limit: 1).orphans == [Orphan(session: session, step: 1)] }
+    }
+
+    /// The same for a step whose history is of a wrong type: nothing is written.
+    @Test func aDamagedHistoryIsNotTakenOver() async throws {
+        _ = try await store.started(.user("hello", in: session))
+        try redis.cli("HSET", keys.state, "lease_until", "1")
+        try redis.cli("SET", keys.history, "x")
+        let before = try redis.cli("HGETALL", keys.state)
+        let error = await #expect(throws: StoreError.self) {
+            try await store.takeOver(TakeOver(session: session, step: 1, reason: .lost))
+        }
+        #expect(error?.code == .damaged)
+        #expect(try redis.cli("HGETALL", keys.state) == before)
+    }
+
     @Test func aHintGoesWhenNothingRuns() async throws {
         let lease = try await store.started(.user("hello", in: session))
         _ = try await store.commit(StepCommit(lease))
@@ -84,7 +111,7 @@ import Testing
     @Test func whatCannotBeTakenIsPutOff() async throws {
         try setHint(1)
         let now = try await store.now()
-        store.postpone(Orphan(session: session, step: 1))
+        store.postpone(session)
         try await eventually("it is put off") { try Int64(hint()) ?? 0 >= now + 60_000 }
     }
 

@@ -27,6 +27,7 @@ struct SessionModel {
     /// The token that was given back last.
     var released = ""
     var replaces = 0
+    var origin = 0
     var previousOwner = ""
     var owner = ""
     var calls: [String: Call] = [:]
@@ -110,13 +111,14 @@ struct SessionModel {
         return started
     }
 
-    private mutating func lease(_ token: String, owner: String) {
+    /// - Parameter oldest: The step that is still needed, and so all after it.
+    private mutating func lease(_ token: String, owner: String, oldest: Int = .max) {
         fence += 1
         self.token = token
         self.owner = owner
         isReleased = false
         tokens[token] = (fence, false)
-        events.removeAll { $0.step < fence - 2 }
+        events.removeAll { $0.step < min(fence - 2, oldest) }
         events.append((fence, 0))
     }
 
@@ -159,9 +161,10 @@ struct SessionModel {
         if arguments.token != token {
             guard status == "running", fence == arguments.step else { return "gone \(fence)" }
             guard isReleased || arguments.force else { return "alive \(fence)" }
+            origin = replaces > 0 && replaces == fence - 1 ? origin : fence
             (replaces, previousOwner) = (fence, owner)
             if arguments.intent.isEmpty { attempt += 1 } else { intent = arguments.intent }
-            lease(arguments.token, owner: arguments.owner)
+            lease(arguments.token, owner: arguments.owner, oldest: origin)
             if !intent.isEmpty || attempt > arguments.attempts { silent[fence] = replaces }
         }
         let action = !intent.isEmpty ? intent : attempt > arguments.attempts ? "fail" : "run"

@@ -27,6 +27,13 @@ import Testing
         for result in try await connection.send(pipeline: commands) { _ = try result.get() }
     }
 
+    @Test func aDamagedSessionDoesNotHideOthers() async throws {
+        let (well, damaged) = (SessionID.unique(), SessionID.unique())
+        try await add([SessionCursor(lastActivity: 2, session: damaged), SessionCursor(lastActivity: 1, session: well)])
+        try redis.cli("SET", RedisKeys(damaged).history, "x")
+        #expect(try await store.list(after: nil, limit: 10).sessions.map(\.session) == [well])
+    }
+
     /// All pages, one after another.
     private func pages(limit: Int) async throws -> [[SessionSummary]] {
         var pages: [[SessionSummary]] = []
