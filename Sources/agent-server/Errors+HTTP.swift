@@ -67,6 +67,8 @@ extension Problem {
             ).retry(after: .seconds(1))
         case .overloaded:
             self = Problem(.serviceUnavailable, "overloaded", "too many commands to Redis are under way").retry(after: .seconds(1))
+        case .damaged:
+            self.init(.internalServerError, "session_damaged", "a key of this session holds what does not belong there: \(error)")
         case .unavailable, .cancelled:
             self = Problem(.serviceUnavailable, "store_unavailable", "the session store cannot be reached; nothing was written")
                 .retry(after: .seconds(1))

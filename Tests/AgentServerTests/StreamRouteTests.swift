@@ -47,6 +47,9 @@ import Testing
         #expect(nothing.header("Content-Type") == nil)
         // Empty, as before the first event.
         #expect(try await stream(session, after: "").events == told.events)
+        let second = try #require(told.events[1].id)
+        let answer = try await client.get(path + "?last_event_id=\(second)", headers: ["Last-Event-ID": ""])
+        #expect(answer.events == Array(told.events.dropFirst(2)))
     }
 
     @Test func whatIsWrongIsSaidBeforeTheStream() async throws {
@@ -63,7 +66,9 @@ import Testing
         #expect(try await stream(SessionID.unique().text, after: "1-1.aaaa").status == 404)
         #expect(try await stream("a%20b").code == "invalid_request")
         let path = "/agent/sessions/\(session)/stream"
-        #expect(try await client.get(path, headers: ["Accept": "application/json"]).status == 406)
+        for accept in ["application/json", "text/event-stream;q=0", "text/event-stream; q=0.0, */*", "*/*;q=0"] {
+            #expect(try await client.get(path, headers: ["Accept": accept]).status == 406, "\(accept)")
+        }
         let post = try await client.send("POST", path, body: "{}")
         #expect(post.status == 405 && post.header("Allow") == "GET, HEAD")
         let head = try await client.send("HEAD", path)

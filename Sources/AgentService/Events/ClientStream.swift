@@ -74,6 +74,11 @@ public final class ClientStream: Sendable {
         write { $0.writeStaticString(": this replica stops\nretry: 100\n\n") }
     }
 
+    /// Asks the client to come again: the step goes on, or will, but nothing can be heard of it now.
+    func giveUp() {
+        write { $0.writeStaticString(": nothing is heard of this step at the moment\nretry: 1000\n\n") }
+    }
+
     /// No more bytes will come; what was written is still delivered.
     func finish() {
         let reader = state.withLock { state in

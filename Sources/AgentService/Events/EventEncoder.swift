@@ -34,7 +34,10 @@ struct EventEncoder: Sendable {
     }
 
     /// An event that the log does not have.
-    static func write(unlogged name: LoggedEvents.Name, json: ByteBuffer, into buffer: inout ByteBuffer) {
+    ///
+    /// - Parameter id: Of a place in the log where whoever resumes goes on.
+    static func write(unlogged name: LoggedEvents.Name, json: ByteBuffer, id: EventID? = nil, into buffer: inout ByteBuffer) {
+        if let id { buffer.writeString("id: \(id)\n") }
         writeBody(name, json: json, into: &buffer)
     }
 

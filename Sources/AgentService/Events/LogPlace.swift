@@ -45,6 +45,8 @@ extension LogPlace {
     /// - Returns: Nil when there is nothing to tell.
     static func resuming(after id: EventID, in view: LogView, joinsNext: Bool) -> LogPlace? {
         guard let opening = view.opening else {
+            // It was told the end of the latest step from the history.
+            if !view.isRunning, id == .end(of: view.step, nonce: view.nonce) { return nil }
             // Older than the log; or of a session that was deleted and begun anew, or of a log that a failover cut off.
             return .beginning(of: min(id.step, view.step), voiding: id.step)
         }

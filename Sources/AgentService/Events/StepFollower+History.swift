@@ -1,11 +1,11 @@
 import NIOCore
 import SessionStore
 
-/// What a follower tells that is not in the log. These events carry no id.
+/// What a follower tells that is not in the log. These events carry no id, but for a `done` after which a client may ask for more.
 extension StepFollower {
     /// The log does not have the rest: the end of the step is made again from the history.
     ///
-    /// - Returns: True: `done` was told.
+    /// - Returns: Whether `done` was told.
     func tellFromHistory(_ reader: LogReader, _ view: LogView) async -> Bool {
         guard view.step > 0 else {
             return fail(reader.step, "the session was deleted", code: "session_deleted", retryable: false)
@@ -14,18 +14,35 @@ extension StepFollower {
             let journal = try await store.journal(session)
             guard let rebuilt = RebuiltStep(step: reader.step, journal: journal.lines, isComplete: journal.isComplete),
                 let page = try await store.history(session, offset: rebuilt.range.lowerBound, limit: rebuilt.range.count)
-            else { return fail(reader.step, "the events of this step are gone; read the session's history", code: "events_gone") }
+            else {
+                let message = "the events of this step are gone; read the session's history"
+                return fail(reader.step, message, code: "events_gone", id: try await idToGoOn(after: reader.step))
+            }
+            let id = try await idToGoOn(after: rebuilt.step)
             // Whoever has a part of the text is told that it comes once more.
             if reader.sequence > 0 { restart(rebuilt.step, voiding: reader.step, because: .eventsGone) }
             stream.write { buffer in
                 for event in rebuilt.events(session, messages: page.messages) {
-                    EventEncoder.write(unlogged: event.name, json: event.json, into: &buffer)
+                    EventEncoder.write(unlogged: event.name, json: event.json, id: event.name == .done ? id : nil, into: &buffer)
                 }
             }
             return true
         } catch {
-            return fail(reader.step, "the history of this step cannot be read", code: "store_unavailable")
+            guard error.code == .damaged else { return false }
+            return fail(reader.step, "\(error)", code: "session_damaged", retryable: false)
         }
+    }
+
+    /// What the client resumes with that was told a step's end without the log. An `EventSource` asks with the last id that it was given, and without a new one
+    /// would be told the same for ever.
+    ///
+    /// - Returns: The id before the oldest step that the log still has, so that it is told next; behind the session's latest where it has none, or nil
+    ///   where not even that one is known, or the client follows but one request.
+    private func idToGoOn(after step: Int) async throws(StoreError) -> EventID? {
+        guard followsSession else { return nil }
+        let view = try await store.log(session, afterStep: step, sequence: .max, limit: 1)
+        if let next = view.entries.first, next.lastSequence == 0 { return EventID(step: next.step, sequence: 0, nonce: next.nonce) }
+        return view.nonce.isEmpty ? nil : .end(of: view.step, nonce: view.nonce)
     }
 
     func restart(_ step: Int, voiding voided: Int, because reason: StreamChunk.RestartReason) {
@@ -34,11 +51,11 @@ extension StepFollower {
     }
 
     /// - Returns: True: `done` was told.
-    func fail(_ step: Int, _ message: String, code: String, retryable: Bool = true) -> Bool {
+    func fail(_ step: Int, _ message: String, code: String, retryable: Bool = true, id: EventID? = nil) -> Bool {
         let done = DoneEvent(status: .failed, session: session, step: step)
         stream.write { buffer in
             EventEncoder.write(unlogged: .error, json: StreamChunk.error(message, code: code, retryable: retryable), into: &buffer)
-            EventEncoder.write(unlogged: .done, json: done.json, into: &buffer)
+            EventEncoder.write(unlogged: .done, json: done.json, id: id, into: &buffer)
         }
         return true
     }

@@ -11,6 +11,8 @@ struct StepFollower: Sendable {
     let control: StepControl
     let stream: ClientStream
     let place: LogPlace
+    /// Whether the client goes on with the next step after this one, by the id of the last event: it follows the session, not a request of its own.
+    let followsSession: Bool
     /// The longest time between two looks at the log.
     let tick: Duration
     /// Called with a step whose replica is lost, before the follower waits.
@@ -18,17 +20,18 @@ struct StepFollower: Sendable {
 
     /// Entries per look at the log.
     private static let page = 256
-    /// How many leases a step may be without a replica before the client is told so.
+    /// How many leases a step may be without a replica before the client is asked to come again.
     private static let orphanLeases = 5
     /// How long a client may take nothing at all.
     private static let clientPatience = Duration.seconds(60)
 
-    /// Afterwards the client has had `done`, has left, or was sent elsewhere.
+    /// Afterwards the client has had `done`, has left, or was asked to go on elsewhere or later.
     func run() async {
-        if await !tell(), control.reason == .draining { stream.handOver() }
+        guard await !tell() else { return }
+        if control.reason == .draining { stream.handOver() } else { stream.giveUp() }
     }
 
-    /// - Returns: Whether the client was told everything, through to `done`.
+    /// - Returns: Whether the client was told everything, through to `done`. A step that may still end otherwise is never said to have failed.
     private func tell() async -> Bool {
         var reader = LogReader(place)
         var wakes: SessionWakes?
@@ -36,10 +39,7 @@ struct StepFollower: Sendable {
         if let voided = place.voids { restart(reader.step, voiding: voided, because: .unknownEventID) }
         while stream.isOpen, control.reason == nil {
             guard await clientHasRoom() else { return false }
-            guard let view = await look(reader.position) else {
-                guard stream.isOpen, control.reason == nil else { return false }
-                return fail(reader.step, "the log of this step cannot be read", code: "store_unavailable")
-            }
+            guard let view = await look(reader.position) else { return false }
             if view.step == reader.step, let nonce = reader.nonce, nonce != view.nonce {
                 // A failover of Redis gave the fence out twice.
                 restart(reader.step, voiding: reader.step, because: .unknownEventID)
@@ -59,9 +59,7 @@ struct StepFollower: Sendable {
             if view.isOrphaned {
                 let since = orphaned ?? .now
                 orphaned = since
-                guard ContinuousClock.now - since < store.configuration.lease * Self.orphanLeases else {
-                    return fail(reader.step, "the replica that ran this step is lost; send the request again", code: "replica_lost")
-                }
+                guard ContinuousClock.now - since < store.configuration.lease * Self.orphanLeases else { return false }
                 await onOrphan(view.step)
             } else {
                 orphaned = nil
@@ -106,7 +104,9 @@ struct StepFollower: Sendable {
                 return try await store.log(session, afterStep: position.step, sequence: position.sequence, limit: Self.page)
             } catch {
                 // A connection that is being made again is no reason to give up.
-                guard stream.isOpen, control.reason == nil, ContinuousClock.now - begun < patience else { return nil }
+                guard error.code != .damaged, stream.isOpen, control.reason == nil, !Task.isCancelled,
+                    ContinuousClock.now - begun < patience
+                else { return nil }
                 try? await Task.sleep(for: .milliseconds(100))
             }
         }

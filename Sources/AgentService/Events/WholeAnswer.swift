@@ -7,6 +7,14 @@ public struct WholeAnswer: Sendable {
     public private(set) var content = ""
     public private(set) var error: (code: String, message: String)?
 
+    /// The stream ended, and the step goes on.
+    private static let elsewhere = (
+        code: "outcome_unknown", message: "the message was accepted; the session's history has the answer later"
+    )
+
+    /// Whether the answer is yet to come.
+    public var isUnknown: Bool { error?.code == Self.elsewhere.code }
+
     public init(reading stream: ClientStream) async {
         var parser = SSEParser(maxEventBytes: .max)
         var isDone = false
@@ -18,7 +26,8 @@ public struct WholeAnswer: Sendable {
                     try take(event)
                 }
             }
-            if !isDone, error == nil { error = ("internal_error", "the answer ended early") }
+            // The step goes on without this replica, or this client.
+            if !isDone, error == nil { error = Self.elsewhere }
         } catch {
             self.error = ("internal_error", "the answer could not be read")
         }

@@ -42,6 +42,8 @@ extension StepRunner {
             runner.logger.warning(
                 "a step could not be committed",
                 metadata: ["session": "\(lease.session)", "step": "\(lease.step)", "error": "\(error)"])
+            // Whoever takes the step over will fare no better.
+            if error.code == .damaged { runner.store.postpone(lease.session, for: RedisSessionStore.damagePause) }
             fail("the answer could not be stored; send the request again", code: "store_unavailable")
         }
     }
@@ -55,6 +57,14 @@ extension StepRunner {
             return
         }
         await runner.tell(lease.session, from: .end(of: lease.step), to: stream)
+        guard started.settings.onDisconnect == .cancel, !stream.isOpen else { return }
+        // The client was this replica's all the time; where its step runs now, nobody would notice that it has left.
+        do throws(TurnError) {
+            _ = try await runner.cancel(lease.session, step: lease.step)
+        } catch {
+            runner.logger.debug(
+                "a step whose client has left was not cancelled", metadata: ["session": "\(lease.session)", "error": "\(error)"])
+        }
     }
 
     /// Ends the client's stream with an error that is not in the log.

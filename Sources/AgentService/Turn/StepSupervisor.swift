@@ -12,8 +12,16 @@ public final class StepSupervisor: Service {
         var isDraining = false
         /// The drain time is over: what registers now is stopped at once.
         var isStopping = false
+        /// The queues are closed.
+        var isFinished = false
         var count = 0
         var controls: [ObjectIdentifier: StepControl] = [:]
+
+        /// - Returns: Whether nothing runs; then nothing more is let in.
+        mutating func finishIfIdle() -> Bool {
+            isFinished = count == 0
+            return isFinished
+        }
     }
 
     private typealias Job = @Sendable () async -> Void
@@ -43,6 +51,8 @@ public final class StepSupervisor: Service {
 
     public var isDraining: Bool { state.withLock { $0.isDraining } }
     public var runningSteps: Int { state.withLock { $0.controls.count } }
+    /// What is under way, with what waits.
+    var places: Int { state.withLock { $0.count } }
 
     enum Refusal: Error {
         case draining
@@ -51,23 +61,33 @@ public final class StepSupervisor: Service {
 
     /// Runs `job` in a task of its own, on the event loop of the caller where it runs on one.
     ///
-    /// - Parameter endsStep: It ends a running step, and may so take one of a few places beyond the bound: a replica that is full must not refuse
-    ///   what makes room.
+    /// - Parameter endsStep: It ends a running step. So it is let in while this replica drains, and may take one of a few places beyond the bound: a
+    ///   replica that is full must not refuse what makes room.
     func start(endsStep: Bool = false, _ job: @escaping @Sendable () async -> Void) throws(Refusal) {
-        try enter(limit: endsStep ? maximumSteps + Self.placesForEndings : maximumSteps)
+        try start(endsStep: endsStep) {
+            await job()
+            return nil
+        }
+    }
+
+    /// The same for a job that returns what is to be done once its place is free again.
+    func start(endsStep: Bool, _ job: @escaping @Sendable () async -> (@Sendable () -> Void)?) throws(Refusal) {
+        try enter(endsStep: endsStep)
         let index = executors.currentIndex ?? next.wrappingAdd(1, ordering: .relaxed).oldValue
         queues[Int(UInt(bitPattern: index) % UInt(queues.count))].submit.yield {
-            await job()
+            let last = await job()
             self.leave()
+            last?()
         }
     }
 
     /// Takes one of the places that bound what this replica does at the same time; ``leave()`` gives it back.
-    func enter() throws(Refusal) { try enter(limit: maximumSteps) }
+    func enter() throws(Refusal) { try enter(endsStep: false) }
 
-    private func enter(limit: Int) throws(Refusal) {
+    private func enter(endsStep: Bool) throws(Refusal) {
+        let limit = endsStep ? maximumSteps + Self.placesForEndings : maximumSteps
         let refusal = state.withLock { state -> Refusal? in
-            if state.isDraining { return .draining }
+            if endsStep ? state.isStopping || state.isFinished : state.isDraining { return .draining }
             if state.count >= limit { return .overloaded }
             state.count += 1
             return nil
@@ -125,6 +145,9 @@ public final class StepSupervisor: Service {
                 group.cancelAll()
             }
         }
+        // What ends a step may have come in since.
+        while !state.withLock({ $0.finishIfIdle() }), !Task.isCancelled { await idle() }
+        state.withLock { $0.isFinished = true }
         for queue in queues { queue.submit.finish() }
     }
 

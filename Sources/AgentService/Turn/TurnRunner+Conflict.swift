@@ -24,7 +24,6 @@ extension TurnRunner {
         case .wait:
             try await wait(for: conflict, in: request.session, stream: stream, deadline: deadline) { !$0.isRunning }
         case .interrupt:
-            guard ContinuousClock.now < deadline else { throw conflict.error }
             let view = try await look(request.session)
             if view.isBeingCancelled, !view.isOrphaned {
                 // Somebody else is about to end it. To seize it once more would only delay that.

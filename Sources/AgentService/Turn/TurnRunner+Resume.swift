@@ -29,7 +29,7 @@ extension TurnRunner {
     public func follow(_ session: SessionID, from place: LogPlace, stream: ClientStream) throws(TurnError) {
         do throws(StepSupervisor.Refusal) {
             try supervisor.start {
-                await self.tell(session, from: place, to: stream)
+                await self.tell(session, from: place, to: stream, followsSession: true)
                 stream.finish()
             }
         } catch {
@@ -71,12 +71,13 @@ extension TurnRunner {
     }
 
     /// Tells a client what the log says, from a place on.
-    func tell(_ session: SessionID, from place: LogPlace, to stream: ClientStream) async {
+    func tell(_ session: SessionID, from place: LogPlace, to stream: ClientStream, followsSession: Bool = false) async {
         let control = StepControl()
         supervisor.register(control)
         defer { supervisor.unregister(control) }
         await StepFollower(
-            store: store, session: session, control: control, stream: stream, place: place, tick: configuration.followTick,
+            store: store, session: session, control: control, stream: stream, place: place, followsSession: followsSession,
+            tick: configuration.followTick,
             onOrphan: { step in await self.takeOverIfPossible(session, step: step) }
         ).run()
     }

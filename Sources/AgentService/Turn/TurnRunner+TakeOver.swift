@@ -24,14 +24,14 @@ extension TurnRunner {
 
     /// Ends a running step wherever it runs. Its text, as far as the log has it, stays in the history as the assistant's.
     ///
-    /// - Parameter step: The step that is meant, or the one whose place it took; nil for the one that runs.
+    /// - Parameter step: The step that is meant, or one whose place it took; nil for the one that runs.
     /// - Returns: The step that was cancelled. Its end is stored by then, unless Redis went away: then a sweeper ends it.
     /// - Throws: ``TurnError/notRunning``, ``TurnError/noSession``, and what every request may throw.
     public func cancel(_ session: SessionID, step: Int?) async throws(TurnError) -> Int {
         // Another round where the step was taken over between the look and the seizure. It can be as often as it may be begun.
         for _ in 0...store.configuration.maximumAttempts {
             let view = try await look(session)
-            guard view.isRunning, step == nil || step == view.step || step == view.replaces else {
+            guard view.isRunning, step.map({ (view.origin...view.step).contains($0) }) ?? true else {
                 throw view.step == 0 ? .noSession : .notRunning
             }
             if view.isBeingCancelled, !view.isOrphaned { return view.replaces }
@@ -57,10 +57,7 @@ extension TurnRunner {
     private func seize(_ takeOver: TakeOver, returnsAtEnd: Bool) async throws(TurnError) -> Bool {
         try await inTask(endsStep: takeOver.reason == .cancel) { answer in
             do throws(StoreError) {
-                guard case .taken(let taken) = try await self.store.takeOver(takeOver) else {
-                    answer.resume(returning: .success(false))
-                    return
-                }
+                guard case .taken(let taken) = try await self.store.takeOver(takeOver) else { return .success(false) }
                 self.logger.notice(
                     "a step was taken over",
                     metadata: [
@@ -69,9 +66,9 @@ extension TurnRunner {
                     ])
                 if !returnsAtEnd { answer.resume(returning: .success(true)) }
                 await StepRunner(runner: self, taken: taken).run()
-                if returnsAtEnd { answer.resume(returning: .success(true)) }
+                return returnsAtEnd ? .success(true) : nil
             } catch {
-                answer.resume(returning: .failure(.store(error)))
+                return .failure(.store(error))
             }
         }
     }

@@ -53,7 +53,10 @@ public final class TurnRunner: Sendable {
         )
         let deadline = ContinuousClock.now.advanced(by: configuration.wait)
         do throws(TurnError) {
+            var isFirst = true
             while let conflict = try await attempt(begin, request: request, stream: stream) {
+                guard isFirst || ContinuousClock.now < deadline else { throw conflict.error }
+                isFirst = false
                 try await resolve(conflict, for: request, stream: stream, deadline: deadline)
             }
         } catch {
@@ -86,34 +89,35 @@ public final class TurnRunner: Sendable {
                     answer.resume(returning: .success(nil))
                     await self.replay(begin.session, step: step, after: request.lastEventID, to: stream)
                 case .busy(let step, let leaseLeft):
-                    answer.resume(returning: .success(Conflict(step: step, leaseLeft: leaseLeft)))
-                    return
+                    return .success(Conflict(step: step, leaseLeft: leaseLeft))
                 case .orphaned(let step):
-                    let conflict = Conflict(step: step, leaseLeft: self.store.configuration.lease, isOrphaned: true)
-                    answer.resume(returning: .success(conflict))
-                    return
+                    return .success(Conflict(step: step, leaseLeft: self.store.configuration.lease, isOrphaned: true))
                 case .refused(let refusal):
-                    answer.resume(returning: .failure(.refused(refusal)))
-                    return
+                    return .failure(.refused(refusal))
                 }
                 stream.finish()
+                return nil
             } catch {
-                answer.resume(returning: .failure(.store(error)))
+                return .failure(.store(error))
             }
         }
     }
 
-    /// Runs `job` in a task that belongs to the supervisor, and waits for its answer, which it must give once.
+    /// Runs `job` in a task that belongs to the supervisor, and waits for its answer: the one that it gives while it goes on, or else the one that
+    /// it returns. With the latter its place is free again.
     ///
     /// What takes a lease runs in such a task: were it the handler's, a client that leaves at the wrong moment would cancel it, and leave
     /// a lease behind that nobody holds.
     func inTask<Value: Sendable>(
         endsStep: Bool = false,
-        _ job: @escaping @Sendable (CheckedContinuation<Result<Value, TurnError>, Never>) async -> Void
+        _ job: @escaping @Sendable (CheckedContinuation<Result<Value, TurnError>, Never>) async -> Result<Value, TurnError>?
     ) async throws(TurnError) -> Value {
         let answer = await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, TurnError>, Never>) in
             do throws(StepSupervisor.Refusal) {
-                try supervisor.start(endsStep: endsStep) { await job(continuation) }
+                try supervisor.start(endsStep: endsStep) {
+                    guard let answer = await job(continuation) else { return nil }
+                    return { continuation.resume(returning: answer) }
+                }
             } catch {
                 continuation.resume(returning: .failure(TurnError(error)))
             }

@@ -23,7 +23,9 @@ extension AgentRoutes {
         }
         watch(context.channel, for: stream)
         let answer = await WholeAnswer(reading: stream)
-        if let error = answer.error { throw deprecated(Problem(.badGateway, error.code, error.message)) }
+        if let error = answer.error {
+            throw deprecated(Problem(answer.isUnknown ? .serviceUnavailable : .badGateway, error.code, error.message))
+        }
         var json = ByteBuffer()
         json.writeString(#"{"status":"ok","message":"#)
         json.writeJSONString(answer.content)

@@ -76,9 +76,16 @@ extension AgentRoutes {
 
     private func accepts(_ media: String, _ header: String?) -> Bool {
         guard let header, !header.isEmpty else { return true }
-        let ranges = header.split(separator: ",").map { $0.prefix { $0 != ";" }.lowercased().trimmingSpaces }
-        let type = media.prefix { $0 != "/" } + "/*"
-        return ranges.contains { $0 == media || $0 == type || $0 == "*/*" }
+        let wanted = [media, media.prefix { $0 != "/" } + "/*", "*/*"]
+        // The most exact range that matches decides; one of weight 0 refuses (RFC 9110, section 12.5.1).
+        let ranges = header.split(separator: ",").map { range in
+            range.split(separator: ";", omittingEmptySubsequences: false).map { $0.lowercased().trimmingSpaces }
+        }
+        for name in wanted {
+            guard let range = ranges.first(where: { $0.first == name }) else { continue }
+            return !range.dropFirst().contains { $0.hasPrefix("q=") && Double($0.dropFirst(2)) == 0 }
+        }
+        return false
     }
 }
 

@@ -16,6 +16,7 @@ extension AgentRoutes {
         case .nothingLeft:
             return Response(status: .noContent, headers: [.cacheControl: "no-store", .replica: settings.replica])
         case .place(let place):
+            guard !supervisor.isDraining else { throw Problem(TurnError.draining) }
             guard request.method != .head else { return Response(status: .ok, headers: streamHeaders(session)) }
             let stream = ClientStream(limit: settings.clientBacklog)
             do throws(TurnError) {
@@ -27,10 +28,11 @@ extension AgentRoutes {
         }
     }
 
-    /// The header goes first: a browser that connects again sends it, and still has the first address.
+    /// The header goes first: a browser that connects again sends it, and still has the first address. An empty one is none.
     private func lastEventID(_ request: Request) throws -> EventID? {
+        let header = request.headers[.lastEventID].flatMap { $0.isEmpty ? nil : $0 }
         do throws(RequestError) {
-            return try EventID(header: request.headers[.lastEventID] ?? request.uri.queryParameters.get("last_event_id"))
+            return try EventID(header: header ?? request.uri.queryParameters.get("last_event_id"))
         } catch {
             throw Problem(error)
         }

@@ -183,7 +183,8 @@ import Testing
         let answer = await WholeAnswer(reading: stream)
         #expect(answer.content == "Hello")
         #expect(answer.error == nil)
-        #expect(await WholeAnswer(reading: cut).error?.code == "internal_error")
+        let unknown = await WholeAnswer(reading: cut)
+        #expect(unknown.isUnknown && unknown.error?.code == "outcome_unknown")
         let failed = ClientStream()
         failed.write {
             EventEncoder.write(unlogged: .error, json: StreamChunk.error("why", code: "llm_timeout", retryable: true), into: &$0)

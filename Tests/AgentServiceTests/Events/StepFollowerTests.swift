@@ -83,8 +83,44 @@ import Testing
         let old = try await #require(try await follow(turns, after: told[0].id)).all()
         #expect(old.map(\.name) == ["restart", "message", "done"])
         #expect(old[0].data == ["type": "restart", "step": 1, "replaces": 1, "reason": "unknown_event_id"])
-        #expect(old.allSatisfy { $0.id == nil })
+        #expect(old.dropLast().allSatisfy { $0.id == nil })
         #expect(old.dropFirst().map(\.data) == told.suffix(2).map(\.data))
+    }
+
+    /// I5: an `EventSource` asks again with the last id that it was given, until there is nothing left. It is told each step that the log still has, once.
+    @Test(arguments: [0, 4]) func aViewerThatComesAgainAndAgainComesToTheEnd(laterSteps: Int) async throws {
+        let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
+        var last = try await turns.say("hello").all()[0].id
+        for _ in 0..<laterSteps { _ = try await turns.say("more").all() }
+        if laterSteps == 0 { try turns.session.redis.cli("DEL", turns.session.keys.events) }
+        var ended: [Int?] = []
+        while let told = try await follow(turns, after: last)?.all() {
+            #expect(ended.count <= laterSteps, "it is told the same for ever")
+            guard ended.count <= laterSteps else { break }
+            #expect(told.done["status"] == "completed")
+            ended.append(told.done["step"].int)
+            last = told.last { $0.id != nil }?.id ?? last
+        }
+        #expect(ended == (laterSteps == 0 ? [1] : [1, 3, 4, 5]))
+    }
+
+    /// The same where not even the journal knows the step.
+    @Test func whoIsToldThatAStepIsGoneGoesOnAfterIt() async throws {
+        let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
+        let told = try await turns.say("hello").all()
+        try turns.session.redis.cli("DEL", turns.session.keys.events, turns.session.keys.steps)
+        let gone = try await #require(try await follow(turns, after: told[0].id)).all()
+        #expect(gone.error["code"] == "events_gone")
+        #expect(try await follow(turns, after: gone.last?.id) == nil)
+    }
+
+    /// Who sent the message is answered for that one alone.
+    @Test func aRequestThatIsSentAgainIsGivenNoIDOfAnotherStep() async throws {
+        let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
+        _ = try await turns.say("hello", key: "k").all()
+        for _ in 0..<4 { _ = try await turns.say("more").all() }
+        let again = try await turns.say("hello", key: "k").all()
+        #expect(again.done["step"] == 1 && again.allSatisfy { $0.id == nil })
     }
 
     @Test func withoutAnyEventsTheEndIsToldFromTheHistory() async throws {
@@ -205,14 +241,29 @@ import Testing
 
     // MARK: Bounds
 
-    /// A step that nobody takes over ends with an error, not in silence.
-    @Test func aStepWithoutAReplicaEndsWithAnError() async throws {
+    /// A step that nobody takes over may yet be: its viewer is asked to come again, not told that it has failed.
+    @Test func aViewerOfAStepWithoutAReplicaIsAskedToComeAgain() async throws {
         let session = try await SessionInRedis(.shared(), lease: .milliseconds(100))
         _ = try await session.begin()
         let turns = Turns(session, model: PlayedModel.saying("x"))
-        let told = try await #require(try await follow(turns)).all()
-        #expect(told.map(\.name) == ["error", "done"])
-        #expect(told.error["code"] == "replica_lost" && told.error["retryable"] == true)
+        let viewer = try #require(try await follow(turns))
+        #expect(try await viewer.all().isEmpty)
+        #expect(viewer.text.hasSuffix("\nretry: 1000\n\n"))
+    }
+
+    /// Redis is away for longer than a lease: so it is for the step's replica, which may yet store the end.
+    @Test func aViewerWhoseLogCannotBeReadIsAskedToComeAgain() async throws {
+        let redis = try await RedisServer.start()
+        let session = try await SessionInRedis(redis, lease: .milliseconds(100)) { $0.commitPatience = .milliseconds(300) }
+        _ = try await session.begin()
+        let turns = Turns(session) {
+            $0.followTick = .milliseconds(10)
+        } model: { _, _ in
+        }
+        let viewer = try #require(try await follow(turns))
+        try await redis.kill()
+        #expect(try await viewer.all().isEmpty)
+        #expect(viewer.text.hasSuffix("\nretry: 1000\n\n"))
     }
 
     /// A replica that stops sends its viewers elsewhere at once, whatever the tick.
@@ -222,7 +273,7 @@ import Testing
         let (control, listener) = (StepControl(), Listener())
         let follower = StepFollower(
             store: session.store, session: session.id, control: control, stream: listener.stream, place: .beginning(of: lease.step),
-            tick: .seconds(3600))
+            followsSession: true, tick: .seconds(3600))
         let following = Task {
             await follower.run()
             listener.stream.finish()

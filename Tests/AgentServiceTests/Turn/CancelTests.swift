@@ -86,6 +86,30 @@ import Testing
         #expect(try await session.entries(step: 3).flatMap(\.fields).map(\.name) == ["message", "done"])
     }
 
+    /// However often that happens: the text is there, and every number of the step means it.
+    @Test func aCancelThatIsLostThreeTimesKeepsTheText() async throws {
+        let session = try await SessionInRedis(.shared())
+        try await session.commit(try await session.begin(), saying: "before")
+        let lease = try await session.begin("again")
+        try await session.log(lease, tokens: "half")
+        for step in 2...4 { try await session.seize(step, intent: "cancel") }
+        try session.expire()
+        let turns = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
+        await #expect(throws: TurnError.self) { try await turns.runner.cancel(session.id, step: 1) }
+        #expect(try await turns.runner.cancel(session.id, step: 2) == 5)
+        #expect(try turns.history().last == ["role": "assistant", "content": "half"])
+    }
+
+    /// Its client names the step that it knows of, however often it was taken over since.
+    @Test func aStepThatWasTakenOverTwiceIsCancelledByItsFirstNumber() async throws {
+        let session = try await SessionInRedis(.shared())
+        _ = try await session.begin()
+        for step in 1...2 { try await session.seize(step) }
+        let turns = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
+        #expect(try await turns.runner.cancel(session.id, step: 1) == 3)
+        #expect(try session.state("status") == "idle")
+    }
+
     /// A cancel that comes late must not hit the next step; one that was sent before a take-over means the step that took its place.
     @Test func onlyTheStepThatIsMeantIsCancelled() async throws {
         let session = try await SessionInRedis(.shared())
@@ -188,5 +212,20 @@ import Testing
         #expect(history.last?["content"] == .string(text) && text.hasPrefix("word "))
         #expect(try await session.entries(step: 1).flatMap(\.fields).map(\.name).suffix(2) == ["message", "done"])
         #expect(try JSON(try session.redis.cli("LINDEX", session.keys.steps, "-1"))["status"] == "cancelled")
+    }
+
+    /// Its client stays here when the step runs elsewhere, and is missed here.
+    @Test func aStepThatChangedHandsEndsWithItsClient() async throws {
+        let session = try await SessionInRedis(.shared(), lease: .seconds(60))
+        let turns = Turns(session, model: PlayedModel.endless)
+        let listener = try await turns.say("hello", ["on_disconnect": "cancel"])
+        try await eventually("it is in the log") { try await !session.tokens(step: 1).isEmpty }
+        let other = try await session.seize(1)
+        try await session.log(other, tokens: "from elsewhere")
+        try await eventually("the client hears of it") { try listener.soFar().contains { $0.data["token"] == "from elsewhere" } }
+        #expect(try session.state("status") == "running")
+        listener.stream.close()
+        try await eventually("it has ended") { try session.state("status") == "idle" }
+        #expect(try turns.history().last == ["role": "assistant", "content": "from elsewhere"])
     }
 }

@@ -62,9 +62,8 @@ import Testing
     @Test func onlySoManyMayWait() async throws {
         let turns = try await turns(maximumSteps: 2)
         let first = try await turns.say("first")
-        let looks = try turns.session.looks()
         async let second = turns.say("second", ["on_conflict": "wait"])
-        try await eventually("it waits") { try turns.session.looks() > looks + 2 }
+        try await eventually("it waits") { turns.supervisor.places == 2 }
         guard case .overloaded? = await turns.refusal("third", ["on_conflict": "wait"]) else {
             Issue.record("it was accepted")
             return
@@ -73,8 +72,8 @@ import Testing
         for answer in [first, try await second] { #expect(try await answer.all().done["status"] == "completed") }
     }
 
-    @Test func anInterruptEndsTheStepAndKeepsItsText() async throws {
-        let turns = try await turns()
+    @Test(arguments: [30, 0]) func anInterruptEndsTheStepAndKeepsItsText(waitSeconds: Int) async throws {
+        let turns = try await turns(wait: .seconds(waitSeconds))
         let first = try await turns.say("first")
         try await eventually("it is in the log") { try await !turns.session.tokens(step: 1).isEmpty }
         let second = try await turns.say("second", ["on_conflict": "interrupt"])

@@ -48,6 +48,18 @@ import Testing
         try await running.ended()
     }
 
+    /// A step that is cancelled makes room, also while it holds up the stop.
+    @Test func whatEndsAStepIsLetInWhileItDrains() async throws {
+        let running = Running(maximumSteps: 1)
+        let gate = Gate()
+        try running.supervisor.start { await gate.pass() }
+        try await running.drain()
+        #expect(throws: StepSupervisor.Refusal.draining) { try running.supervisor.start {} }
+        try running.supervisor.start(endsStep: true) { gate.open() }
+        try await running.ended()
+        #expect(throws: StepSupervisor.Refusal.draining) { try running.supervisor.start(endsStep: true) {} }
+    }
+
     @Test func thereAreNotMoreThanTheBound() async throws {
         let running = Running(maximumSteps: 2)
         let gate = Gate()
