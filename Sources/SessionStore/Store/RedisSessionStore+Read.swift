@@ -89,6 +89,12 @@ extension RedisSessionStore {
     func transaction(_ commands: [RedisCommand], key: String) async throws(StoreError) -> RedisReply {
         let pipeline = [RedisCommand("MULTI")] + commands + [RedisCommand("EXEC")]
         guard let reply = try await read(pipeline, key: key).last else { throw StoreError(.unexpectedReply, "no reply to EXEC") }
+        // A command that fails does not fail its transaction.
+        for index in 0..<reply.count {
+            guard let text = reply[index]?.errorMessage else { continue }
+            let error = RedisError(reply: text)
+            throw StoreError(error.code == .wrongType ? .damaged : .unavailable, error.message)
+        }
         return reply
     }
 

@@ -56,6 +56,18 @@ import Testing
         #expect(try await store.state(it.session)?.pending.map(\.id) == ids.filter { $0 != "call-7" })
     }
 
+    /// Not taken for a session that is not there.
+    @Test(arguments: ["state", "history", "pending"]) func aKeyOfAWrongTypeIsSaid(name: String) async throws {
+        let it = try await ScriptSession()
+        let store = try await it.store()
+        _ = try await it.begin()
+        let key = it.keys.prefix + name
+        try await it.command("DEL", key)
+        try await it.command("SET", key, "x")
+        let error = await #expect(throws: StoreError.self) { try await store.state(it.session) }
+        #expect(error?.code == .damaged)
+    }
+
     // MARK: History
 
     @Test(arguments: SharedRedis.allCases) func aHistoryIsReadInPages(topology: SharedRedis) async throws {
