@@ -5,37 +5,22 @@ import Testing
 
 /// A whole conversation over two replicas, on each topology of Redis, under the smallest rights that docs/operations.md gives.
 @Suite(.timeLimit(.minutes(3))) struct TopologyTests {
-    /// The rules of docs/operations.md: for servers, for a Cluster's nodes, for sentinels.
-    private static func rules() throws -> [[String]] {
-        let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs/operations.md")
-        let text = try String(contentsOf: file, encoding: .utf8)
-        return text.split(separator: "\n").filter { $0.hasPrefix("user agent ") }
-            .map { $0.split(separator: " ").dropFirst(2).map(String.init) }
-    }
-
-    private func restrict(_ servers: [RedisServer], rule: Int) throws {
-        let rule = try Self.rules()[rule]
-        for server in servers { #expect(try server.cli(["ACL", "SETUSER", "agent"] + rule) == "OK") }
-    }
-
     private func refusals(_ servers: [RedisServer]) throws -> [String] {
         try servers.map { try $0.cli("ACL", "LOG") }.filter { !$0.isEmpty }
     }
 
     @Test func oneServer() async throws {
         let redis = try await RedisServer.start()
-        try restrict([redis], rule: 0)
-        try await converse("redis://agent:SECRET@127.0.0.1:\(redis.port)/3")
+        try await converse(redis.url + "/3")
         #expect(try refusals([redis]).isEmpty)
         try await redis.kill()
     }
 
     @Test func sentinel() async throws {
         let redis = try await RedisSentinels.start(replicas: 1)
-        try restrict(redis.servers, rule: 0)
-        let rule = try Self.rules()[2]
-        for sentinel in redis.sentinels { #expect(try sentinel.cli(["ACL", "SETUSER", "agent"] + rule) == "OK") }
-        let url = redis.url(credentials: "agent:SECRET@", query: "?sentinel_username=agent&sentinel_password=SECRET")
+        let rights = ["ACL", "SETUSER", AccessRules.user] + AccessRules.sentinel
+        for sentinel in redis.sentinels { #expect(try sentinel.cli(rights) == "OK") }
+        let url = redis.url(query: "?sentinel_username=\(AccessRules.user)&sentinel_password=\(AccessRules.password)")
         try await converse(url, ["AGENT_RUNTIME__ACK_REPLICAS": "1"])
         #expect(try refusals(redis.servers).isEmpty)
         let refused = try redis.sentinels.map { try $0.cli("ACL", "LOG") }.filter { !$0.isEmpty }
@@ -45,8 +30,7 @@ import Testing
 
     @Test func cluster() async throws {
         let redis = try await RedisCluster.start(replicas: 1)
-        try restrict(redis.nodes, rule: 1)
-        try await converse(redis.url(credentials: "agent:SECRET@"), ["AGENT_RUNTIME__ACK_REPLICAS": "1"])
+        try await converse(redis.url, ["AGENT_RUNTIME__ACK_REPLICAS": "1"])
         #expect(try refusals(redis.nodes).isEmpty)
         try await redis.stop()
     }
@@ -115,7 +99,7 @@ import Testing
         #expect(try await two.client.send("DELETE", "/agent/sessions/\(session)").status == 204)
         #expect(try await two.client.get("/agent/sessions/\(session)").status == 404)
         #expect(upstream.violations.isEmpty)
-        #expect(!two.process.log.contains("NOPERM") && !two.process.log.contains("SECRET"), "\(two.process.log)")
+        #expect(!two.process.log.contains("NOPERM") && !two.process.log.contains(AccessRules.password), "\(two.process.log)")
         try await two.stop()
         upstream.stop()
     }

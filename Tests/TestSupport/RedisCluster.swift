@@ -48,7 +48,7 @@ public final class RedisCluster: Sendable {
     public var running: [RedisServer] { nodes.filter(\.process.isRunning) }
     public var url: String { url() }
 
-    public func url(scheme: String = "redis-cluster", credentials: String = "") -> String {
+    public func url(scheme: String = "redis-cluster", credentials: String = AccessRules.credentials) -> String {
         "\(scheme)://\(credentials)\(nodes.prefix(3).map { "127.0.0.1:\($0.port)" }.joined(separator: ","))"
     }
 

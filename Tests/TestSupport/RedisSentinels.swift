@@ -98,7 +98,7 @@ public final class RedisSentinels: Sendable {
 
     public var url: String { url() }
 
-    public func url(scheme: String = "redis-sentinel", credentials: String = "", query: String = "") -> String {
+    public func url(scheme: String = "redis-sentinel", credentials: String = AccessRules.credentials, query: String = "") -> String {
         "\(scheme)://\(credentials)\(sentinels.map { "127.0.0.1:\($0.port)" }.joined(separator: ","))/\(Self.masterName)\(query)"
     }
 

@@ -12,9 +12,17 @@ public final class RedisServer: Sendable {
     private let credentials: [String]
 
     public var socket: String { directory.path + "/redis.sock" }
-    public var url: String { "unix://\(socket)" }
+    /// For replicas: with the rights of ``AccessRules``.
+    public var url: String { "redis://\(AccessRules.credentials)127.0.0.1:\(port)" }
     public var tcpURL: String { "redis://127.0.0.1:\(port)" }
+    /// For whoever may do anything.
     public var configuration: RedisConfiguration { RedisConfiguration(.unix(path: socket)) }
+    /// For stores: with the rights of ``AccessRules``.
+    public var restrictedConfiguration: RedisConfiguration {
+        var restricted = configuration
+        (restricted.username, restricted.password) = (AccessRules.user, AccessRules.password)
+        return restricted
+    }
 
     private init(directory: URL, port: Int, process: ChildProcess, credentials: [String]) {
         self.credentials = credentials
@@ -35,7 +43,8 @@ public final class RedisServer: Sendable {
             [
                 "--port", "\(port)", "--bind", "127.0.0.1", "--unixsocket", directory.path + "/redis.sock", "--dir", directory.path,
                 "--save", "", "--appendonly", "no", "--daemonize", "no", "--loglevel", "warning", "--enable-debug-command", "yes",
-            ] + options + (tls.map { ["--port", "0", "--tls-port", "\(port)"] + $0 } ?? [])
+                "--user", AccessRules.user,
+            ] + (options.contains("--cluster-enabled") ? AccessRules.clusterNode : AccessRules.server) + options + (tls.map { ["--port", "0", "--tls-port", "\(port)"] + $0 } ?? [])
         let process = try ChildProcess("redis-server", arguments, directory: directory)
         let server = RedisServer(
             directory: directory, port: port, process: process,

@@ -10,7 +10,7 @@ public enum SharedRedis: String, CaseIterable, Sendable {
     /// How a store reaches it.
     public func configuration() async throws -> RedisConfiguration {
         switch self {
-        case .single: try await RedisServer.shared().configuration
+        case .single: try await RedisServer.shared().restrictedConfiguration
         case .sentinel: try await Self.sentinels.value.configuration()
         case .cluster: try await Self.nodes.value.configuration()
         }

@@ -33,7 +33,7 @@ extension RedisServer {
     public func store(
         replica: String = "replica-1", lease: Duration = .seconds(3), _ change: (inout StoreConfiguration) -> Void = { _ in }
     ) async throws -> RedisSessionStore {
-        try await configuration.store(replica: replica, lease: lease, change)
+        try await restrictedConfiguration.store(replica: replica, lease: lease, change)
     }
 }
 

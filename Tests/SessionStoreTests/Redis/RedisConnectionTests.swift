@@ -19,7 +19,7 @@ import Testing
 
     @Test(arguments: ["unix", "tcp"]) func reachesRedisOverEitherKindOfSocketAndInItsDatabase(kind: String) async throws {
         let redis = try await RedisServer.shared()
-        let url = kind == "unix" ? redis.url + "?db=5" : redis.tcpURL + "/5"
+        let url = kind == "unix" ? "unix://\(redis.socket)?db=5" : redis.tcpURL + "/5"
         let connection = try await RedisConnection.open(RedisConfiguration(url: url)).ready()
         defer { connection.shutDown() }
         let key = SessionID.unique().text

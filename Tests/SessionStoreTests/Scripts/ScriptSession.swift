@@ -51,7 +51,7 @@ struct ScriptSession: Sendable {
     /// A session on the shared server.
     init(_ session: SessionID = .unique()) async throws {
         redis = try await .shared()
-        configuration = redis.configuration
+        configuration = redis.restrictedConfiguration
         connection = try await Self.shared.value.connection(for: "")
         self.session = session
     }
@@ -67,7 +67,7 @@ struct ScriptSession: Sendable {
     /// A session on a server of the test's own.
     init(on redis: RedisServer) async throws {
         self.redis = redis
-        configuration = redis.configuration
+        configuration = redis.restrictedConfiguration
         connection = try await redis.client().connection(for: "")
         session = .unique()
     }

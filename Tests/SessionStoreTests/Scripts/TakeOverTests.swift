@@ -23,8 +23,8 @@ import Testing
             dump.state.filter { $0.key != "created_at" } == [
                 "status": "running", "fence": "2", "token": token, "nonce": "take", "owner": "replica-2",
                 "lease_until": "\(taken.now + 8_000)", "attempt": "2", "intent": "", "epoch": "\(epoch)", "model": "m", "tools": "[]",
-                "metadata": "{}", "on_disconnect": "cancel", "updated_at": "\(taken.now)", "replaces": "1", "previous_owner": "replica-1",
-                "history_bytes": "\(BeginStepTests.hello.utf8.count)",
+                "metadata": "{}", "on_disconnect": "cancel", "updated_at": "\(taken.now)", "replaces": "1", "origin": "1",
+                "previous_owner": "replica-1", "history_bytes": "\(BeginStepTests.hello.utf8.count)",
             ])
         #expect(dump.ledger == ["t:\(old)": "1 begun", "t:\(token)": "2 begun"])
         #expect(dump.history == [BeginStepTests.hello])
@@ -150,18 +150,22 @@ import Testing
         #expect(try await listener.heard(until: "\(it.session) 1") == ["\(it.session) 1"])
     }
 
-    /// I5: the log holds the current step and the last two.
+    /// I5: the log holds the current step and the last two, and all that the current one replaces.
     @Test func theLogKeepsThreeSteps() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.append(token, 1, lastSequence: 2, ["token", "a", "token", "b"])
         for step in 1...5 {
             _ = try await it.takeOver { ($0.step, $0.force) = (step, true) }
+            #expect(try await it.dump().state["origin"] == "1")
             let steps = Set(try await it.dump().events.compactMap { Int($0.id.prefix { $0 != "-" }) })
-            #expect(steps == Set(max(1, step - 1)...(step + 1)))
+            #expect(steps == Set(1...(step + 1)))
         }
         _ = try await it.takeOver { ($0.token, $0.step, $0.force) = (token, 6, true) }
         _ = try await it.commit(token, 7)
-        _ = try await it.begin()
+        _ = try await it.begin { $0.token = "next" }
         #expect(try await it.dump().events.map(\.id) == ["6-0", "7-0", "8-0"])
+        _ = try await it.takeOver { ($0.token, $0.step, $0.force) = ("last", 8, true) }
+        #expect(try await it.dump().state["origin"] == "8")
+        #expect(try await it.dump().events.map(\.id) == ["7-0", "8-0", "9-0"])
     }
 }

@@ -57,7 +57,7 @@ import Testing
     /// A master that is demoted while it lives refuses, and is left at once.
     @Test func aDemotedMasterIsNotWrittenTo() async throws {
         let redis = try await RedisSentinels.start()
-        let client = try await redis.configuration().client()
+        let client = try await RedisConfiguration(url: redis.url(credentials: "")).client()
         #expect(try await client.route(for: "k").send(RedisCommand("SET", "k", "old")).string == "OK")
         // Behind the sentinels' back: nobody tells the client but the server itself.
         for sentinel in redis.sentinels { sentinel.process.signal(SIGSTOP) }
