@@ -16,6 +16,7 @@ let package = Package(
     name: "agent-runtime",
     products: [
         .executable(name: "agent-server", targets: ["agent-server"]),
+        .executable(name: "failover-drill", targets: ["failover-drill"]),
         .library(name: "AgentService", targets: ["AgentService"]),
         .library(name: "SessionStore", targets: ["SessionStore"]),
     ],
@@ -89,9 +90,8 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
-            name: "TestSupport",
+            name: "LocalDeployment",
             dependencies: [
-                "AgentService",
                 "SessionStore",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -100,6 +100,29 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOFoundationCompat", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "failover-drill",
+            dependencies: [
+                "LocalDeployment",
+                "SessionStore",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "TestSupport",
+            dependencies: [
+                "AgentService",
+                "LocalDeployment",
+                "SessionStore",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -135,6 +158,11 @@ let package = Package(
         .testTarget(
             name: "ScaleOutTests",
             dependencies: ["agent-server", "AgentService", "SessionStore", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "DrillTests",
+            dependencies: ["agent-server", "failover-drill", "LocalDeployment", "SessionStore", "TestSupport"],
             swiftSettings: strict
         ),
     ]

@@ -6,6 +6,15 @@ import Testing
 @Suite struct AccessRuleTests {
     private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../..").standardizedFileURL
 
+    @Test func theRulesAreThoseOfTheDocumentation() throws {
+        let text = try String(contentsOf: Self.root.appending(path: "docs/operations.md"), encoding: .utf8)
+        let rules = text.split(separator: "\n").filter { $0.hasPrefix("user agent ") }
+        #expect(
+            rules.map { $0.split(separator: " ").dropFirst(2).map(String.init) } == [
+                AccessRules.server, AccessRules.clusterNode, AccessRules.sentinel,
+            ])
+    }
+
     /// What a rule allows.
     private func allowed(_ rule: [String]) -> Set<String> {
         Set(rule.filter { $0.hasPrefix("+") }.map { String($0.dropFirst()) })

@@ -13,10 +13,14 @@ private final class Told: Sendable {
 /// A real Cluster on loopback.
 @Suite(.timeLimit(.minutes(4))) struct ClusterTests {
     /// A session whose slot this node serves.
-    private func session(on node: RedisServer, of cluster: RedisCluster) throws -> SessionID {
+    /// - Parameter hintElsewhere: A node that must not have the session's hint.
+    private func session(on node: RedisServer, of cluster: RedisCluster, hintElsewhere other: RedisServer? = nil) throws -> SessionID {
         while true {
             let session = SessionID.unique()
-            if try cluster.master(of: RedisKeys(session).state).port == node.port { return session }
+            let keys = RedisKeys(session)
+            guard try cluster.master(of: keys.state).port == node.port else { continue }
+            if let other, try cluster.master(of: keys.running).port == other.port { continue }
+            return session
         }
     }
 
@@ -169,9 +173,9 @@ private final class Told: Sendable {
     @Test func aClusterThatIsDownIsWaitedForWithinBounds() async throws {
         let cluster = try await RedisCluster.start()
         let store = try await cluster.configuration().store { $0.retryPatience = .milliseconds(500) }
-        let session = try session(on: cluster.nodes[0], of: cluster)
-        let lease = try await store.started(.user("hello", in: session))
         let lost = cluster.nodes[2]
+        let session = try session(on: cluster.nodes[0], of: cluster, hintElsewhere: lost)
+        let lease = try await store.started(.user("hello", in: session))
         lost.process.signal(SIGSTOP)
         try await eventually("the others know", timeout: .seconds(30)) {
             try cluster.nodes[0].cli("CLUSTER", "INFO").contains("state:fail")
@@ -287,7 +291,8 @@ private final class Told: Sendable {
         }
         #expect(commands.count { $0.first?.uppercased() == "EVALSHA" } >= 7)
         var keyed = 0
-        for command in commands where !["MULTI", "EXEC", "TIME", "PING", "ECHO", "CLIENT", "SUBSCRIBE", "AUTH"].contains(command[0].uppercased()) {
+        for command in commands
+        where !["MULTI", "EXEC", "TIME", "PING", "ECHO", "CLIENT", "SUBSCRIBE", "AUTH"].contains(command[0].uppercased()) {
             let keys = try redis.lines(["COMMAND", "GETKEYS"] + command)
             keyed += 1
             #expect(Set(keys.map { ClusterSlots.slot(of: $0) }).count == 1, "\(command.prefix(3)): \(keys)")

@@ -25,9 +25,10 @@ public final class Replica: Sendable {
     public static func start(
         redis: String?, upstream: String? = nil, name: String = "replica-\(UUID().uuidString.prefix(4))",
         environment: [String: String] = [:],
-        directory: URL? = nil
+        directory: URL? = nil, server: URL? = nil
     ) async throws -> Replica {
-        let process = try launch(redis: redis, upstream: upstream, name: name, environment: environment, directory: directory)
+        let process = try launch(
+            redis: redis, upstream: upstream, name: name, environment: environment, directory: directory, server: server)
         let url = try await process.line(/(http:\/\/127\.0\.0\.1:[0-9]+)/)
         let replica = Replica(process: process, url: String(url), name: name)
         try await eventually("\(name) is ready; its log: \(process.log.suffix(1000))") {
@@ -37,9 +38,11 @@ public final class Replica: Sendable {
     }
 
     /// Starts the process and waits for nothing.
+    ///
+    /// - Parameter server: The program; nil for the one beside the own executable.
     public static func launch(
         redis: String?, upstream: String? = nil, name: String = "replica", environment: [String: String] = [:], arguments: [String] = [],
-        directory: URL? = nil
+        directory: URL? = nil, server: URL? = nil
     ) throws -> ChildProcess {
         var settings = [
             "PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin", "PORT": "0", "AGENT_RUNTIME__REPLICA": name,
@@ -47,11 +50,12 @@ public final class Replica: Sendable {
         settings["AGENT_RUNTIME__REDIS_URL"] = redis
         settings["AGENT_RUNTIME__LLM_PROXY_URL"] = upstream
         settings.merge(environment) { $1 }
-        return try ChildProcess(executable().path, arguments, environment: settings, directory: directory ?? temporaryDirectory())
+        return try ChildProcess(
+            (server ?? executable()).path, arguments, environment: settings, directory: directory ?? temporaryDirectory())
     }
 
-    /// The server lies beside the test's own executable.
-    private static func executable() throws -> URL {
+    /// The server that lies beside the own executable.
+    public static func executable() throws -> URL {
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         var candidates = [URL(filePath: own).deletingLastPathComponent()]
         candidates += CommandLine.arguments.filter { $0.contains(".xctest") }.map { URL(filePath: $0).deletingLastPathComponent() }
@@ -59,7 +63,7 @@ public final class Replica: Sendable {
             let server = directory.appending(path: "agent-server")
             if FileManager.default.isExecutableFile(atPath: server.path) { return server }
         }
-        throw NeverHappened(description: "agent-server is not beside the tests: \(candidates)")
+        throw NeverHappened(description: "agent-server is not beside this program: \(candidates)")
     }
 
     /// SIGTERM, and the exit code.

@@ -18,6 +18,7 @@ public final class Upstream: Sendable {
     private let state = Mutex(State())
     private let script: Mutex<Script>
     private let portNumber = Mutex(0)
+    private let keepsRequests: Bool
     private let task = Mutex<Task<Void, any Error>?>(nil)
 
     public var port: Int { portNumber.withLock { $0 } }
@@ -31,12 +32,16 @@ public final class Upstream: Sendable {
     /// Answers whose reader left before their end.
     public var closedEarly: Int { state.withLock { $0.closedEarly } }
 
-    private init(_ script: @escaping Script) {
+    private init(_ script: @escaping Script, keepsRequests: Bool) {
         self.script = Mutex(script)
+        self.keepsRequests = keepsRequests
     }
 
-    public static func start(_ script: @escaping Script = { _ in .text("Hello", ", ", "world") }) async throws -> Upstream {
-        let upstream = Upstream(script)
+    /// - Parameter keepsRequests: Whether ``requests`` is wanted.
+    public static func start(
+        keepsRequests: Bool = true, _ script: @escaping Script = { _ in .text("Hello", ", ", "world") }
+    ) async throws -> Upstream {
+        let upstream = Upstream(script, keepsRequests: keepsRequests)
         try await upstream.run()
         return upstream
     }
@@ -70,7 +75,7 @@ public final class Upstream: Sendable {
         let received = UpstreamRequest(path: request.uri.path, headers: headers, raw: raw, body: (try? JSON(parsing: raw)) ?? .null)
         let violation = received.violation
         state.withLock { state in
-            state.requests.append(received)
+            if keepsRequests { state.requests.append(received) }
             if let violation { state.violations.append(violation) }
         }
         if let violation { return response(.error(400, "upstream refuses: \(violation)")) }

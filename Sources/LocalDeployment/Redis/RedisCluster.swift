@@ -17,10 +17,7 @@ public final class RedisCluster: Sendable {
         for _ in 0..<masters * (1 + replicas) {
             nodes.append(
                 try await RedisServer.start(
-                    [
-                        "--cluster-enabled", "yes", "--cluster-port", "\(freePort())", "--cluster-node-timeout", "1000",
-                        "--repl-diskless-sync-delay", "0", "--cluster-migration-barrier", "5",
-                    ] + (tls == nil ? [] : ["--tls-cluster", "yes", "--tls-replication", "yes"]), tls: tls))
+                    nodeOptions(port: freePort()) + (tls == nil ? [] : ["--tls-cluster", "yes", "--tls-replication", "yes"]), tls: tls))
         }
         let cluster = RedisCluster(nodes: nodes)
         _ = try ChildProcess.output(
@@ -29,6 +26,16 @@ public final class RedisCluster: Sendable {
                 + ["--cluster-replicas", "\(replicas)", "--cluster-yes"])
         try await cluster.settle(replicas: masters * replicas)
         return cluster
+    }
+
+    /// What makes a server a node; a node that is started again is given them again.
+    ///
+    /// - Parameter port: Of the bus.
+    public static func nodeOptions(port: Int) -> [String] {
+        [
+            "--cluster-enabled", "yes", "--cluster-port", "\(port)", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0",
+            "--cluster-migration-barrier", "5",
+        ]
     }
 
     /// Returns when all nodes agree that all slots are served, and every replica has what its master has.

@@ -3,6 +3,7 @@ import Foundation
 public import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Synchronization
 
 /// One event of an event stream, as a client sees it.
 public struct ReceivedEvent: Sendable, Hashable, CustomStringConvertible {
@@ -55,19 +56,32 @@ public struct Answer: Sendable {
 public struct AgentClient: Sendable {
     public var url: String
     public var headers: [String: String] = [:]
+    /// How long a request may take in all.
+    public var timeout = TimeAmount.seconds(120)
+    private let http: HTTPClient
 
-    public init(url: String, headers: [String: String] = [:]) {
+    /// - Parameter silence: How long an answer may bring nothing, comments included; nil for as long as it wants.
+    public init(url: String, headers: [String: String] = [:], silence: TimeAmount? = nil) {
         self.url = url
         self.headers = headers
+        http = Self.shared.withLock { shared in
+            let http = shared[silence] ?? Self.http(silence: silence)
+            shared[silence] = http
+            return http
+        }
     }
 
-    /// One for all tests; open streams are not limited by its pool.
-    private static let http: HTTPClient = {
+    /// One for all that are equally patient; lives as long as the process.
+    private static let shared = Mutex<[TimeAmount?: HTTPClient]>([:])
+
+    /// Open streams are not limited by its pool.
+    private static func http(silence: TimeAmount?) -> HTTPClient {
         var configuration = HTTPClient.Configuration()
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 16_384
         configuration.timeout.connect = .seconds(10)
+        configuration.timeout.read = silence
         return HTTPClient(eventLoopGroup: .singletonMultiThreadedEventLoopGroup, configuration: configuration)
-    }()
+    }
 
     public static func body(_ session: String, _ message: JSON, _ extra: [String: JSON] = [:]) -> JSON {
         .object(["session_id": .string(session), "message": message].merging(extra) { $1 })
@@ -119,7 +133,7 @@ public struct AgentClient: Sendable {
         for (name, value) in self.headers.merging(headers, uniquingKeysWith: { $1 }) {
             request.headers.replaceOrAdd(name: name, value: value)
         }
-        return OpenAnswer(try await Self.http.execute(request, timeout: .seconds(120)))
+        return OpenAnswer(try await http.execute(request, timeout: timeout))
     }
 }
 

@@ -44,7 +44,8 @@ public final class RedisServer: Sendable {
                 "--port", "\(port)", "--bind", "127.0.0.1", "--unixsocket", directory.path + "/redis.sock", "--dir", directory.path,
                 "--save", "", "--appendonly", "no", "--daemonize", "no", "--loglevel", "warning", "--enable-debug-command", "yes",
                 "--user", AccessRules.user,
-            ] + (options.contains("--cluster-enabled") ? AccessRules.clusterNode : AccessRules.server) + options + (tls.map { ["--port", "0", "--tls-port", "\(port)"] + $0 } ?? [])
+            ] + (options.contains("--cluster-enabled") ? AccessRules.clusterNode : AccessRules.server) + options
+            + (tls.map { ["--port", "0", "--tls-port", "\(port)"] + $0 } ?? [])
         let process = try ChildProcess("redis-server", arguments, directory: directory)
         let server = RedisServer(
             directory: directory, port: port, process: process,
@@ -109,15 +110,5 @@ public func freePort() throws -> Int {
         let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
         guard let channel = try? bootstrap.connect(host: "127.0.0.1", port: port).wait() else { return port }
         try channel.close().wait()
-    }
-}
-
-extension SessionID {
-    /// A session id that no other test has.
-    public static func unique(_ prefix: String = "s") -> SessionID {
-        guard let id = SessionID("\(prefix)-\(UUID().uuidString.lowercased().prefix(13))") else {
-            fatalError("a test's session prefix must be of the alphabet of session ids: \(prefix)")
-        }
-        return id
     }
 }

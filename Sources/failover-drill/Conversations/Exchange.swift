@@ -1,0 +1,117 @@
+import LocalDeployment
+
+/// One request, sent as often as it takes until its answer has been told through to `done`, as a good client does it: with the same key, and from the last event on.
+struct Exchange {
+    enum Outcome: Sendable {
+        case told(StreamCheck)
+        /// Patience ran out.
+        case gaveUp(String)
+        /// An answer that means a fault of the service, or of the drill.
+        case refused(status: Int, code: String)
+    }
+
+    var client: AgentClient
+    var session: String
+    var body: JSON
+    /// The `Idempotency-Key`; nil for a tool's result, which its call id identifies.
+    var key: String?
+    /// How long a client goes on trying.
+    var patience: Duration
+    let progress: Progress
+
+    func run() async -> (outcome: Outcome, timing: Timing) {
+        var timing = Timing()
+        var check = StreamCheck()
+        var last = "nothing was answered"
+        var attempt = 0
+        while timing.begun.duration(to: .now) < patience, !Task.isCancelled {
+            attempt += 1
+            switch await send(check, joins: attempt % 3 == 2) {
+            case .stream(var open):
+                do {
+                    while let event = try await open.next() {
+                        timing.heard(event.time)
+                        if event.data["token"].string != nil { progress.count { $0.tokens += 1 } }
+                        check.read(event)
+                    }
+                    last = "the stream ended without done"
+                } catch {
+                    last = "the stream broke: \(error)"
+                }
+                if check.done != nil {
+                    // What is not stored may be sent again.
+                    guard check.error == "store_unavailable" || check.error == "events_gone" || check.error == "session_deleted" else {
+                        return (.told(check), timing.ended())
+                    }
+                    last = "failed: \(check.error ?? "")"
+                    check = StreamCheck()
+                }
+            case .again(let why):
+                last = why
+            case .refused(let status, let code):
+                return (.refused(status: status, code: code), timing.ended())
+            }
+            progress.count { $0.retries += 1 }
+            try? await Task.sleep(for: .milliseconds(Int.random(in: 50...100) * min(attempt, 10)))
+        }
+        return (.gaveUp(last), timing.ended())
+    }
+
+    private enum Reply {
+        case stream(OpenAnswer)
+        case again(String)
+        case refused(status: Int, code: String)
+    }
+
+    /// - Parameter joins: Resumes as a viewer, where there is something to resume.
+    private func send(_ check: StreamCheck, joins: Bool) async -> Reply {
+        var headers: [String: String] = [:]
+        if let key { headers["Idempotency-Key"] = key }
+        if let id = check.lastID { headers["Last-Event-ID"] = id }
+        do {
+            if joins, let id = check.lastID {
+                let open = try await client.open("GET", "/agent/sessions/\(session)/stream", headers: ["Last-Event-ID": id])
+                return open.status == 204 ? .again("204 before done") : await reply(open)
+            }
+            return await reply(try await client.open(body, headers: headers))
+        } catch {
+            return .again("\(error)")
+        }
+    }
+
+    private func reply(_ open: OpenAnswer) async -> Reply {
+        if open.status == 200 { return .stream(open) }
+        var open = open
+        let answer = try? await open.rest()
+        let code = answer?.code ?? ""
+        switch open.status {
+        case 408, 425, 429, 500...599: return .again("\(open.status) \(code)")
+        // The step of another result of the same answer, or of the request itself.
+        case 409 where code == "session_busy": return .again("409 \(code)")
+        default: return .refused(status: open.status, code: code)
+        }
+    }
+}
+
+/// When a client heard what.
+struct Timing: Sendable {
+    let begun = ContinuousClock.now
+    private(set) var firstEvent: Duration?
+    /// The longest time between two events, the one before the first included.
+    private(set) var longestSilence = Duration.zero
+    private(set) var total = Duration.zero
+    private var last = ContinuousClock.now
+
+    mutating func heard(_ time: ContinuousClock.Instant) {
+        if firstEvent == nil { firstEvent = begun.duration(to: time) }
+        longestSilence = max(longestSilence, last.duration(to: time))
+        last = time
+    }
+
+    func ended() -> Timing {
+        var copy = self
+        copy.longestSilence = max(longestSilence, last.duration(to: .now))
+        copy.total = begun.duration(to: .now)
+        return copy
+    }
+}

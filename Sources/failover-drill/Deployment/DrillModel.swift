@@ -1,0 +1,96 @@
+import LocalDeployment
+import Synchronization
+
+/// The model of a local drill: answers as the message's ``Plan`` says, at the pace of a model, and fails when it is told to. Refuses what a model's server would refuse.
+///
+/// Every generation has a number, which stands in each of its words, so that an answer that mixes two of them is found out.
+final class DrillModel: Sendable {
+    enum Mood: String, Sendable, CaseIterable {
+        case well
+        /// HTTP 500.
+        case broken
+        /// HTTP 429.
+        case limited
+        /// The connection ends in the middle of an answer.
+        case cutting
+        /// Nothing more comes in the middle of an answer.
+        case silent
+    }
+
+    private let mood = Mutex(Mood.well)
+    private let generations = Mutex(0)
+    private let upstream: Upstream
+
+    var url: String { upstream.url }
+    /// Requests that a model's server would have refused.
+    var violations: [String] { upstream.violations }
+    var generationCount: Int { generations.withLock { $0 } }
+
+    static func start() async throws -> DrillModel {
+        let model = DrillModel(upstream: try await Upstream.start(keepsRequests: false))
+        model.upstream.answer { [weak model] in model?.answer($0) ?? .error(503, "the drill is over") }
+        return model
+    }
+
+    private init(upstream: Upstream) {
+        self.upstream = upstream
+    }
+
+    func set(_ mood: Mood) { self.mood.withLock { $0 = mood } }
+    func stop() { upstream.stop() }
+
+    private func answer(_ request: UpstreamRequest) -> UpstreamAnswer {
+        let number = generations.withLock { count in
+            count += 1
+            return count
+        }
+        let answer = planned(request, number)
+        return switch mood.withLock({ $0 }) {
+        case .well: answer
+        case .broken: .error(500, "the drill breaks the model")
+        case .limited: .error(429, "the drill limits the model")
+        case .cutting: answer.inserting(.hangUp, after: answer.parts.count / 2)
+        case .silent: answer.inserting(.silence, after: answer.parts.count / 2)
+        }
+    }
+
+    private func planned(_ request: UpstreamRequest, _ number: Int) -> UpstreamAnswer {
+        let last = request.messages.lastIndex { $0["role"] == "user" }
+        let turn = request.messages[(last ?? request.messages.startIndex)...]
+        let plan = turn.first.flatMap { Plan(in: $0["content"].string ?? "") } ?? Plan(rounds: 0, calls: 0, tokens: 5)
+        let rounds = turn.count { !$0["tool_calls"].array.isEmpty }
+        var answer = UpstreamAnswer()
+        answer.add(delta: ["role": "assistant", "content": ""])
+        if rounds < plan.rounds {
+            for index in 0..<plan.calls {
+                let function: JSON = ["name": "echo", "arguments": .string(#"{"n":\#(index)}"#)]
+                let call: JSON = [
+                    "index": .number(Double(index)), "id": .string("call-\(number)-\(index)"), "type": "function", "function": function,
+                ]
+                answer.add(delta: ["tool_calls": [call]])
+            }
+            answer.parts.append(.pause(.milliseconds(100)))
+            answer.end(finish: "tool_calls")
+        } else {
+            for index in 0..<plan.tokens {
+                answer.add(delta: ["content": .string("\(number).\(index) ")])
+                answer.parts.append(.pause(.milliseconds(20)))
+            }
+            answer.add(delta: ["content": .string("\(number).end")])
+            answer.end(finish: "stop")
+        }
+        return answer
+    }
+
+    /// What is wrong with a text as this model's answer; nil where nothing is.
+    static func fault(in text: String, mayEndEarly: Bool) -> String? {
+        let words = text.split(separator: " ").map { $0.split(separator: ".", omittingEmptySubsequences: false) }
+        guard let number = words.first?.first, words.allSatisfy({ $0.count == 2 }) else { return "words that the model never said" }
+        for (index, word) in words.enumerated() {
+            if word[0] != number { return "text of two generations, \(number) and \(word[0])" }
+            if word[1] == "end" { return index == words.count - 1 ? nil : "text behind the end" }
+            if word[1] != "\(index)" { return "word \(index) is missing" }
+        }
+        return mayEndEarly ? nil : "the end is missing"
+    }
+}

@@ -1,0 +1,143 @@
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A network cable that can be pulled: a TCP proxy on loopback that passes bytes on, holds them back, or cuts every connection.
+final class Link: Sendable {
+    enum Condition: Sendable {
+        case well
+        /// Nothing arrives, and nobody is told.
+        case silent
+        /// Connections end, and new ones are closed at once.
+        case cut
+    }
+
+    private struct State {
+        var condition = Condition.well
+        var channels: [ObjectIdentifier: any Channel] = [:]
+        var listener: (any Channel)?
+    }
+
+    private let state = Mutex(State())
+    private let target: Int
+
+    var port: Int { state.withLock { $0.listener?.localAddress?.port ?? 0 } }
+
+    /// - Parameter target: A loopback port; somebody need not listen there yet.
+    static func start(to target: Int) async throws -> Link {
+        let link = Link(target: target)
+        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Front(link)) }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        link.state.withLock { $0.listener = listener }
+        return link
+    }
+
+    private init(target: Int) {
+        self.target = target
+    }
+
+    func set(_ condition: Condition) {
+        let channels = state.withLock { state in
+            state.condition = condition
+            return Array(state.channels.values)
+        }
+        for channel in channels {
+            switch condition {
+            case .well: channel.read()
+            case .silent: break
+            case .cut: channel.close(promise: nil)
+            }
+        }
+    }
+
+    func stop() {
+        set(.cut)
+        state.withLock { $0.listener }?.close(promise: nil)
+    }
+
+    fileprivate var mayPass: Bool { state.withLock { $0.condition == .well } }
+
+    private func connect(_ inbound: any Channel) {
+        guard state.withLock({ $0.condition != .cut }) else { return inbound.close(promise: nil) }
+        ClientBootstrap(group: inbound.eventLoop)
+            .channelOption(.autoRead, value: false)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .connectTimeout(.seconds(1))
+            .connect(host: "127.0.0.1", port: target)
+            // Both are on one event loop.
+            .flatMapThrowing { outbound in
+                try outbound.pipeline.syncOperations.addHandler(Pipe(self, to: inbound))
+                try inbound.pipeline.syncOperations.addHandler(Pipe(self, to: outbound))
+                self.watch(inbound)
+                self.watch(outbound)
+                outbound.read()
+                inbound.read()
+            }
+            .whenFailure { _ in inbound.close(promise: nil) }
+    }
+
+    private func watch(_ channel: any Channel) {
+        let id = ObjectIdentifier(channel)
+        state.withLock { $0.channels[id] = channel }
+        channel.closeFuture.whenComplete { _ in self.state.withLock { _ = $0.channels.removeValue(forKey: id) } }
+    }
+
+    /// Connects to the target once there is a client.
+    private final class Front: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+
+        private let link: Link
+
+        init(_ link: Link) {
+            self.link = link
+        }
+
+        func channelActive(context: ChannelHandlerContext) {
+            link.connect(context.channel)
+            context.fireChannelActive()
+        }
+    }
+
+    /// Reads on when what was read is written: so the slower side sets the pace.
+    private final class Pipe: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+
+        private let link: Link
+        private let other: any Channel
+
+        init(_ link: Link, to other: any Channel) {
+            (self.link, self.other) = (link, other)
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let channel = context.channel
+            let link = link
+            other.writeAndFlush(unwrapInboundIn(data)).whenComplete { result in
+                guard case .success = result else { return channel.close(promise: nil) }
+                if link.mayPass { channel.read() }
+            }
+        }
+
+        func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+            if let event = event as? ChannelEvent, event == .inputClosed { other.close(mode: .output, promise: nil) }
+            context.fireUserInboundEventTriggered(event)
+        }
+
+        func channelInactive(context: ChannelHandlerContext) {
+            other.close(promise: nil)
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            context.close(promise: nil)
+        }
+    }
+}

@@ -1,0 +1,58 @@
+import Foundation
+import LocalDeployment
+import SessionStore
+
+/// Everything that a drill needs, on loopback: Redis, three replicas, a balancer, a model. Nothing of it outlives the drill.
+final class LocalSystem: Sendable {
+    struct Options: Sendable {
+        var server: URL
+        var redis: RedisUnderTest.Topology
+        var lease: Duration
+        var ackReplicas: Int
+    }
+
+    static let replicaCount = 3
+
+    let redis: RedisUnderTest
+    let model: DrillModel
+    let replicas: [ReplicaUnderTest]
+    let balancer: HAProxy
+    let lease: Duration
+    private let directory: URL
+
+    static func start(_ options: Options) async throws -> LocalSystem {
+        let directory = try temporaryDirectory()
+        let redis = try await RedisUnderTest.start(options.redis)
+        let model = try await DrillModel.start()
+        let settings = ReplicaUnderTest.Settings(
+            server: options.server, redis: redis.url, upstream: model.url,
+            environment: [
+                "AGENT_RUNTIME__LEASE_MS": "\(options.lease.milliseconds)", "AGENT_RUNTIME__ACK_REPLICAS": "\(options.ackReplicas)",
+                // An outage of the model, or of a link, is to be noticed within a drill.
+                "AGENT_RUNTIME__LLM_IDLE_TIMEOUT_MS": "3000", "AGENT_RUNTIME__KEEP_ALIVE_SECONDS": "2", "AGENT_RUNTIME__DRAIN_SECONDS": "1",
+            ],
+            directory: directory)
+        var replicas: [ReplicaUnderTest] = []
+        for number in 1...replicaCount { replicas.append(try await ReplicaUnderTest.start("replica-\(number)", settings)) }
+        let balancer = try await HAProxy.start(before: replicas.map(\.link.port), directory: directory)
+        return LocalSystem(redis, model, replicas, balancer, lease: options.lease, directory)
+    }
+
+    private init(
+        _ redis: RedisUnderTest, _ model: DrillModel, _ replicas: [ReplicaUnderTest], _ balancer: HAProxy, lease: Duration, _ directory: URL
+    ) {
+        (self.redis, self.model, self.replicas, self.balancer) = (redis, model, replicas, balancer)
+        (self.lease, self.directory) = (lease, directory)
+    }
+
+    /// - Parameter keepsLogs: Leaves the replicas' logs behind, and says where.
+    func stop(keepsLogs: Bool) async -> URL? {
+        balancer.process.signal(SIGKILL)
+        for replica in replicas { await replica.stop() }
+        model.stop()
+        await redis.stop()
+        if keepsLogs { return directory }
+        try? FileManager.default.removeItem(at: directory)
+        return nil
+    }
+}

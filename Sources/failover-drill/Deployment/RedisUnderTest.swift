@@ -1,0 +1,127 @@
+import Foundation
+import LocalDeployment
+import SessionStore
+import Synchronization
+
+/// Redis as the drill builds it, and what can be done to it.
+final class RedisUnderTest: Sendable {
+    enum Topology: String, Sendable, CaseIterable {
+        case single, sentinel, cluster
+    }
+
+    private enum Kind {
+        case single
+        case sentinel(RedisSentinels)
+        case cluster(RedisCluster)
+    }
+
+    let topology: Topology
+    /// For the replicas.
+    let url: String
+    private let kind: Kind
+    /// As they are now: a server that was killed is another process afterwards.
+    private let current: Mutex<[RedisServer]>
+
+    static func start(_ topology: Topology) async throws -> RedisUnderTest {
+        switch topology {
+        case .single:
+            // Its files are the data: it comes back with them.
+            let server = try await RedisServer.start(single)
+            return RedisUnderTest(topology, .single, [server], url: server.url)
+        case .sentinel:
+            // Two replicas: Sentinel takes ten seconds to make a replica of a master that it has replaced, and a commit is waited for meanwhile.
+            let all = try await RedisSentinels.start(replicas: 2, downAfter: .seconds(1))
+            return RedisUnderTest(topology, .sentinel(all), all.servers, url: all.url)
+        case .cluster:
+            let all = try await RedisCluster.start(replicas: 1)
+            return RedisUnderTest(topology, .cluster(all), all.nodes, url: all.url)
+        }
+    }
+
+    private static let single = ["--appendonly", "yes", "--appendfsync", "always"]
+
+    private init(_ topology: Topology, _ kind: Kind, _ servers: [RedisServer], url: String) {
+        (self.topology, self.kind, self.url) = (topology, kind, url)
+        current = Mutex(servers)
+    }
+
+    var servers: [RedisServer] { current.withLock { $0 } }
+
+    /// Those that take writes, by their own word.
+    func masters() throws -> [RedisServer] {
+        try servers.filter { try $0.process.isRunning && $0.cli("ROLE").hasPrefix("master") }
+    }
+
+    /// Kills a master, waits for its replacement where there is to be one, and starts it again as that one's replica.
+    func killMaster(_ index: Int) async throws {
+        let masters = try masters()
+        guard !masters.isEmpty else { return }
+        let master = masters[index % masters.count]
+        try await master.kill()
+        var options: [String] = []
+        switch kind {
+        case .single:
+            options = Self.single
+        case .sentinel(let sentinels):
+            // It holds nothing. As a master it would be the end of all sessions.
+            try await eventually("another server is the master", timeout: .seconds(30)) {
+                try sentinels.masterPort() != master.port && !self.masters().isEmpty
+            }
+            options = ["--repl-diskless-sync-delay", "0", "--replicaof", "127.0.0.1", "\(try sentinels.masterPort() ?? 0)"]
+        case .cluster:
+            try await eventually("a replica has taken its slots", timeout: .seconds(30)) {
+                try self.masters().count { try !Self.slots($0).isEmpty } == masters.count
+            }
+            options = RedisCluster.nodeOptions(port: try freePort())
+        }
+        let again = try await RedisServer.start(options, directory: master.directory, port: master.port)
+        current.withLock { servers in
+            if let place = servers.firstIndex(where: { $0.port == again.port }) { servers[place] = again }
+        }
+        try await settle()
+    }
+
+    /// Has a replica take the master's place while both are well.
+    func failover(_ index: Int) async throws {
+        switch kind {
+        case .single:
+            break
+        case .sentinel(let sentinels):
+            let before = try sentinels.masterPort()
+            _ = try sentinels.sentinels[index % sentinels.sentinels.count].cli("SENTINEL", "FAILOVER", RedisSentinels.masterName)
+            try await eventually("the master has moved", timeout: .seconds(30)) { try sentinels.masterPort() != before }
+        case .cluster:
+            let replicas = try servers.filter { try $0.process.isRunning && $0.cli("ROLE").hasPrefix("slave") }
+            guard !replicas.isEmpty else { return }
+            let chosen = replicas[index % replicas.count]
+            try chosen.cli("CLUSTER", "FAILOVER")
+            try await eventually("it is a master", timeout: .seconds(30)) { try chosen.cli("ROLE").hasPrefix("master") }
+        }
+        try await settle()
+    }
+
+    /// Returns when every server that is no master has what its master has.
+    private func settle() async throws {
+        try await eventually("the replicas follow", timeout: .seconds(60)) {
+            try self.servers.allSatisfy { server in
+                let role = try server.cli("INFO", "replication")
+                return role.contains("role:master") || role.contains("master_link_status:up")
+            }
+        }
+    }
+
+    private static func slots(_ server: RedisServer) throws -> [Substring] {
+        let own = try server.lines("CLUSTER", "NODES").first { $0.contains("myself") } ?? ""
+        return Array(own.split(separator: " ").dropFirst(8))
+    }
+
+    func stop() async {
+        switch kind {
+        case .single: break
+        case .sentinel(let sentinels): try? await sentinels.stop()
+        case .cluster(let cluster): try? await cluster.stop()
+        }
+        for server in servers { try? await server.kill() }
+        for server in servers { try? FileManager.default.removeItem(at: server.directory) }
+    }
+}

@@ -1,0 +1,130 @@
+import Foundation
+import LocalDeployment
+import NIOCore
+
+/// Conversations and faults at the same time, then the verdict on every session.
+struct Drill: Sendable {
+    struct Options: Sendable {
+        var title: String
+        var duration: Duration
+        var interval: Duration
+        var conversations: Int
+        var seed: UInt64
+        /// How long a client goes on trying with one request.
+        var patience: Duration
+        /// Messages of a session.
+        var length = 10
+    }
+
+    let options: Options
+    let url: String
+    let headers: [String: String]
+    /// Kinds or commands, by name.
+    let faults: [String]
+    /// Makes a fault and mends it; says what was done.
+    let inject: @Sendable (Schedule.Entry) async throws -> String
+    /// Nil for a deployment of somebody else's.
+    let model: DrillModel?
+    let progress: Progress
+
+    func run() async -> Summary {
+        let schedule = Schedule(names: faults, every: options.interval, duration: options.duration, seed: options.seed)
+        async let talking = talk()
+        await injectAll(schedule)
+        let records = await talking
+        // Also of a drill that was ended early.
+        let violations = await Task { await judge(records) }.value
+        return Summary(
+            title: options.title, seed: options.seed, duration: progress.elapsed, sessions: records.count,
+            messages: records.reduce(0) { $0 + $1.messages.count }, counts: progress.counts, faults: progress.faults,
+            samples: progress.samples, violations: violations, modelViolations: model?.violations ?? [])
+    }
+
+    private var client: AgentClient {
+        // A stream that brings not even comments is given up, and resumed elsewhere.
+        var client = AgentClient(url: url, headers: headers, silence: model == nil ? .seconds(30) : .seconds(5))
+        client.timeout = .seconds(180)
+        return client
+    }
+
+    private func talk() async -> [SessionRecord] {
+        let (client, options, progress, plans) = (client, options, progress, model != nil)
+        let end = progress.begun.advanced(by: options.duration)
+        return await withTaskGroup(of: [SessionRecord].self) { group in
+            for number in 0..<options.conversations {
+                group.addTask {
+                    let random = SeededGenerator(seed: options.seed &+ UInt64(number) &* 7919)
+                    var runner = ConversationRunner(
+                        client: client, progress: progress, patience: options.patience, length: options.length, plans: plans, random: random
+                    )
+                    return await runner.run(number) { ContinuousClock.now >= end }
+                }
+            }
+            var records: [SessionRecord] = []
+            for await some in group { records += some }
+            return records
+        }
+    }
+
+    /// One after another: a fault that takes longer than the interval delays the next.
+    private func injectAll(_ schedule: Schedule) async {
+        for entry in schedule.entries {
+            let wait = entry.at - progress.elapsed
+            if wait > .zero { try? await Task.sleep(for: wait) }
+            guard !Task.isCancelled, progress.elapsed < options.duration else { return }
+            let number = progress.begin(entry.name)
+            do {
+                progress.end(number, detail: try await inject(entry))
+            } catch {
+                progress.end(number, detail: "\(error)", failed: true)
+            }
+        }
+    }
+
+    private func judge(_ records: [SessionRecord]) async -> [Violation] {
+        let client = client
+        var violations: [Violation] = []
+        var waiting = records[...]
+        await withTaskGroup(of: [Violation].self) { group in
+            // Some at a time, so that a large drill does not end in a flood.
+            for record in waiting.prefix(32) { group.addTask { await verdict(record, client) } }
+            waiting = waiting.dropFirst(32)
+            for await some in group {
+                violations += some
+                if let record = waiting.popFirst() { group.addTask { await verdict(record, client) } }
+            }
+        }
+        return violations
+    }
+
+    private func verdict(_ record: SessionRecord, _ client: AgentClient) async -> [Violation] {
+        guard !record.messages.isEmpty else { return record.violations }
+        var why = ""
+        let deadline = ContinuousClock.now.advanced(by: options.patience)
+        repeat {
+            do {
+                let state = try await client.get("/agent/sessions/\(record.id)")
+                if state.status == 404, !record.messages.contains(where: \.isAcknowledged) { return record.violations }
+                guard state.status == 200 else {
+                    why = "\(state.status) \(state.code ?? "")"
+                    if state.status == 404 { break }
+                    try await Task.sleep(for: .milliseconds(200))
+                    continue
+                }
+                // A step that was taken over ends by itself.
+                if state.json["status"] == "running", ContinuousClock.now < deadline {
+                    try await Task.sleep(for: .milliseconds(200))
+                    continue
+                }
+                let history = try await client.get("/agent/sessions/\(record.id)/history?limit=1000")
+                guard history.status == 200 else { continue }
+                return Verdict(
+                    record: record, state: state.json, history: history.json["messages"].array, knowsModel: model != nil
+                ).violations
+            } catch {
+                why = "\(error)"
+            }
+        } while ContinuousClock.now < deadline
+        return record.violations + [Violation(kind: .lost, session: record.id, detail: "the session cannot be read: \(why)")]
+    }
+}

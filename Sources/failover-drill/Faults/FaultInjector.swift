@@ -1,0 +1,68 @@
+import Foundation
+import LocalDeployment
+import SessionStore
+
+/// Does to a local deployment what the schedule says, and mends it again.
+struct FaultInjector: Sendable {
+    let system: LocalSystem
+
+    /// Returns when the fault is over and everything that was stopped runs again.
+    ///
+    /// - Returns: What was done, for the report.
+    func inject(_ kind: FaultKind, choice: Int) async throws -> String {
+        let replica = system.replicas[choice % system.replicas.count]
+        switch kind {
+        case .kill:
+            replica.process.signal(SIGKILL)
+            _ = try await replica.process.ended()
+            try await Task.sleep(for: .seconds(1))
+            try replica.start()
+            try await replica.becomesReady()
+            return "kill -9 of \(replica.name)"
+        case .pause:
+            let pause = system.lease * 1.5 + .milliseconds(choice)
+            replica.process.signal(SIGSTOP)
+            try await Task.sleep(for: pause)
+            replica.process.signal(SIGCONT)
+            return "\(replica.name) stopped for \(pause.milliseconds) ms"
+        case .terminate:
+            replica.process.signal(SIGTERM)
+            let code = try await replica.process.ended()
+            try replica.start()
+            try await replica.becomesReady()
+            guard code == 0 else { throw NeverHappened(description: "\(replica.name) ended with \(code) after SIGTERM") }
+            return "SIGTERM of \(replica.name)"
+        case .redisKill:
+            try await system.redis.killMaster(choice)
+            return "kill -9 of a Redis master"
+        case .failover:
+            try await system.redis.failover(choice)
+            return "failover of a Redis master"
+        case .clientKill:
+            for master in try system.redis.masters() { try master.cli("CLIENT", "KILL", "TYPE", "normal") }
+            return "all connections to Redis closed"
+        case .scriptFlush:
+            for master in try system.redis.masters() { try master.cli("SCRIPT", "FLUSH") }
+            return "SCRIPT FLUSH"
+        case .redisSleep:
+            let seconds = Double(choice % 10 + 3) / 10
+            for master in try system.redis.masters() { try master.cli("DEBUG", "SLEEP", "\(seconds)") }
+            return "DEBUG SLEEP \(seconds)"
+        case .cut:
+            let isSilent = choice % 2 == 0
+            replica.link.set(isSilent ? .silent : .cut)
+            try await Task.sleep(for: .seconds(4))
+            // What was held back while it was silent is lost, as it is when a machine comes back that was given up.
+            if isSilent { replica.link.set(.cut) }
+            replica.link.set(.well)
+            return "\(replica.name) cut off, \(isSilent ? "in silence" : "with closed connections")"
+        case .model:
+            let moods = DrillModel.Mood.allCases.filter { $0 != .well }
+            let mood = moods[choice % moods.count]
+            system.model.set(mood)
+            try await Task.sleep(for: .seconds(2))
+            system.model.set(.well)
+            return "the model is \(mood.rawValue)"
+        }
+    }
+}

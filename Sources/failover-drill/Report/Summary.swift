@@ -1,0 +1,84 @@
+import LocalDeployment
+import SessionStore
+
+/// The outcome of a drill.
+struct Summary: Sendable {
+    var title: String
+    var seed: UInt64
+    var duration: Duration
+    var sessions: Int
+    var messages: Int
+    var counts: Progress.Counts
+    var faults: [Progress.Fault]
+    var samples: [Progress.Sample]
+    var violations: [Violation]
+    /// Of a deployment that the drill has built: what its model would have refused.
+    var modelViolations: [String]
+
+    /// Whether the service did what it promises. A fault that could not be made proves nothing, and counts against the drill.
+    var isSound: Bool { violations.isEmpty && modelViolations.isEmpty && !faults.contains(where: \.failed) && counts.turns > 0 }
+
+    func count(_ kind: Violation.Kind) -> Int { violations.count { $0.kind == kind } }
+
+    /// The time that clients waited for the next event: that of this share of the requests was shorter.
+    func silence(_ share: Double) -> Duration {
+        let sorted = samples.map(\.longestSilence).sorted()
+        guard !sorted.isEmpty else { return .zero }
+        return sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]
+    }
+
+    var text: String {
+        var lines = [
+            "", title,
+            "  seed \(seed), \(duration.components.seconds) s, \(faults.count) faults, \(sessions) sessions, \(messages) messages",
+            "  turns \(counts.turns), of which failed \(counts.failedAnswers); tokens \(counts.tokens); requests sent again \(counts.retries); texts begun anew \(counts.restarts)",
+            "  longest wait for the next event: median \(silence(0.5).inSeconds), 99th percentile \(silence(0.99).inSeconds), longest \(counts.longestSilence.inSeconds)",
+            "  lost \(count(.lost)), duplicates \(count(.duplicate)), stuck \(count(.stuck)), streams \(count(.stream)), histories \(count(.history)), answers \(count(.answer))",
+        ]
+        for fault in faults where fault.failed { lines.append("  the fault \(fault.name) failed: \(fault.detail)") }
+        for violation in violations.prefix(50) {
+            lines.append("  VIOLATED \(violation)")
+            lines.append("           redis-cli LRANGE '\(RedisKeys.historyName(violation.session))' 0 -1")
+        }
+        if violations.count > 50 { lines.append("  … and \(violations.count - 50) more") }
+        for violation in Set(modelViolations).sorted().prefix(20) { lines.append("  VIOLATED the model would refuse: \(violation)") }
+        lines.append(isSound ? "  all held" : "  NOT all held")
+        return lines.joined(separator: "\n")
+    }
+
+    var json: JSON {
+        .object([
+            "title": .string(title), "seed": .number(Double(seed)), "seconds": .number(Double(duration.components.seconds)),
+            "sessions": .number(Double(sessions)), "messages": .number(Double(messages)), "turns": .number(Double(counts.turns)),
+            "failed_answers": .number(Double(counts.failedAnswers)), "tokens": .number(Double(counts.tokens)),
+            "retries": .number(Double(counts.retries)), "restarts": .number(Double(counts.restarts)),
+            "longest_wait_ms": .number(Double(counts.longestSilence.milliseconds)),
+            "wait_ms": ["p50": .number(Double(silence(0.5).milliseconds)), "p99": .number(Double(silence(0.99).milliseconds))],
+            "sound": .bool(isSound),
+            "violations": .array(
+                violations.map { ["kind": .string($0.kind.rawValue), "session": .string($0.session), "detail": .string($0.detail)] }),
+            "model_violations": .array(modelViolations.map { .string($0) }),
+            "faults": .array(
+                faults.map { fault in
+                    [
+                        "at_ms": .number(Double(fault.begun.milliseconds)),
+                        "took_ms": .number(Double(((fault.ended ?? duration) - fault.begun).milliseconds)), "name": .string(fault.name),
+                        "detail": .string(fault.detail), "failed": .bool(fault.failed),
+                    ]
+                }),
+        ])
+    }
+}
+
+extension RedisKeys {
+    /// The history's key of a session that is known by its text.
+    static func historyName(_ session: String) -> String { SessionID(session).map { RedisKeys($0).history } ?? session }
+}
+
+extension Duration {
+    /// `1.25 s`
+    var inSeconds: String {
+        let hundredths = milliseconds / 10
+        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100) s"
+    }
+}

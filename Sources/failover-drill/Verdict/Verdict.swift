@@ -1,0 +1,115 @@
+import LocalDeployment
+
+/// Holds what a session's client was told against what the service has stored (I1 to I8 of docs/redis-protocol.md). A pure function, so that each violation has a test.
+struct Verdict {
+    let record: SessionRecord
+    /// `GET /agent/sessions/{id}`
+    let state: JSON
+    let history: [JSON]
+    /// Whether the texts are those of the drill's own model, whose words say to which generation they belong.
+    let knowsModel: Bool
+
+    var violations: [Violation] {
+        var found = record.violations
+        func violate(_ kind: Violation.Kind, _ detail: String) {
+            found.append(Violation(kind: kind, session: record.id, detail: detail))
+        }
+        if state["status"].string == "running" { violate(.stuck, "step \(state["step"].int ?? 0) does not end") }
+        if let why = Conversation.violation(history), !isOpenByClient(why) { violate(.history, why) }
+        found += messages()
+        found += answers()
+        found += results()
+        if knowsModel { found += generations() }
+        return found
+    }
+
+    /// Calls may be open whose results the client never brought through; that was a violation of its own.
+    private func isOpenByClient(_ why: String) -> Bool {
+        !record.violations.isEmpty && why.hasSuffix("have no answer")
+    }
+
+    /// I2: acknowledged messages once, others at most once, all in the order in which they were sent.
+    private func messages() -> [Violation] {
+        var found: [Violation] = []
+        var places: [Int] = []
+        for message in record.messages {
+            let at = history.indices.filter { history[$0]["role"] == "user" && history[$0]["content"] == .string(message.text) }
+            if at.isEmpty, message.isAcknowledged { found.append(violation(.lost, "\(message.text) is not in the history")) }
+            if at.count > 1 { found.append(violation(.duplicate, "\(message.text) is \(at.count) times in the history")) }
+            places += at.prefix(1)
+        }
+        if places != places.sorted() { found.append(violation(.history, "the messages are not in the order in which they were sent")) }
+        let known = Set(record.messages.map(\.text))
+        for message in history where message["role"] == "user" && !known.contains(message["content"].string ?? "") {
+            found.append(violation(.history, "a message that nobody sent: \(message["content"])"))
+        }
+        return found
+    }
+
+    /// I4: what was told to have ended is stored, behind its message and before the next.
+    private func answers() -> [Violation] {
+        var found: [Violation] = []
+        for message in record.messages {
+            let turn = turn(of: message)
+            for answer in message.answers where ["completed", "waiting", "cancelled"].contains(answer.status) {
+                guard let content = answer.content, !content.isEmpty else { continue }
+                let count = turn.count { $0["role"] == "assistant" && $0["content"] == .string(content) }
+                if count == 0 {
+                    found.append(
+                        violation(.lost, "step \(answer.step), told as \(answer.status), is not in the history: \(content.prefix(60))"))
+                }
+                if count > 1, knowsModel {
+                    found.append(violation(.duplicate, "step \(answer.step) is \(count) times in the history: \(content.prefix(60))"))
+                }
+            }
+            // One step writes one answer: two in a row are two writers (I3).
+            for (one, next) in zip(turn, turn.dropFirst()) where one["role"] == "assistant" && next["role"] == "assistant" {
+                if one["tool_calls"].array.isEmpty, !isRetried(message) {
+                    found.append(
+                        violation(
+                            .duplicate,
+                            "two answers to one message: \(one["content"].string?.prefix(40) ?? "") / \(next["content"].string?.prefix(40) ?? "")"
+                        ))
+                }
+            }
+        }
+        return found
+    }
+
+    /// What was cancelled and then asked for again may leave two answers.
+    private func isRetried(_ message: MessageRecord) -> Bool { message.answers.count { $0.status == "cancelled" } > 1 }
+
+    /// I1, I2: each result that was taken is in the history once, as it was sent.
+    private func results() -> [Violation] {
+        var found: [Violation] = []
+        for (call, result) in record.messages.flatMap(\.answers).flatMap(\.results) {
+            let stored = history.filter { $0["role"] == "tool" && $0["tool_call_id"] == .string(call) }
+            if stored.isEmpty { found.append(violation(.lost, "the result of \(call) is not in the history")) }
+            if stored.count > 1 { found.append(violation(.duplicate, "the call \(call) is answered \(stored.count) times")) }
+            if let text = stored.first?["content"].string, text != result {
+                found.append(violation(.history, "the call \(call) is answered with \(text)"))
+            }
+        }
+        return found
+    }
+
+    /// I3, I5: an answer is one generation's, without a gap; and whole where it was not cancelled.
+    private func generations() -> [Violation] {
+        let cancelled = Set(record.messages.flatMap(\.answers).filter { $0.status == "cancelled" }.compactMap(\.content))
+        return history.compactMap { message in
+            guard message["role"] == "assistant", let text = message["content"].string, !text.isEmpty else { return nil }
+            guard let fault = DrillModel.fault(in: text, mayEndEarly: cancelled.contains(text)) else { return nil }
+            return violation(.history, "\(fault): \(text.prefix(60))")
+        }
+    }
+
+    private func turn(of message: MessageRecord) -> ArraySlice<JSON> {
+        guard let start = history.firstIndex(where: { $0["role"] == "user" && $0["content"] == .string(message.text) }) else { return [] }
+        let rest = history[(start + 1)...]
+        return rest[..<(rest.firstIndex { $0["role"] == "user" } ?? rest.endIndex)]
+    }
+
+    private func violation(_ kind: Violation.Kind, _ detail: String) -> Violation {
+        Violation(kind: kind, session: record.id, detail: detail)
+    }
+}
