@@ -132,7 +132,7 @@ let package = Package(
         .testTarget(
             name: "SessionStoreTests",
             dependencies: [
-                "CHiredis", "SessionStore", "TestSupport",
+                "CHiredis", "LocalDeployment", "SessionStore", "TestSupport",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ],
             swiftSettings: strict
@@ -140,7 +140,7 @@ let package = Package(
         .testTarget(
             name: "AgentServiceTests",
             dependencies: [
-                "AgentService", "SessionStore", "TestSupport",
+                "AgentService", "LocalDeployment", "SessionStore", "TestSupport",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ],
             swiftSettings: strict
@@ -148,7 +148,7 @@ let package = Package(
         .testTarget(
             name: "AgentServerTests",
             dependencies: [
-                "agent-server", "AgentService", "SessionStore", "TestSupport",
+                "agent-server", "AgentService", "LocalDeployment", "SessionStore", "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
@@ -157,7 +157,7 @@ let package = Package(
         ),
         .testTarget(
             name: "ScaleOutTests",
-            dependencies: ["agent-server", "AgentService", "SessionStore", "TestSupport"],
+            dependencies: ["agent-server", "AgentService", "LocalDeployment", "SessionStore", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(

@@ -13,6 +13,10 @@ public struct ReceivedEvent: Sendable, Hashable, CustomStringConvertible {
     /// When it was read.
     public var time = ContinuousClock.now
 
+    public init(id: String?, name: String, data: JSON) {
+        (self.id, self.name, self.data) = (id, name, data)
+    }
+
     public var description: String { "\(id ?? "-") \(name) \(data)" }
     /// The step in the id.
     public var step: Int? { id.flatMap { Int($0.prefix { $0 != "-" }) } }

@@ -29,8 +29,11 @@ struct FailoverDrill: AsyncParsableCommand {
     @Option(help: "The environment variable that has the deployment's X-Internal-Auth key.")
     var keyVariable = "AGENT_RUNTIME__INTERNAL_API_KEY"
 
-    @Option(help: "Redis of a local deployment: single, sentinel (a master, two replicas, three sentinels) or cluster (six nodes).")
+    @Option(help: "Redis of a local deployment: single, sentinel (a master, a replica, three sentinels) or cluster (six nodes).")
     var redis = "sentinel"
+
+    @Option(help: "Replicas of each of Redis's masters, 1 to 5.")
+    var redisReplicas = 1
 
     @Option(help: "Seconds, 1 or more.")
     var duration = 120
@@ -77,6 +80,7 @@ struct FailoverDrill: AsyncParsableCommand {
         guard every >= 1 else { throw ValidationError("--every must be 1 or more") }
         guard (1...10_000).contains(conversations) else { throw ValidationError("--conversations must be from 1 to 10000") }
         guard (500...60_000).contains(leaseMS) else { throw ValidationError("--lease-ms must be from 500 to 60000") }
+        guard (1...5).contains(redisReplicas) else { throw ValidationError("--redis-replicas must be from 1 to 5") }
         guard patience >= 1 else { throw ValidationError("--patience must be 1 or more") }
         _ = try (topology(), kinds(), faultCommands())
         if local, !commands.isEmpty { throw ValidationError("--fault is for --url; local faults are named with --faults") }
@@ -105,8 +109,8 @@ struct FailoverDrill: AsyncParsableCommand {
         do {
             system = try await LocalSystem.start(
                 .init(
-                    server: try server.map { URL(filePath: $0) } ?? Replica.executable(), redis: topology, lease: .milliseconds(leaseMS),
-                    ackReplicas: ackReplicas ?? (topology == .single ? 0 : 1)))
+                    server: try server.map { URL(filePath: $0) } ?? Replica.executable(), redis: topology, redisReplicas: redisReplicas,
+                    lease: .milliseconds(leaseMS), ackReplicas: ackReplicas ?? (topology == .single ? 0 : 1)))
         } catch {
             throw Failure.unavailable("the deployment could not be started: \(error)")
         }

@@ -96,7 +96,7 @@ struct ConversationRunner {
             answer.results[sent.call] = "result of \(sent.call)"
             checks.append(check)
         }
-        guard isSound else { return nil }
+        guard isSound, !Task.isCancelled else { return nil }
         // One of them was the last, and its request was answered with the next step.
         let ends = checks.filter { $0.done?["status"].string != "waiting" || !$0.calls.isEmpty }
         guard let end = ends.last else {

@@ -7,6 +7,8 @@ final class LocalSystem: Sendable {
     struct Options: Sendable {
         var server: URL
         var redis: RedisUnderTest.Topology
+        /// Of each master.
+        var redisReplicas: Int
         var lease: Duration
         var ackReplicas: Int
     }
@@ -22,7 +24,7 @@ final class LocalSystem: Sendable {
 
     static func start(_ options: Options) async throws -> LocalSystem {
         let directory = try temporaryDirectory()
-        let redis = try await RedisUnderTest.start(options.redis)
+        let redis = try await RedisUnderTest.start(options.redis, replicas: options.redisReplicas)
         let model = try await DrillModel.start()
         let settings = ReplicaUnderTest.Settings(
             server: options.server, redis: redis.url, upstream: model.url,

@@ -22,18 +22,18 @@ final class RedisUnderTest: Sendable {
     /// As they are now: a server that was killed is another process afterwards.
     private let current: Mutex<[RedisServer]>
 
-    static func start(_ topology: Topology) async throws -> RedisUnderTest {
+    /// - Parameter replicas: Of each master, where there are to be any.
+    static func start(_ topology: Topology, replicas: Int) async throws -> RedisUnderTest {
         switch topology {
         case .single:
             // Its files are the data: it comes back with them.
             let server = try await RedisServer.start(single)
             return RedisUnderTest(topology, .single, [server], url: server.url)
         case .sentinel:
-            // Two replicas: Sentinel takes ten seconds to make a replica of a master that it has replaced, and a commit is waited for meanwhile.
-            let all = try await RedisSentinels.start(replicas: 2, downAfter: .seconds(1))
+            let all = try await RedisSentinels.start(replicas: replicas, downAfter: .seconds(1))
             return RedisUnderTest(topology, .sentinel(all), all.servers, url: all.url)
         case .cluster:
-            let all = try await RedisCluster.start(replicas: 1)
+            let all = try await RedisCluster.start(replicas: replicas)
             return RedisUnderTest(topology, .cluster(all), all.nodes, url: all.url)
         }
     }
@@ -90,6 +90,9 @@ final class RedisUnderTest: Sendable {
             let before = try sentinels.masterPort()
             _ = try sentinels.sentinels[index % sentinels.sentinels.count].cli("SENTINEL", "FAILOVER", RedisSentinels.masterName)
             try await eventually("the master has moved", timeout: .seconds(30)) { try sentinels.masterPort() != before }
+            // Sentinel leaves the old one a master for some ten seconds. Whoever has asked for the failover need not wait for that.
+            let old = servers.first { $0.port == before }
+            try old?.cli("REPLICAOF", "127.0.0.1", "\(try sentinels.masterPort() ?? 0)")
         case .cluster:
             let replicas = try servers.filter { try $0.process.isRunning && $0.cli("ROLE").hasPrefix("slave") }
             guard !replicas.isEmpty else { return }

@@ -45,7 +45,8 @@ struct FaultInjector: Sendable {
             for master in try system.redis.masters() { try master.cli("SCRIPT", "FLUSH") }
             return "SCRIPT FLUSH"
         case .redisSleep:
-            let seconds = Double(choice % 10 + 3) / 10
+            // Sentinels and nodes give a master a second.
+            let seconds = Double(choice % 9 + 1) / 10
             for master in try system.redis.masters() { try master.cli("DEBUG", "SLEEP", "\(seconds)") }
             return "DEBUG SLEEP \(seconds)"
         case .cut:

@@ -1,0 +1,68 @@
+import TestSupport
+import Testing
+
+@testable import failover_drill
+
+/// What a client notices while it reads.
+@Suite struct StreamCheckTests {
+    private func read(_ events: [(id: String?, name: String, data: JSON)]) -> StreamCheck {
+        var check = StreamCheck()
+        for event in events { check.read(ReceivedEvent(id: event.id, name: event.name, data: event.data)) }
+        return check
+    }
+
+    private func token(_ id: String, _ text: String) -> (id: String?, name: String, data: JSON) {
+        (id, "message", ["type": "assistant_message", "token": .string(text), "is_final": false])
+    }
+
+    private func text(_ id: String?, _ text: String) -> (id: String?, name: String, data: JSON) {
+        (id, "message", ["type": "assistant_message", "content": .string(text), "token": "", "is_final": true])
+    }
+
+    private func done(_ id: String?, _ status: String = "completed", _ pending: [JSON] = []) -> (id: String?, name: String, data: JSON) {
+        (id, "done", ["status": .string(status), "step": 1, "pending_calls": .array(pending)])
+    }
+
+    @Test func anAnswerWithoutFault() {
+        let check = read([token("1-1.a", "a "), token("1-2.a", "b"), text("1-3.a", "a b"), done("1-4.a")])
+        #expect(check.faults.isEmpty && check.content == "a b" && check.lastID == "1-4.a" && check.restarts == 0)
+    }
+
+    @Test func aRestartBeginsAnew() {
+        let restart: (String?, String, JSON) = ("2-0.b", "restart", ["type": "restart", "step": 2, "replaces": 1])
+        let check = read([token("1-1.a", "void "), restart, token("2-1.b", "x"), text("2-2.b", "x"), done("2-3.b")])
+        #expect(check.faults.isEmpty && check.restarts == 1)
+    }
+
+    /// A step that has left the log is told whole, and without ids.
+    @Test func aRebuiltEnd() {
+        let restart: (String?, String, JSON) = (nil, "restart", ["type": "restart", "step": 1, "replaces": 1])
+        #expect(read([token("1-1.a", "void "), restart, text(nil, "whole"), done(nil)]).faults.isEmpty)
+    }
+
+    /// Whoever ends a step in another's place says no restart.
+    @Test func aCancelledStepEndsUnderAnotherNumber() {
+        #expect(read([token("1-1.a", "a"), text("2-1.b", "a"), done("2-2.b", "cancelled")]).faults.isEmpty)
+        #expect(!read([token("1-1.a", "a"), text("2-1.b", "a"), done("2-2.b")]).faults.isEmpty)
+    }
+
+    @Test func everyFaultIsNoticed() {
+        let faulty: [[(id: String?, name: String, data: JSON)]] = [
+            // A gap, an event twice, one from before.
+            [token("1-1.a", "a"), token("1-3.a", "b"), text("1-4.a", "ab"), done("1-5.a")],
+            [token("1-1.a", "a"), token("1-1.a", "a"), text("1-2.a", "aa"), done("1-3.a")],
+            [token("1-2.a", "a"), text("1-3.a", "a"), done("1-4.a")],
+            // Another generation's, and another session's of the same number.
+            [token("1-1.a", "a"), token("1-2.b", "b"), text("1-3.b", "ab"), done("1-4.b")],
+            // A text that is not what the tokens said.
+            [token("1-1.a", "a"), text("1-2.a", "b"), done("1-3.a")],
+            [token("1-1.a", "a"), done("1-2.a")],
+            // Events behind the end, an end without a reason, calls that nobody waits for.
+            [text("1-1.a", "a"), done("1-2.a"), token("1-3.a", "b")],
+            [done("1-1.a", "failed")],
+            [("1-1.a", "message", ["type": "tool_call", "call_id": "c"]), done("1-2.a", "waiting")],
+            [("nonsense", "message", [:])],
+        ]
+        for events in faulty { #expect(!read(events).faults.isEmpty, "\(events)") }
+    }
+}
