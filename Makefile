@@ -3,7 +3,7 @@
 # Warnings of this package's own targets are errors here; see Package.swift.
 export AGENT_RUNTIME_STRICT = 1
 
-.PHONY: run demo test check verify format build release bench clean help
+.PHONY: run demo test drill check verify format build release bench clean help
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,8 +17,12 @@ demo: ## Two replicas behind nginx, one conversation with tool calls across both
 	@scripts/demo.sh
 
 test: ## Installs what is missing and runs all tests
-	@scripts/install.sh build redis openssl
+	@scripts/install.sh build redis openssl haproxy
 	swift test --no-parallel
+
+drill: ## Rehearses failures on a deployment that it builds on loopback; DRILL="--redis cluster --duration 600"
+	@scripts/install.sh build redis haproxy
+	@scripts/drill.sh $(DRILL)
 
 check: ## Format, warnings, import rules, shell scripts
 	@scripts/install.sh build shellcheck

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs Debian packages that are missing. Usage: install.sh build|redis|nginx|shellcheck|openssl|spin ...
+# Installs Debian packages that are missing. Usage: install.sh build|redis|nginx|haproxy|shellcheck|openssl|spin ...
 # Does nothing where everything is there; says what to install where it may not.
 set -euo pipefail
 
@@ -20,6 +20,7 @@ for what in "$@"; do
         ;;
     redis) need redis-server command -v redis-server ;;
     nginx) need nginx-light test -x /usr/sbin/nginx -o -x /usr/bin/nginx -o -x /usr/local/sbin/nginx ;;
+    haproxy) need haproxy test -x /usr/sbin/haproxy -o -x /usr/bin/haproxy -o -x /usr/local/sbin/haproxy ;;
     shellcheck) need shellcheck command -v shellcheck ;;
     openssl) need openssl command -v openssl ;;
     spin)

@@ -6,9 +6,11 @@ import Testing
 
 /// Whole drills, as a user runs them.
 @Suite(.timeLimit(.minutes(5))) struct DrillTests {
-    private func drill(_ arguments: [String], exit code: Int32) async throws -> ChildProcess {
+    private func drill(_ arguments: [String], exit code: Int32, temporary: URL? = nil) async throws -> ChildProcess {
         let program = try Replica.executable().deletingLastPathComponent().appending(path: "failover-drill")
-        let process = try ChildProcess(program.path, arguments, directory: temporaryDirectory())
+        var environment = ProcessInfo.processInfo.environment
+        environment["TMPDIR"] = temporary?.path ?? environment["TMPDIR"]
+        let process = try ChildProcess(program.path, arguments, environment: environment, directory: temporaryDirectory())
         #expect(try await process.ended(timeout: .seconds(240)) == code, "\(process.log.suffix(4000))")
         return process
     }
@@ -24,15 +26,20 @@ import Testing
             "--local", "--redis", redis, "--duration", "22", "--every", "4", "--conversations", "6", "--seed", "7", "--faults", faults,
             "--lease-ms", "1000", "--json", json, "--html", html,
         ]
-        let process = try await drill(arguments, exit: 0)
+        let temporary = try temporaryDirectory()
+        let process = try await drill(arguments, exit: 0, temporary: temporary)
         let report = try JSON(String(contentsOfFile: json, encoding: .utf8))
         #expect(report["sound"] == true && report["violations"].array.isEmpty)
         #expect(report["faults"].array.count == 4 && (report["turns"].int ?? 0) > 50, "\(report)")
         #expect(process.log.contains("all held"))
         let page = try String(contentsOfFile: html, encoding: .utf8)
         #expect(page.contains("<svg") && page.contains("Everything held."))
-        // Nothing that it started lives on.
-        #expect(try ChildProcess.output("pgrep", ["-P", "\(process.pid)"]).isEmpty)
+        // Nothing that it started lives on: each process had its folder there.
+        #expect(try FileManager.default.contentsOfDirectory(atPath: temporary.path).isEmpty)
+        let places = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap {
+            try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\($0)/cwd")
+        }
+        #expect(!places.isEmpty && !places.contains { $0.hasPrefix(temporary.path) })
     }
 
     /// Against a deployment that is there, with faults of the user's own, and with the scripted model.

@@ -1,8 +1,7 @@
 import Foundation
 import LocalDeployment
 
-/// HAProxy before the replicas, with the settings of docker/haproxy/haproxy.cfg: streams are not buffered, silence is bounded by comments, a replica that is not ready gets nothing new, and a
-/// request is given to another replica only where it was not sent.
+/// HAProxy before the replicas, much as docker/haproxy has it. But a drill has no minute to wait: what a replica that is down was streaming is ended at once.
 struct HAProxy: Sendable {
     let process: ChildProcess
     let url: String

@@ -20,10 +20,13 @@ final class LocalSystem: Sendable {
     let replicas: [ReplicaUnderTest]
     let balancer: HAProxy
     let lease: Duration
+    /// The replicas' logs, and one folder for each other server.
     private let directory: URL
 
     static func start(_ options: Options) async throws -> LocalSystem {
         let directory = try temporaryDirectory()
+        // All that is started has its files there.
+        setenv("TMPDIR", directory.path, 1)
         let redis = try await RedisUnderTest.start(options.redis, replicas: options.redisReplicas)
         let model = try await DrillModel.start()
         let settings = ReplicaUnderTest.Settings(
@@ -53,6 +56,9 @@ final class LocalSystem: Sendable {
         for replica in replicas { await replica.stop() }
         model.stop()
         await redis.stop()
+        for folder in (try? FileManager.default.contentsOfDirectory(at: directory, includingPropertiesForKeys: nil)) ?? [] {
+            if !keepsLogs || folder.lastPathComponent.hasPrefix("art-") { try? FileManager.default.removeItem(at: folder) }
+        }
         if keepsLogs { return directory }
         try? FileManager.default.removeItem(at: directory)
         return nil

@@ -125,6 +125,5 @@ final class RedisUnderTest: Sendable {
         case .cluster(let cluster): try? await cluster.stop()
         }
         for server in servers { try? await server.kill() }
-        for server in servers { try? FileManager.default.removeItem(at: server.directory) }
     }
 }

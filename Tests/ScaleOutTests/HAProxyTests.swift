@@ -1,0 +1,97 @@
+import Foundation
+import SessionStore
+import TestSupport
+import Testing
+
+/// The balancer's settings in docker/haproxy, with a real HAProxy before two replicas.
+@Suite(.timeLimit(.minutes(3))) struct HAProxyTests {
+    private static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docker/haproxy")
+
+    private let upstream: Upstream
+    private let replicas: [Replica]
+    private let process: ChildProcess
+    private let client: AgentClient
+
+    init() async throws {
+        let redis = try await RedisServer.shared()
+        let upstream = try await Upstream.start()
+        async let one = Replica.start(redis: redis.url, upstream: upstream.url, name: "one")
+        async let two = Replica.start(redis: redis.url, upstream: upstream.url, name: "two")
+        replicas = try await [one, two]
+        let port = try freePort()
+        // But for where it listens, and for Docker's names, as it is.
+        let servers = replicas.map { "server \($0.name) \($0.url.dropFirst("http://".count))" }.joined(separator: "\n    ")
+        let text = try String(contentsOf: Self.folder.appending(path: "haproxy.cfg"), encoding: .utf8)
+            .replacing("bind :8001", with: "bind 127.0.0.1:\(port)")
+            .replacing("server-template replica 20 agent-runtime:8001 resolvers docker init-addr none", with: servers)
+        let directory = try temporaryDirectory()
+        let file = directory.appending(path: "haproxy.cfg")
+        try text.write(to: file, atomically: true, encoding: .utf8)
+        let defaults = Self.folder.appending(path: "defaults.cfg").standardizedFileURL.path
+        process = try ChildProcess("haproxy", ["-db", "-f", defaults, "-f", file.path], directory: directory)
+        client = AgentClient(url: "http://127.0.0.1:\(port)")
+        self.upstream = upstream
+        let (client, process) = (client, process)
+        try await eventually("HAProxy answers; its log: \(process.log)") { (try? await client.get("/health/ready").status) == 200 }
+    }
+
+    @Test func theSettingsAreValid() throws {
+        let files = ["defaults.cfg", "haproxy.cfg"].flatMap { ["-f", Self.folder.appending(path: $0).standardizedFileURL.path] }
+        #expect(try ChildProcess.output("haproxy", ["-c"] + files).contains("Configuration file is valid"))
+    }
+
+    @Test func tokensComeOneByOne() async throws {
+        #expect(try await client.get("/haproxy-health").status == 200)
+        let gate = Gate()
+        upstream.answer { _ in UpstreamAnswer.text("one ", "two").inserting(.gate(gate), after: 2) }
+        var open = try await client.open(AgentClient.body(SessionID.unique().text, ["content": "x"]))
+        try await open.next { $0.data["token"].string == "one " }
+        #expect(gate.arrivals == 1)
+        gate.open()
+        #expect(try await open.rest().content == "one two")
+        // Both replicas have their turn.
+        var seen: Set<String?> = []
+        for _ in 0..<4 { seen.insert(try await client.say("x", in: SessionID.unique().text).replica) }
+        #expect(seen == ["one", "two"])
+    }
+
+    /// A replica that is about to stop gets nothing new once HAProxy has seen it, and what it streams goes on.
+    @Test func aReplicaThatStops() async throws {
+        let gate = Gate()
+        upstream.answer { request in
+            request.lastContent == "wait" ? .text("one ", "two").inserting(.gate(gate), after: 2) : .text("hello")
+        }
+        var open = try await client.open(AgentClient.body(SessionID.unique().text, ["content": "wait"]))
+        try await open.next { $0.data["token"].string == "one " }
+        let stopping = try #require(replicas.first { $0.name == open.header("X-Agent-Replica") })
+        stopping.process.signal(SIGTERM)
+        try await eventually("HAProxy has seen it") { process.log.contains("/\(stopping.name) is DOWN") }
+        for _ in 0..<6 {
+            let answer = try await client.say("x", in: SessionID.unique().text)
+            #expect(answer.status == 200 && answer.replica != stopping.name)
+        }
+        gate.open()
+        #expect(try await open.rest().content == "one two")
+        #expect(try await stopping.process.ended() == 0)
+    }
+
+    /// With a key a request is sent to the other replica, also when the first one was lost before it answered; without one it is not: it may have been carried out.
+    @Test(arguments: [true, false]) func aReplicaThatIsLostBeforeItAnswers(hasKey: Bool) async throws {
+        let hung = replicas[0]
+        hung.pause()
+        let headers = hasKey ? ["Idempotency-Key": "k"] : [:]
+        let client = client
+        let answers = (0..<4).map { _ in Task { try await client.say("x", in: SessionID.unique().text, headers: headers) } }
+        // Each second one waits there.
+        try await eventually("two are answered") { upstream.requests.count == 2 }
+        try await hung.kill()
+        var answered = 0
+        for answer in answers {
+            // HAProxy ends the client's connection, or answers 502.
+            let status = try? await answer.value.status
+            #expect(status == 200 || !hasKey && (status == nil || status == 502), "\(String(describing: status))")
+            if status == 200 { answered += 1 }
+        }
+        #expect(answered == (hasKey ? 4 : 2))
+    }
+}
