@@ -17,13 +17,16 @@ imported() {
     grep -rnE "^(@[a-z()_A-Z]+ +)*((public|package|internal|private|fileprivate) +)?import +((struct|class|enum|func) +)?($modules)([. ]|\$)" "$@" || true
 }
 
+# The server. What starts servers and talks to them from outside (LocalDeployment, failover-drill) may import what it needs.
+server=(Sources/CHiredis Sources/SessionStore Sources/AgentService Sources/agent-server)
 report "Only SessionStore/Redis imports hiredis, NIO's sockets and TLS:" \
-    "$(imported 'CHiredis|NIOPosix|NIOSSL' Sources | grep -vE '^Sources/SessionStore/Redis/|^Sources/agent-server/ServerProcess.swift:[0-9]+:import NIOPosix' || true)"
+    "$(imported 'CHiredis|NIOPosix|NIOSSL' "${server[@]}" | grep -vE '^Sources/SessionStore/Redis/|^Sources/agent-server/ServerProcess.swift:[0-9]+:import NIOPosix' || true)"
 report "Only agent-server imports the HTTP server, the settings and the command line:" \
-    "$(imported 'Hummingbird|HummingbirdCore|Configuration|ArgumentParser' Sources | grep -v '^Sources/agent-server/' || true)"
+    "$(imported 'Hummingbird|HummingbirdCore|Configuration|ArgumentParser' "${server[@]}" | grep -v '^Sources/agent-server/' || true)"
 report "SessionStore imports nothing of what is above it:" "$(imported 'AgentService|agent_server' Sources/SessionStore)"
 report "AgentService imports nothing of what is above it:" "$(imported 'agent_server' Sources/AgentService)"
 report "Only tests import TestSupport:" "$(imported 'TestSupport' Sources)"
+report "The server imports nothing of tests and drills:" "$(imported 'LocalDeployment|failover_drill' "${server[@]}")"
 report "No type bears its module's name:" \
     "$(grep -rnE '(class|struct|enum|actor|protocol|typealias) +(SessionStore|AgentService|CHiredis|TestSupport)\b' Sources Tests || true)"
 report "Nothing may crash on outside data:" \
