@@ -15,10 +15,11 @@ import Testing
         return (master, replica)
     }
 
-    private func store(_ master: RedisServer, replica: String = "one") async throws -> RedisSessionStore {
+    /// - Parameter patience: Short where it is to run out, long where something is to come.
+    private func store(_ master: RedisServer, replica: String = "one", patience: Duration = .seconds(20)) async throws -> RedisSessionStore {
         try await master.store(replica: replica, lease: .seconds(60)) {
             $0.acknowledgement = Acknowledgement(replicas: 1, patience: .milliseconds(100))
-            ($0.commitPatience, $0.retryPatience) = (.milliseconds(400), .milliseconds(400))
+            ($0.commitPatience, $0.retryPatience) = (patience, patience)
         }
     }
 
@@ -31,7 +32,7 @@ import Testing
 
     @Test func aCommitWaitsForItsReplica() async throws {
         let (master, replica) = try await servers()
-        let store = try await store(master)
+        let (store, hasty) = (try await store(master), try await store(master, patience: .milliseconds(400)))
         let session = SessionID.unique()
         let lease = try await store.started(.user("hello", in: session))
         #expect(try await store.commit(StepCommit(lease)) == .held)
@@ -39,21 +40,23 @@ import Testing
 
         let second = try await store.started(.user("again", in: session))
         replica.process.signal(SIGSTOP)
-        let error = try #require(await failure { try await store.commit(StepCommit(second)) })
+        let error = try #require(await failure { try await hasty.commit(StepCommit(second)) })
         #expect(error.code == .outcomeUnknown && error.message.contains("0 of Redis's replicas"), "\(error)")
         // It was made, and stays.
         #expect(try master.history(session).count == 4)
         replica.process.signal(SIGCONT)
         #expect(try await store.commit(StepCommit(second)) == .held)
         #expect(try master.history(session).count == 4 && replica.history(session).count == 4)
-        store.client.shutDown()
+        for store in [store, hasty] { store.client.shutDown() }
         for server in [master, replica] { try await server.kill() }
     }
 
     /// A follower on another replica is not told either, and a result that is merely stored is not answered.
     @Test func nothingIsToldBeforeItsReplicaHasIt() async throws {
         let (master, replica) = try await servers()
-        let (store, follower) = (try await store(master), try await store(master, replica: "two"))
+        let hasty = Duration.milliseconds(400)
+        let (store, follower) = (try await store(master, patience: hasty), try await store(master, replica: "two", patience: hasty))
+        let patient = try await self.store(master, replica: "two")
         let session = SessionID.unique()
         let lease = try await store.started(.user("hello", in: session))
         #expect(await store.append(.tokens("a"), lease: lease).value == .held)
@@ -71,13 +74,13 @@ import Testing
         #expect(try await follower.look(session).step == 1)
 
         replica.process.signal(SIGCONT)
-        #expect(try await follower.log(session, afterStep: 1, sequence: 1, limit: 10).entries.count == 1)
-        #expect(try await follower.journal(session).lines.count == 1)
-        guard case .waiting(_, 3, ["b"]) = try await follower.begin(.result(of: "a", in: session)) else {
+        #expect(try await patient.log(session, afterStep: 1, sequence: 1, limit: 10).entries.count == 1)
+        #expect(try await patient.journal(session).lines.count == 1)
+        guard case .waiting(_, 3, ["b"]) = try await patient.begin(.result(of: "a", in: session)) else {
             throw Unexpected(description: "the other call is waited for")
         }
         #expect(try replica.history(session).count == 3)
-        for store in [store, follower] { store.client.shutDown() }
+        for store in [store, follower, patient] { store.client.shutDown() }
         for server in [master, replica] { try await server.kill() }
     }
 }
