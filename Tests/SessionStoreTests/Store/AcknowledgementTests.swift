@@ -16,7 +16,8 @@ import Testing
     }
 
     /// - Parameter patience: Short where it is to run out, long where something is to come.
-    private func store(_ master: RedisServer, replica: String = "one", patience: Duration = .seconds(20)) async throws -> RedisSessionStore {
+    private func store(_ master: RedisServer, replica: String = "one", patience: Duration = .seconds(20)) async throws -> RedisSessionStore
+    {
         try await master.store(replica: replica, lease: .seconds(60)) {
             $0.acknowledgement = Acknowledgement(replicas: 1, patience: .milliseconds(100))
             ($0.commitPatience, $0.retryPatience) = (patience, patience)
