@@ -47,7 +47,7 @@ struct ServerProcess {
         let routes = AgentRoutes(settings: settings, runner: runner, store: store, supervisor: supervisor)
         let idleTimeout = TimeAmount.milliseconds(settings.idleTimeout.milliseconds)
         let application = Application(
-            router: routes.router(),
+            responder: OwnTask(base: routes.router().buildResponder()),
             server: HTTPServerBuilder { responder in
                 let channel = HTTP1Channel(
                     responder: responder,

@@ -4,7 +4,7 @@ import SessionStore
 
 extension StepRunner {
     /// Stores the end of the step, and only then tells the client.
-    func end(_ machine: TurnMachine, with ending: TurnMachine.Ending) async {
+    @inline(never) func end(_ machine: TurnMachine, with ending: TurnMachine.Ending) async {
         var events = await log.close()
         let firstFinal = events.nextSequence
         let done = DoneEvent(
@@ -49,7 +49,7 @@ extension StepRunner {
     }
 
     /// Another replica has the step: this one becomes its own client's follower.
-    func tellLoss(step: Int) async {
+    @inline(never) func tellLoss(step: Int) async {
         runner.logger.notice(
             "the lease was lost", metadata: ["session": "\(lease.session)", "step": "\(lease.step)", "latest": "\(step)"])
         guard step > 0 else {

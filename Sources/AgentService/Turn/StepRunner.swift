@@ -3,7 +3,9 @@ import NIOCore
 import SessionStore
 
 /// The effects of one step, from the moment its lease is held: generation, log, commit, and what the client is told.
-struct StepRunner: Sendable {
+///
+/// A class, and its rarer calls are not inlined: what an asynchronous function holds across an `await` is memory of each open stream.
+final class StepRunner: Sendable {
     let runner: TurnRunner
     let started: StartedStep
     let origin: Origin
@@ -21,7 +23,7 @@ struct StepRunner: Sendable {
     }
 
     /// A step that was taken over. Nobody listens to it but the log.
-    init(runner: TurnRunner, taken: TakenStep) {
+    convenience init(runner: TurnRunner, taken: TakenStep) {
         let nobody = ClientStream()
         nobody.close()
         self.init(
@@ -93,7 +95,7 @@ struct StepRunner: Sendable {
     }
 
     /// Finishes a cancel: what the log holds is the answer.
-    private func endWithLoggedText(of step: Int) async {
+    @inline(never) private func endWithLoggedText(of step: Int) async {
         do throws(StoreError) {
             let text = try await runner.store.loggedText(lease.session, step: step)
             await end(newMachine(), with: TurnMachine.cancelled(text: text))
@@ -104,7 +106,7 @@ struct StepRunner: Sendable {
     }
 
     /// Lets another replica have the step, which runs it again; the client finds it there.
-    private func handOver() async {
+    @inline(never) private func handOver() async {
         // What is left would go into a log whose step begins anew.
         _ = await log.close()
         do throws(StoreError) {
@@ -125,28 +127,16 @@ struct StepRunner: Sendable {
         case store(StoreError)
     }
 
-    private enum Part: Sendable {
-        case generated(TurnMachine, Result<TurnMachine.Ending, Failure>)
-        case stopped
-    }
+    private typealias Generated = (machine: TurnMachine, result: Result<TurnMachine.Ending, Failure>)
 
     /// Runs the generation; a stop signal cancels it, which closes the upstream's connection.
-    private func generateUntilStopped() async -> (TurnMachine, Result<TurnMachine.Ending, Failure>) {
-        await withTaskGroup(of: Part.self) { group in
-            group.addTask {
-                let (machine, result) = await generate()
-                return .generated(machine, result)
-            }
-            group.addTask {
-                _ = await control.stopped()
-                return .stopped
-            }
-            for await part in group {
-                group.cancelAll()
-                if case .generated(let machine, let result) = part { return (machine, result) }
-            }
-            // Unreachable: the generation always ends with a part. Said as an error, since nothing may crash here.
-            return (newMachine(), .failure(.model(LLMError(.unavailable, "the generation ended without a result"))))
+    private func generateUntilStopped() async -> Generated {
+        let generation = Task(executorPreference: runner.supervisor.currentExecutor) { await self.generate() }
+        control.whenStopped { generation.cancel() }
+        return await withTaskCancellationHandler {
+            await generation.value
+        } onCancel: {
+            generation.cancel()
         }
     }
 
@@ -154,7 +144,7 @@ struct StepRunner: Sendable {
         TurnMachine(maximumBytes: runner.configuration.maximumAnswerBytes, maximumCalls: runner.configuration.maximumCalls)
     }
 
-    private func generate() async -> (TurnMachine, Result<TurnMachine.Ending, Failure>) {
+    private func generate() async -> Generated {
         var machine = newMachine()
         do {
             // Under the lease, which the log renews meanwhile: a long history takes its time.

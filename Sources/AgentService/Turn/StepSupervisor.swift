@@ -81,6 +81,9 @@ public final class StepSupervisor: Service {
         }
     }
 
+    /// The executor of the event loop that the caller runs on; nil for a caller on none of them.
+    var currentExecutor: EventLoopExecutor? { executors.currentIndex.map { executors.all[$0] } }
+
     /// Takes one of the places that bound what this replica does at the same time; ``leave()`` gives it back.
     func enter() throws(Refusal) { try enter(endsStep: false) }
 
