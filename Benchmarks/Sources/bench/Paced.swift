@@ -24,21 +24,22 @@ extension Bench {
             let (direct50, direct99) = (direct.delays.percentile(0.5), direct.delays.percentile(0.99))
             row([
                 ("\(streams)", 8), (format(p50, 3), 8), (format(p99, 3), 8), (format(direct50, 3), 18), (format(direct99, 3), 8),
-                (format(p50 - direct50, 3), 10), (format(p99 - direct99, 3), 8), ("\(through.failures)", 8),
+                (format(p50 - direct50, 3), 10), (format(p99 - direct99, 3), 8), ("\(through.failures.count)", 8),
             ])
+            if let failure = through.failures.first { say("  a failure: \(failure)") }
             try await setup.stop()
         }
     }
 
     private func delays(
         _ streams: Int, port: Int, group: any EventLoopGroup, request: @escaping @Sendable (Int) -> ByteBuffer
-    ) async throws -> (delays: [Double], failures: Int) {
-        try await withThrowingTaskGroup(of: [Double].self) { tasks in
+    ) async throws -> (delays: [Double], failures: [String]) {
+        try await withThrowingTaskGroup(of: PacedAnswer.self) { tasks in
             for stream in 0..<streams {
                 tasks.addTask {
                     // They begin within half a second, so that what is measured is tokens and not the rush of the beginning.
                     try await Task.sleep(for: .microseconds(Int.random(in: 0..<500_000)))
-                    let promise = group.next().makePromise(of: [Double].self)
+                    let promise = group.next().makePromise(of: PacedAnswer.self)
                     _ = try await ClientBootstrap(group: promise.futureResult.eventLoop)
                         .channelOption(.tcpOption(.tcp_nodelay), value: 1)
                         .channelInitializer { channel in
@@ -51,14 +52,20 @@ extension Bench {
                 }
             }
             var all: [Double] = []
-            var failures = 0
-            for try await delays in tasks {
-                all += delays
-                if delays.count != 100 { failures += 1 }
+            var failures: [String] = []
+            for try await answer in tasks {
+                all += answer.delays
+                if answer.delays.count != 100 { failures.append("\(answer.delays.count) tokens, then \(answer.end)") }
             }
             return (all, failures)
         }
     }
+}
+
+private struct PacedAnswer: Sendable {
+    var delays: [Double]
+    /// What came last.
+    var end: String
 }
 
 /// Reads one answer and measures how old each token's time is when it arrives.
@@ -67,11 +74,12 @@ private final class DelayHandler: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private let request: ByteBuffer
-    private let promise: EventLoopPromise<[Double]>
+    private let promise: EventLoopPromise<PacedAnswer>
     private var delays: [Double] = []
     private var pending = ByteBuffer()
+    private var last = ByteBuffer()
 
-    init(_ request: ByteBuffer, promise: EventLoopPromise<[Double]>) {
+    init(_ request: ByteBuffer, promise: EventLoopPromise<PacedAnswer>) {
         self.request = request
         self.promise = promise
     }
@@ -83,6 +91,7 @@ private final class DelayHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let now = NIODeadline.now().uptimeNanoseconds
         var bytes = unwrapInboundIn(data)
+        last = bytes
         if pending.readableBytes > 0 {
             pending.writeBuffer(&bytes)
             bytes = pending
@@ -115,7 +124,9 @@ private final class DelayHandler: ChannelInboundHandler {
         if isDone { context.close(promise: nil) }
     }
 
-    func channelInactive(context: ChannelHandlerContext) { promise.succeed(delays) }
+    func channelInactive(context: ChannelHandlerContext) {
+        promise.succeed(PacedAnswer(delays: delays, end: String(String(buffer: last).suffix(300))))
+    }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }

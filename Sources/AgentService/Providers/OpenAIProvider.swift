@@ -64,15 +64,10 @@ public struct OpenAIProvider: LLMProvider, Service {
 
     public func generate(_ request: LLMRequest, sink: (_ batch: [LLMEvent]) async throws -> Void) async throws {
         try Task.checkCancellation()
-        var upstream = template
-        upstream.body = .byteBuffer(OpenAIRequestBody.encode(request, stream: configuration.stream))
-        if let traceparent = request.traceparent, traceparent.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) {
-            upstream.headers.add(name: "traceparent", value: traceparent)
-        }
         let opened = connections.count.load(ordering: .relaxed)
         let begun = NIODeadline.now()
         do {
-            try await run(upstream, sink: sink)
+            try await run(request, sink: sink)
         } catch let lost as OpenAIResponse.LostBeforeHead {
             // A kept connection may be closed by the server in the moment in which it is used again. If none was opened since,
             // this was one: the request was not answered, and is sent once more. The HTTP client leaves that to its user. A loss that comes
@@ -82,18 +77,19 @@ public struct OpenAIProvider: LLMProvider, Service {
             }
             logger.debug("kept connection was closed, sending the request again")
             do {
-                try await run(upstream, sink: sink)
+                try await run(request, sink: sink)
             } catch let lost as OpenAIResponse.LostBeforeHead {
                 throw describe(lost.cause)
             }
         }
     }
 
-    private func run(_ request: HTTPClient.Request, sink: (_ batch: [LLMEvent]) async throws -> Void) async throws {
+    // Not inlined, so that its frame is there once: see StepRunner.
+    @inline(never) private func run(_ request: LLMRequest, sink: (_ batch: [LLMEvent]) async throws -> Void) async throws {
         guard let client else { throw LLMError(.unavailable, "There is no event loop to connect to the model on.") }
         let response = OpenAIResponse(configuration: configuration)
         try await withTaskCancellationHandler {
-            response.start(request, with: client)
+            start(response, to: request, with: client)
             do {
                 while let batch = try await next(from: response) { try await sink(batch) }
             } catch {
@@ -103,6 +99,15 @@ public struct OpenAIProvider: LLMProvider, Service {
         } onCancel: {
             response.cancel(CancellationError())
         }
+    }
+
+    private func start(_ response: OpenAIResponse, to request: LLMRequest, with client: HTTPClient) {
+        var upstream = template
+        upstream.body = .byteBuffer(OpenAIRequestBody.encode(request, stream: configuration.stream))
+        if let traceparent = request.traceparent, traceparent.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) {
+            upstream.headers.add(name: "traceparent", value: traceparent)
+        }
+        response.start(upstream, with: client)
     }
 
     private func next(from response: OpenAIResponse) async throws -> [LLMEvent]? {

@@ -75,8 +75,13 @@ final class StepRunner: Sendable {
     }
 
     private func generateToTheEnd() async {
-        let (machine, result) = await generateUntilStopped()
-        switch (control.reason, result) {
+        await conclude(await generateUntilStopped())
+    }
+
+    /// Does what the end of a generation leads to.
+    @inline(never) private func conclude(_ generated: Generated) async {
+        let machine = generated.machine
+        switch (control.reason, generated.result) {
         case (.lost(let step, _), _):
             _ = await log.close()
             await tellLoss(step: step)
@@ -127,7 +132,15 @@ final class StepRunner: Sendable {
         case store(StoreError)
     }
 
-    private typealias Generated = (machine: TurnMachine, result: Result<TurnMachine.Ending, Failure>)
+    /// What came of a generation.
+    private final class Generated: Sendable {
+        let machine: TurnMachine
+        let result: Result<TurnMachine.Ending, Failure>
+
+        init(_ machine: TurnMachine, _ result: Result<TurnMachine.Ending, Failure>) {
+            (self.machine, self.result) = (machine, result)
+        }
+    }
 
     /// Runs the generation; a stop signal cancels it, which closes the upstream's connection.
     private func generateUntilStopped() async -> Generated {
@@ -162,17 +175,17 @@ final class StepRunner: Sendable {
                 let conclusion = machine.conclude(
                     isUsed: { CallIDs.isUsed($0, in: request.messages) }, makeID: { CallIDs.make() })
                 switch conclusion {
-                case .commit(let ending): return (machine, .success(ending))
+                case .commit(let ending): return Generated(machine, .success(ending))
                 case .repair(let messages): request.messages += messages
                 }
             }
         } catch let error as LLMError {
-            return (machine, .failure(.model(error)))
+            return Generated(machine, .failure(.model(error)))
         } catch let error as StoreError where error.code != .cancelled {
-            return (machine, .failure(.store(error)))
+            return Generated(machine, .failure(.store(error)))
         } catch {
             // Cancellation: the reason is the control's.
-            return (machine, .failure(.model(LLMError(.unavailable, "the generation was stopped"))))
+            return Generated(machine, .failure(.model(LLMError(.unavailable, "the generation was stopped"))))
         }
     }
 

@@ -59,25 +59,33 @@ public final class StepSupervisor: Service {
         case overloaded
     }
 
+    /// What comes after a job.
+    enum Sequel: Sendable {
+        /// Nothing. This is done when its place is free again.
+        case end((@Sendable () -> Void)? = nil)
+        /// Another job, at the same place but in a task of its own: a task keeps the memory of its deepest call until it ends.
+        case job(@Sendable () async -> Sequel)
+    }
+
     /// Runs `job` in a task of its own, on the event loop of the caller where it runs on one.
     ///
     /// - Parameter endsStep: It ends a running step. So it is let in while this replica drains, and may take one of a few places beyond the bound: a
     ///   replica that is full must not refuse what makes room.
-    func start(endsStep: Bool = false, _ job: @escaping @Sendable () async -> Void) throws(Refusal) {
-        try start(endsStep: endsStep) {
-            await job()
-            return nil
-        }
-    }
-
-    /// The same for a job that returns what is to be done once its place is free again.
-    func start(endsStep: Bool, _ job: @escaping @Sendable () async -> (@Sendable () -> Void)?) throws(Refusal) {
+    func start(endsStep: Bool = false, _ job: @escaping @Sendable () async -> Sequel) throws(Refusal) {
         try enter(endsStep: endsStep)
         let index = executors.currentIndex ?? next.wrappingAdd(1, ordering: .relaxed).oldValue
-        queues[Int(UInt(bitPattern: index) % UInt(queues.count))].submit.yield {
-            let last = await job()
-            self.leave()
+        let queue = queues[Int(UInt(bitPattern: index) % UInt(queues.count))].submit
+        queue.yield { await self.perform(job, in: queue) }
+    }
+
+    private func perform(_ job: @Sendable () async -> Sequel, in queue: AsyncStream<Job>.Continuation) async {
+        switch await job() {
+        case .end(let last):
+            leave()
             last?()
+        case .job(let next):
+            // Only a task that was cancelled finds the queue closed while it has a place.
+            if case .terminated = queue.yield({ await self.perform(next, in: queue) }) { await perform(next, in: queue) }
         }
     }
 

@@ -31,6 +31,7 @@ extension TurnRunner {
             try supervisor.start {
                 await self.tell(session, from: place, to: stream, followsSession: true)
                 stream.finish()
+                return .end()
             }
         } catch {
             throw TurnError(error)

@@ -57,7 +57,9 @@ extension TurnRunner {
     private func seize(_ takeOver: TakeOver, returnsAtEnd: Bool) async throws(TurnError) -> Bool {
         try await inTask(endsStep: takeOver.reason == .cancel) { answer in
             do throws(StoreError) {
-                guard case .taken(let taken) = try await self.store.takeOver(takeOver) else { return .success(false) }
+                guard case .taken(let taken) = try await self.store.takeOver(takeOver) else {
+                    return .end { answer.resume(returning: .success(false)) }
+                }
                 self.logger.notice(
                     "a step was taken over",
                     metadata: [
@@ -65,10 +67,12 @@ extension TurnRunner {
                         "from": "\(taken.previousOwner)", "to": "\(taken.action)",
                     ])
                 if !returnsAtEnd { answer.resume(returning: .success(true)) }
-                await StepRunner(runner: self, taken: taken).run()
-                return returnsAtEnd ? .success(true) : nil
+                return .job {
+                    await StepRunner(runner: self, taken: taken).run()
+                    return returnsAtEnd ? .end { answer.resume(returning: .success(true)) } : .end()
+                }
             } catch {
-                return .failure(.store(error))
+                return .end { answer.resume(returning: .failure(.store(error))) }
             }
         }
     }

@@ -73,51 +73,56 @@ public final class TurnRunner: Sendable {
                 switch try await self.store.begin(begin) {
                 case .started(let started):
                     answer.resume(returning: .success(nil))
-                    if let id = request.lastEventID {
-                        // Sent again, but not remembered: what the client has is another answer's.
-                        let json = StreamChunk.restart(step: started.lease.step, replaces: id.step, reason: .unknownEventID)
-                        stream.write { EventEncoder.write(unlogged: .restart, json: json, into: &$0) }
+                    return .job {
+                        if let id = request.lastEventID {
+                            // Sent again, but not remembered: what the client has is another answer's.
+                            let json = StreamChunk.restart(step: started.lease.step, replaces: id.step, reason: .unknownEventID)
+                            stream.write { EventEncoder.write(unlogged: .restart, json: json, into: &$0) }
+                        }
+                        await StepRunner(runner: self, started: started, stream: stream, traceparent: request.traceparent).run()
+                        stream.finish()
+                        return .end()
                     }
-                    await StepRunner(runner: self, started: started, stream: stream, traceparent: request.traceparent).run()
                 case .waiting(let step, let length, let open):
                     answer.resume(returning: .success(nil))
                     let done = DoneEvent(
                         status: .waiting, session: begin.session, step: step, historyLength: length, pendingCalls: open,
                         metadata: request.settings.metadata)
                     stream.write { EventEncoder.write(unlogged: .done, json: done.json, into: &$0) }
+                    stream.finish()
+                    return .end()
                 case .replay(let step):
                     answer.resume(returning: .success(nil))
-                    await self.replay(begin.session, step: step, after: request.lastEventID, to: stream)
+                    return .job {
+                        await self.replay(begin.session, step: step, after: request.lastEventID, to: stream)
+                        stream.finish()
+                        return .end()
+                    }
                 case .busy(let step, let leaseLeft):
-                    return .success(Conflict(step: step, leaseLeft: leaseLeft))
+                    return .end { answer.resume(returning: .success(Conflict(step: step, leaseLeft: leaseLeft))) }
                 case .orphaned(let step):
-                    return .success(Conflict(step: step, leaseLeft: self.store.configuration.lease, isOrphaned: true))
+                    let conflict = Conflict(step: step, leaseLeft: self.store.configuration.lease, isOrphaned: true)
+                    return .end { answer.resume(returning: .success(conflict)) }
                 case .refused(let refusal):
-                    return .failure(.refused(refusal))
+                    return .end { answer.resume(returning: .failure(.refused(refusal))) }
                 }
-                stream.finish()
-                return nil
             } catch {
-                return .failure(.store(error))
+                return .end { answer.resume(returning: .failure(.store(error))) }
             }
         }
     }
 
-    /// Runs `job` in a task that belongs to the supervisor, and waits for its answer: the one that it gives while it goes on, or else the one that
-    /// it returns. With the latter its place is free again.
+    /// Runs `job` in a task that belongs to the supervisor, and waits for its answer, which it must give once.
     ///
     /// What takes a lease runs in such a task: were it the handler's, a client that leaves at the wrong moment would cancel it, and leave
     /// a lease behind that nobody holds.
     func inTask<Value: Sendable>(
         endsStep: Bool = false,
-        _ job: @escaping @Sendable (CheckedContinuation<Result<Value, TurnError>, Never>) async -> Result<Value, TurnError>?
+        _ job: @escaping @Sendable (CheckedContinuation<Result<Value, TurnError>, Never>) async -> StepSupervisor.Sequel
     ) async throws(TurnError) -> Value {
         let answer = await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, TurnError>, Never>) in
             do throws(StepSupervisor.Refusal) {
-                try supervisor.start(endsStep: endsStep) {
-                    guard let answer = await job(continuation) else { return nil }
-                    return { continuation.resume(returning: answer) }
-                }
+                try supervisor.start(endsStep: endsStep) { await job(continuation) }
             } catch {
                 continuation.resume(returning: .failure(TurnError(error)))
             }

@@ -41,7 +41,7 @@ import Testing
     @Test func jobsRunAtOnce() async throws {
         let running = Running()
         let gate = Gate()
-        for _ in 0..<10 { try running.supervisor.start { await gate.pass() } }
+        for _ in 0..<10 { try running.supervisor.launch { await gate.pass() } }
         try await eventually("all run") { gate.arrivals == 10 }
         gate.open()
         try await running.drain()
@@ -52,21 +52,40 @@ import Testing
     @Test func whatEndsAStepIsLetInWhileItDrains() async throws {
         let running = Running(maximumSteps: 1)
         let gate = Gate()
-        try running.supervisor.start { await gate.pass() }
+        try running.supervisor.launch { await gate.pass() }
         try await running.drain()
-        #expect(throws: StepSupervisor.Refusal.draining) { try running.supervisor.start {} }
-        try running.supervisor.start(endsStep: true) { gate.open() }
+        #expect(throws: StepSupervisor.Refusal.draining) { try running.supervisor.launch {} }
+        try running.supervisor.launch(endsStep: true) { gate.open() }
         try await running.ended()
-        #expect(throws: StepSupervisor.Refusal.draining) { try running.supervisor.start(endsStep: true) {} }
+        #expect(throws: StepSupervisor.Refusal.draining) { try running.supervisor.launch(endsStep: true) {} }
+    }
+
+    /// A job and what follows it have one place between them, and whoever waits for the end finds it free.
+    @Test func whatFollowsAJobHasItsPlace() async throws {
+        let running = Running(maximumSteps: 1)
+        let gate = Gate()
+        let places: Int = await withCheckedContinuation { continuation in
+            try? running.supervisor.start { () -> StepSupervisor.Sequel in
+                .job {
+                    await gate.pass()
+                    return .end { continuation.resume(returning: running.supervisor.places) }
+                }
+            }
+            #expect(throws: StepSupervisor.Refusal.overloaded) { try running.supervisor.launch {} }
+            gate.open()
+        }
+        #expect(places == 0)
+        try await running.drain()
+        try await running.ended()
     }
 
     @Test func thereAreNotMoreThanTheBound() async throws {
         let running = Running(maximumSteps: 2)
         let gate = Gate()
-        for _ in 0..<2 { try running.supervisor.start { await gate.pass() } }
-        #expect(throws: StepSupervisor.Refusal.overloaded) { try running.supervisor.start {} }
+        for _ in 0..<2 { try running.supervisor.launch { await gate.pass() } }
+        #expect(throws: StepSupervisor.Refusal.overloaded) { try running.supervisor.launch {} }
         gate.open()
-        try await eventually("there is room again") { (try? running.supervisor.start {}) != nil }
+        try await eventually("there is room again") { (try? running.supervisor.launch {}) != nil }
         try await running.drain()
         try await running.ended()
     }
@@ -76,19 +95,19 @@ import Testing
         #expect(!running.supervisor.isDraining)
         try await running.drain()
         try await running.ended()
-        #expect(throws: StepSupervisor.Refusal.draining) { try running.supervisor.start {} }
+        #expect(throws: StepSupervisor.Refusal.draining) { try running.supervisor.launch {} }
     }
 
     @Test func whatRunsIsWaitedForAndNothingNewIsTaken() async throws {
         let running = Running()
         let (gate, box, control) = (Gate(), Box(), StepControl())
         running.supervisor.register(control)
-        try running.supervisor.start {
+        try running.supervisor.launch {
             await gate.pass()
             box.isOver.withLock { $0 = true }
         }
         try await running.drain()
-        #expect(throws: StepSupervisor.Refusal.draining) { try running.supervisor.start {} }
+        #expect(throws: StepSupervisor.Refusal.draining) { try running.supervisor.launch {} }
         #expect(control.reason == nil)
         gate.open()
         try await running.ended()
@@ -98,7 +117,7 @@ import Testing
     @Test func whatRunsAfterTheDrainTimeIsStopped() async throws {
         let running = Running(drain: .milliseconds(50))
         let box = Box()
-        try running.supervisor.start {
+        try running.supervisor.launch {
             let control = StepControl()
             running.supervisor.register(control)
             let reason = await control.stopped()
@@ -117,7 +136,7 @@ import Testing
         let running = Running(drain: .milliseconds(50))
         let (gate, box, first) = (Gate(), Box(), StepControl())
         running.supervisor.register(first)
-        try running.supervisor.start {
+        try running.supervisor.launch {
             await gate.pass()
             let control = StepControl()
             running.supervisor.register(control)
@@ -130,5 +149,15 @@ import Testing
         gate.open()
         try await running.ended()
         #expect(box.reason.withLock { $0 } == .draining)
+    }
+}
+
+extension StepSupervisor {
+    /// A job after which nothing comes.
+    fileprivate func launch(endsStep: Bool = false, _ job: @escaping @Sendable () async -> Void) throws(Refusal) {
+        try start(endsStep: endsStep) { () -> Sequel in
+            await job()
+            return .end()
+        }
     }
 }
