@@ -18,7 +18,7 @@ import Testing
     /// Short, and of few conversations; all the same each kind of fault comes in one of them.
     @Test(arguments: [
         ("sentinel", "redis-kill,pause,terminate,failover"), ("cluster", "redis-kill,kill,model,redis-sleep"),
-        ("single", "redis-kill,cut,client-kill,script-flush"),
+        ("single", "redis-cut,cut,client-kill,script-flush"),
     ]) func allHolds(redis: String, faults: String) async throws {
         let directory = try temporaryDirectory()
         let (json, html) = (directory.path + "/drill.json", directory.path + "/drill.html")

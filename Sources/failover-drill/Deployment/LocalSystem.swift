@@ -30,7 +30,8 @@ final class LocalSystem: Sendable {
         let redis = try await RedisUnderTest.start(options.redis, replicas: options.redisReplicas)
         let model = try await DrillModel.start()
         let settings = ReplicaUnderTest.Settings(
-            server: options.server, redis: redis.url, upstream: model.url,
+            server: options.server, redis: redis.url, redisPort: options.redis == .single ? redis.servers.first?.port : nil,
+            upstream: model.url,
             environment: [
                 "AGENT_RUNTIME__LEASE_MS": "\(options.lease.milliseconds)", "AGENT_RUNTIME__ACK_REPLICAS": "\(options.ackReplicas)",
                 // An outage of the model, or of a link, is to be noticed within a drill.

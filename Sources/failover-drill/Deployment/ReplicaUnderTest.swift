@@ -6,13 +6,18 @@ import Synchronization
 final class ReplicaUnderTest: Sendable {
     let name: String
     let port: Int
+    /// To it.
     let link: Link
+    /// From it to Redis; nil where that is not one address.
+    let redisLink: Link?
     private let settings: Settings
     private let current: Mutex<ChildProcess>
 
     struct Settings: Sendable {
         var server: URL
         var redis: String
+        /// Where Redis is one server: its port, which is then reached by a link of the replica's own.
+        var redisPort: Int?
         var upstream: String
         var environment: [String: String]
         var directory: URL
@@ -20,14 +25,21 @@ final class ReplicaUnderTest: Sendable {
 
     static func start(_ name: String, _ settings: Settings) async throws -> ReplicaUnderTest {
         let port = try freePort()
+        var settings = settings
+        var redisLink: Link?
+        if let redisPort = settings.redisPort {
+            let link = try await Link.start(to: redisPort)
+            settings.redis = "redis://\(AccessRules.credentials)127.0.0.1:\(link.port)"
+            redisLink = link
+        }
         let process = try launch(name, port, settings)
-        let replica = ReplicaUnderTest(name, port, try await Link.start(to: port), settings, process)
+        let replica = ReplicaUnderTest(name, port, try await Link.start(to: port), redisLink, settings, process)
         try await replica.becomesReady()
         return replica
     }
 
-    private init(_ name: String, _ port: Int, _ link: Link, _ settings: Settings, _ process: ChildProcess) {
-        (self.name, self.port, self.link, self.settings) = (name, port, link, settings)
+    private init(_ name: String, _ port: Int, _ link: Link, _ redisLink: Link?, _ settings: Settings, _ process: ChildProcess) {
+        (self.name, self.port, self.link, self.redisLink, self.settings) = (name, port, link, redisLink, settings)
         current = Mutex(process)
     }
 
@@ -60,5 +72,6 @@ final class ReplicaUnderTest: Sendable {
         process.signal(SIGKILL)
         _ = try? await process.ended()
         link.stop()
+        redisLink?.stop()
     }
 }

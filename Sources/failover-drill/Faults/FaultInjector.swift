@@ -50,13 +50,10 @@ struct FaultInjector: Sendable {
             for master in try system.redis.masters() { try master.cli("DEBUG", "SLEEP", "\(seconds)") }
             return "DEBUG SLEEP \(seconds)"
         case .cut:
-            let isSilent = choice % 2 == 0
-            replica.link.set(isSilent ? .silent : .cut)
-            try await Task.sleep(for: .seconds(4))
-            // What was held back while it was silent is lost, as it is when a machine comes back that was given up.
-            if isSilent { replica.link.set(.cut) }
-            replica.link.set(.well)
-            return "\(replica.name) cut off, \(isSilent ? "in silence" : "with closed connections")"
+            return "\(replica.name) cut off, \(try await cut(replica.link, for: .seconds(4), choice: choice))"
+        case .redisCut:
+            guard let link = replica.redisLink else { return "nothing" }
+            return "\(replica.name) cut off from Redis, \(try await cut(link, for: system.lease * 1.5, choice: choice))"
         case .model:
             let moods = DrillModel.Mood.allCases.filter { $0 != .well }
             let mood = moods[choice % moods.count]
@@ -65,5 +62,16 @@ struct FaultInjector: Sendable {
             system.model.set(.well)
             return "the model is \(mood.rawValue)"
         }
+    }
+
+    /// - Returns: How.
+    private func cut(_ link: Link, for duration: Duration, choice: Int) async throws -> String {
+        let isSilent = choice % 2 == 0
+        link.set(isSilent ? .silent : .cut)
+        try await Task.sleep(for: duration)
+        // What was held back while it was silent is lost, as it is when a machine comes back that was given up.
+        if isSilent { link.set(.cut) }
+        link.set(.well)
+        return isSilent ? "in silence" : "with closed connections"
     }
 }

@@ -17,9 +17,18 @@ enum FaultKind: String, Sendable, CaseIterable {
     case redisSleep = "redis-sleep"
     /// The network between the balancer and a replica loses everything, or ends every connection.
     case cut
+    /// The same between a replica and Redis, until its leases have run out.
+    case redisCut = "redis-cut"
     /// The model answers with errors, breaks off, or falls silent.
     case model
 
     /// Whether there is such a thing there.
-    func exists(in topology: RedisUnderTest.Topology) -> Bool { self != .failover || topology != .single }
+    func exists(in topology: RedisUnderTest.Topology) -> Bool {
+        switch self {
+        case .failover: topology != .single
+        // Sentinels and nodes give out the servers' own addresses.
+        case .redisCut: topology == .single
+        default: true
+        }
+    }
 }
