@@ -20,7 +20,9 @@ struct ServerProcess {
         // Before Redis is started: what cannot be used is found first.
         let openAI = try settings.llm.map { try provider($0, group: group, logger: logger) }
         var services: [any Service] = []
-        let redis = try await redisConfiguration(&services, logger: logger)
+        var redis = try await redisConfiguration(&services, logger: logger)
+        // A history goes a little beyond its bound with the model's last answer.
+        redis.maxReplyBytes = max(redis.maxReplyBytes, 2 * settings.maximumHistoryBytes)
         let client = RedisClient(configuration: redis, eventLoopGroup: group, logger: logger)
         services.append(client)
         let check = RedisCheck(client: client, allowsEviction: settings.allowsEviction, logger: logger)

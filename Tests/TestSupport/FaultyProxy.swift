@@ -67,6 +67,19 @@ public final class FaultyProxy: Sendable {
     /// Forgets the faults that have hit nothing yet.
     public func clearFaults() { rules.state.withLock { $0.faults = [] } }
 
+    /// From now on requests are noted that begin a round trip: those that come over a connection on which no reply is due.
+    ///
+    /// - Parameter ignored: Requests that count for nothing, given their words.
+    public func noteRoundTrips(ignoring ignored: @escaping @Sendable ([String]) -> Bool) {
+        rules.state.withLock { state in
+            state.roundTrips = []
+            state.isIgnored = ignored
+        }
+    }
+
+    /// The words of what was noted.
+    public var roundTrips: [[String]] { rules.state.withLock { $0.roundTrips } }
+
     /// How many requests met a fault.
     public var hits: Int { rules.state.withLock { $0.hits } }
     /// How many connections were ever opened to this proxy.
@@ -129,6 +142,8 @@ final class ProxyRules: Sendable {
         var held = 0
         var isHolding = false
         var isRefusing = false
+        var roundTrips: [[String]] = []
+        var isIgnored: @Sendable ([String]) -> Bool = { _ in true }
     }
 
     let state: Mutex<State>
@@ -146,6 +161,16 @@ final class ProxyRules: Sendable {
             guard !state.isRefusing else { return nil }
             state.links[state.accepted] = link
             return (state.accepted, state.target)
+        }
+    }
+
+    /// - Parameter isIdle: Whether no reply is due to its connection.
+    /// - Returns: Whether the request counts towards round trips.
+    func noteRoundTrip(_ words: [String], isIdle: Bool) -> Bool {
+        state.withLock { state in
+            guard !state.isIgnored(words) else { return false }
+            if isIdle { state.roundTrips.append(words) }
+            return true
         }
     }
 

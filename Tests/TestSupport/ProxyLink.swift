@@ -16,9 +16,16 @@ final class ProxyLink: ChannelInboundHandler {
     private var replies = ByteBuffer()
     private var held = ByteBuffer()
     /// Of each request whose reply is due, in order.
-    private var due = CircularBuffer<FaultyProxy.Fault?>()
+    private var due = CircularBuffer<Due>()
+    /// How many of them count towards round trips.
+    private var counted = 0
     private var isHolding = false
     private var isSilent = false
+
+    private struct Due {
+        var fault: FaultyProxy.Fault?
+        var counts: Bool
+    }
 
     init(_ rules: ProxyRules) {
         self.rules = rules
@@ -56,9 +63,12 @@ final class ProxyLink: ChannelInboundHandler {
         guard !rules.isRaw else { return forward(input) }
         requests.writeImmutableBuffer(input)
         while let request = RESPFrame.next(&requests) {
-            let fault = rules.fault(for: RESPFrame.words(request))
+            let words = RESPFrame.words(request)
+            let fault = rules.fault(for: words)
             if case .loseRequest? = fault { return cut() }
-            due.append(fault)
+            let counts = rules.noteRoundTrip(words, isIdle: counted == 0)
+            counted += counts ? 1 : 0
+            due.append(Due(fault: fault, counts: counts))
             if case .answer? = fault {} else { forward(request) }
         }
         requests.discardReadBytes()
@@ -94,8 +104,8 @@ final class ProxyLink: ChannelInboundHandler {
     /// Hands out every reply whose turn has come.
     private func pump() {
         while client != nil {
-            if case .answer(let text)?? = due.first {
-                due.removeFirst()
+            if case .answer(let text)? = due.first?.fault {
+                answered()
                 deliver(ByteBuffer(string: text))
                 continue
             }
@@ -104,7 +114,7 @@ final class ProxyLink: ChannelInboundHandler {
                 deliver(reply)
                 continue
             }
-            switch due.popFirst() ?? nil {
+            switch answered() {
             case nil, .answer, .loseRequest: deliver(reply)
             case .loseReply: return cut()
             case .swallowReply: isSilent = true
@@ -117,6 +127,13 @@ final class ProxyLink: ChannelInboundHandler {
             }
         }
         replies.discardReadBytes()
+    }
+
+    /// The oldest request has its reply.
+    @discardableResult private func answered() -> FaultyProxy.Fault? {
+        guard let oldest = due.popFirst() else { return nil }
+        counted -= oldest.counts ? 1 : 0
+        return oldest.fault
     }
 
     private func deliver(_ reply: ByteBuffer) {

@@ -43,7 +43,7 @@ public final class TurnRunner: Sendable {
     /// - Parameter stream: Where the client is told; it may be closed at any time.
     /// - Throws: ``TurnError``; nothing was written then, unless it says `outcomeUnknown`.
     public func start(_ request: TurnRequest, stream: ClientStream) async throws(TurnError) {
-        let begin = BeginStep(
+        var begin = BeginStep(
             session: request.session,
             input: request.input,
             systemPrompt: systemPrompt,
@@ -57,6 +57,8 @@ public final class TurnRunner: Sendable {
             while let conflict = try await attempt(begin, request: request, stream: stream) {
                 guard isFirst || ContinuousClock.now < deadline else { throw conflict.error }
                 isFirst = false
+                // Of many that wait for the same step one gets the next; the others would read the history in vain.
+                begin.readsAhead = false
                 try await resolve(conflict, for: request, stream: stream, deadline: deadline)
             }
         } catch {

@@ -36,6 +36,8 @@ public struct BeginStep: Sendable {
     /// The history's length as the client knows it; refused where it differs.
     public var expectedLength: Int?
     public var token: LeaseToken
+    /// Whether the history is read in the same write. Where a refusal is likely, that would be in vain.
+    public var readsAhead = true
 
     public init(
         session: SessionID,
@@ -88,7 +90,7 @@ public enum BeginRefusal: Sendable, Equatable {
 /// A step that this replica holds the lease of.
 public struct StartedStep: Sendable {
     public var lease: StepLease
-    /// The history's first messages, as JSON, as many as the script returns; ``RedisSessionStore/history(of:)`` has all of them.
+    /// The history's first messages, as JSON, as many as were read at once; ``RedisSessionStore/history(of:)`` has all of them.
     public var history: [ByteBuffer]
     /// Messages in the whole history.
     public var historyLength: Int

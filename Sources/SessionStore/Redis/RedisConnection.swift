@@ -96,12 +96,19 @@ public final class RedisConnection: Sendable {
     ///
     /// - Throws: ``RedisError`` when the caller is cancelled. A command's own failure stands in the result.
     public func send(pipeline: [RedisCommand]) async throws(RedisError) -> [Result<RedisReply, RedisError>] {
+        try await send(pipeline: pipeline, preceding: [])
+    }
+
+    /// - Parameter preceding: Go before the others in the same write; nobody waits for their replies.
+    private func send(
+        pipeline: [RedisCommand], preceding: [RedisCommand]
+    ) async throws(RedisError) -> [Result<RedisReply, RedisError>] {
         guard !pipeline.isEmpty else { return [] }
         let waiter = RedisWaiter(expected: pipeline.count)
         let results = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 guard waiter.wait(continuation) else { return }
-                enqueue(pipeline.map { request($0, waiter: waiter) { waiter.received($0) } })
+                enqueue(preceding.map { request($0) { _ in } } + pipeline.map { request($0, waiter: waiter) { waiter.received($0) } })
             }
         } onCancel: {
             waiter.cancel()
@@ -110,31 +117,18 @@ public final class RedisConnection: Sendable {
         return results
     }
 
-    /// Calls a script and waits for its reply; `preceding` commands go before it in the same write, and their replies are not
-    /// waited for.
-    public func evaluate(_ call: RedisScriptCall, preceding: [RedisCommand] = []) async throws(RedisError) -> RedisReply {
-        let waiter = RedisWaiter(expected: 1)
-        let results = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                guard waiter.wait(continuation) else { return }
-                enqueue(preceding.map { request($0) { _ in } } + [request(call.command, waiter: waiter) { waiter.received($0) }])
-            }
-        } onCancel: {
-            waiter.cancel()
-        }
-        switch results.first {
-        case .success(let reply): return reply
-        case .failure(let error) where error.code == .noScript: return try await send(call.withSource)
-        case .failure(let error): throw error
-        case nil: throw RedisWaiter.neverSent
-        }
+    /// Calls a script and waits for its reply. An error reply is thrown.
+    public func evaluate(_ call: RedisScriptCall) async throws(RedisError) -> RedisReply {
+        guard let result = try await evaluate(call, following: []).first else { throw RedisWaiter.neverSent }
+        return try result.get()
     }
 
-    /// Calls a script with `following` commands in the same write, and waits for all replies: for the script's, then theirs.
+    /// Calls a script with other commands in the same write, and waits for the replies to it and to those that follow it: the script's, then
+    /// theirs. Nobody waits for the replies to those that precede it.
     func evaluate(
-        _ call: RedisScriptCall, following: [RedisCommand]
+        _ call: RedisScriptCall, preceding: [RedisCommand] = [], following: [RedisCommand]
     ) async throws(RedisError) -> [Result<RedisReply, RedisError>] {
-        let results = try await send(pipeline: [call.command] + following)
+        let results = try await send(pipeline: [call.command] + following, preceding: preceding)
         guard case .failure(let error)? = results.first, error.code == .noScript else { return results }
         return try await send(pipeline: [call.withSource] + following)
     }

@@ -81,6 +81,14 @@ public struct RedisReply: Sendable {
         return place < nodes.count ? RedisReply(self, index: place) : nil
     }
 
+    /// The bytes of each element that has some; they share the reply's storage.
+    var buffers: [ByteBuffer] {
+        var buffers: [ByteBuffer] = []
+        buffers.reserveCapacity(count)
+        forEachElement { if let buffer = $0.buffer { buffers.append(buffer) } }
+        return buffers
+    }
+
     /// Calls `body` with each element in order.
     func forEachElement(_ body: (RedisReply) -> Void) {
         var place = index + 1

@@ -21,22 +21,19 @@
 --      13 tool name         tool_result only; '' when the client did not give it
 --      14 result digest     tool_result only
 --      15 expected length   of the history before this message; '' for any
---      16 known epoch       what the replica has read of the history before; '' for nothing
---      17 known length
---      18 history bytes     how much of the history to return at most (at least one message is returned)
---      19 model             for the turn; '' keeps what the turn has (tool_result, retry)
---      20 tools             JSON array for the turn; '' as above
---      21 metadata          JSON object, stored with the step; '' as above
---      22 on_disconnect     continue | cancel; '' as above
---      23 ledger bound      entries
---      24 publish command   PUBLISH, or SPUBLISH on a Cluster
---      25 wake channel
---      26 most messages     a history that has as many takes nothing more; 0 for no bound
---      27 most bytes        that a history may have with this message; 0 for no bound
+--      16 model             for the turn; '' keeps what the turn has (tool_result, retry)
+--      17 tools             JSON array for the turn; '' as above
+--      18 metadata          JSON object, stored with the step; '' as above
+--      19 on_disconnect     continue | cancel; '' as above
+--      20 ledger bound      entries
+--      21 publish command   PUBLISH, or SPUBLISH on a Cluster
+--      22 wake channel
+--      23 most messages     a history that has as many takes nothing more; 0 for no bound
+--      24 most bytes        that a history may have with this message; 0 for no bound
 --
 -- Answers, always with Redis's time in milliseconds second:
---   started   now step epoch length from model tools metadata on_disconnect messages   the lease is held; messages are
---                        history[from ..], complete or cut at the byte bound
+--   started   now step length model tools metadata on_disconnect   the lease is held. The history is read with LRANGE, mostly in
+--                        the same write: the lease keeps it still, and Lua would take ten times as long for a long one
 --   waiting   now step length ids...      stored; the calls named still want a result
 --   replay    now step length             seen before; follow this step
 --   busy      now step lease_left         a step runs
@@ -64,28 +61,7 @@ local seen = redis.call('HMGET', ledger, 't:' .. token, 'k:' .. key, 'c:' .. cal
 
 -- The lease is ours: what the replica needs to run the step.
 local function started()
-  local from = 0
-  if ARGV[16] ~= '' and ARGV[16] == epoch and tonumber(ARGV[17]) <= length then
-    from = tonumber(ARGV[17])
-  end
-  local messages, bytes, at, bound = {}, 0, from, tonumber(ARGV[18])
-  while at < length and bytes < bound do
-    local page = redis.call('LRANGE', history, at, at + 63)
-    if #page == 0 then
-      -- A TTL that ran out within this script has taken the list away. Without this the loop would hold up Redis for ever.
-      break
-    end
-    for _, message in ipairs(page) do
-      if bytes > 0 and bytes + #message > bound then
-        bytes = bound
-        break
-      end
-      bytes = bytes + #message
-      at = at + 1
-      messages[#messages + 1] = message
-    end
-  end
-  return {'started', now, fence, epoch, length, from, model, tools, metadata, on_disconnect, messages}
+  return {'started', now, fence, length, model, tools, metadata, on_disconnect}
 end
 
 -- The ids of the open calls, in the model's order.
@@ -159,7 +135,7 @@ if ARGV[15] ~= '' and tonumber(ARGV[15]) ~= length then
   return {'history_mismatch', now, length}
 end
 local bytes = length > 0 and tonumber(s[10] or '0') or 0
-if (ARGV[26] ~= '0' and length >= tonumber(ARGV[26])) or (ARGV[27] ~= '0' and bytes + #ARGV[8] > tonumber(ARGV[27])) then
+if (ARGV[23] ~= '0' and length >= tonumber(ARGV[23])) or (ARGV[24] ~= '0' and bytes + #ARGV[8] > tonumber(ARGV[24])) then
   return {'history_full', now, length, bytes}
 end
 local open = redis.call('HLEN', pending)
@@ -193,7 +169,7 @@ local function remember(fields)
   for i = 1, #fields, 2 do
     redis.call('HSET', ledger, fields[i], fields[i + 1])
   end
-  local bound = tonumber(ARGV[23])
+  local bound = tonumber(ARGV[20])
   if redis.call('HLEN', ledger) <= bound then
     return
   end
@@ -304,12 +280,12 @@ if open > 0 then
   redis.call('DEL', pending)
 end
 if kind == 'user' then
-  model, tools, metadata, on_disconnect = ARGV[19], ARGV[20], ARGV[21], ARGV[22]
+  model, tools, metadata, on_disconnect = ARGV[16], ARGV[17], ARGV[18], ARGV[19]
 else
-  if ARGV[19] ~= '' then model = ARGV[19] end
-  if ARGV[20] ~= '' then tools = ARGV[20] end
-  if ARGV[21] ~= '' then metadata = ARGV[21] end
-  if ARGV[22] ~= '' then on_disconnect = ARGV[22] end
+  if ARGV[16] ~= '' then model = ARGV[16] end
+  if ARGV[17] ~= '' then tools = ARGV[17] end
+  if ARGV[18] ~= '' then metadata = ARGV[18] end
+  if ARGV[19] ~= '' then on_disconnect = ARGV[19] end
 end
 redis.call('HSET', state, 'status', 'running', 'fence', fence, 'token', token, 'nonce', ARGV[2], 'owner', ARGV[3],
   'lease_until', now + tonumber(ARGV[4]), 'attempt', 1, 'intent', '', 'epoch', epoch, 'model', model, 'tools', tools,
@@ -319,6 +295,6 @@ if not s[2] then
 end
 remember(fields)
 -- A hint: a user without the right to publish must not fail a script that has written.
-redis.pcall(ARGV[24], ARGV[25], fence)
+redis.pcall(ARGV[21], ARGV[22], fence)
 expire()
 return started()

@@ -16,8 +16,9 @@ extension RedisSessionStore {
             var hint = RedisCommand("ZADD", keys.running, "GT")
             hint.append(integer: due)
             hint.append(begin.session.text)
-            let reply = try await send(
-                call, after: hint, acknowledged: begin.input.isToolResult, keys: keys, isRepeated: &isRepeated)
+            let (reply, history) = try await send(
+                call, after: hint, readsAhead: begin.readsAhead, acknowledged: begin.input.isToolResult, keys: keys,
+                isRepeated: &isRepeated)
             guard let now = reply[1]?.integer else { throw .unexpected(reply) }
             clock.correct(now)
             if reply[0]?.string == "late" {
@@ -27,7 +28,7 @@ extension RedisSessionStore {
                 known = now
                 continue
             }
-            let outcome = try outcome(reply, begin: begin)
+            let outcome = try outcome(reply, history: history, begin: begin)
             switch outcome {
             case .started, .waiting: touch(begin.session, at: now)
             case .replay: break
@@ -42,22 +43,33 @@ extension RedisSessionStore {
     }
 
     /// - Parameters:
+    ///   - readsAhead: Whether the history's first messages are read in the same write.
     ///   - acknowledged: Whether a message that is merely stored is answered for, and must be at Redis's replicas first.
     ///   - isRepeated: Set when an answer was lost and the call was sent again.
     private func send(
-        _ call: RedisScriptCall, after hint: RedisCommand, acknowledged: Bool, keys: RedisKeys, isRepeated: inout Bool
-    ) async throws(StoreError) -> RedisReply {
+        _ call: RedisScriptCall, after hint: RedisCommand, readsAhead: Bool, acknowledged: Bool, keys: RedisKeys, isRepeated: inout Bool
+    ) async throws(StoreError) -> (reply: RedisReply, history: RedisReply?) {
         let acknowledgement = acknowledged ? configuration.acknowledgement : nil
         let sharesWrite = client.isOneServer && acknowledgement == nil
         // In the same write where the same connection takes it; else it must be there before.
         if !sharesWrite { _ = try await read(hint, key: keys.running) }
+        let following = readsAhead ? [range(keys, from: 0, count: configuration.historyAhead)] : []
         return try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
             do throws(RedisError) {
-                if sharesWrite { return try await client.connection(for: keys.prefix).evaluate(call, preceding: [hint]) }
-                guard let acknowledgement else { return try await client.route(for: keys.prefix).evaluate(call) }
-                let route = client.acknowledgingRoute(for: keys.prefix)
-                let results = try await route.evaluate(call, following: [acknowledgement.command])
-                return try acknowledgement.checked(results) { $0[0]?.string == "waiting" }
+                let results: [Result<RedisReply, RedisError>]
+                if let acknowledgement {
+                    let route = client.acknowledgingRoute(for: keys.prefix)
+                    results = try await route.evaluate(call, following: following + [acknowledgement.command])
+                    _ = try acknowledgement.checked(results) { $0[0]?.string == "waiting" }
+                } else if sharesWrite {
+                    results = try await client.connection(for: keys.prefix).evaluate(call, preceding: [hint], following: following)
+                } else {
+                    results = try await client.route(for: keys.prefix).evaluate(call, following: following)
+                }
+                guard let reply = results.first else { throw RedisWaiter.neverSent }
+                // A history that could not be read with it is read by itself.
+                let history = readsAhead && results.count > 1 ? try? results[1].get() : nil
+                return (try reply.get(), history)
             } catch {
                 isRepeated = isRepeated || error.mayHaveBeenApplied
                 throw error
@@ -101,9 +113,6 @@ extension RedisSessionStore {
         call.append(toolName)
         call.append(digest)
         call.append(begin.expectedLength.map(String.init) ?? "")
-        call.append("")
-        call.append("0")
-        call.append(integer: Int64(configuration.historyBytesPerScript))
         call.append(begin.settings.model ?? "")
         call.append(begin.settings.tools ?? empty)
         call.append(begin.settings.metadata ?? empty)
@@ -125,17 +134,17 @@ extension RedisSessionStore {
         client.route(for: key).submit(index) { _ in }
     }
 
-    private func outcome(_ reply: RedisReply, begin: BeginStep) throws(StoreError) -> BeginOutcome {
+    /// - Parameter history: The reply to the `LRANGE` that was sent with the script.
+    private func outcome(_ reply: RedisReply, history: RedisReply?, begin: BeginStep) throws(StoreError) -> BeginOutcome {
         let number = reply[2]?.intValue
         switch (reply[0]?.string, number) {
         case ("started", let step?):
-            guard let length = reply[4]?.intValue, let part = reply[10] else { throw .unexpected(reply) }
+            guard let length = reply[3]?.intValue else { throw .unexpected(reply) }
             let lease = StepLease(session: begin.session, token: begin.token, step: step)
-            let settings = TurnSettings(reply: reply, at: 6)
-            var history: [ByteBuffer] = []
-            history.reserveCapacity(part.count)
-            part.forEachElement { if let message = $0.buffer { history.append(message) } }
-            return .started(StartedStep(lease: lease, history: history, historyLength: length, settings: settings))
+            let settings = TurnSettings(reply: reply, at: 4)
+            // Whoever has seized the lease meanwhile may have added to it.
+            let messages = Array(history?.buffers.prefix(length) ?? [])
+            return .started(StartedStep(lease: lease, history: messages, historyLength: length, settings: settings))
         case ("waiting", let step?):
             return .waiting(step: step, historyLength: reply[3]?.intValue ?? 0, open: reply.strings(from: 4))
         case ("replay", let step?):
@@ -167,7 +176,7 @@ extension RedisSessionStore {
         }
     }
 
-    /// The whole history of a step: reads what the script left out. The lease keeps the history still.
+    /// The whole history of a step: reads what was not read with its begin. The lease keeps the history still.
     public func history(of started: StartedStep) async throws(StoreError) -> [ByteBuffer] {
         let keys = RedisKeys(started.lease.session)
         var history = started.history
@@ -185,16 +194,19 @@ extension RedisSessionStore {
     }
 
     func messages(_ keys: RedisKeys, from offset: Int, count: Int) async throws(StoreError) -> [ByteBuffer] {
+        let command = range(keys, from: offset, count: count)
+        let reply = try await attempt(for: configuration.retryPatience, persistent: true) { () throws(RedisError) in
+            try await self.client.route(for: keys.prefix).send(command)
+        }
+        return reply.buffers
+    }
+
+    /// Messages `offset ..< offset + count` of a history.
+    func range(_ keys: RedisKeys, from offset: Int, count: Int) -> RedisCommand {
         var command = RedisCommand("LRANGE", keys.history)
         command.append(integer: Int64(offset))
         command.append(integer: Int64(offset + count - 1))
-        let reply = try await attempt(for: configuration.retryPatience, persistent: true) { [command] () throws(RedisError) in
-            try await self.client.route(for: keys.prefix).send(command)
-        }
-        var messages: [ByteBuffer] = []
-        messages.reserveCapacity(reply.count)
-        reply.forEachElement { if let message = $0.buffer { messages.append(message) } }
-        return messages
+        return command
     }
 }
 

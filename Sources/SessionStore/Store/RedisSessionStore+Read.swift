@@ -74,15 +74,11 @@ extension RedisSessionStore {
     /// Messages `offset ..< offset + limit` of a history; nil when there is no session.
     public func history(_ session: SessionID, offset: Int, limit: Int) async throws(StoreError) -> HistoryPage? {
         let keys = RedisKeys(session)
-        var range = RedisCommand("LRANGE", keys.history)
-        range.append(integer: Int64(offset))
-        range.append(integer: Int64(offset + limit - 1))
-        let replies = try await transaction([RedisCommand("LLEN", keys.history), range], key: keys.history)
+        let replies = try await transaction(
+            [RedisCommand("LLEN", keys.history), range(keys, from: offset, count: limit)], key: keys.history)
         guard let length = replies[0]?.intValue, let page = replies[1] else { throw .unexpected(replies) }
         guard length > 0 else { return nil }
-        var messages: [ByteBuffer] = []
-        page.forEachElement { if let message = $0.buffer { messages.append(message) } }
-        return HistoryPage(messages: messages, length: length)
+        return HistoryPage(messages: page.buffers, length: length)
     }
 
     /// Runs read commands as one transaction and gives back the answer to `EXEC`.

@@ -18,9 +18,9 @@ public struct StoreConfiguration: Sendable {
     public var ledgerBound = 256
     /// Lines in a session's journal.
     public var journalBound = 256
-    /// Bytes of history that `begin_step` returns at most; the rest is read with `LRANGE`, since a script holds up all of Redis.
-    public var historyBytesPerScript = 1 << 20
-    /// Messages per `LRANGE`, and how many bytes one should bring: pages grow and shrink with the size of what came, since a large reply holds
+    /// Messages of history that are read in the same write as `begin_step`, before it is known whether the step begins.
+    public var historyAhead = 1024
+    /// Messages per `LRANGE` of what is left, and how many bytes one should bring: pages grow and shrink with the size of what came, since a large reply holds
     /// up everything behind it on its connection.
     public var historyPage = 256
     public var historyPageBytes = 8 << 20

@@ -12,13 +12,16 @@ struct SessionInRedis {
     let id: SessionID
 
     /// With a store of its own.
+    ///
+    /// - Parameter proxy: In front of `redis`; the store reaches it that way.
     init(
-        _ redis: RedisServer, _ id: SessionID = .unique(), lease: Duration = .seconds(3),
+        _ redis: RedisServer, _ id: SessionID = .unique(), through proxy: FaultyProxy? = nil, lease: Duration = .seconds(3),
         _ change: (inout StoreConfiguration) -> Void = { _ in }
     ) async throws {
         self.redis = redis
         self.id = id
-        store = try await redis.store(replica: "owner", lease: lease, change)
+        let configuration = proxy?.configuration ?? redis.restrictedConfiguration
+        store = try await configuration.store(replica: "owner", lease: lease, change)
     }
 
     var keys: RedisKeys { RedisKeys(id) }

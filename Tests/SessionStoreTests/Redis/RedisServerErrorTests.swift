@@ -97,7 +97,9 @@ import Testing
                 try await eventually("the callback is called") { outcomes.count == 1 }
                 #expect(outcomes.replies.map(\.integer) == [Int64(round * 3 + 1)])
             } else {
-                #expect(try await connection.evaluate(call, preceding: [RedisCommand("INCR", "before")]).integer == Int64(round * 3 + 1))
+                let after = RedisCommand("GET", "n")
+                let replies = try await connection.evaluate(call, preceding: [RedisCommand("INCR", "before")], following: [after])
+                #expect(try replies.map { try $0.get().integerValue } == [Int64(round * 3 + 1), Int64(round * 3 + 1)])
             }
             // From now on by its SHA: nothing but the first call sent the source.
             #expect(try redis.cli("SCRIPT", "EXISTS", call.script.sha) == "1")

@@ -11,7 +11,7 @@ import Testing
         let token = LeaseToken().text
         let answer = try await it.result("42", of: "a") { $0.token = token }
         #expect(answer.name == "started" && answer.step == 2)
-        #expect(answer.messages.count == 3)
+        #expect(answer.length == 3)
         let dump = try await it.dump()
         #expect(dump.history.last == #"{"role":"tool","tool_call_id":"a","content":"42"}"#)
         #expect(dump.pending.isEmpty && dump.expiry["pending"] == nil)

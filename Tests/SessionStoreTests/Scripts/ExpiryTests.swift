@@ -48,12 +48,12 @@ import Testing
     }
 
     /// Redis may be held up between the script's look at the clock and the moment at which it sets the expiry. The keys are gone
-    /// then before the script has read the history; it must come to an end all the same.
+    /// then before the script has ended; it must come to an end all the same.
     @Test func aTimeThatRunsOutWithinTheScriptDoesNotHoldUpRedis() async throws {
         let server = try await RedisServer.start()
         let it = try await ScriptSession(on: server)
         let answer = try await it.begin { $0.ttl = -1 }
-        #expect(answer.name == "started" && answer.messages.isEmpty)
+        #expect(answer.name == "started")
         #expect(try await it.dump().isEmpty)
         try await server.stop()
     }

@@ -17,9 +17,6 @@ struct BeginArguments {
     var toolName = ""
     var resultDigest = ""
     var expectedLength = ""
-    var knownEpoch = ""
-    var knownLength = 0
-    var historyBytes = 1 << 20
     var model = ""
     var tools = ""
     var metadata = ""
@@ -31,7 +28,7 @@ struct BeginArguments {
     func list(wake: String) -> [String] {
         [
             token, nonce, owner, "\(lease)", "\(hint)", "\(ttl)", kind, kind == "retry" ? "" : message, systemPrompt, key, digest, callID,
-            toolName, resultDigest, expectedLength, knownEpoch, "\(knownLength)", "\(historyBytes)", model, tools, metadata, onDisconnect,
+            toolName, resultDigest, expectedLength, model, tools, metadata, onDisconnect,
             "\(ledgerBound)", "PUBLISH", wake, "\(maximumMessages)", "\(maximumBytes)",
         ]
     }

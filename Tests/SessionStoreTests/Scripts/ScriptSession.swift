@@ -16,8 +16,8 @@ struct ScriptAnswer: CustomStringConvertible {
     func fields(_ range: ClosedRange<Int>) -> [String] { Array(rest.prefix(range.upperBound + 1).dropFirst(range.lowerBound)) }
     var line: String { ([name] + rest).joined(separator: " ") }
     var step: Int { reply[2]?.intValue ?? 0 }
-    /// Of a `started`: those that it returned.
-    var messages: [String] { reply[10]?.plainList ?? [] }
+    /// Of a `started`: the messages in the history.
+    var length: Int { reply[3]?.intValue ?? 0 }
     var description: String { line }
 }
 

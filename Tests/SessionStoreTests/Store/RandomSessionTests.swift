@@ -23,7 +23,7 @@ import Testing
                     // The ledger's bound has tests of its own.
                     $0.ledgerBound = 1 << 20
                     // So that the history comes in parts, too.
-                    ($0.historyBytesPerScript, $0.historyPage) = (200, 2)
+                    ($0.historyAhead, $0.historyPage) = (3, 2)
                 })
         }
         var session = RandomSession(it, stores: stores, seed: seed)
