@@ -41,7 +41,11 @@ public struct OpenAIProvider: LLMProvider, Service {
         settings.connectionPool.retryConnectionEstablishment = false
         settings.http1_1ConnectionDebugInitializer = { channel in
             connections.count.add(1, ordering: .relaxed)
-            return channel.eventLoop.makeCompletedFuture { try BodyPartJoiner.add(to: channel) }
+            return channel.eventLoop.makeCompletedFuture {
+                try BodyPartJoiner.add(to: channel)
+                try RequestJoiner.add(to: channel)
+                try AnswerBuffers.set(on: channel)
+            }
         }
         clients = eventLoopGroup.makeIterator().map { HTTPClient(eventLoopGroup: $0, configuration: settings) }
     }

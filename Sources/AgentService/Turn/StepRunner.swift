@@ -15,6 +15,7 @@ final class StepRunner: Sendable {
     let log: StepLog
     let encoder: EventEncoder
     let begun = ContinuousClock.now
+    private let onGenerating: @Sendable () -> Void
 
     /// How the step came to this replica.
     enum Origin {
@@ -28,17 +29,29 @@ final class StepRunner: Sendable {
         nobody.close()
         self.init(
             runner: runner, started: taken.started, origin: .takenOver(taken.action, replaces: taken.replaces), stream: nobody,
-            traceparent: nil)
+            traceparent: nil, onGenerating: {})
     }
 
-    init(
-        runner: TurnRunner, started: StartedStep, origin: Origin = .begun, stream: ClientStream, traceparent: String?
+    /// A step that was begun here.
+    ///
+    /// - Parameter onGenerating: Called once, when the step is about to ask the model; what it resumes has its turn once the model is asked.
+    convenience init(
+        runner: TurnRunner, started: StartedStep, stream: ClientStream, traceparent: String?, onGenerating: @escaping @Sendable () -> Void
+    ) {
+        self.init(
+            runner: runner, started: started, origin: .begun, stream: stream, traceparent: traceparent, onGenerating: onGenerating)
+    }
+
+    private init(
+        runner: TurnRunner, started: StartedStep, origin: Origin, stream: ClientStream, traceparent: String?,
+        onGenerating: @escaping @Sendable () -> Void
     ) {
         self.runner = runner
         self.started = started
         self.origin = origin
         self.stream = stream
         self.traceparent = traceparent
+        self.onGenerating = onGenerating
         encoder = EventEncoder(step: started.lease.step, nonce: started.lease.token.nonce)
         log = StepLog(
             store: runner.store,
@@ -158,6 +171,7 @@ final class StepRunner: Sendable {
     }
 
     private func generate() async -> Generated {
+        onGenerating()
         var machine = newMachine()
         do {
             // Under the lease, which the log renews meanwhile: a long history takes its time.

@@ -74,14 +74,17 @@ public final class TurnRunner: Sendable {
             do throws(StoreError) {
                 switch try await self.store.begin(begin) {
                 case .started(let started):
-                    answer.resume(returning: .success(nil))
                     return .job {
                         if let id = request.lastEventID {
                             // Sent again, but not remembered: what the client has is another answer's.
                             let json = StreamChunk.restart(step: started.lease.step, replaces: id.step, reason: .unknownEventID)
                             stream.write { EventEncoder.write(unlogged: .restart, json: json, into: &$0) }
                         }
-                        await StepRunner(runner: self, started: started, stream: stream, traceparent: request.traceparent).run()
+                        // The client hears that its message was accepted while the model is already asked.
+                        let step = StepRunner(runner: self, started: started, stream: stream, traceparent: request.traceparent) {
+                            answer.resume(returning: .success(nil))
+                        }
+                        await step.run()
                         stream.finish()
                         return .end()
                     }

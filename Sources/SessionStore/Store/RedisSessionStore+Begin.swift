@@ -30,7 +30,7 @@ extension RedisSessionStore {
             }
             let outcome = try outcome(reply, history: history, begin: begin)
             switch outcome {
-            case .started, .waiting: touch(begin.session, at: now)
+            case .started, .waiting: activity.note(begin.session, at: now)
             case .replay: break
             case .busy, .orphaned, .refused:
                 // The call whose answer was lost may still be on its way, and do by then what this one may not.
@@ -123,15 +123,6 @@ extension RedisSessionStore {
         call.append(integer: Int64(configuration.maximumMessages))
         call.append(integer: Int64(configuration.maximumHistoryBytes))
         return call
-    }
-
-    /// Notes a session's activity in the index. Nobody waits for it: a note that is lost is made up for by the next one.
-    func touch(_ session: SessionID, at now: Int64) {
-        let key = RedisKeys(session).index
-        var index = RedisCommand("ZADD", key, "GT")
-        index.append(integer: now)
-        index.append(session.text)
-        client.route(for: key).submit(index) { _ in }
     }
 
     /// - Parameter history: The reply to the `LRANGE` that was sent with the script.

@@ -37,7 +37,7 @@ extension RedisSessionStore {
         if let now = reply[1]?.integer { clock.correct(now) }
         switch reply[0]?.string {
         case "committed", "already":
-            if let now = reply[1]?.integer { touch(commit.lease.session, at: now) }
+            if let now = reply[1]?.integer { activity.note(commit.lease.session, at: now) }
             return .held
         case "lost": return .lost(step: reply[2]?.intValue ?? 0, intent: reply[3]?.string ?? "")
         default: throw .unexpected(reply)

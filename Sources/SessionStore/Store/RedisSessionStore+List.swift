@@ -46,6 +46,7 @@ public struct SessionCursor: Sendable, Equatable, CustomStringConvertible {
 extension RedisSessionStore {
     /// Sessions by last activity, newest first. Reads more than `limit` entries from each of the index's buckets and merges them.
     public func list(after cursor: SessionCursor?, limit: Int) async throws(StoreError) -> SessionPage {
+        await activity.flush()
         // Some more than the limit, for those that share the cursor's millisecond and come before it.
         var window = limit + 65
         var found = try await places(after: cursor, limit: limit, window: window)
@@ -163,6 +164,7 @@ extension RedisSessionStore {
             attempts += 1
             return try await self.client.route(for: keys.prefix).evaluate(call)
         }
+        activity.forget(session)
         // What was begun anew since then stays in the index.
         if let now = reply[1]?.integer { try await forget([SessionCursor(lastActivity: now, session: session)]) }
         // It is only sent again when a reply was lost: that one may have told of the session that is gone now.

@@ -9,11 +9,13 @@ public final class RedisSessionStore: Sendable {
     let client: RedisClient
     let clock = RedisClock()
     let outage: OutageWatch
+    let activity: ActivityNotes
     let logger: Logger
 
     public init(client: RedisClient, configuration: StoreConfiguration, logger: Logger) {
         self.client = client
         self.configuration = configuration
+        activity = ActivityNotes(client: client)
         outage = OutageWatch(pause: configuration.outagePause)
         self.logger = logger
     }

@@ -111,8 +111,8 @@ extension RedisServer {
     func holdWrites() throws { try cli("CLIENT", "PAUSE", "600000", "WRITE") }
     func letWritesGo() throws { try cli("CLIENT", "UNPAUSE") }
 
-    /// Connections whose command waits.
+    /// Connections whose script waits.
     func waiting() throws -> Int {
-        try lines("CLIENT", "LIST").count { $0.contains(" flags=b") }
+        try lines("CLIENT", "LIST").count { $0.contains(" flags=b") && $0.contains(" cmd=evalsha ") }
     }
 }
