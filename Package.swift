@@ -40,6 +40,7 @@ let package = Package(
             pkgConfig: "hiredis",
             providers: [.apt(["libhiredis-dev"])]
         ),
+        .systemLibrary(name: "CHeap"),
         .target(
             name: "SessionStore",
             dependencies: [
@@ -72,6 +73,7 @@ let package = Package(
             name: "agent-server",
             dependencies: [
                 "AgentService",
+                "CHeap",
                 "SessionStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),

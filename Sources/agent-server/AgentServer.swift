@@ -28,6 +28,7 @@ struct AgentServer: AsyncParsableCommand {
     var llmModel: String?
 
     func run() async throws {
+        HeapSettings.apply()
         let flags = [
             (Setting.host, host), (.port, port), (.redisURL, redisURL), (.llmURL, llmURL), (.llmModel, llmModel),
         ].compactMap { setting, value in value.map { (setting, $0) } }

@@ -39,11 +39,10 @@ struct ServerProcess {
         let executors = EventLoopExecutors(group)
         let supervisor = StepSupervisor(
             maximumSteps: settings.maximumSteps, drain: settings.drain, executors: executors, logger: logger)
-        let logWriter = EventLogWriter()
         let keepAlive = KeepAlive(period: settings.keepAlive)
         if let openAI { services.append(openAI) }
         let runner = TurnRunner(
-            store: store, provider: openAI ?? ScriptedProvider() as any LLMProvider, supervisor: supervisor, logWriter: logWriter,
+            store: store, provider: openAI ?? ScriptedProvider() as any LLMProvider, supervisor: supervisor, logWriter: EventLogWriter(),
             keepAlive: keepAlive,
             configuration: turns, logger: logger)
         let routes = AgentRoutes(settings: settings, runner: runner, store: store, supervisor: supervisor)
@@ -68,7 +67,7 @@ struct ServerProcess {
         )
         // Stopped from the last to the first: the steps are drained while the server still writes their streams, and Redis
         // goes when nobody needs it any more.
-        services += [logWriter, keepAlive, Sweeper(runner: runner, logger: logger), application, supervisor]
+        services += [keepAlive, Sweeper(runner: runner, logger: logger), application, supervisor]
         var configuration = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger))
         // The last resort, should something not end by itself.

@@ -1,9 +1,9 @@
 /*
- * Sources/SessionStore/Scripts/append_events.lua: batch `number` of a step, which also extends the lease. XADD refuses an id that is
- * not above the last one, and the script takes that for a batch that was written before.
+ * Sources/SessionStore/Scripts/append_events.lua: batch `number` of a step, which also extends the lease; and log_events.lua, which does not.
+ * XADD refuses an id that is not above the last one, and the scripts take that for a batch that was written before.
  */
-inline append_events(with_token, step_number, number) {
-  say("append_events, token %d, step %d, batch %d", with_token, step_number, number)
+inline append_events(with_token, step_number, number, extends) {
+  say("append_events, token %d, step %d, batch %d, extends %d", with_token, step_number, number, extends)
   if
   :: (FENCE_INSTEAD_OF_TOKEN -> s.status != RUNNING || s.fence != step_number : s.token != with_token) && !APPEND_IGNORES_TOKEN ->
     answer = LOST
@@ -20,7 +20,10 @@ inline append_events(with_token, step_number, number) {
     :: else
     fi;
     require(answer_is_true, s.opened == with_token && s.sequence >= number);
-    s.lease = IN_TIME;
+    if
+    :: extends -> s.lease = IN_TIME
+    :: else
+    fi;
     answer = WRITTEN
   fi;
   say(": %e\n", answer)

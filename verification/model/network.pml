@@ -21,7 +21,8 @@ end:
         if
         :: era != failed_over                   /* it went to a Redis that is no more */
         :: script == BEGIN_STEP -> begin_step(token, argument)
-        :: script == APPEND_EVENTS -> append_events(token, step, argument)
+        :: script == APPEND_EVENTS -> append_events(token, step, argument, true)
+        :: script == LOG_EVENTS -> append_events(token, step, argument, false)
         :: script == COMMIT_STEP -> commit_step(token, step, argument)
         :: script == TAKE_OVER -> take_over(token, step, argument)
         :: script == RELEASE_STEP -> release_step(token)

@@ -104,7 +104,10 @@ own:
   :: atomic { crashes < CRASHES -> crashes++; say("the holder of token %d dies\n", me) goto finished }
   :: atomic {
       purpose == RUN && !ending && number < APPENDS ->
-      d_step { append_events(me, step, number + 1) };
+      if
+      :: d_step { append_events(me, step, number + 1, true) }
+      :: d_step { s.lease != IN_TIME -> append_events(me, step, number + 1, false) }   /* else it is the same */
+      fi;
       if
       :: answer == WRITTEN -> number++; answer = NONE; goto own
       :: answer == LOST -> goto overtaken
@@ -112,6 +115,7 @@ own:
     }
     /* A batch that may be lost goes along with the next one, or with the commit. */
   :: atomic { purpose == RUN && !ending && number < APPENDS && loses; wire ! APPEND_EVENTS, me, step, number + 1; goto own }
+  :: atomic { purpose == RUN && !ending && number < APPENDS && loses; wire ! LOG_EVENTS, me, step, number + 1; goto own }
   :: atomic { purpose == RUN && !ending && drains < DRAINS -> drains++; say("the holder of token %d must stop\n", me) goto release }
   :: d_step { purpose == CANCEL && !ending -> ending = (s.text -> SAYS_TEXT : SAYS_NOTHING) }; goto own
   :: atomic {

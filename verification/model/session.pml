@@ -78,7 +78,7 @@ typedef Session {
 
 Session s;
 
-mtype = { BEGIN_STEP, APPEND_EVENTS, COMMIT_STEP, TAKE_OVER, RELEASE_STEP };
+mtype = { BEGIN_STEP, APPEND_EVENTS, LOG_EVENTS, COMMIT_STEP, TAKE_OVER, RELEASE_STEP };
 mtype = { STARTED, REPLAY, STORED, BUSY, ORPHANED, LATE, UNKNOWN_CALL, CALL_CLOSED, REFUSED,    /* begin_step's answers */
           WRITTEN, COMMITTED, ALREADY, LOST, TAKEN, ALIVE, GONE, RELEASED };
 mtype = { RUN, CANCEL, FAIL };                                                                 /* what a lease is for */

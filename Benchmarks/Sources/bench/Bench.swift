@@ -11,7 +11,9 @@ struct Bench: AsyncParsableCommand {
     @Option(help: "The agent-server to measure. Give it twice to compare two builds in one run.")
     var server: [String]
 
-    @Option(parsing: .upToNextOption, help: "Which of turns, history, memory, redis, paced, failover, followers, rolling, soak to run.")
+    @Option(
+        parsing: .upToNextOption, help: "Which of turns, history, memory, redis, primary, paced, failover, followers, rolling, soak to run."
+    )
     var only: [String] = ["turns", "history", "memory", "redis"]
 
     @Option(help: "Runs of each measurement; the median is shown.")
@@ -33,7 +35,7 @@ struct Bench: AsyncParsableCommand {
     var followerCount = 5000
 
     func run() async throws {
-        let known = ["turns", "history", "memory", "redis", "paced", "failover", "followers", "rolling", "soak"]
+        let known = ["turns", "history", "memory", "redis", "primary", "paced", "failover", "followers", "rolling", "soak"]
         if let unknown = only.first(where: { !known.contains($0) }) { throw ValidationError("there is no \(unknown); there is \(known)") }
         say("\(ProcessInfo.processInfo.activeProcessorCount) cores; 100 tokens per answer; model, client, Redis and server share them")
         for path in server {
@@ -48,6 +50,7 @@ struct Bench: AsyncParsableCommand {
             if only.contains("soak") { try await soak(path) }
         }
         if only.contains("redis") { try await redis() }
+        if only.contains("primary") { try await primary() }
     }
 }
 

@@ -9,7 +9,7 @@ extension Bench {
         say("\npaced: 100 tokens, 10 ms apart; the time from the model's write to the client's read")
         row([
             ("streams", 8), ("ms p50", 8), ("p99", 8), ("upstream alone p50", 18), ("p99", 8), ("added p50", 10), ("p99", 8),
-            ("failures", 8),
+            ("server CPU us/token", 19), ("Redis CPU us/token", 18), ("failures", 8),
         ])
         for streams in pacedStreams {
             let setup = try await Setup(server: path)
@@ -17,14 +17,19 @@ extension Bench {
             let direct = try await delays(streams, port: setup.upstream.port, group: setup.group) { _ in
                 LoadClient.post("/v1/chat/completions", body)
             }
+            let before = (server: setup.server.cpuSeconds, redis: setup.redis.cpuSeconds)
             let through = try await delays(streams, port: setup.port, group: setup.group) {
                 LoadClient.message("pace 10", session: "p-\($0)")
             }
+            let perToken = 1e6 / Double(max(1, through.delays.count))
+            let server = (setup.server.cpuSeconds - before.server) * perToken
+            let redis = (setup.redis.cpuSeconds - before.redis) * perToken
             let (p50, p99) = (through.delays.percentile(0.5), through.delays.percentile(0.99))
             let (direct50, direct99) = (direct.delays.percentile(0.5), direct.delays.percentile(0.99))
             row([
                 ("\(streams)", 8), (format(p50, 3), 8), (format(p99, 3), 8), (format(direct50, 3), 18), (format(direct99, 3), 8),
-                (format(p50 - direct50, 3), 10), (format(p99 - direct99, 3), 8), ("\(through.failures.count)", 8),
+                (format(p50 - direct50, 3), 10), (format(p99 - direct99, 3), 8), (format(server, 1), 19), (format(redis, 1), 18),
+                ("\(through.failures.count)", 8),
             ])
             if let failure = through.failures.first { say("  a failure: \(failure)") }
             try await setup.stop()

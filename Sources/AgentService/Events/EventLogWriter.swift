@@ -1,74 +1,62 @@
-public import ServiceLifecycle
+import NIOCore
+import SessionStore
 import Synchronization
 
-/// The clock of all running steps' logs on this replica: one task, however many steps.
-public final class EventLogWriter: Service {
-    private struct State {
+/// The clock of all running steps' logs on this replica: it ticks on each event loop that has some.
+///
+/// What is due at a tick goes to Redis in one write per connection, since it is handed over on the connection's own event loop: Redis reads, executes and
+/// syncs it as one.
+public final class EventLogWriter: Sendable {
+    /// The logs of one event loop. It is there as long as its clock ticks.
+    private struct Lane {
         var logs: [StepName: StepLog] = [:]
-        var waiter: CheckedContinuation<Void, Never>?
-        var isStopped = false
     }
 
-    private let state = Mutex(State())
-    private let tick: Duration
+    private let lanes = Mutex<[ObjectIdentifier: Lane]>([:])
+    private let tick: TimeAmount
 
-    public init(tick: Duration = .milliseconds(10)) {
-        self.tick = tick
+    public init(tick: Duration = .milliseconds(30)) {
+        self.tick = TimeAmount(tick)
     }
 
     func add(_ log: StepLog) {
-        let waiter = state.withLock { state in
-            state.logs[log.name] = log
-            defer { state.waiter = nil }
-            return state.waiter
+        let isFirst = lanes.withLock { lanes in
+            let isFirst = lanes[ObjectIdentifier(log.eventLoop)] == nil
+            lanes[ObjectIdentifier(log.eventLoop), default: Lane()].logs[log.name] = log
+            return isFirst
         }
-        waiter?.resume()
+        if isFirst { startTimer(on: log.eventLoop) }
     }
 
     func remove(_ log: StepLog) {
-        state.withLock { state in
-            if state.logs[log.name] === log { state.logs[log.name] = nil }
+        lanes.withLock { lanes in
+            let id = ObjectIdentifier(log.eventLoop)
+            if lanes[id]?.logs[log.name] === log { lanes[id]?.logs[log.name] = nil }
         }
     }
 
     /// Has the log of a step ask at once whether it still holds the lease; nothing where this replica does not run it.
     func check(_ name: StepName) {
-        state.withLock { $0.logs[name] }?.check()
+        lanes.withLock { lanes in lanes.values.lazy.compactMap { $0.logs[name] }.first }?.check()
     }
 
-    public func run() async throws {
-        try? await cancelWhenGracefulShutdown {
-            try await withTaskCancellationHandler {
-                while !Task.isCancelled {
-                    await self.waitForLogs()
-                    try await Task.sleep(for: self.tick)
-                    let now = ContinuousClock.now
-                    for log in self.state.withLock({ Array($0.logs.values) }) { log.tick(now: now) }
-                }
-            } onCancel: {
-                self.stop()
-            }
-        }
+    private func startTimer(on eventLoop: any EventLoop) {
+        // On a grid that all loops, and all replicas of one machine, have in common: Redis is woken once for all of them.
+        let (now, tick) = (NIODeadline.now(), UInt64(max(1, tick.nanoseconds)))
+        let next = NIODeadline.uptimeNanoseconds((now.uptimeNanoseconds / tick + 1) * tick)
+        eventLoop.scheduleTask(deadline: next) { self.ticked(on: eventLoop) }
     }
 
-    /// Sleeps while no step runs.
-    private func waitForLogs() async {
-        await withCheckedContinuation { continuation in
-            let isReady = state.withLock { state in
-                if state.isStopped || !state.logs.isEmpty { return true }
-                state.waiter = continuation
-                return false
-            }
-            if isReady { continuation.resume() }
+    private func ticked(on eventLoop: any EventLoop) {
+        let logs = lanes.withLock { lanes in
+            let lane = lanes[ObjectIdentifier(eventLoop)] ?? Lane()
+            // The clock stands still until there is a log again.
+            if lane.logs.isEmpty { lanes[ObjectIdentifier(eventLoop)] = nil }
+            return lane.logs
         }
-    }
-
-    private func stop() {
-        let waiter = state.withLock { state in
-            state.isStopped = true
-            defer { state.waiter = nil }
-            return state.waiter
-        }
-        waiter?.resume()
+        guard !logs.isEmpty else { return }
+        startTimer(on: eventLoop)
+        let now = ContinuousClock.now
+        for log in logs.values { log.tick(now: now) }
     }
 }

@@ -49,6 +49,8 @@ final class StepLog: Sendable {
         state = Mutex(State(pending: LoggedEvents(firstSequence: 1), lastAnswer: now, lastRenewal: now, lastHint: now))
     }
 
+    /// Of the connection that its batches go over.
+    var eventLoop: any EventLoop { route.connection.eventLoop }
     var name: StepName { StepName(session: lease.session, step: lease.step) }
 
     /// Asks at once whether the lease is still held. Whoever says that it is not may be wrong or late: only Redis knows.
@@ -87,22 +89,26 @@ final class StepLog: Sendable {
     }
 
     private func flush(now: ContinuousClock.Instant) {
-        let (batch, movesHint) = state.withLock { state -> (LoggedEvents?, Bool) in
-            guard !state.isBusy, !state.isClosed else { return (nil, false) }
+        let (batch, renews, movesHint) = state.withLock { state -> (LoggedEvents?, Bool, Bool) in
+            guard !state.isBusy, !state.isClosed else { return (nil, false, false) }
             state.isBusy = true
+            // Early enough for the next batch to be in time.
+            let renews = state.isDoubted || now - state.lastRenewal >= renewal / 2
             state.isDoubted = false
             let batch = state.pending.takeAll()
             state.inFlight = batch
             let isDue = now - state.lastHint >= renewal
             if isDue { state.lastHint = now }
-            return (batch, isDue)
+            return (batch, renews, isDue)
         }
         guard let batch else { return }
         if movesHint { store.moveHint(lease.session, on: route) }
-        store.append(batch, lease: lease, on: route) { result in self.answered(result, sent: now) }
+        store.append(batch, lease: lease, renews: renews, on: route) { result, hasRenewed in
+            self.answered(result, sent: now, hasRenewed: hasRenewed)
+        }
     }
 
-    private func answered(_ result: Result<LeaseAnswer, StoreError>, sent: ContinuousClock.Instant) {
+    private func answered(_ result: Result<LeaseAnswer, StoreError>, sent: ContinuousClock.Instant, hasRenewed: Bool) {
         let now = ContinuousClock.now
         let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
             state.isBusy = false
@@ -110,8 +116,7 @@ final class StepLog: Sendable {
             state.lastAnswer = now
             switch result {
             case .success(.held):
-                // Every append renews the lease.
-                state.lastRenewal = sent
+                if hasRenewed { state.lastRenewal = sent }
                 if let batch = state.inFlight, !batch.isEmpty { state.entries += 1 }
             case .success(.lost):
                 // Whatever else is written would be refused as well, and the loss is told once.

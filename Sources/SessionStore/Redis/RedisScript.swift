@@ -24,9 +24,10 @@ public struct RedisScriptCall: Sendable {
     let script: RedisScript
     private(set) var command: RedisCommand
 
-    init(_ script: RedisScript, keys: RedisKeys, capacity: Int = 256) {
-        self.init(script, keyCount: RedisKeys.scriptKeys.count, capacity: 512 + capacity)
-        for key in RedisKeys.scriptKeys { command.append(keys.prefix, key) }
+    /// - Parameter names: Of the session's keys, without their prefix; almost every script wants all of them.
+    init(_ script: RedisScript, keys: RedisKeys, _ names: [StaticString] = RedisKeys.scriptKeys, capacity: Int = 256) {
+        self.init(script, keyCount: names.count, capacity: 512 + capacity)
+        for name in names { command.append(keys.prefix, name) }
     }
 
     public init(_ script: RedisScript, keys: [String], capacity: Int = 256) {

@@ -1,12 +1,51 @@
 extension RedisSessionStore {
     /// Adds a batch to the log and extends the lease: the script `append_events`. An empty batch only renews.
     ///
-    /// - Parameter completion: Called on the connection's event loop. A failure with `mayHaveBeenApplied` is safe to send again.
+    /// - Parameters:
+    ///   - renews: False leaves the lease as it is, which costs Redis half as much: the script `log_events`. Batches that it cannot take renew
+    ///     nevertheless.
+    ///   - completion: Called on the connection's event loop with the answer, and whether the lease was extended. A failure with
+    ///     `.outcomeUnknown` is safe to send again.
     public func append(
         _ events: LoggedEvents,
         lease: StepLease,
+        renews: Bool = true,
         on route: RedisRoute,
-        completion: @escaping @Sendable (Result<LeaseAnswer, StoreError>) -> Void
+        completion: @escaping @Sendable (Result<LeaseAnswer, StoreError>, _ hasRenewed: Bool) -> Void
+    ) {
+        guard !renews, canLogWithoutRenewal(events) else { return renew(events, lease: lease, on: route, completion: completion) }
+        let keys = RedisKeys(lease.session)
+        var call = RedisScriptCall(StoreScripts.logEvents, keys: keys, ["state", "events"], capacity: 256 + events.byteCount)
+        call.append(lease.token.text)
+        call.append("\(lease.step)-\(events.lastSequence)")
+        call.append(publish)
+        call.append(keys.prefix, "wake")
+        call.append(integer: Int64(lease.step))
+        call.append(events)
+        route.submitEvaluate(call) { result in
+            switch result {
+            case .failure(let error):
+                completion(.failure(StoreError(error, mayHaveBeenApplied: error.mayHaveBeenApplied)), false)
+            case .success(let reply) where reply.integer == 1:
+                completion(.success(.held), false)
+            case .success:
+                self.renew(events, lease: lease, on: route, completion: completion)
+            }
+        }
+    }
+
+    /// Lua's bound on a script's values, with room.
+    private static let logEventsLimit = 3000
+
+    /// An expiry that is hardly longer than a lease has to move with every batch.
+    private func canLogWithoutRenewal(_ events: LoggedEvents) -> Bool {
+        let isLasting = configuration.sessionTTL.map { $0 >= configuration.lease * 2 } ?? true
+        return isLasting && !events.isEmpty && events.count <= Self.logEventsLimit
+    }
+
+    private func renew(
+        _ events: LoggedEvents, lease: StepLease, on route: RedisRoute,
+        completion: @escaping @Sendable (Result<LeaseAnswer, StoreError>, _ hasRenewed: Bool) -> Void
     ) {
         let keys = RedisKeys(lease.session)
         var call = RedisScriptCall(StoreScripts.appendEvents, keys: keys, capacity: 512 + events.byteCount)
@@ -21,13 +60,13 @@ extension RedisSessionStore {
         route.submitEvaluate(call) { [clock] result in
             switch result {
             case .failure(let error):
-                completion(.failure(StoreError(error, mayHaveBeenApplied: error.mayHaveBeenApplied)))
+                completion(.failure(StoreError(error, mayHaveBeenApplied: error.mayHaveBeenApplied)), false)
             case .success(let reply):
                 if let now = reply[1]?.integer { clock.correct(now) }
                 switch reply[0]?.string {
-                case "written": completion(.success(.held))
-                case "lost": completion(.success(.lost(step: reply[2]?.intValue ?? 0, intent: reply[3]?.string ?? "")))
-                default: completion(.failure(.unexpected(reply)))
+                case "written": completion(.success(.held), true)
+                case "lost": completion(.success(.lost(step: reply[2]?.intValue ?? 0, intent: reply[3]?.string ?? "")), false)
+                default: completion(.failure(.unexpected(reply)), false)
                 }
             }
         }

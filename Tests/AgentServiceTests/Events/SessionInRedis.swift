@@ -59,7 +59,7 @@ struct SessionInRedis {
         var events = LoggedEvents(firstSequence: 1)
         for token in tokens { events.append(token: token) }
         let written = await withCheckedContinuation { continuation in
-            store.append(events, lease: lease, on: store.route(for: id)) { continuation.resume(returning: $0) }
+            store.append(events, lease: lease, on: store.route(for: id)) { answer, _ in continuation.resume(returning: answer) }
         }
         guard try written.get() == .held else { throw NotStarted() }
     }

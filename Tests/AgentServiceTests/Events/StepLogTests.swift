@@ -43,8 +43,7 @@ import Testing
     static func withWriter<Value>(_ logs: [Logging], _ body: () async throws -> Value) async throws -> Value {
         let writer = EventLogWriter(tick: .milliseconds(2))
         for log in logs { writer.add(log.log) }
-        let running = Task { try await writer.run() }
-        defer { running.cancel() }
+        defer { for log in logs { writer.remove(log.log) } }
         return try await body()
     }
 
@@ -135,9 +134,7 @@ import Testing
         let leases = (try await one.begin(), try await two.begin())
         let (first, second) = (Logging(one, leases.0), Logging(two, leases.1))
         let writer = EventLogWriter(tick: .milliseconds(2))
-        let running = Task { try await writer.run() }
         first.say("x")
-        // The clock stands still until there is a log.
         writer.add(first.log)
         try await eventually("the first is written") { try await one.tokens(step: leases.0.step) == ["x"] }
         writer.remove(first.log)
@@ -146,9 +143,12 @@ import Testing
         second.say("z")
         try await eventually("the second is written") { try await two.tokens(step: leases.1.step) == ["z"] }
         #expect(await first.log.close().count == 1)
+        // The clock stands still until there is a log, and goes on then.
         writer.remove(second.log)
-        running.cancel()
-        try await running.value("the clock ends")
+        second.say("a")
+        writer.add(second.log)
+        try await eventually("the second is written again") { try await two.tokens(step: leases.1.step) == ["z", "a"] }
+        writer.remove(second.log)
     }
 
     // MARK: The lease

@@ -163,12 +163,12 @@ import Testing
 
         init(_ session: SessionInRedis) async throws {
             let supervisor = StepSupervisor(maximumSteps: 10, drain: .milliseconds(100), executors: .shared, logger: .quiet)
-            let writer = EventLogWriter(tick: .milliseconds(2))
             runner = TurnRunner(
-                store: session.store, provider: PlayedModel(PlayedModel.endless), supervisor: supervisor, logWriter: writer,
+                store: session.store, provider: PlayedModel(PlayedModel.endless), supervisor: supervisor,
+                logWriter: EventLogWriter(tick: .milliseconds(2)),
                 keepAlive: KeepAlive(period: .seconds(15)),
                 configuration: TurnConfiguration(replica: "owner", model: "m", systemPrompt: nil), logger: .quiet)
-            let group = ServiceGroup(services: [writer, supervisor], logger: .quiet)
+            let group = ServiceGroup(services: [supervisor], logger: .quiet)
             (self.group, id) = (group, session.id)
             services = Task { try await group.run() }
         }

@@ -85,11 +85,7 @@ final class Turns: Sendable {
         runner = TurnRunner(
             store: session.store, provider: model, supervisor: supervisor, logWriter: writer, keepAlive: KeepAlive(period: .seconds(15)),
             configuration: configuration, logger: .quiet)
-        services = Task {
-            async let writing: Void = writer.run()
-            async let supervising: Void = supervisor.run()
-            _ = try await (writing, supervising)
-        }
+        services = Task { try await supervisor.run() }
     }
 
     deinit {

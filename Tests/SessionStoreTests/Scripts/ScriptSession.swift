@@ -142,6 +142,13 @@ struct ScriptSession: Sendable {
             [token, "\(step)", "\(lastSequence)", "\(lease)", "\(ttl)", "PUBLISH", keys.wake] + events)
     }
 
+    /// - Parameter events: Name, value, name, value …
+    func log(_ token: String, _ step: Int, lastSequence: Int, _ events: [String]) async throws -> Int64? {
+        var call = RedisScriptCall(StoreScripts.logEvents, keys: keys, ["state", "events"])
+        for argument in [token, "\(step)-\(lastSequence)", "PUBLISH", keys.wake, "\(step)"] + events { call.append(argument) }
+        return try await connection.evaluate(call).integer
+    }
+
     func commit(_ token: String, _ step: Int, _ arguments: CommitArguments = .text()) async throws -> ScriptAnswer {
         try await call(StoreScripts.commitStep, arguments.list(token: token, step: step, wake: keys.wake))
     }

@@ -91,9 +91,11 @@ extension RedisSessionStore {
     }
 
     /// One try to append, without the log writer's repeats.
-    func append(_ events: LoggedEvents, lease: StepLease) async -> Result<LeaseAnswer, StoreError> {
+    func append(_ events: LoggedEvents, lease: StepLease, renews: Bool = true) async -> Result<LeaseAnswer, StoreError> {
         await withCheckedContinuation { continuation in
-            append(events, lease: lease, on: route(for: lease.session)) { continuation.resume(returning: $0) }
+            append(events, lease: lease, renews: renews, on: route(for: lease.session)) { answer, _ in
+                continuation.resume(returning: answer)
+            }
         }
     }
 }

@@ -149,7 +149,7 @@ struct RandomSession {
         let lease = anyLease()
         let events = events(for: lease)
         let expected = model.append(lease, count: events.count, last: events.lastSequence)
-        switch await store.append(events, lease: lease) {
+        switch await store.append(events, lease: lease, renews: random.next() % 2 == 0) {
         case .success(let answer): return ("append", expected, "\(answer)")
         case .failure(let error): return ("append", expected, "\(error)")
         }

@@ -18,7 +18,7 @@ import Testing
         var stores: [RedisSessionStore] = []
         for replica in 1...(2 + seed % 2) {
             stores.append(
-                try await it.store(replica: "replica-\(replica)", lease: .seconds(600)) {
+                try await it.store(replica: "replica-\(replica)", lease: .seconds(400)) {
                     $0.sessionTTL = .seconds(900)
                     // The ledger's bound has tests of its own.
                     $0.ledgerBound = 1 << 20

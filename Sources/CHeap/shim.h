@@ -1,0 +1,10 @@
+/* mallopt(3), which Swift's Glibc module does not have. */
+#ifndef CHEAP_SHIM_H
+#define CHEAP_SHIM_H
+
+#include <features.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#endif

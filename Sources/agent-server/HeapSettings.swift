@@ -1,0 +1,20 @@
+import CHeap
+
+/// How glibc's heap treats memory that is free again.
+///
+/// By default an event loop's heap gives pages back to the system as soon as 128 KiB are free at its end, and takes buffers beyond 128 KiB from the
+/// system one by one: a busy loop does that once or twice in every turn, and each page that comes back costs a fault.
+enum HeapSettings {
+    /// Bytes that may stay free at a heap's end.
+    private static let kept: Int32 = 8 << 20
+    /// Buffers that are larger come from the system.
+    private static let large: Int32 = 4 << 20
+
+    /// To be called before there are threads. Nothing depends on its success.
+    static func apply() {
+        #if canImport(Glibc)
+        _ = mallopt(M_TRIM_THRESHOLD, kept)
+        _ = mallopt(M_MMAP_THRESHOLD, large)
+        #endif
+    }
+}
