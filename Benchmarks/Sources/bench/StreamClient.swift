@@ -58,7 +58,7 @@ final class StreamClient {
         return nil
     }
 
-    /// The next event; nil at the end. HTTP's own lines look like no field of an event and are passed over.
+    /// The next event; nil at the end, and where there is no stream. HTTP's own lines look like no field of an event and are passed over.
     func next() async throws -> Event? {
         var event = Event()
         while true {
@@ -66,6 +66,7 @@ final class StreamClient {
                 var line = pending[..<end]
                 pending = String(pending[pending.index(after: end)...])
                 if line.last == "\r" { line = line.dropLast() }
+                if line.hasPrefix("HTTP/1.1 "), !line.hasPrefix("HTTP/1.1 200") { return nil }
                 if line.hasPrefix("id: ") { event.id = String(line.dropFirst(4)) }
                 if line.hasPrefix("event: ") { event.name = String(line.dropFirst(7)) }
                 if line.hasPrefix("data: ") { event.data = String(line.dropFirst(6)) }

@@ -14,9 +14,7 @@ enum StopReason: Sendable, Equatable {
 final class StepControl: Sendable {
     private struct State {
         var reason: StopReason?
-        var waiter: CheckedContinuation<StopReason?, Never>?
         var handlers: [@Sendable () -> Void] = []
-        var isCancelled = false
     }
 
     private let state = Mutex(State())
@@ -24,13 +22,12 @@ final class StepControl: Sendable {
     var reason: StopReason? { state.withLock { $0.reason } }
 
     func stop(_ reason: StopReason) {
-        let (waiter, handlers) = state.withLock { state -> (CheckedContinuation<StopReason?, Never>?, [@Sendable () -> Void]) in
-            guard state.reason == nil else { return (nil, []) }
+        let handlers = state.withLock { state -> [@Sendable () -> Void] in
+            guard state.reason == nil else { return [] }
             state.reason = reason
-            defer { (state.waiter, state.handlers) = (nil, []) }
-            return (state.waiter, state.handlers)
+            defer { state.handlers = [] }
+            return state.handlers
         }
-        waiter?.resume(returning: reason)
         for handler in handlers { handler() }
     }
 
@@ -41,27 +38,5 @@ final class StepControl: Sendable {
             return state.reason != nil
         }
         if isStopped { handler() }
-    }
-
-    /// Waits for the signal; nil when the task is cancelled first. One waiter only.
-    func stopped() async -> StopReason? {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let answer = state.withLock { state -> StopReason?? in
-                    if let reason = state.reason { return .some(reason) }
-                    if state.isCancelled { return .some(nil) }
-                    state.waiter = continuation
-                    return nil
-                }
-                if let answer { continuation.resume(returning: answer) }
-            }
-        } onCancel: {
-            let waiter = state.withLock { state in
-                state.isCancelled = true
-                defer { state.waiter = nil }
-                return state.waiter
-            }
-            waiter?.resume(returning: nil)
-        }
     }
 }
