@@ -19,6 +19,9 @@ public final class EventLogWriter: Sendable {
         self.tick = TimeAmount(tick)
     }
 
+    /// Logs that the clock ticks for.
+    var count: Int { lanes.withLock { $0.values.reduce(0) { $0 + $1.logs.count } } }
+
     func add(_ log: StepLog) {
         let isFirst = lanes.withLock { lanes in
             let isFirst = lanes[ObjectIdentifier(log.eventLoop)] == nil

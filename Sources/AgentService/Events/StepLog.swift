@@ -26,6 +26,8 @@ final class StepLog: Sendable {
     private let store: RedisSessionStore
     private let lease: StepLease
     private let route: RedisRoute
+    /// Where its clock ticks: the loop of the connection that its batches go over, which on a Cluster may be another one later.
+    let eventLoop: any EventLoop
     private let interval: Duration
     private let batchLimit: Int
     private let renewal: Duration
@@ -44,13 +46,12 @@ final class StepLog: Sendable {
         self.batchLimit = batchLimit
         self.onLost = onLost
         route = store.route(for: lease.session)
+        eventLoop = route.connection.eventLoop
         renewal = store.configuration.lease / 3
         let now = ContinuousClock.now
         state = Mutex(State(pending: LoggedEvents(firstSequence: 1), lastAnswer: now, lastRenewal: now, lastHint: now))
     }
 
-    /// Of the connection that its batches go over.
-    var eventLoop: any EventLoop { route.connection.eventLoop }
     var name: StepName { StepName(session: lease.session, step: lease.step) }
 
     /// Asks at once whether the lease is still held. Whoever says that it is not may be wrong or late: only Redis knows.

@@ -44,9 +44,11 @@ final class ActivityNotes: Sendable {
         state.withLock { _ = $0.notes.removeValue(forKey: session) }
     }
 
-    /// Writes what has gathered, and waits for it.
+    /// Writes what has gathered, and waits for it; gives up at the first failure.
     func flush() async {
-        for (key, command) in take() { _ = try? await client.route(for: key).send(command) }
+        for (key, command) in take() {
+            do throws(RedisError) { _ = try await client.route(for: key).send(command) } catch { return }
+        }
     }
 
     private func write() {

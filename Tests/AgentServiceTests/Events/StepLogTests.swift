@@ -1,11 +1,12 @@
 import Foundation
 import NIOCore
-import SessionStore
+import NIOPosix
 import Synchronization
 import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import SessionStore
 
 /// The way of a step's events into the log, with a real Redis.
 @Suite(.timeLimit(.minutes(2))) struct StepLogTests {
@@ -149,6 +150,29 @@ import Testing
         writer.add(second.log)
         try await eventually("the second is written again") { try await two.tokens(step: leases.1.step) == ["z", "a"] }
         writer.remove(second.log)
+    }
+
+    /// A connection of a Cluster is another one each time it is asked for, and from each event loop.
+    @Test(arguments: [SharedRedis.single, .sentinel, .cluster]) func theClockLetsGoOfALogWhoeverTakesItOut(topology: SharedRedis)
+        async throws
+    {
+        let store = try await topology.configuration().store()
+        let session = SessionID.unique()
+        let message = ChatMessage.user(content: ByteBuffer(string: #""hello""#))
+        guard case .started(let started) = try await store.begin(BeginStep(session: session, input: .user(message))) else {
+            throw NeverHappened(description: "the step begins")
+        }
+        let writer = EventLogWriter(tick: .milliseconds(2))
+        let log = StepLog(store: store, lease: started.lease, interval: .zero, batchLimit: 512) { _, _ in }
+        for loop in Array(MultiThreadedEventLoopGroup.singleton.makeIterator())
+            + Array(MultiThreadedEventLoopGroup.singleton.makeIterator())
+        {
+            writer.add(log)
+            #expect(writer.count == 1)
+            try await loop.submit { writer.remove(log) }.get()
+            #expect(writer.count == 0)
+        }
+        store.client.shutDown()
     }
 
     // MARK: The lease
