@@ -3,7 +3,6 @@ import Logging
 import NIOCore
 import NIOPosix
 import SessionStore
-import Synchronization
 
 extension Bench {
     /// What one Redis carries: turns by the store alone, from one thread, so that Redis has a core of its own. A turn is a begin with the history, as

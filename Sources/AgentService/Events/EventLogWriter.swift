@@ -7,12 +7,8 @@ import Synchronization
 /// What is due at a tick goes to Redis in one write per connection, since it is handed over on the connection's own event loop: Redis reads, executes and
 /// syncs it as one.
 public final class EventLogWriter: Sendable {
-    /// The logs of one event loop. It is there as long as its clock ticks.
-    private struct Lane {
-        var logs: [StepName: StepLog] = [:]
-    }
-
-    private let lanes = Mutex<[ObjectIdentifier: Lane]>([:])
+    /// The logs of each event loop. An entry is there as long as its clock ticks.
+    private let lanes = Mutex<[ObjectIdentifier: [StepName: StepLog]]>([:])
     private let tick: TimeAmount
 
     public init(tick: Duration = .milliseconds(30)) {
@@ -20,12 +16,12 @@ public final class EventLogWriter: Sendable {
     }
 
     /// Logs that the clock ticks for.
-    var count: Int { lanes.withLock { $0.values.reduce(0) { $0 + $1.logs.count } } }
+    var count: Int { lanes.withLock { $0.values.reduce(0) { $0 + $1.count } } }
 
     func add(_ log: StepLog) {
         let isFirst = lanes.withLock { lanes in
             let isFirst = lanes[ObjectIdentifier(log.eventLoop)] == nil
-            lanes[ObjectIdentifier(log.eventLoop), default: Lane()].logs[log.name] = log
+            lanes[ObjectIdentifier(log.eventLoop), default: [:]][log.name] = log
             return isFirst
         }
         if isFirst { startTimer(on: log.eventLoop) }
@@ -34,13 +30,13 @@ public final class EventLogWriter: Sendable {
     func remove(_ log: StepLog) {
         lanes.withLock { lanes in
             let id = ObjectIdentifier(log.eventLoop)
-            if lanes[id]?.logs[log.name] === log { lanes[id]?.logs[log.name] = nil }
+            if lanes[id]?[log.name] === log { lanes[id]?[log.name] = nil }
         }
     }
 
     /// Has the log of a step ask at once whether it still holds the lease; nothing where this replica does not run it.
     func check(_ name: StepName) {
-        lanes.withLock { lanes in lanes.values.lazy.compactMap { $0.logs[name] }.first }?.check()
+        lanes.withLock { lanes in lanes.values.lazy.compactMap { $0[name] }.first }?.check()
     }
 
     private func startTimer(on eventLoop: any EventLoop) {
@@ -52,10 +48,10 @@ public final class EventLogWriter: Sendable {
 
     private func ticked(on eventLoop: any EventLoop) {
         let logs = lanes.withLock { lanes in
-            let lane = lanes[ObjectIdentifier(eventLoop)] ?? Lane()
+            let logs = lanes[ObjectIdentifier(eventLoop)] ?? [:]
             // The clock stands still until there is a log again.
-            if lane.logs.isEmpty { lanes[ObjectIdentifier(eventLoop)] = nil }
-            return lane.logs
+            if logs.isEmpty { lanes[ObjectIdentifier(eventLoop)] = nil }
+            return logs
         }
         guard !logs.isEmpty else { return }
         startTimer(on: eventLoop)
