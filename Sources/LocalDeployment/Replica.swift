@@ -78,7 +78,22 @@ public final class Replica: Sendable {
         _ = try await process.ended()
     }
 
-    public func pause() { process.signal(SIGSTOP) }
+    /// Returns when none of its threads runs any more: the signal takes effect some time after it was sent.
+    public func pause() async throws {
+        process.signal(SIGSTOP)
+        while !isPaused { try await Task.sleep(for: .milliseconds(1)) }
+    }
+
+    private var isPaused: Bool {
+        let tasks = "/proc/\(process.pid)/task"
+        let threads = (try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? []
+        return threads.allSatisfy { thread in
+            // The state stands behind the name, which is in parentheses and may hold some itself (proc_pid_stat(5)).
+            let stat = (try? String(contentsOfFile: "\(tasks)/\(thread)/stat", encoding: .utf8)) ?? ""
+            return stat.isEmpty || stat.split(separator: ")").last?.hasPrefix(" T") == true
+        }
+    }
+
     public func resume() { process.signal(SIGCONT) }
 
     /// Resident memory in KiB.

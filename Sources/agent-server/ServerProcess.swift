@@ -53,7 +53,7 @@ struct ServerProcess {
                 let channel = HTTP1Channel(
                     responder: responder,
                     configuration: .init(
-                        additionalChannelHandlers: [RequestBodyGuard(bodyLimit: settings.bodyLimit, patience: idleTimeout), ClientWatch()],
+                        additionalChannelHandlers: [RequestBodyGuard(bodyLimit: settings.bodyLimit, patience: idleTimeout), ClientStreamHandler()],
                         idleTimeout: idleTimeout))
                 return OnEventLoop(base: channel, executors: executors)
             },

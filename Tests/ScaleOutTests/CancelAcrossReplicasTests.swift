@@ -39,7 +39,7 @@ import Testing
         var open = try await start(session)
         switch owner {
         case .alive: break
-        case .paused: one.pause()
+        case .paused: try await one.pause()
         case .killed: try await one.kill()
         }
         let begun = ContinuousClock.now

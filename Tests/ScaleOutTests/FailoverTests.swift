@@ -65,7 +65,7 @@ import Testing
         let session = SessionID.unique()
         var open = try await one.client.open(AgentClient.body(session.text, ["content": "hello"]))
         try await open.next { $0.data["token"].string == "half an" }
-        one.pause()
+        try await one.pause()
         // While it sleeps, its model goes on.
         gate.open()
         try await eventually("it is answered") { try redis.history(session).last?["content"] == "a whole answer" }

@@ -78,7 +78,7 @@ import Testing
     /// With a key a request is sent to the other replica, also when the first one was lost before it answered; without one it is not: it may have been carried out.
     @Test(arguments: [true, false]) func aReplicaThatIsLostBeforeItAnswers(hasKey: Bool) async throws {
         let hung = replicas[0]
-        hung.pause()
+        try await hung.pause()
         let headers = hasKey ? ["Idempotency-Key": "k"] : [:]
         let client = client
         let answers = (0..<4).map { _ in Task { try await client.say("x", in: SessionID.unique().text, headers: headers) } }

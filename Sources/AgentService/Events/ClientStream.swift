@@ -1,26 +1,31 @@
 public import NIOCore
 import Synchronization
 
-/// The bytes on their way to one client: a bounded buffer between whoever produces events and the task that writes the socket.
+/// The bytes on their way to one client: a bounded buffer between whoever produces events and whoever writes the socket.
 ///
-/// The writer takes everything that is ready at once, so that many events cost one flush. A client that falls behind by more
+/// The consumer takes everything that is ready at once, so that many events cost one flush. A client that falls behind by more
 /// than `limit` bytes is cut off, not waited for; it resumes from the log.
 public final class ClientStream: Sendable {
+    /// What there is for the consumer.
+    public enum Portion: Sendable {
+        case bytes(ByteBuffer)
+        /// Nothing yet: the consumer is woken, once, when this has changed.
+        case nothing
+        /// Everything was taken, or the client has left.
+        case end
+    }
+
     private struct State {
         var buffer = ByteBuffer()
-        var reader: CheckedContinuation<ByteBuffer?, Never>?
+        /// Wakes the consumer that has found nothing.
+        var wake: (@Sendable () -> Void)?
         var isFinished = false
         var isClosed = false
-        /// The reader has had everything.
+        /// The consumer has had everything.
         var isDelivered = false
         /// Ticks of the keep-alive clock since the last byte.
         var silentTicks = 0
         var onClose: [@Sendable () -> Void] = []
-
-        mutating func markDelivered() {
-            isDelivered = true
-            onClose = []
-        }
     }
 
     private let state = Mutex(State())
@@ -49,23 +54,17 @@ public final class ClientStream: Sendable {
 
     /// Adds bytes. Does nothing once the client has left.
     func write(_ body: (inout ByteBuffer) -> Void) {
-        let (reader, ready, isCut) = state.withLock { state -> (CheckedContinuation<ByteBuffer?, Never>?, ByteBuffer?, Bool) in
-            guard !state.isClosed, !state.isFinished else { return (nil, nil, false) }
+        let (wake, isCut) = state.withLock { state -> ((@Sendable () -> Void)?, Bool) in
+            guard !state.isClosed, !state.isFinished else { return (nil, false) }
             let before = state.buffer.readableBytes
             body(&state.buffer)
             // Not every part of an answer is shown; what shows nothing is silence.
-            guard state.buffer.readableBytes > before else { return (nil, nil, false) }
+            guard state.buffer.readableBytes > before else { return (nil, false) }
             state.silentTicks = 0
-            if let reader = state.reader {
-                state.reader = nil
-                let ready = state.buffer
-                state.buffer = ByteBuffer()
-                return (reader, ready, false)
-            }
             // One write may be larger than the limit; who was behind before it is cut off.
-            return (nil, nil, before > limit)
+            return (state.wake.take(), before > limit)
         }
-        reader?.resume(returning: ready)
+        wake?()
         if isCut { close() }
     }
 
@@ -81,32 +80,48 @@ public final class ClientStream: Sendable {
 
     /// No more bytes will come; what was written is still delivered.
     func finish() {
-        let reader = state.withLock { state in
+        let wake = state.withLock { state in
             state.isFinished = true
             state.silentTicks = 0
-            if state.reader != nil { state.markDelivered() }
-            defer { state.reader = nil }
-            return state.reader
+            return state.wake.take()
         }
-        reader?.resume(returning: nil)
+        wake?()
     }
 
-    /// Everything that is ready, waiting for at least one byte; nil at the end. One reader only.
+    /// Everything that is ready. One consumer only.
+    ///
+    /// - Parameter wake: Called once, on any thread, when there is something after nothing was there.
+    public func take(orWake wake: @escaping @Sendable () -> Void) -> Portion {
+        state.withLock { state in
+            guard !state.isClosed else { return .end }
+            if state.buffer.readableBytes > 0 {
+                defer { state.buffer = ByteBuffer() }
+                return .bytes(state.buffer)
+            }
+            if state.isFinished {
+                state.isDelivered = true
+                state.onClose = []
+                return .end
+            }
+            state.wake = wake
+            return .nothing
+        }
+    }
+
+    /// Everything that is ready, waiting for at least one byte; nil at the end. A consumer that is cancelled has left.
     public func next() async -> ByteBuffer? {
         await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let ready = state.withLock { state -> ByteBuffer?? in
-                    if state.buffer.readableBytes > 0, !state.isClosed {
-                        let ready = state.buffer
-                        state.buffer = ByteBuffer()
-                        return ready
-                    }
-                    if state.isFinished { state.markDelivered() }
-                    if state.isFinished || state.isClosed || state.reader != nil { return .some(nil) }
-                    state.reader = continuation
-                    return nil
+            while true {
+                let portion = await withCheckedContinuation { (continuation: CheckedContinuation<Portion, Never>) in
+                    let portion = take(orWake: { continuation.resume(returning: .nothing) })
+                    if case .nothing = portion { return }
+                    continuation.resume(returning: portion)
                 }
-                if let ready { continuation.resume(returning: ready) }
+                switch portion {
+                case .bytes(let bytes): return bytes
+                case .nothing: continue
+                case .end: return nil
+                }
             }
         } onCancel: {
             close()
@@ -115,17 +130,14 @@ public final class ClientStream: Sendable {
 
     /// The client has left, or is cut off.
     public func close() {
-        let (reader, handlers) = state.withLock { state in
+        let (wake, handlers) = state.withLock { state in
             state.isClosed = true
             state.isDelivered = true
             state.buffer = ByteBuffer()
-            defer {
-                state.reader = nil
-                state.onClose = []
-            }
-            return (state.reader, state.onClose)
+            defer { state.onClose = [] }
+            return (state.wake.take(), state.onClose)
         }
-        reader?.resume(returning: nil)
+        wake?()
         for handler in handlers { handler() }
     }
 

@@ -1,22 +1,32 @@
 public import NIOCore
 
 /// A language model behind some wire format.
-///
-/// A provider promises four things:
-/// - `sink` is called in the order of the model's output, with everything that is ready at the moment of the call and never
-///   with an empty batch; the next call comes after the last one returned, so a slow sink slows the upstream down.
-/// - It returns after exactly one ``LLMEvent/finish(_:)`` has been delivered, and throws ``LLMError`` otherwise.
-/// - Cancelling the task closes the upstream request at once; it then throws `CancellationError`.
-/// - An error that `sink` throws ends the generation and is thrown on unchanged.
 public protocol LLMProvider: Sendable {
     /// The provider's name in logs and journal lines.
     var name: String { get }
 
-    /// Runs one generation.
-    func generate(
-        _ request: LLMRequest,
-        sink: (_ batch: [LLMEvent]) async throws -> Void
-    ) async throws
+    /// Starts one generation. The receiver may hear of it before this returns, on any thread.
+    func generate(_ request: LLMRequest, receiver: any LLMReceiver) -> any LLMGeneration
+}
+
+/// Who is told what a model says. It is called by whoever reads the model's socket, and holds that up meanwhile.
+///
+/// A provider promises three things:
+/// - One call at a time: ``receive(_:)`` in the order of the model's output, with everything that is ready and never with an empty batch, then
+///   ``end(_:)`` once, and nothing after it.
+/// - A generation that succeeds has delivered exactly one ``LLMEvent/finish(_:)``. Otherwise it ends with ``LLMError``, with `CancellationError`
+///   after ``LLMGeneration/cancel()``, or with what ``receive(_:)`` has thrown.
+/// - It lets go of the receiver at the end.
+public protocol LLMReceiver: AnyObject, Sendable {
+    /// An error ends the generation and is given to ``end(_:)`` unchanged.
+    func receive(_ batch: [LLMEvent]) throws
+    func end(_ result: Result<Void, any Error>)
+}
+
+/// A generation that is under way.
+public protocol LLMGeneration: Sendable {
+    /// Ends it, and closes the upstream's connection at once. From any thread; does nothing after the end.
+    func cancel()
 }
 
 /// What one generation is asked for. JSON travels as text, so that a history goes from Redis to the model without being

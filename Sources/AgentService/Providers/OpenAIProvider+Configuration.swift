@@ -28,8 +28,6 @@ extension OpenAIProvider {
         public var maxConnections = 16_384
         /// How much of an error's body is read.
         public var maxErrorBodyBytes = 8 << 10
-        /// Bytes that may be read ahead of a slow consumer before the upstream is slowed down.
-        public var maxUndeliveredBytes = 256 << 10
 
         public init(baseURL: String, apiKey: String? = nil, internalKey: String? = nil) {
             self.baseURL = baseURL

@@ -17,7 +17,7 @@ public struct OpenAIProvider: LLMProvider, Service {
     private let clients: [HTTPClient]
     private let template: HTTPClient.Request
     private let connections: ConnectionCounter
-    private let logger: Logger
+    let logger: Logger
 
     /// - Throws: ``ConfigurationError`` if the base URL is none, or a key cannot stand in a header.
     public init(configuration: Configuration, eventLoopGroup: any EventLoopGroup, logger: Logger) throws(ConfigurationError) {
@@ -66,64 +66,23 @@ public struct OpenAIProvider: LLMProvider, Service {
         for client in clients { try await client.shutdown() }
     }
 
-    public func generate(_ request: LLMRequest, sink: (_ batch: [LLMEvent]) async throws -> Void) async throws {
-        try Task.checkCancellation()
-        let opened = connections.count.load(ordering: .relaxed)
-        let begun = NIODeadline.now()
-        do {
-            try await run(request, sink: sink)
-        } catch let lost as OpenAIResponse.LostBeforeHead {
-            // A kept connection may be closed by the server in the moment in which it is used again. If none was opened since,
-            // this was one: the request was not answered, and is sent once more. The HTTP client leaves that to its user. A loss that comes
-            // later ends a generation that had begun, and whoever pays for it should decide whether to begin another.
-            guard opened > 0, connections.count.load(ordering: .relaxed) == opened, NIODeadline.now() - begun < .seconds(1) else {
-                throw describe(lost.cause)
-            }
-            logger.debug("kept connection was closed, sending the request again")
-            do {
-                try await run(request, sink: sink)
-            } catch let lost as OpenAIResponse.LostBeforeHead {
-                throw describe(lost.cause)
-            }
-        }
+    public func generate(_ request: LLMRequest, receiver: any LLMReceiver) -> any LLMGeneration {
+        let generation = OpenAIGeneration(self, request, client: client, receiver: receiver)
+        generation.start()
+        return generation
     }
 
-    // Not inlined, so that its frame is there once: see StepRunner.
-    @inline(never) private func run(_ request: LLMRequest, sink: (_ batch: [LLMEvent]) async throws -> Void) async throws {
-        guard let client else { throw LLMError(.unavailable, "There is no event loop to connect to the model on.") }
-        let response = OpenAIResponse(configuration: configuration)
-        try await withTaskCancellationHandler {
-            start(response, to: request, with: client)
-            do {
-                while let batch = try await next(from: response) { try await sink(batch) }
-            } catch {
-                response.cancel(CancellationError())
-                throw error
-            }
-        } onCancel: {
-            response.cancel(CancellationError())
-        }
-    }
+    /// Connections that were opened so far.
+    var openedConnections: Int { connections.count.load(ordering: .relaxed) }
 
-    private func start(_ response: OpenAIResponse, to request: LLMRequest, with client: HTTPClient) {
+    /// The request on the wire.
+    func upstreamRequest(_ request: LLMRequest) -> HTTPClient.Request {
         var upstream = template
         upstream.body = .byteBuffer(OpenAIRequestBody.encode(request, stream: configuration.stream))
         if let traceparent = request.traceparent, traceparent.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) {
             upstream.headers.add(name: "traceparent", value: traceparent)
         }
-        response.start(upstream, with: client)
-    }
-
-    private func next(from response: OpenAIResponse) async throws -> [LLMEvent]? {
-        do {
-            return try await response.next()
-        } catch let error as OpenAIResponse.LostBeforeHead {
-            throw error
-        } catch let error as CancellationError {
-            throw error
-        } catch {
-            throw describe(error)
-        }
+        return upstream
     }
 
     private static func makeTemplate(_ configuration: Configuration) throws(ConfigurationError) -> HTTPClient.Request {

@@ -29,37 +29,36 @@ public struct ScriptedProvider: LLMProvider {
         self.tokenDelay = tokenDelay
     }
 
-    public func generate(_ request: LLMRequest, sink: (_ batch: [LLMEvent]) async throws -> Void) async throws {
+    public func generate(_ request: LLMRequest, receiver: any LLMReceiver) -> any LLMGeneration {
+        TaskGeneration(for: receiver) { sink in try await say(request, sink) }
+    }
+
+    private func say(_ request: LLMRequest, _ sink: TaskGeneration.Sink) async throws {
         let conversation = try ScriptedConversation(messages: request.messages, tools: request.tools)
         let answer = ScriptedAnswer(to: conversation)
         var words = 0
         for token in answer.tokens {
             try await pause()
-            try await sink([.token(token)])
+            try sink([.token(token)])
             words += 1
         }
         for (index, call) in answer.calls.enumerated() {
             try await pause()
-            try await sink([.toolCall(index: index, id: Self.makeCallID(), name: call.name, arguments: "")])
+            try sink([.toolCall(index: index, id: Self.makeCallID(), name: call.name, arguments: "")])
             for piece in Self.pieces(of: call.arguments) {
                 try await pause()
-                try await sink([.toolCall(index: index, id: nil, name: nil, arguments: piece)])
+                try sink([.toolCall(index: index, id: nil, name: nil, arguments: piece)])
                 words += 1
             }
         }
-        try Task.checkCancellation()
-        try await sink([
+        try sink([
             .usage(TokenUsage(promptTokens: conversation.wordCount, completionTokens: words)),
             .finish(answer.calls.isEmpty ? .stop : .toolCalls),
         ])
     }
 
     private func pause() async throws {
-        if tokenDelay > .zero {
-            try await Task.sleep(for: tokenDelay)
-        } else {
-            try Task.checkCancellation()
-        }
+        if tokenDelay > .zero { try await Task.sleep(for: tokenDelay) }
     }
 
     /// Unique within a session, also when a step is run again.

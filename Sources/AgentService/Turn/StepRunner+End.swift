@@ -4,7 +4,8 @@ import SessionStore
 
 extension StepRunner {
     /// Stores the end of the step, and only then tells the client.
-    @inline(never) func end(_ machine: TurnMachine, with ending: TurnMachine.Ending) async {
+    @inline(never) func end(with ending: TurnMachine.Ending) async {
+        let usage = machine.usage
         var events = await log.close()
         let firstFinal = events.nextSequence
         let done = DoneEvent(
@@ -13,7 +14,7 @@ extension StepRunner {
             step: lease.step,
             historyLength: started.historyLength + ending.messages.count,
             pendingCalls: ending.calls.map(\.id),
-            usage: machine.usage,
+            usage: usage,
             metadata: started.settings.metadata
         )
         let last = ending.events + [(.done, done.json)]
@@ -23,9 +24,9 @@ extension StepRunner {
             messages: ending.messages,
             calls: ending.calls.map { PendingCall(id: $0.id, toolName: $0.name, json: $0.pendingJSON(step: lease.step)) },
             events: events,
-            promptTokens: machine.usage.promptTokens,
-            completionTokens: machine.usage.completionTokens,
-            journalLine: journalLine(machine, ending)
+            promptTokens: usage.promptTokens,
+            completionTokens: usage.completionTokens,
+            journalLine: journalLine(ending, usage)
         )
         do throws(StoreError) {
             switch try await runner.store.commit(commit) {
@@ -78,7 +79,7 @@ extension StepRunner {
     }
 
     /// A line of the session's audit trail.
-    private func journalLine(_ machine: TurnMachine, _ ending: TurnMachine.Ending) -> ByteBuffer {
+    private func journalLine(_ ending: TurnMachine.Ending, _ usage: TokenUsage) -> ByteBuffer {
         let duration = begun.duration(to: .now).milliseconds
         let from = started.historyLength
         var json = ByteBuffer()
@@ -99,7 +100,7 @@ extension StepRunner {
             json.writeJSONString(code)
         }
         json.writeStaticString(#","usage":"#)
-        json.writeUsage(machine.usage)
+        json.writeUsage(usage)
         if let metadata = started.settings.metadata {
             json.writeStaticString(#","metadata":"#)
             json.writeImmutableBuffer(metadata)

@@ -1,10 +1,12 @@
 import Logging
 import NIOCore
 import SessionStore
+import Synchronization
 
 /// The effects of one step, from the moment its lease is held: generation, log, commit, and what the client is told.
 ///
-/// A class, and its rarer calls are not inlined: what an asynchronous function holds across an `await` is memory of each open stream.
+/// No task runs while the model writes: a token is shown and logged by whoever reads the model's socket. What comes before and after that are jobs of
+/// their own. Rarer calls are not inlined, since what an asynchronous function holds across an `await` is memory of each open stream.
 final class StepRunner: Sendable {
     let runner: TurnRunner
     let started: StartedStep
@@ -16,6 +18,8 @@ final class StepRunner: Sendable {
     let encoder: EventEncoder
     let begun = ContinuousClock.now
     private let onGenerating: @Sendable () -> Void
+    private let onEnd: @Sendable () -> Void
+    let generating: Mutex<Generating>
 
     /// How the step came to this replica.
     enum Origin {
@@ -24,12 +28,14 @@ final class StepRunner: Sendable {
     }
 
     /// A step that was taken over. Nobody listens to it but the log.
-    convenience init(runner: TurnRunner, taken: TakenStep) {
+    ///
+    /// - Parameter onEnd: Called when it has ended and its place is free.
+    convenience init(runner: TurnRunner, taken: TakenStep, onEnd: @escaping @Sendable () -> Void) {
         let nobody = ClientStream()
         nobody.close()
         self.init(
             runner: runner, started: taken.started, origin: .takenOver(taken.action, replaces: taken.replaces), stream: nobody,
-            traceparent: nil, onGenerating: {})
+            traceparent: nil, onGenerating: {}, onEnd: onEnd)
     }
 
     /// A step that was begun here.
@@ -39,12 +45,13 @@ final class StepRunner: Sendable {
         runner: TurnRunner, started: StartedStep, stream: ClientStream, traceparent: String?, onGenerating: @escaping @Sendable () -> Void
     ) {
         self.init(
-            runner: runner, started: started, origin: .begun, stream: stream, traceparent: traceparent, onGenerating: onGenerating)
+            runner: runner, started: started, origin: .begun, stream: stream, traceparent: traceparent, onGenerating: onGenerating,
+            onEnd: {})
     }
 
     private init(
         runner: TurnRunner, started: StartedStep, origin: Origin, stream: ClientStream, traceparent: String?,
-        onGenerating: @escaping @Sendable () -> Void
+        onGenerating: @escaping @Sendable () -> Void, onEnd: @escaping @Sendable () -> Void
     ) {
         self.runner = runner
         self.started = started
@@ -52,6 +59,7 @@ final class StepRunner: Sendable {
         self.stream = stream
         self.traceparent = traceparent
         self.onGenerating = onGenerating
+        self.onEnd = onEnd
         encoder = EventEncoder(step: started.lease.step, nonce: started.lease.token.nonce)
         log = StepLog(
             store: runner.store,
@@ -60,55 +68,92 @@ final class StepRunner: Sendable {
             batchLimit: runner.configuration.logBatch,
             onLost: { [control] step, intent in control.stop(.lost(step: step, intent: intent)) }
         )
+        generating = Mutex(
+            Generating(
+                machine: TurnMachine(
+                    maximumBytes: runner.configuration.maximumAnswerBytes, maximumCalls: runner.configuration.maximumCalls)))
     }
 
     var lease: StepLease { started.lease }
 
-    /// Runs the step to its end. Afterwards the client's stream has had its last event.
-    func run() async {
+    /// Begins the step. At the end of what follows, the client's stream has had its last event.
+    func run() async -> StepSupervisor.Sequel {
         runner.supervisor.register(control)
         runner.logWriter.add(log)
-        defer {
-            runner.logWriter.remove(log)
-            runner.supervisor.unregister(control)
-        }
         switch origin {
         case .begun:
             if started.settings.onDisconnect == .cancel { stream.whenClosed { [control] in control.stop(.clientLeft) } }
-            await generateToTheEnd()
+            return await generate()
         case .takenOver(.run, _):
-            await generateToTheEnd()
+            return await generate()
         case .takenOver(.cancel, let replaces):
             await endWithLoggedText(of: replaces)
         case .takenOver(.fail, _):
-            let machine = newMachine()
             let message = "every replica that ran this step was lost; send the request again"
-            await end(machine, with: machine.failure(message, code: "takeover_exhausted", retryable: true))
+            await end(with: machine.failure(message, code: "takeover_exhausted", retryable: true))
+        }
+        return ended()
+    }
+
+    private func ended() -> StepSupervisor.Sequel {
+        runner.logWriter.remove(log)
+        runner.supervisor.unregister(control)
+        stream.finish()
+        return .end(onEnd)
+    }
+
+    /// What the model has said so far.
+    var machine: TurnMachine { generating.withLock { $0.machine } }
+
+    /// Asks the model, once the history is there.
+    private func generate() async -> StepSupervisor.Sequel {
+        onGenerating()
+        do throws(StoreError) {
+            // Under the lease, which the log renews meanwhile: a long history takes its time.
+            let request = LLMRequest(
+                model: started.settings.model ?? runner.configuration.model,
+                messages: try await runner.store.history(of: started),
+                tools: offeredTools,
+                traceparent: traceparent
+            )
+            return .wait { proceed in
+                self.ask(request) { generated in
+                    proceed(
+                        .job {
+                            await self.conclude(generated)
+                            return self.ended()
+                        })
+                }
+            }
+        } catch {
+            await conclude(.failure(error))
+            return ended()
         }
     }
 
-    private func generateToTheEnd() async {
-        await conclude(await generateUntilStopped())
+    /// An empty array of the client's means no tools; upstreams refuse an empty array.
+    private var offeredTools: ByteBuffer? {
+        guard let tools = started.settings.tools else { return runner.configuration.tools.json }
+        return tools.readableBytes > 2 ? tools : nil
     }
 
     /// Does what the end of a generation leads to.
-    @inline(never) private func conclude(_ generated: Generated) async {
-        let machine = generated.machine
-        switch (control.reason, generated.result) {
+    @inline(never) private func conclude(_ generated: Result<TurnMachine.Ending, any Error>) async {
+        switch (control.reason, generated) {
         case (.lost(let step, _), _):
             _ = await log.close()
             await tellLoss(step: step)
         case (_, .success(let ending)):
-            await end(machine, with: ending)
+            await end(with: ending)
         case (.draining, .failure):
             await handOver()
         case (.clientLeft, .failure):
-            await end(machine, with: TurnMachine.cancelled(text: machine.text))
-        case (nil, .failure(.model(let error))):
-            await end(machine, with: machine.failed(error))
-        case (nil, .failure(.store(let error))):
+            await end(with: TurnMachine.cancelled(text: machine.text))
+        case (nil, .failure(let error as LLMError)):
+            await end(with: machine.failed(error))
+        case (nil, .failure(let error)):
             runner.logger.warning("a history could not be read", metadata: ["session": "\(lease.session)", "error": "\(error)"])
-            await end(machine, with: machine.failure("the session's history could not be read", code: "store_unavailable", retryable: true))
+            await end(with: machine.failure("the session's history could not be read", code: "store_unavailable", retryable: true))
         }
     }
 
@@ -116,7 +161,7 @@ final class StepRunner: Sendable {
     @inline(never) private func endWithLoggedText(of step: Int) async {
         do throws(StoreError) {
             let text = try await runner.store.loggedText(lease.session, step: step)
-            await end(newMachine(), with: TurnMachine.cancelled(text: text))
+            await end(with: TurnMachine.cancelled(text: text))
         } catch {
             // The lease runs out, and whoever takes it then finishes the cancel.
             runner.logger.warning("a log could not be read", metadata: ["session": "\(lease.session)", "error": "\(error)"])
@@ -134,91 +179,5 @@ final class StepRunner: Sendable {
             runner.logger.warning("a step could not be released", metadata: ["session": "\(lease.session)", "error": "\(error)"])
         }
         stream.handOver()
-    }
-
-    // MARK: Generation
-
-    /// Why there is no answer.
-    private enum Failure: Error {
-        case model(LLMError)
-        /// The history could not be read.
-        case store(StoreError)
-    }
-
-    /// What came of a generation.
-    private final class Generated: Sendable {
-        let machine: TurnMachine
-        let result: Result<TurnMachine.Ending, Failure>
-
-        init(_ machine: TurnMachine, _ result: Result<TurnMachine.Ending, Failure>) {
-            (self.machine, self.result) = (machine, result)
-        }
-    }
-
-    /// Runs the generation; a stop signal cancels it, which closes the upstream's connection.
-    private func generateUntilStopped() async -> Generated {
-        let generation = Task(executorPreference: runner.supervisor.currentExecutor) { await self.generate() }
-        control.whenStopped { generation.cancel() }
-        return await withTaskCancellationHandler {
-            await generation.value
-        } onCancel: {
-            generation.cancel()
-        }
-    }
-
-    private func newMachine() -> TurnMachine {
-        TurnMachine(maximumBytes: runner.configuration.maximumAnswerBytes, maximumCalls: runner.configuration.maximumCalls)
-    }
-
-    private func generate() async -> Generated {
-        onGenerating()
-        var machine = newMachine()
-        do {
-            // Under the lease, which the log renews meanwhile: a long history takes its time.
-            var request = LLMRequest(
-                model: started.settings.model ?? runner.configuration.model,
-                messages: try await runner.store.history(of: started),
-                tools: offeredTools,
-                traceparent: traceparent
-            )
-            while true {
-                try await runner.provider.generate(request) { batch in
-                    for event in batch { try machine.receive(event) }
-                    show(batch)
-                }
-                let conclusion = machine.conclude(
-                    isUsed: { CallIDs.isUsed($0, in: request.messages) }, makeID: { CallIDs.make() })
-                switch conclusion {
-                case .commit(let ending): return Generated(machine, .success(ending))
-                case .repair(let messages): request.messages += messages
-                }
-            }
-        } catch let error as LLMError {
-            return Generated(machine, .failure(.model(error)))
-        } catch let error as StoreError where error.code != .cancelled {
-            return Generated(machine, .failure(.store(error)))
-        } catch {
-            // Cancellation: the reason is the control's.
-            return Generated(machine, .failure(.model(LLMError(.unavailable, "the generation was stopped"))))
-        }
-    }
-
-    /// An empty array of the client's means no tools; upstreams refuse an empty array.
-    private var offeredTools: ByteBuffer? {
-        guard let tools = started.settings.tools else { return runner.configuration.tools.json }
-        return tools.readableBytes > 2 ? tools : nil
-    }
-
-    /// Sends a batch's tokens to the client at once, and to the log.
-    private func show(_ batch: [LLMEvent]) {
-        var sequence = log.append { pending in
-            for case .token(let token) in batch { pending.append(token: token) }
-        }
-        stream.write { buffer in
-            for case .token(let token) in batch {
-                encoder.write(token: token, sequence: sequence, into: &buffer)
-                sequence += 1
-            }
-        }
     }
 }

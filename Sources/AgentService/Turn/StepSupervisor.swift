@@ -65,6 +65,8 @@ public final class StepSupervisor: Service {
         case end((@Sendable () -> Void)? = nil)
         /// Another job, at the same place but in a task of its own: a task keeps the memory of its deepest call until it ends.
         case job(@Sendable () async -> Sequel)
+        /// Something that is no task and tells at its end, once, what comes next. The place is kept meanwhile.
+        case wait(@Sendable (_ proceed: @escaping @Sendable (Sequel) -> Void) -> Void)
     }
 
     /// Runs `job` in a task of its own, on the event loop of the caller where it runs on one.
@@ -79,18 +81,23 @@ public final class StepSupervisor: Service {
     }
 
     private func perform(_ job: @Sendable () async -> Sequel, in queue: AsyncStream<Job>.Continuation) async {
-        switch await job() {
+        proceed(with: await job(), in: queue)
+    }
+
+    private func proceed(with sequel: Sequel, in queue: AsyncStream<Job>.Continuation) {
+        switch sequel {
         case .end(let last):
             leave()
             last?()
         case .job(let next):
-            // Only a task that was cancelled finds the queue closed while it has a place.
-            if case .terminated = queue.yield({ await self.perform(next, in: queue) }) { await perform(next, in: queue) }
+            // Only after a cancellation the queue is closed while somebody has a place.
+            if case .terminated = queue.yield({ await self.perform(next, in: queue) }) {
+                Task { await self.perform(next, in: queue) }
+            }
+        case .wait(let begin):
+            begin { self.proceed(with: $0, in: queue) }
         }
     }
-
-    /// The executor of the event loop that the caller runs on; nil for a caller on none of them.
-    var currentExecutor: EventLoopExecutor? { executors.currentIndex.map { executors.all[$0] } }
 
     /// Takes one of the places that bound what this replica does at the same time; ``leave()`` gives it back.
     func enter() throws(Refusal) { try enter(endsStep: false) }
@@ -123,18 +130,22 @@ public final class StepSupervisor: Service {
     }
 
     public func run() async throws {
-        await withDiscardingTaskGroup { group in
-            group.addTask {
-                try? await gracefulShutdown()
-                await self.shutDown()
-            }
-            for (executor, jobs, _) in queues {
-                group.addTask(executorPreference: executor) {
-                    await withDiscardingTaskGroup { steps in
-                        for await job in jobs { steps.addTask { await job() } }
+        await withTaskCancellationHandler {
+            await withDiscardingTaskGroup { group in
+                group.addTask {
+                    try? await gracefulShutdown()
+                    await self.shutDown()
+                }
+                for (executor, jobs, _) in queues {
+                    group.addTask(executorPreference: executor) {
+                        await withDiscardingTaskGroup { steps in
+                            for await job in jobs { steps.addTask { await job() } }
+                        }
                     }
                 }
             }
+        } onCancel: {
+            stopAll()
         }
     }
 

@@ -68,8 +68,9 @@ extension TurnRunner {
                     ])
                 if !returnsAtEnd { answer.resume(returning: .success(true)) }
                 return .job {
-                    await StepRunner(runner: self, taken: taken).run()
-                    return returnsAtEnd ? .end { answer.resume(returning: .success(true)) } : .end()
+                    await StepRunner(runner: self, taken: taken) {
+                        if returnsAtEnd { answer.resume(returning: .success(true)) }
+                    }.run()
                 }
             } catch {
                 return .end { answer.resume(returning: .failure(.store(error))) }

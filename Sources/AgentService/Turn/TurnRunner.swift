@@ -84,9 +84,7 @@ public final class TurnRunner: Sendable {
                         let step = StepRunner(runner: self, started: started, stream: stream, traceparent: request.traceparent) {
                             answer.resume(returning: .success(nil))
                         }
-                        await step.run()
-                        stream.finish()
-                        return .end()
+                        return await step.run()
                     }
                 case .waiting(let step, let length, let open):
                     answer.resume(returning: .success(nil))

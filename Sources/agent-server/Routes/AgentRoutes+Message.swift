@@ -39,9 +39,8 @@ extension AgentRoutes {
             headers: streamHeaders(session),
             body: ResponseBody { writer in
                 do {
-                    while let events = await stream.next() { try await writer.write(events) }
-                    // An end that is not the stream's own must not look like one.
-                    guard stream.isOpen else { throw ClientLeft() }
+                    // The handler writes, not this task: a token goes from the model's socket to the client's in one go.
+                    try await deliver(stream, over: channel)
                     try await writer.finish(nil)
                 } catch {
                     stream.close()
@@ -65,7 +64,20 @@ extension AgentRoutes {
     func watch(_ channel: any Channel, for stream: ClientStream) {
         let promise = channel.eventLoop.makePromise(of: Void.self)
         promise.futureResult.whenFailure { _ in stream.close() }
-        channel.triggerUserOutboundEvent(ClientWatch.Watch(stream: stream), promise: promise)
+        channel.triggerUserOutboundEvent(ClientStreamHandler.Watch(stream: stream), promise: promise)
+    }
+
+    /// Writes all that the stream brings into the response, whose head was written.
+    ///
+    /// - Throws: Where the stream did not end by itself: that must not look like an end.
+    private func deliver(_ stream: ClientStream, over channel: any Channel) async throws {
+        let promise = channel.eventLoop.makePromise(of: Void.self)
+        channel.triggerUserOutboundEvent(ClientStreamHandler.Delivery(stream: stream), promise: promise)
+        try await withTaskCancellationHandler {
+            try await promise.futureResult.get()
+        } onCancel: {
+            stream.close()
+        }
     }
 
     func requireEventStream(_ request: Request) throws {
@@ -88,6 +100,3 @@ extension AgentRoutes {
         return false
     }
 }
-
-/// The client has closed its connection, or was cut off.
-struct ClientLeft: Error {}

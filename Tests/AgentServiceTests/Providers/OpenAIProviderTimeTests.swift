@@ -5,7 +5,7 @@ import Testing
 
 @testable import AgentService
 
-/// Clocks, slow consumers and cancellation. One after the other, so that they do not make each other slow.
+/// Clocks and cancellation. One after the other, so that they do not make each other slow.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct OpenAIProviderTimeTests {
     static let token = OpenAIProviderFailureTests.token
 
@@ -128,87 +128,9 @@ import Testing
         }
     }
 
-    // MARK: Slow consumers
-
-    /// The upstream is slowed down: what is gathered for the consumer is bounded, and nothing is lost.
-    @Test func aSlowConsumerSlowsTheUpstreamDown() async throws {
-        let token = String(repeating: "x", count: 16 << 10)
-        let event = ByteBuffer(string: "data: \(Decoded.delta(#"{"content":"\#(token)"}"#))\n\n")
-        let count = 400
-        let upstream = try await RawUpstream.start { _ in
-            [.bytes(RawUpstream.unboundedHead), .flood(event, count: count), .bytes(OpenAIProviderFailureTests.reason), .close]
-        }
-        defer { upstream.stop() }
-        let bound = 128 << 10
-        var batches: [Int] = []
-        try await withProvider(upstream.url) {
-            $0.maxUndeliveredBytes = bound
-            $0.maxResponseBytes = 1 << 30
-            $0.idleTimeout = .seconds(1)
-        } _: { provider in
-            try await provider.generate(.hello) { batch in
-                if batches.count == 1 {
-                    // The socket's buffers fill up, and then nothing more is taken: for longer than the time of silence.
-                    try await eventually("the upstream stands still") {
-                        let before = upstream.written
-                        try await Task.sleep(for: .milliseconds(1200))
-                        return upstream.written == before
-                    }
-                    #expect(upstream.written < count * event.readableBytes / 2)
-                }
-                batches.append(batch.reduce(0) { if case .token(let text) = $1 { $0 + text.utf8.count } else { $0 } })
-            }
-        }
-        #expect(batches.reduce(0, +) == count * token.utf8.count)
-        // One read more than the bound may have been under way.
-        #expect(batches.allSatisfy { $0 <= bound + (512 << 10) }, "\(batches.max() ?? 0)")
-    }
-
-    /// The time for which nothing was read from the upstream is not its silence.
-    @Test func theSilenceBeginsWhenTheConsumerIsBack() async throws {
-        let body = String(repeating: Self.token, count: 99)
-        let (rest, more) = (Gate(), Gate())
-        let upstream = try await RawUpstream.start { _ in
-            [
-                .bytes(RawUpstream.unboundedHead + Self.token), .gate(rest), .bytes(body), .gate(more),
-                .bytes(OpenAIProviderFailureTests.whole), .close,
-            ]
-        }
-        defer { upstream.stop() }
-        let idle = Duration.milliseconds(1000)
-        let begun = ContinuousClock.now
-        let decoded = try await withProvider(upstream.url) {
-            $0.maxUndeliveredBytes = 100
-            $0.idleTimeout = .milliseconds(1000)
-        } _: { provider in
-            var decoded = Decoded()
-            var isFirst = true
-            do {
-                try await provider.generate(.hello) { batch in
-                    decoded.events += batch
-                    guard isFirst else { return }
-                    isFirst = false
-                    // What comes now is more than may wait for the consumer.
-                    rest.open()
-                    // Away until the middle of the second period; the upstream goes on in the middle of the third.
-                    try await eventually("one and a half periods are over") { ContinuousClock.now - begun > idle * 1.5 }
-                    Task {
-                        try await eventually("two periods are over") { ContinuousClock.now - begun > idle * 2.15 }
-                        more.open()
-                    }
-                }
-            } catch let error as LLMError {
-                decoded.error = error.code
-            }
-            return decoded
-        }
-        #expect(decoded.error == nil)
-        #expect(decoded.text == String(repeating: "so far", count: 101))
-    }
-
     // MARK: Cancellation
 
-    enum Moment: CaseIterable { case beforeTheHead, inTheMiddle, whileSlowedDown }
+    enum Moment: CaseIterable { case beforeTheHead, inTheMiddle, inAFlood }
 
     @Test(arguments: Moment.allCases) func cancellationClosesTheConnectionAtOnce(moment: Moment) async throws {
         let flood = ByteBuffer(string: String(repeating: Self.token, count: 1000))
@@ -216,29 +138,24 @@ import Testing
             switch moment {
             case .beforeTheHead: [.gate(Gate())]
             case .inTheMiddle: [.bytes(RawUpstream.unboundedHead + Self.token), .gate(Gate())]
-            case .whileSlowedDown: [.bytes(RawUpstream.unboundedHead), .flood(flood, count: 1000)]
+            case .inAFlood: [.bytes(RawUpstream.unboundedHead), .flood(flood, count: 1000)]
             }
         }
         defer { upstream.stop() }
         var fastest = Duration.seconds(60)
         try await withProvider(upstream.url) {
-            $0.maxUndeliveredBytes = 1000
+            $0.maxResponseBytes = 1 << 30
         } _: { provider in
             for round in 1...5 {
                 let told = Gate()
-                let task = Task {
-                    try await provider.generate(.hello) { _ in
-                        told.open()
-                        if moment == .whileSlowedDown { try await Task.sleep(for: .seconds(3600)) }
-                    }
-                }
+                let task = Task { try await provider.generate(.hello) { _ in told.open() } }
                 try await eventually("the request is there") { upstream.requests.count == round }
                 if moment != .beforeTheHead { await told.pass() }
                 let cancelled = ContinuousClock.now
                 task.cancel()
                 await #expect(throws: CancellationError.self) { try await task.value("it ends") }
                 try await eventually("the connection is closed") { upstream.openConnections == 0 }
-                if moment == .whileSlowedDown {
+                if moment == .inAFlood {
                     fastest = min(fastest, ContinuousClock.now - cancelled)
                 } else {
                     fastest = min(fastest, try #require(upstream.closures.last) - cancelled)
@@ -263,13 +180,30 @@ import Testing
         #expect(upstream.requests.isEmpty)
     }
 
-    @Test func anErrorOfTheSinkEndsTheGenerationAndIsThrownOn() async throws {
+    @Test func anErrorOfTheReceiverEndsTheGenerationAndIsToldUnchanged() async throws {
         struct Enough: Error {}
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + Self.token), .gate(Gate())] }
         defer { upstream.stop() }
         try await withProvider(upstream.url) { provider in
-            await #expect(throws: Enough.self) { try await provider.generate(.hello) { _ in throw Enough() } }
+            await #expect(throws: Enough.self) { try await provider.generate(.hello, refusing: Enough()) { _ in } }
             try await eventually("the connection is closed") { upstream.openConnections == 0 }
+        }
+    }
+
+    @Test func theReceiverIsLetGoAtTheEnd() async throws {
+        let upstream = try await Upstream.start { _ in .text("one") }
+        defer { upstream.stop() }
+        try await withProvider(upstream.url) { provider in
+            weak var gone: Told?
+            let generation: any LLMGeneration
+            do {
+                let told = Told()
+                gone = told
+                generation = provider.generate(.hello, receiver: told)
+                while try await told.next() != nil {}
+            }
+            try await eventually("nobody holds it") { gone == nil }
+            generation.cancel()
         }
     }
 

@@ -1,6 +1,8 @@
 import NIOCore
 import NIOPosix
+import Synchronization
 import TestSupport
+import Testing
 
 @testable import AgentService
 
@@ -27,7 +29,79 @@ extension LLMRequest {
     static let hello = LLMRequest(model: "test", messages: [ByteBuffer(string: #"{"role":"user","content":"hello"}"#)])
 }
 
+/// Keeps what a provider tells for a task that asks, and finds fault with what it must not tell.
+final class Told: LLMReceiver {
+    private struct State {
+        var batches: [[LLMEvent]] = []
+        var result: Result<Void, any Error>?
+        var reader: CheckedContinuation<Void, Never>?
+        var isInside = false
+    }
+
+    private let state = Mutex(State())
+    /// Thrown at every batch.
+    private let refusal: (any Error)?
+
+    init(refusing refusal: (any Error)? = nil) {
+        self.refusal = refusal
+    }
+
+    func receive(_ batch: [LLMEvent]) throws {
+        #expect(!batch.isEmpty)
+        enter { $0.batches.append(batch) }
+        if let refusal { throw refusal }
+    }
+
+    func end(_ result: Result<Void, any Error>) {
+        enter { $0.result = result }
+    }
+
+    private func enter(_ body: (inout State) -> Void) {
+        let wasInside = state.withLock { state in
+            defer { state.isInside = true }
+            return state.isInside
+        }
+        #expect(!wasInside, "two calls at a time")
+        let reader = state.withLock { state in
+            #expect(state.result == nil, "told something after the end")
+            body(&state)
+            state.isInside = false
+            return state.reader.take()
+        }
+        reader?.resume()
+    }
+
+    /// The next batch; nil at the end. A cancelled task still waits for the end.
+    func next() async throws -> [LLMEvent]? {
+        await withCheckedContinuation { continuation in
+            let isThere = state.withLock { state in
+                if !state.batches.isEmpty || state.result != nil { return true }
+                state.reader = continuation
+                return false
+            }
+            if isThere { continuation.resume() }
+        }
+        return try state.withLock { state in
+            if !state.batches.isEmpty { return state.batches.removeFirst() }
+            try state.result?.get()
+            return nil
+        }
+    }
+}
+
 extension LLMProvider {
+    /// A generation for a task, and cancelled with it.
+    func generate(_ request: LLMRequest, refusing refusal: (any Error)? = nil, sink: ([LLMEvent]) async throws -> Void) async throws {
+        try Task.checkCancellation()
+        let told = Told(refusing: refusal)
+        let generation = generate(request, receiver: told)
+        try await withTaskCancellationHandler {
+            while let batch = try await told.next() { try await sink(batch) }
+        } onCancel: {
+            generation.cancel()
+        }
+    }
+
     /// Everything that a generation said, and how it ended.
     func collect(_ request: LLMRequest = .hello) async throws -> Decoded {
         var decoded = Decoded()

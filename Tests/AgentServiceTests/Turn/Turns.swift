@@ -26,10 +26,10 @@ final class PlayedModel: LLMProvider, Sendable {
         self.script.withLock { $0 = script }
     }
 
-    func generate(_ request: LLMRequest, sink: (_ batch: [LLMEvent]) async throws -> Void) async throws {
+    func generate(_ request: LLMRequest, receiver: any LLMReceiver) -> any LLMGeneration {
         received.withLock { $0.append(request) }
         let script = script.withLock { $0 }
-        try await script(request, sink)
+        return TaskGeneration(for: receiver) { sink in try await script(request, sink) }
     }
 
     /// Says it all and ends.

@@ -1,0 +1,84 @@
+import AsyncHTTPClient
+import Logging
+import NIOCore
+import Synchronization
+
+/// One generation: a request, and the same once more where a kept connection turned out to be closed.
+final class OpenAIGeneration: LLMGeneration {
+    private struct State {
+        /// Nil at the end.
+        var receiver: (any LLMReceiver)?
+        var response: OpenAIResponse?
+        var isCancelled = false
+        var isRepeated = false
+    }
+
+    private let provider: OpenAIProvider
+    private let request: LLMRequest
+    private let client: HTTPClient?
+    private let state: Mutex<State>
+    private let opened: Int
+    private let begun = NIODeadline.now()
+
+    init(_ provider: OpenAIProvider, _ request: LLMRequest, client: HTTPClient?, receiver: any LLMReceiver) {
+        self.provider = provider
+        self.request = request
+        self.client = client
+        opened = provider.openedConnections
+        state = Mutex(State(receiver: receiver))
+    }
+
+    func start() {
+        guard let client else {
+            return ended(.failure(LLMError(.unavailable, "There is no event loop to connect to the model on.")))
+        }
+        let response = OpenAIResponse(of: self, provider: provider, eventLoop: client.eventLoopGroup.any())
+        let isCancelled = state.withLock { state in
+            state.response = response
+            return state.isCancelled
+        }
+        guard !isCancelled else { return ended(.failure(CancellationError())) }
+        response.start(provider.upstreamRequest(request), with: client)
+    }
+
+    func cancel() {
+        state.withLock { state in
+            state.isCancelled = true
+            return state.response
+        }?.cancel()
+    }
+
+    // MARK: What the response tells
+
+    func receive(_ batch: [LLMEvent]) throws {
+        let receiver = state.withLock { $0.isCancelled ? nil : $0.receiver }
+        try receiver?.receive(batch)
+    }
+
+    func ended(_ result: Result<Void, any Error>) {
+        var result = result
+        if case .failure(let lost as OpenAIResponse.LostBeforeHead) = result {
+            if mayRepeat() {
+                provider.logger.debug("kept connection was closed, sending the request again")
+                return start()
+            }
+            result = .failure(provider.describe(lost.cause))
+        }
+        let receiver = state.withLock { state in
+            state.response = nil
+            return state.receiver.take()
+        }
+        receiver?.end(result)
+    }
+
+    /// A kept connection may be closed by the server in the moment in which it is used again. If none was opened since the beginning, this was one:
+    /// the request was not answered, and is sent once more. The HTTP client leaves that to its user. A loss that comes later ends a
+    /// generation that had begun, and whoever pays for it should decide whether to begin another.
+    private func mayRepeat() -> Bool {
+        guard opened > 0, provider.openedConnections == opened, NIODeadline.now() - begun < .seconds(1) else { return false }
+        return state.withLock { state in
+            defer { state.isRepeated = true }
+            return !state.isRepeated && !state.isCancelled
+        }
+    }
+}

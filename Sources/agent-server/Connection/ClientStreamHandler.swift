@@ -1,0 +1,127 @@
+import AgentService
+import NIOCore
+import NIOHTTPTypes
+
+/// Writes a client's stream into its connection, and notices that the client has left.
+///
+/// It stands in each connection's pipeline. The server's own writer would have a task wake up for every token; here a stream's bytes are
+/// written by whoever has them, as long as the connection takes them, and wait in the stream otherwise.
+///
+/// The server keeps half-closed connections open, and nobody looks at the socket of a stream that is silent. So this closes the stream that it
+/// was last told of when its client goes. A client that shuts down only its sending half counts as gone, as it does for nginx.
+final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, RemovableChannelHandler {
+    typealias InboundIn = Any
+    typealias OutboundIn = Any
+    typealias OutboundOut = HTTPResponsePart
+
+    /// The event that names the stream to close.
+    struct Watch: Sendable {
+        var stream: ClientStream
+    }
+
+    /// The event that names the stream to write, after the response's head. Its promise is kept once the connection has taken everything, and
+    /// fails where the client has left, or was cut off, before that.
+    struct Delivery: Sendable {
+        var stream: ClientStream
+    }
+
+    /// The client has closed its connection, or was cut off.
+    struct ClientLeft: Error {}
+
+    private weak var stream: ClientStream?
+    /// What is told of the end of the stream that is being written.
+    private var delivered: EventLoopPromise<Void>?
+    /// Has the stream's bytes written; from any thread.
+    private var wake: (@Sendable () -> Void)?
+    /// The client has shut down its sending half.
+    private var isInputClosed = false
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        let (handler, eventLoop) = (NIOLoopBound((self, context), eventLoop: context.eventLoop), context.eventLoop)
+        wake = {
+            if eventLoop.inEventLoop {
+                handler.value.0.deliver(handler.value.1)
+            } else {
+                eventLoop.execute { handler.value.0.deliver(handler.value.1) }
+            }
+        }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        leave()
+        wake = nil
+    }
+
+    func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
+        switch event {
+        case let event as Watch:
+            watch(event.stream, context)
+            promise?.succeed()
+        case let event as Delivery:
+            watch(event.stream, context)
+            delivered = promise
+            // While the connection takes nothing, nobody asks the stream.
+            if let wake { event.stream.whenClosed(wake) }
+            deliver(context)
+        default:
+            context.triggerUserOutboundEvent(event, promise: promise)
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed {
+            isInputClosed = true
+            giveUpStreamIfLeft(context)
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        deliver(context)
+        context.fireChannelWritabilityChanged()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        leave()
+        context.fireChannelInactive()
+    }
+
+    private func watch(_ stream: ClientStream, _ context: ChannelHandlerContext) {
+        self.stream = stream
+        if !context.channel.isActive { stream.close() }
+        giveUpStreamIfLeft(context)
+    }
+
+    /// Writes what the stream has, as far as the connection takes it.
+    private func deliver(_ context: ChannelHandlerContext) {
+        guard delivered != nil, let wake else { return }
+        while let stream, stream.isOpen {
+            guard context.channel.isWritable else { return }
+            switch stream.take(orWake: wake) {
+            case .bytes(let bytes):
+                context.writeAndFlush(wrapOutboundOut(.body(bytes)), promise: nil)
+            case .nothing:
+                return
+            case .end where stream.isOpen:
+                delivered.take()?.succeed()
+                return
+            case .end:
+                break
+            }
+        }
+        delivered.take()?.fail(ClientLeft())
+    }
+
+    private func leave() {
+        stream?.close()
+        stream = nil
+        delivered.take()?.fail(ClientLeft())
+    }
+
+    /// Only a stream is given up for it: a plain request may be followed by the end of the sending half, and still wants its answer.
+    private func giveUpStreamIfLeft(_ context: ChannelHandlerContext) {
+        guard isInputClosed, let stream, stream.isLive else { return }
+        leave()
+        context.close(promise: nil)
+    }
+}

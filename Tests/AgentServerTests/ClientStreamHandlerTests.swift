@@ -1,0 +1,175 @@
+import NIOCore
+import NIOEmbedded
+import NIOHTTPTypes
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import AgentService
+@testable import agent_server
+
+@Suite struct ClientStreamHandlerTests {
+    /// A connection whose response's head was written.
+    private struct Connection {
+        let channel = EmbeddedChannel()
+        let stream: ClientStream
+        private let told = Told()
+
+        private final class Told: Sendable {
+            let result = Mutex<Result<Void, any Error>?>(nil)
+        }
+
+        init(_ stream: ClientStream = ClientStream()) throws {
+            self.stream = stream
+            try channel.pipeline.syncOperations.addHandler(ClientStreamHandler())
+            try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+            Self.deliver(stream, over: channel).whenComplete { [told] result in told.result.withLock { $0 = result } }
+        }
+
+        static func deliver(_ stream: ClientStream, over channel: EmbeddedChannel) -> EventLoopFuture<Void> {
+            let promise = channel.eventLoop.makePromise(of: Void.self)
+            channel.triggerUserOutboundEvent(ClientStreamHandler.Delivery(stream: stream), promise: promise)
+            return promise.futureResult
+        }
+
+        /// What was written since the last time, part by part.
+        func written() throws -> [String] {
+            channel.embeddedEventLoop.run()
+            var parts: [String] = []
+            while let part = try channel.readOutbound(as: HTTPResponsePart.self) {
+                if case .body(let bytes) = part { parts.append(String(buffer: bytes)) } else { parts.append("no body: \(part)") }
+            }
+            return parts
+        }
+
+        func say(_ text: String) { stream.write { $0.writeString(text) } }
+
+        /// Nil while nothing is said of the delivery.
+        func outcome() -> Result<Void, any Error>? {
+            channel.embeddedEventLoop.run()
+            return told.result.withLock { $0 }
+        }
+    }
+
+    @Test func whatIsWrittenGoesOutAtOnce() throws {
+        let stream = ClientStream()
+        stream.write { $0.writeString("before ") }
+        stream.write { $0.writeString("the head") }
+        let connection = try Connection(stream)
+        #expect(try connection.written() == ["before the head"])
+        connection.say("a")
+        connection.say("b")
+        #expect(try connection.written() == ["a", "b"])
+        #expect(connection.outcome() == nil)
+        stream.finish()
+        #expect(throws: Never.self) { try connection.outcome()?.get() }
+        #expect(connection.outcome() != nil && stream.isOpen)
+    }
+
+    @Test func whatTheConnectionDoesNotTakeWaitsInTheStream() throws {
+        let connection = try Connection()
+        connection.channel.isWritable = false
+        connection.say("a")
+        connection.say("b")
+        connection.stream.finish()
+        // It had asked for more before it filled up.
+        #expect(try connection.written() == [])
+        #expect(connection.outcome() == nil)
+        connection.channel.isWritable = true
+        connection.channel.pipeline.fireChannelWritabilityChanged()
+        #expect(try connection.written() == ["ab"])
+        #expect(throws: Never.self) { try connection.outcome()?.get() }
+        #expect(connection.outcome() != nil)
+    }
+
+    /// The end counts as taken only once the bytes before it are on their way: until then, the client may be cut off.
+    @Test func theEndIsToldWhenTheConnectionHasTakenAll() throws {
+        let connection = try Connection()
+        connection.channel.isWritable = false
+        connection.stream.finish()
+        #expect(connection.outcome() == nil)
+        connection.stream.close()
+        #expect(throws: ClientStreamHandler.ClientLeft.self) { try connection.outcome()?.get() }
+    }
+
+    enum Leaving: CaseIterable { case closed, halfClosed, cutOff, removed }
+
+    @Test(arguments: Leaving.allCases) func aClientThatLeavesIsNoEnd(leaving: Leaving) throws {
+        let connection = try Connection(ClientStream(limit: 1))
+        connection.say("some")
+        switch leaving {
+        case .closed: connection.channel.close(promise: nil)
+        case .halfClosed: connection.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        case .cutOff:
+            connection.channel.isWritable = false
+            for _ in 0..<3 { connection.say("more") }
+        case .removed:
+            let handler = try connection.channel.pipeline.syncOperations.handler(type: ClientStreamHandler.self)
+            try connection.channel.pipeline.syncOperations.removeHandler(handler).wait()
+        }
+        #expect(!connection.stream.isOpen)
+        #expect(throws: ClientStreamHandler.ClientLeft.self) { try connection.outcome()?.get() }
+        connection.say("late")
+        #expect(try connection.written() == ["some"])
+    }
+
+    @Test func whoHasLeftBeforeTheAnswerIsToldNothing() throws {
+        let connection = try Connection()
+        connection.stream.finish()
+        #expect(connection.outcome() != nil)
+        connection.channel.close(promise: nil)
+        connection.channel.embeddedEventLoop.run()
+        let late = ClientStream()
+        #expect(throws: (any Error).self) { try Connection.deliver(late, over: connection.channel).wait() }
+    }
+
+    /// A connection is kept: what comes late of an earlier answer is not the next one's.
+    @Test func answersOnOneConnectionDoNotMix() throws {
+        let connection = try Connection()
+        connection.say("one")
+        connection.stream.finish()
+        #expect(connection.outcome() != nil)
+        let next = ClientStream()
+        let delivered = Connection.deliver(next, over: connection.channel)
+        connection.say("late")
+        connection.stream.close()
+        next.write { $0.writeString("two") }
+        next.finish()
+        #expect(try connection.written() == ["one", "two"])
+        #expect(throws: Never.self) { try delivered.wait() }
+    }
+
+    /// From any thread, in order, and nothing twice.
+    @Test func manyWritersAreWrittenOut() async throws {
+        let channel = NIOAsyncTestingChannel()
+        try await channel.testingEventLoop.executeInContext {
+            try channel.pipeline.syncOperations.addHandler(ClientStreamHandler())
+        }
+        try await channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).get()
+        let stream = ClientStream(limit: .max)
+        let promise = channel.eventLoop.makePromise(of: Void.self)
+        channel.triggerUserOutboundEvent(ClientStreamHandler.Delivery(stream: stream), promise: promise)
+        let (writers, each) = (4, 500)
+        await withTaskGroup(of: Void.self) { group in
+            for writer in 0..<writers {
+                group.addTask {
+                    for number in 0..<each { stream.write { $0.writeString("\(writer) \(number)\n") } }
+                }
+            }
+            group.addTask { for _ in 0..<100 { await channel.testingEventLoop.run() } }
+        }
+        stream.finish()
+        await channel.testingEventLoop.run()
+        try await promise.futureResult.get()
+        var text = ""
+        while case .body(let bytes)? = try await channel.readOutbound(as: HTTPResponsePart.self) { text += String(buffer: bytes) }
+        var next = [Int](repeating: 0, count: writers)
+        for line in text.split(separator: "\n") {
+            let parts = line.split(separator: " ").compactMap { Int($0) }
+            try #require(parts.count == 2)
+            #expect(parts[1] == next[parts[0]])
+            next[parts[0]] = parts[1] + 1
+        }
+        #expect(next == [Int](repeating: each, count: writers))
+    }
+}
