@@ -48,12 +48,14 @@ struct ServerProcess {
         let routes = AgentRoutes(settings: settings, runner: runner, store: store, supervisor: supervisor)
         let idleTimeout = TimeAmount.milliseconds(settings.idleTimeout.milliseconds)
         let application = Application(
-            responder: OwnTask(base: routes.router().buildResponder()),
+            responder: OwnTask(base: routes.router().buildResponder(), executors: executors),
             server: HTTPServerBuilder { responder in
                 let channel = HTTP1Channel(
                     responder: responder,
                     configuration: .init(
-                        additionalChannelHandlers: [RequestBodyGuard(bodyLimit: settings.bodyLimit, patience: idleTimeout), ClientStreamHandler()],
+                        additionalChannelHandlers: [
+                            RequestBodyGuard(bodyLimit: settings.bodyLimit, patience: idleTimeout), ClientStreamHandler(),
+                        ],
                         idleTimeout: idleTimeout))
                 return OnEventLoop(base: channel, executors: executors)
             },

@@ -22,11 +22,20 @@ struct Bench: AsyncParsableCommand {
     @Option(help: "Seconds that one run of turns takes.")
     var seconds = 3.0
 
+    @Option(parsing: .upToNextOption, help: "How many sessions have turns at once.")
+    var sessions: [Int] = [1, 16, 64, 256]
+
     @Option(help: "Turns of the soak.")
     var soakTurns = 100_000
 
     @Option(parsing: .upToNextOption, help: "How many paced streams run at once.")
     var pacedStreams: [Int] = [1, 256]
+
+    @Option(help: "Milliseconds between two tokens of a paced stream.")
+    var pace = 10
+
+    @Option(help: "How many answers of each paced stream are counted.")
+    var pacedRounds = 4
 
     @Option(help: "Streams that are open at once for the memory figure.")
     var streams = 1000

@@ -16,7 +16,9 @@ extension Bench {
                 try await Task.sleep(for: .milliseconds(lease + 1000))
                 let session = "f-\(run)"
                 let owner = try await StreamClient(port: setup.ports[0], LoadClient.message("pace 20", session: session))
-                guard let seen = try await owner.read(until: .random(in: 20...80)) else { throw Failure(description: "the answer ended early") }
+                guard let seen = try await owner.read(until: .random(in: 20...80)) else {
+                    throw Failure(description: "the answer ended early")
+                }
                 setup.servers[0].stop(SIGKILL)
                 let killed = NIODeadline.now()
                 // As a client does: again and again from the last id, until `done`.

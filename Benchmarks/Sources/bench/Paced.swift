@@ -4,24 +4,28 @@ import NIOPosix
 import Synchronization
 
 extension Bench {
-    /// What the server adds to each token's way when models are as slow as models are: streams of 100 tokens, 10 ms apart.
+    /// What the server adds to each token's way when models are as slow as models are: answers of 100 tokens, some ms apart, one after the other on each
+    /// connection. The first ones are not counted: they open connections.
     func paced(_ path: String) async throws {
-        say("\npaced: 100 tokens, 10 ms apart; the time from the model's write to the client's read")
+        say(
+            "\npaced: 100 tokens, \(pace) ms apart; the time from the model's write to the client's read; \(pacedRounds) answers per stream"
+        )
         row([
             ("streams", 8), ("ms p50", 8), ("p99", 8), ("upstream alone p50", 18), ("p99", 8), ("added p50", 10), ("p99", 8),
             ("server CPU us/token", 19), ("Redis CPU us/token", 18), ("failures", 8),
         ])
         for streams in pacedStreams {
             let setup = try await Setup(server: path)
-            let body = #"{"model":"m","stream":true,"messages":[{"role":"user","content":"pace 10"}]}"#
+            let body = #"{"model":"m","stream":true,"messages":[{"role":"user","content":"pace \#(pace)"}]}"#
             let direct = try await delays(streams, port: setup.upstream.port, group: setup.group) { _ in
                 LoadClient.post("/v1/chat/completions", body)
             }
             let before = (server: setup.server.cpuSeconds, redis: setup.redis.cpuSeconds)
-            let through = try await delays(streams, port: setup.port, group: setup.group) {
-                LoadClient.message("pace 10", session: "p-\($0)")
+            let through = try await delays(streams, port: setup.port, group: setup.group) { [pace] in
+                LoadClient.message("pace \(pace)", session: "p-\($0)")
             }
-            let perToken = 1e6 / Double(max(1, through.delays.count))
+            // The first answers have their part in it.
+            let perToken = 1e6 / Double(max(1, through.delays.count)) * Double(pacedRounds) / Double(pacedRounds + 1)
             let server = (setup.server.cpuSeconds - before.server) * perToken
             let redis = (setup.redis.cpuSeconds - before.redis) * perToken
             let (p50, p99) = (through.delays.percentile(0.5), through.delays.percentile(0.99))
@@ -39,17 +43,19 @@ extension Bench {
     private func delays(
         _ streams: Int, port: Int, group: any EventLoopGroup, request: @escaping @Sendable (Int) -> ByteBuffer
     ) async throws -> (delays: [Double], failures: [String]) {
-        try await withThrowingTaskGroup(of: PacedAnswer.self) { tasks in
+        let (rounds, spread) = (pacedRounds, max(500_000, pace * 25_000))
+        return try await withThrowingTaskGroup(of: PacedAnswer.self) { tasks in
             for stream in 0..<streams {
                 tasks.addTask {
-                    // They begin within half a second, so that what is measured is tokens and not the rush of the beginning.
-                    try await Task.sleep(for: .microseconds(Int.random(in: 0..<500_000)))
+                    // They begin apart, so that what is measured is tokens and not the rush of the beginning.
+                    try await Task.sleep(for: .microseconds(Int.random(in: 0..<spread)))
                     let promise = group.next().makePromise(of: PacedAnswer.self)
                     _ = try await ClientBootstrap(group: promise.futureResult.eventLoop)
                         .channelOption(.tcpOption(.tcp_nodelay), value: 1)
                         .channelInitializer { channel in
                             channel.eventLoop.makeCompletedFuture {
-                                try channel.pipeline.syncOperations.addHandler(DelayHandler(request(stream), promise: promise))
+                                try channel.pipeline.syncOperations.addHandler(
+                                    DelayHandler(request(stream), rounds: rounds, promise: promise))
                             }
                         }
                         .connect(host: "127.0.0.1", port: port).get()
@@ -60,7 +66,7 @@ extension Bench {
             var failures: [String] = []
             for try await answer in tasks {
                 all += answer.delays
-                if answer.delays.count != 100 { failures.append("\(answer.delays.count) tokens, then \(answer.end)") }
+                if answer.delays.count != pacedRounds * 100 { failures.append("\(answer.delays.count) tokens, then \(answer.end)") }
             }
             return (all, failures)
         }
@@ -73,19 +79,24 @@ private struct PacedAnswer: Sendable {
     var end: String
 }
 
-/// Reads one answer and measures how old each token's time is when it arrives.
+/// Reads answers and measures how old each token's time is when it arrives; not in the first one.
 private final class DelayHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private let request: ByteBuffer
+    private let rounds: Int
     private let promise: EventLoopPromise<PacedAnswer>
     private var delays: [Double] = []
+    private var round = 0
+    /// Tokens of this answer.
+    private var count = 0
     private var pending = ByteBuffer()
     private var last = ByteBuffer()
 
-    init(_ request: ByteBuffer, promise: EventLoopPromise<PacedAnswer>) {
+    init(_ request: ByteBuffer, rounds: Int, promise: EventLoopPromise<PacedAnswer>) {
         self.request = request
+        self.rounds = rounds
         self.promise = promise
     }
 
@@ -105,7 +116,7 @@ private final class DelayHandler: ChannelInboundHandler {
         let (read, isDone) = bytes.withUnsafeReadableBytes { raw -> (Int, Bool) in
             guard let base = raw.baseAddress else { return (0, false) }
             var index = 0
-            while delays.count < 100, let mark = memchr(base + index, 0x74, raw.count - index) {
+            while count < 100, let mark = memchr(base + index, 0x74, raw.count - index) {
                 var end = UnsafeRawPointer(mark) - base + 1
                 if end < raw.count, raw[end] != UInt8(ascii: "=") {
                     index = end
@@ -118,7 +129,10 @@ private final class DelayHandler: ChannelInboundHandler {
                     end += 1
                 }
                 guard end < raw.count else { return (UnsafeRawPointer(mark) - base, false) }
-                if sent > 0 { delays.append(Double(now - sent) / 1e6) }
+                if sent > 0 {
+                    count += 1
+                    if round > 0 { delays.append(Double(now - sent) / 1e6) }
+                }
                 index = end
             }
             return (max(index, raw.count - 5), raw.count >= 5 && memcmp(base + raw.count - 5, "0\r\n\r\n", 5) == 0)
@@ -126,7 +140,12 @@ private final class DelayHandler: ChannelInboundHandler {
         bytes.moveReaderIndex(forwardBy: read)
         pending = bytes
         pending.discardReadBytes()
-        if isDone { context.close(promise: nil) }
+        guard isDone else { return }
+        guard round < rounds, count == 100 else { return context.close(promise: nil) }
+        round += 1
+        count = 0
+        pending.clear()
+        context.writeAndFlush(wrapOutboundOut(request), promise: nil)
     }
 
     func channelInactive(context: ChannelHandlerContext) {

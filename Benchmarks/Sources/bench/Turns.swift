@@ -10,7 +10,7 @@ extension Bench {
             ("sessions", 8), ("turns/s", 8), ("server CPU ms/turn", 18), ("Redis CPU us/turn", 17), ("first token ms p50", 18), ("p99", 7),
             ("failures", 8),
         ])
-        for clients in [1, 16, 64, 256] {
+        for clients in sessions {
             var rate: [Double] = []
             var cpu: [Double] = []
             var redisCPU: [Double] = []

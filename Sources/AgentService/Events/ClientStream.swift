@@ -54,15 +54,25 @@ public final class ClientStream: Sendable {
 
     /// Adds bytes. Does nothing once the client has left.
     func write(_ body: (inout ByteBuffer) -> Void) {
+        add(isLast: false, body)
+    }
+
+    /// No more bytes will come; what was written is still delivered, and these as the last.
+    func finish(_ body: (inout ByteBuffer) -> Void = { _ in }) {
+        add(isLast: true, body)
+    }
+
+    private func add(isLast: Bool, _ body: (inout ByteBuffer) -> Void) {
         let (wake, isCut) = state.withLock { state -> ((@Sendable () -> Void)?, Bool) in
             guard !state.isClosed, !state.isFinished else { return (nil, false) }
             let before = state.buffer.readableBytes
             body(&state.buffer)
+            state.isFinished = isLast
             // Not every part of an answer is shown; what shows nothing is silence.
-            guard state.buffer.readableBytes > before else { return (nil, false) }
+            guard state.buffer.readableBytes > before || isLast else { return (nil, false) }
             state.silentTicks = 0
             // One write may be larger than the limit; who was behind before it is cut off.
-            return (state.wake.take(), before > limit)
+            return (state.wake.take(), before > limit && state.buffer.readableBytes > before)
         }
         wake?()
         if isCut { close() }
@@ -76,16 +86,6 @@ public final class ClientStream: Sendable {
     /// Asks the client to come again: the step goes on, or will, but nothing can be heard of it now.
     func giveUp() {
         write { $0.writeStaticString(": nothing is heard of this step at the moment\nretry: 1000\n\n") }
-    }
-
-    /// No more bytes will come; what was written is still delivered.
-    func finish() {
-        let wake = state.withLock { state in
-            state.isFinished = true
-            state.silentTicks = 0
-            return state.wake.take()
-        }
-        wake?()
     }
 
     /// Everything that is ready. One consumer only.

@@ -9,7 +9,7 @@ internal import Synchronization
 ///
 /// A service: while it runs it keeps connections open; it closes them when it is shut down. List it before what generates with it,
 /// so that it stops after that.
-public struct OpenAIProvider: LLMProvider, Service {
+public final class OpenAIProvider: LLMProvider, Service {
     public var name: String { "openai" }
 
     let configuration: Configuration

@@ -31,7 +31,7 @@ extension StepRunner {
         do throws(StoreError) {
             switch try await runner.store.commit(commit) {
             case .held:
-                stream.write { buffer in
+                stream.finish { buffer in
                     for (offset, event) in last.enumerated() {
                         encoder.write(event.name, json: event.json, sequence: firstFinal + offset, into: &buffer)
                     }
@@ -71,7 +71,7 @@ extension StepRunner {
     /// Ends the client's stream with an error that is not in the log.
     private func fail(_ message: String, code: String, retryable: Bool = true) {
         let done = DoneEvent(status: .failed, session: lease.session, step: lease.step, metadata: started.settings.metadata)
-        stream.write { buffer in
+        stream.finish { buffer in
             EventEncoder.write(
                 unlogged: .error, json: StreamChunk.error(message, code: code, retryable: retryable), into: &buffer)
             EventEncoder.write(unlogged: .done, json: done.json, into: &buffer)

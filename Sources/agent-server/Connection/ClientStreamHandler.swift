@@ -15,18 +15,37 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     typealias OutboundOut = HTTPResponsePart
 
     /// The event that names the stream to close.
-    struct Watch: Sendable {
+    private struct Watch: Sendable {
         var stream: ClientStream
     }
 
-    /// The event that names the stream to write, after the response's head. Its promise is kept once the connection has taken everything, and
-    /// fails where the client has left, or was cut off, before that.
+    /// The event that names the stream to write.
     struct Delivery: Sendable {
         var stream: ClientStream
     }
 
     /// The client has closed its connection, or was cut off.
     struct ClientLeft: Error {}
+
+    /// Has the stream closed when its client leaves; at once where it has left already.
+    static func watch(_ stream: ClientStream, on channel: any Channel) {
+        let promise = channel.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.whenFailure { _ in stream.close() }
+        channel.triggerUserOutboundEvent(Watch(stream: stream), promise: promise)
+    }
+
+    /// Writes all that the stream brings into the response, whose head was written. Returns once the connection has taken everything.
+    ///
+    /// - Throws: Where the stream did not end by itself, since that must not look like an end: ``ClientLeft``, and what the connection says.
+    static func deliver(_ stream: ClientStream, over channel: any Channel) async throws {
+        let promise = channel.eventLoop.makePromise(of: Void.self)
+        channel.triggerUserOutboundEvent(Delivery(stream: stream), promise: promise)
+        try await withTaskCancellationHandler {
+            try await promise.futureResult.get()
+        } onCancel: {
+            stream.close()
+        }
+    }
 
     private weak var stream: ClientStream?
     /// What is told of the end of the stream that is being written.
@@ -36,7 +55,12 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     /// The client has shut down its sending half.
     private var isInputClosed = false
 
+    /// A request with its head, as most are. The connection keeps a buffer of this size; it grows for larger ones, and shrinks again.
+    private static let readBytes = 1024
+
     func handlerAdded(context: ChannelHandlerContext) {
+        let buffers = AdaptiveRecvByteBufferAllocator(minimum: Self.readBytes, initial: Self.readBytes, maximum: 65_536)
+        try? context.channel.syncOptions?.setOption(.recvAllocator, value: buffers)
         let (handler, eventLoop) = (NIOLoopBound((self, context), eventLoop: context.eventLoop), context.eventLoop)
         wake = {
             if eventLoop.inEventLoop {
@@ -96,13 +120,14 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     private func deliver(_ context: ChannelHandlerContext) {
         guard delivered != nil, let wake else { return }
         while let stream, stream.isOpen {
-            guard context.channel.isWritable else { return }
+            guard context.channel.isWritable else { return context.flush() }
             switch stream.take(orWake: wake) {
             case .bytes(let bytes):
-                context.writeAndFlush(wrapOutboundOut(.body(bytes)), promise: nil)
+                context.write(wrapOutboundOut(.body(bytes)), promise: nil)
             case .nothing:
-                return
+                return context.flush()
             case .end where stream.isOpen:
+                // The response's end comes now, and takes the last bytes along.
                 delivered.take()?.succeed()
                 return
             case .end:

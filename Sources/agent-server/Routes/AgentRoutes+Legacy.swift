@@ -21,7 +21,7 @@ extension AgentRoutes {
         } catch {
             throw deprecated(Problem(error))
         }
-        watch(context.channel, for: stream)
+        ClientStreamHandler.watch(stream, on: context.channel)
         let answer = await WholeAnswer(reading: stream)
         if let error = answer.error {
             throw deprecated(Problem(answer.isUnknown ? .serviceUnavailable : .badGateway, error.code, error.message))

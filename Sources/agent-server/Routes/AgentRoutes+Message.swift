@@ -19,7 +19,7 @@ extension AgentRoutes {
         }
         let stream = ClientStream(limit: settings.clientBacklog)
         // Who may have to wait for the answer may leave meanwhile.
-        if turn.onConflict != .reject { watch(context.channel, for: stream) }
+        if turn.onConflict != .reject { ClientStreamHandler.watch(stream, on: context.channel) }
         do throws(TurnError) {
             try await runner.start(turn, stream: stream)
         } catch {
@@ -31,7 +31,7 @@ extension AgentRoutes {
     /// The answer whose body is what the stream brings.
     func streamResponse(_ stream: ClientStream, session: SessionID, _ context: Context) -> Response {
         let channel = context.channel
-        watch(channel, for: stream)
+        ClientStreamHandler.watch(stream, on: channel)
         // A client that is cut off, because it reads too slowly, may hold up the write; only closing the connection ends that.
         stream.whenClosed { channel.close(promise: nil) }
         return Response(
@@ -40,7 +40,7 @@ extension AgentRoutes {
             body: ResponseBody { writer in
                 do {
                     // The handler writes, not this task: a token goes from the model's socket to the client's in one go.
-                    try await deliver(stream, over: channel)
+                    try await ClientStreamHandler.deliver(stream, over: channel)
                     try await writer.finish(nil)
                 } catch {
                     stream.close()
@@ -58,26 +58,6 @@ extension AgentRoutes {
             .location: "/agent/sessions/\(session)/stream",
             .replica: settings.replica,
         ]
-    }
-
-    /// Has the stream closed when its client leaves; at once where it has left already.
-    func watch(_ channel: any Channel, for stream: ClientStream) {
-        let promise = channel.eventLoop.makePromise(of: Void.self)
-        promise.futureResult.whenFailure { _ in stream.close() }
-        channel.triggerUserOutboundEvent(ClientStreamHandler.Watch(stream: stream), promise: promise)
-    }
-
-    /// Writes all that the stream brings into the response, whose head was written.
-    ///
-    /// - Throws: Where the stream did not end by itself: that must not look like an end.
-    private func deliver(_ stream: ClientStream, over channel: any Channel) async throws {
-        let promise = channel.eventLoop.makePromise(of: Void.self)
-        channel.triggerUserOutboundEvent(ClientStreamHandler.Delivery(stream: stream), promise: promise)
-        try await withTaskCancellationHandler {
-            try await promise.futureResult.get()
-        } onCancel: {
-            stream.close()
-        }
     }
 
     func requireEventStream(_ request: Request) throws {
