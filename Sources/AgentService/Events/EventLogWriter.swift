@@ -45,11 +45,13 @@ public final class EventLogWriter: Sendable {
     }
 
     private func startTimer(on eventLoop: any EventLoop) {
-        // On a grid that all loops, and all replicas of one machine, have in common: Redis is woken once for all of them.
-        let now = NIODeadline.now()
+        eventLoop.scheduleTask(deadline: nextTick(after: .now())) { self.ticked(on: eventLoop) }
+    }
+
+    /// On a grid that all loops, and all replicas of one machine, have in common: Redis is woken once for all of them.
+    func nextTick(after now: NIODeadline) -> NIODeadline {
         let tick = UInt64(max(1, tick.nanoseconds)) * (count >= manySteps ? 2 : 1)
-        let next = NIODeadline.uptimeNanoseconds((now.uptimeNanoseconds / tick + 1) * tick)
-        eventLoop.scheduleTask(deadline: next) { self.ticked(on: eventLoop) }
+        return .uptimeNanoseconds((now.uptimeNanoseconds / tick + 1) * tick)
     }
 
     private func ticked(on eventLoop: any EventLoop) {

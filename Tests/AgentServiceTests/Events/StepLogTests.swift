@@ -152,6 +152,16 @@ import Testing
         writer.remove(second.log)
     }
 
+    /// All replicas of a machine look at the same moments, and those with many steps at every second of them.
+    @Test(arguments: [(0, 2), (1, 1)]) func ticksAreOnOneGrid(manySteps: Int, ticks: UInt64) {
+        let writer = EventLogWriter(tick: .milliseconds(30), manySteps: manySteps)
+        let grid = 30_000_000 * ticks
+        for now in [0, 1, grid - 1, grid, grid + 1, 7_777_777_777] as [UInt64] {
+            let next = writer.nextTick(after: .uptimeNanoseconds(now)).uptimeNanoseconds
+            #expect(next > now && next <= now + grid && next % grid == 0)
+        }
+    }
+
     /// A connection of a Cluster is another one each time it is asked for, and from each event loop.
     @Test(arguments: [SharedRedis.single, .sentinel, .cluster]) func theClockLetsGoOfALogWhoeverTakesItOut(topology: SharedRedis)
         async throws

@@ -36,6 +36,7 @@ import Testing
     final class Box: Sendable {
         let isOver = Mutex(false)
         let reason = Mutex<StopReason?>(nil)
+        let proceed = Mutex<(@Sendable (StepSupervisor.Sequel) -> Void)?>(nil)
     }
 
     @Test func jobsRunAtOnce() async throws {
@@ -58,6 +59,52 @@ import Testing
         try running.supervisor.launch(endsStep: true) { gate.open() }
         try await running.ended()
         #expect(throws: StepSupervisor.Refusal.draining) { try running.supervisor.launch(endsStep: true) {} }
+    }
+
+    /// What is no task has its place all the same, holds up the stop, and is gone on with in a job.
+    @Test func whatIsWaitedForHasItsPlace() async throws {
+        let running = Running(maximumSteps: 1)
+        let (ways, over) = (Box(), Gate())
+        try running.supervisor.start {
+            .wait { proceed in ways.proceed.withLock { $0 = proceed } }
+        }
+        try await eventually("it is waited for") { ways.proceed.withLock { $0 != nil } }
+        #expect(throws: StepSupervisor.Refusal.overloaded) { try running.supervisor.launch {} }
+        try await running.drain()
+        #expect(running.supervisor.places == 1)
+        ways.proceed.withLock { $0.take() }?(
+            .job {
+                over.open()
+                return .wait { proceed in proceed(.end { ways.isOver.withLock { $0 = true } }) }
+            })
+        await over.pass()
+        try await running.ended()
+        #expect(ways.isOver.withLock { $0 } && running.supervisor.places == 0)
+    }
+
+    /// A service that is cancelled, without a graceful end, stops what it waits for; that is still gone on with.
+    @Test func aCancellationStopsWhatIsWaitedFor() async throws {
+        let supervisor = StepSupervisor(maximumSteps: 1, drain: .seconds(30), executors: .shared, logger: .quiet)
+        let service = Task { try await supervisor.run() }
+        let (control, over) = (StepControl(), Gate())
+        supervisor.register(control)
+        try supervisor.start {
+            .wait { proceed in
+                control.whenStopped {
+                    proceed(
+                        .job {
+                            over.open()
+                            return .end()
+                        })
+                }
+            }
+        }
+        try await eventually("it is waited for") { supervisor.places == 1 }
+        service.cancel()
+        await over.pass()
+        #expect(control.reason == .draining)
+        try await eventually("its place is free") { supervisor.places == 0 }
+        try await service.value("the supervisor ends")
     }
 
     /// A job and what follows it have one place between them, and whoever waits for the end finds it free.
