@@ -81,6 +81,13 @@ struct SessionInRedis {
         guard answer == .held else { throw NotStarted() }
     }
 
+    /// Has Redis hold all writes until ``RedisServer/letWritesGo()``; reads go on.
+    func holdWrites() async throws {
+        // A note of activity that is due would be held first, and scripts wait behind it.
+        await store.activity.flush()
+        try redis.cli("CLIENT", "PAUSE", "600000", "WRITE")
+    }
+
     private func script(_ script: RedisScript, _ arguments: String...) -> RedisScriptCall {
         var call = RedisScriptCall(script, keys: keys.all)
         for argument in arguments { call.append(argument) }
@@ -107,8 +114,6 @@ struct SessionInRedis {
 }
 
 extension RedisServer {
-    /// Holds all writes until ``letWritesGo()``; reads go on.
-    func holdWrites() throws { try cli("CLIENT", "PAUSE", "600000", "WRITE") }
     func letWritesGo() throws { try cli("CLIENT", "UNPAUSE") }
 
     /// Connections whose script waits.

@@ -89,7 +89,7 @@ import Testing
         let session = try await SessionInRedis(redis)
         let lease = try await session.begin()
         let logging = Logging(session, lease, interval: .zero, batch: 5)
-        try redis.holdWrites()
+        try await session.holdWrites()
         logging.say(0..<5)
         try await eventually("the first waits in Redis") { try redis.waiting() == 1 }
         for number in 5..<105 {
@@ -298,7 +298,7 @@ import Testing
         logging.say(0..<3)
         try await eventually("the first batch is written") { try await session.tokens(step: lease.step).count == 3 }
         // One under way, two that gather behind it.
-        try redis.holdWrites()
+        try await session.holdWrites()
         logging.say(3..<6)
         try await eventually("it waits in Redis") { try redis.waiting() == 1 }
         logging.say(6..<8)

@@ -137,7 +137,7 @@ import Testing
         }
         let listener = try await turns.say("hello")
         try await eventually("the first token is told") { try listener.tokens() == "Hello" }
-        try redis.holdWrites()
+        try await session.holdWrites()
         gate.open()
         try await eventually("the commit waits in Redis") { try redis.waiting() == 1 }
         let early = try listener.soFar()
