@@ -5,8 +5,13 @@ import Synchronization
 /// The clock of all running steps' logs on this replica: it ticks on each event loop that has some.
 ///
 /// What is due at a tick goes to Redis in one write per connection, since it is handed over on the connection's own event loop: Redis reads, executes and
-/// syncs it as one. Where many steps run, it looks half as often: an entry costs Redis much the same with three tokens or six.
+/// syncs it as one. Where many steps run, it looks half as often: an entry costs Redis much the same with three tokens or six. And it takes them in parts, one
+/// after the other, since a loop that writes a hundred logs reads no socket meanwhile.
 public final class EventLogWriter: Sendable {
+    /// Logs of one event loop that are written at a time, about.
+    private static let partSize = 32
+    private static let maximumParts = 6
+
     /// The logs of each event loop. An entry is there as long as its clock ticks.
     private let lanes = Mutex<[ObjectIdentifier: [StepName: StepLog]]>([:])
     private let tick: TimeAmount
@@ -29,7 +34,7 @@ public final class EventLogWriter: Sendable {
             lanes[ObjectIdentifier(log.eventLoop), default: [:]][log.name] = log
             return isFirst
         }
-        if isFirst { startTimer(on: log.eventLoop) }
+        if isFirst { startTimer(on: log.eventLoop, turn: 0) }
     }
 
     func remove(_ log: StepLog) {
@@ -44,17 +49,23 @@ public final class EventLogWriter: Sendable {
         lanes.withLock { lanes in lanes.values.lazy.compactMap { $0[name] }.first }?.check()
     }
 
-    private func startTimer(on eventLoop: any EventLoop) {
-        eventLoop.scheduleTask(deadline: nextTick(after: .now())) { self.ticked(on: eventLoop) }
+    /// - Parameter turn: Counts the looks. They come late on a loop that is busy, and yet each part has its turn.
+    private func startTimer(on eventLoop: any EventLoop, turn: Int) {
+        let logs = lanes.withLock { $0[ObjectIdentifier(eventLoop)]?.count ?? 0 }
+        let parts = min(max(1, logs / Self.partSize), Self.maximumParts)
+        eventLoop.scheduleTask(deadline: nextTick(after: .now(), parts: parts)) {
+            self.ticked(on: eventLoop, turn: turn, parts: parts)
+        }
     }
 
     /// On a grid that all loops, and all replicas of one machine, have in common: Redis is woken once for all of them.
-    func nextTick(after now: NIODeadline) -> NIODeadline {
-        let tick = UInt64(max(1, tick.nanoseconds)) * (count >= manySteps ? 2 : 1)
+    func nextTick(after now: NIODeadline, parts: Int = 1) -> NIODeadline {
+        let round = UInt64(max(1, tick.nanoseconds)) * (count >= manySteps ? 2 : 1)
+        let tick = max(1, round / UInt64(parts))
         return .uptimeNanoseconds((now.uptimeNanoseconds / tick + 1) * tick)
     }
 
-    private func ticked(on eventLoop: any EventLoop) {
+    private func ticked(on eventLoop: any EventLoop, turn: Int, parts: Int) {
         let logs = lanes.withLock { lanes in
             let logs = lanes[ObjectIdentifier(eventLoop)] ?? [:]
             // The clock stands still until there is a log again.
@@ -62,8 +73,8 @@ public final class EventLogWriter: Sendable {
             return logs
         }
         guard !logs.isEmpty else { return }
-        startTimer(on: eventLoop)
+        startTimer(on: eventLoop, turn: turn + 1)
         let now = ContinuousClock.now
-        for log in logs.values { log.tick(now: now) }
+        for log in logs.values where log.part % parts == turn % parts { log.tick(now: now) }
     }
 }

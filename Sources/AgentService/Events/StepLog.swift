@@ -28,6 +28,8 @@ final class StepLog: Sendable {
     private let route: RedisRoute
     /// Where its clock ticks: the loop of the connection that its batches go over, which on a Cluster may be another one later.
     let eventLoop: any EventLoop
+    /// Where many are written, they are written in parts; a number that says in which.
+    let part = Int.random(in: 0..<60)
     private let interval: Duration
     private let batchLimit: Int
     private let renewal: Duration

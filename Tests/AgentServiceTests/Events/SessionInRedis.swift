@@ -24,6 +24,13 @@ struct SessionInRedis {
         store = try await configuration.store(replica: "owner", lease: lease, change)
     }
 
+    /// Another session, with the store of this one's.
+    init(beside other: SessionInRedis) {
+        redis = other.redis
+        store = other.store
+        id = .unique()
+    }
+
     var keys: RedisKeys { RedisKeys(id) }
 
     /// A step that runs on a new user message.

@@ -152,12 +152,30 @@ import Testing
         writer.remove(second.log)
     }
 
+    /// More logs than are written at a time: each has its turn.
+    @Test func manyLogsAreWrittenInParts() async throws {
+        let redis = try await RedisServer.shared()
+        var sessions: [(SessionInRedis, StepLease, Logging)] = []
+        let first = try await SessionInRedis(redis)
+        for _ in 0..<200 {
+            let session = SessionInRedis(beside: first)
+            let lease = try await session.begin()
+            sessions.append((session, lease, Logging(session, lease)))
+        }
+        try await Self.withWriter(sessions.map(\.2)) {
+            for (_, _, logging) in sessions { logging.say("a") }
+            for (session, lease, _) in sessions {
+                try await eventually("each has its turn") { try await session.tokens(step: lease.step) == ["a"] }
+            }
+        }
+    }
+
     /// All replicas of a machine look at the same moments, and those with many steps at every second of them.
-    @Test(arguments: [(0, 2), (1, 1)]) func ticksAreOnOneGrid(manySteps: Int, ticks: UInt64) {
-        let writer = EventLogWriter(tick: .milliseconds(30), manySteps: manySteps)
-        let grid = 30_000_000 * ticks
+    @Test(arguments: [(0, 2), (1, 1)], [1, 2, 4, 6]) func ticksAreOnOneGrid(round: (manySteps: Int, ticks: UInt64), parts: UInt64) {
+        let writer = EventLogWriter(tick: .milliseconds(30), manySteps: round.manySteps)
+        let grid = 30_000_000 * round.ticks / parts
         for now in [0, 1, grid - 1, grid, grid + 1, 7_777_777_777] as [UInt64] {
-            let next = writer.nextTick(after: .uptimeNanoseconds(now)).uptimeNanoseconds
+            let next = writer.nextTick(after: .uptimeNanoseconds(now), parts: Int(parts)).uptimeNanoseconds
             #expect(next > now && next <= now + grid && next % grid == 0)
         }
     }
