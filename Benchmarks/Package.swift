@@ -11,9 +11,11 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
+        .systemLibrary(name: "CEpoll"),
         .executableTarget(
             name: "bench",
             dependencies: [
+                "CEpoll",
                 .product(name: "SessionStore", package: "agent-runtime"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

@@ -1,6 +1,9 @@
+import HTTPTypes
 import NIOCore
 import NIOEmbedded
+import NIOHTTP1
 import NIOHTTPTypes
+import NIOHTTPTypesHTTP1
 import Synchronization
 import TestSupport
 import Testing
@@ -21,8 +24,9 @@ import Testing
 
         init(_ stream: ClientStream = ClientStream()) throws {
             self.stream = stream
-            try channel.pipeline.syncOperations.addHandler(ClientStreamHandler())
+            try ClientStreamHandlerTests.addHandlers(to: channel)
             try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+            try beginResponse()
             Self.deliver(stream, over: channel).whenComplete { [told] result in told.result.withLock { $0 = result } }
         }
 
@@ -32,14 +36,27 @@ import Testing
             return promise.futureResult
         }
 
-        /// What was written since the last time, part by part.
+        func beginResponse() throws {
+            try channel.writeOutbound(HTTPResponsePart.head(HTTPResponse(status: .ok)))
+            let head = try channel.readOutbound(as: IOData.self)
+            guard case .byteBuffer(let bytes) = head, String(buffer: bytes).contains("chunked") else { throw Unexpected(head: head) }
+        }
+
+        func endResponse() throws { try channel.writeOutbound(HTTPResponsePart.end(nil)) }
+
+        /// What each write since the last time brought: a chunk's bytes, or `end`.
         func written() throws -> [String] {
             channel.embeddedEventLoop.run()
             var parts: [String] = []
-            while let part = try channel.readOutbound(as: HTTPResponsePart.self) {
-                if case .body(let bytes) = part { parts.append(String(buffer: bytes)) } else { parts.append("no body: \(part)") }
+            while case .byteBuffer(let bytes)? = try channel.readOutbound(as: IOData.self) {
+                parts.append(try ClientStreamHandlerTests.unframed(bytes))
             }
             return parts
+        }
+
+        func setWritable(_ isWritable: Bool) {
+            channel.isWritable = isWritable
+            channel.pipeline.fireChannelWritabilityChanged()
         }
 
         func say(_ text: String) { stream.write { $0.writeString(text) } }
@@ -49,6 +66,24 @@ import Testing
             channel.embeddedEventLoop.run()
             return told.result.withLock { $0 }
         }
+    }
+
+    private struct Unexpected: Error { var head: IOData? }
+
+    /// As they stand in a connection's pipeline.
+    private static func addHandlers(to channel: any Channel) throws {
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandlers([HTTPResponseEncoder(), HTTP1ToHTTPServerCodec(secure: false), ClientStreamHandler()])
+    }
+
+    /// The bytes of exactly one chunk.
+    private static func unframed(_ chunk: ByteBuffer) throws -> String {
+        let text = String(buffer: chunk)
+        if text == "0\r\n\r\n" { return "end" }
+        let size = try #require(text.firstRange(of: "\r\n"))
+        let data = text[size.upperBound...].utf8.dropLast(2)
+        try #require(Int(text[..<size.lowerBound], radix: 16) == data.count && text.hasSuffix("\r\n"))
+        return String(decoding: data, as: UTF8.self)
     }
 
     @Test func whatIsWrittenGoesOutAtOnce() throws {
@@ -68,27 +103,25 @@ import Testing
 
     @Test func whatTheConnectionDoesNotTakeWaitsInTheStream() throws {
         let connection = try Connection()
-        connection.channel.isWritable = false
+        connection.setWritable(false)
         connection.say("a")
         connection.say("b")
         connection.stream.finish()
-        // It had asked for more before it filled up.
         #expect(try connection.written() == [])
         #expect(connection.outcome() == nil)
-        connection.channel.isWritable = true
-        connection.channel.pipeline.fireChannelWritabilityChanged()
+        connection.setWritable(true)
         #expect(throws: Never.self) { try connection.outcome()?.get() }
         #expect(connection.outcome() != nil)
         // The last bytes go with the response's end, in one write.
         #expect(try connection.written() == [])
-        try connection.channel.writeOutbound(HTTPResponsePart.end(nil))
-        #expect(try connection.written().first == "ab")
+        try connection.endResponse()
+        #expect(try connection.written() == ["ab", "end"])
     }
 
     /// The end counts as taken only once the bytes before it are on their way: until then, the client may be cut off.
     @Test func theEndIsToldWhenTheConnectionHasTakenAll() throws {
         let connection = try Connection()
-        connection.channel.isWritable = false
+        connection.setWritable(false)
         connection.stream.finish()
         #expect(connection.outcome() == nil)
         connection.stream.close()
@@ -104,7 +137,7 @@ import Testing
         case .closed: connection.channel.close(promise: nil)
         case .halfClosed: connection.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
         case .cutOff:
-            connection.channel.isWritable = false
+            connection.setWritable(false)
             for _ in 0..<3 { connection.say("more") }
         case .removed:
             let handler = try connection.channel.pipeline.syncOperations.handler(type: ClientStreamHandler.self)
@@ -132,22 +165,23 @@ import Testing
         connection.say("one")
         connection.stream.finish()
         #expect(connection.outcome() != nil)
+        try connection.endResponse()
+        #expect(try connection.written() == ["one", "end"])
+        try connection.beginResponse()
         let next = ClientStream()
         let delivered = Connection.deliver(next, over: connection.channel)
         connection.say("late")
         connection.stream.close()
         next.write { $0.writeString("two") }
         next.finish()
-        #expect(try connection.written() == ["one", "two"])
+        #expect(try connection.written() == ["two"])
         #expect(throws: Never.self) { try delivered.wait() }
     }
 
     /// From any thread, in order, and nothing twice.
     @Test func manyWritersAreWrittenOut() async throws {
         let channel = NIOAsyncTestingChannel()
-        try await channel.testingEventLoop.executeInContext {
-            try channel.pipeline.syncOperations.addHandler(ClientStreamHandler())
-        }
+        try await channel.testingEventLoop.executeInContext { try Self.addHandlers(to: channel) }
         try await channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).get()
         let stream = ClientStream(limit: .max)
         let promise = channel.eventLoop.makePromise(of: Void.self)
@@ -165,7 +199,7 @@ import Testing
         await channel.testingEventLoop.run()
         try await promise.futureResult.get()
         var text = ""
-        while case .body(let bytes)? = try await channel.readOutbound(as: HTTPResponsePart.self) { text += String(buffer: bytes) }
+        while case .byteBuffer(let bytes)? = try await channel.readOutbound(as: IOData.self) { text += try Self.unframed(bytes) }
         var next = [Int](repeating: 0, count: writers)
         for line in text.split(separator: "\n") {
             let parts = line.split(separator: " ").compactMap { Int($0) }

@@ -112,9 +112,11 @@ struct TimedToken {
     func token() -> ByteBuffer {
         var token = template
         var rest = NIODeadline.now().uptimeNanoseconds
-        for index in stride(from: place + Self.digits - 1, through: place, by: -1) {
-            token.setInteger(UInt8(ascii: "0") + UInt8(rest % 10), at: index)
-            rest /= 10
+        token.withUnsafeMutableReadableBytes { bytes in
+            for index in stride(from: place + Self.digits - 1, through: place, by: -1) {
+                bytes[index] = UInt8(ascii: "0") + UInt8(rest % 10)
+                rest /= 10
+            }
         }
         return token
     }
@@ -136,7 +138,7 @@ private final class CheapHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
         if received.readableBytes == 0 { received = bytes } else { received.writeBuffer(&bytes) }
-        while let body = nextRequest() {
+        while let body = received.readCheapRequest() {
             let end = body.getSlice(at: max(body.readerIndex, body.writerIndex - 600), length: min(600, body.readableBytes)) ?? body
             if let pace = Self.pace(end) {
                 sendPaced(context, every: pace)
@@ -172,18 +174,21 @@ private final class CheapHandler: ChannelInboundHandler {
             sendNext(number + 1, of: answer, every: pace, due: due + pace, to: channel)
         }
     }
+}
 
-    private func nextRequest() -> ByteBuffer? {
-        let found: (head: Int, length: Int)? = received.withUnsafeReadableBytes { raw in
+extension ByteBuffer {
+    /// The body of the next request, once all of it is there.
+    mutating func readCheapRequest() -> ByteBuffer? {
+        let found: (head: Int, length: Int)? = withUnsafeReadableBytes { raw in
             guard let end = raw.prefix(4096).firstRange(of: Array("\r\n\r\n".utf8)) else { return nil }
             let head = String(decoding: raw[..<end.lowerBound], as: UTF8.self).lowercased()
             guard let field = head.firstRange(of: "content-length: ") else { return (end.upperBound, 0) }
             return (end.upperBound, Int(head[field.upperBound...].prefix { $0.isNumber }) ?? 0)
         }
-        guard let found, received.readableBytes >= found.head + found.length else { return nil }
-        received.moveReaderIndex(forwardBy: found.head)
-        let body = received.readSlice(length: found.length)
-        if received.readableBytes == 0 { received.clear() }
+        guard let found, readableBytes >= found.head + found.length else { return nil }
+        moveReaderIndex(forwardBy: found.head)
+        let body = readSlice(length: found.length)
+        if readableBytes == 0 { clear() }
         return body
     }
 }

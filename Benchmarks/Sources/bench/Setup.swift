@@ -16,7 +16,10 @@ final class Setup {
     var server: Child { servers[0] }
     var port: Int { ports[0] }
 
-    init(server path: String, replicas: Int = 1, environment: [String: String] = [:], redisOptions: [String] = []) async throws {
+    /// - Parameter upstreamPort: Of another model than ``upstream``.
+    init(
+        server path: String, replicas: Int = 1, upstreamPort: Int? = nil, environment: [String: String] = [:], redisOptions: [String] = []
+    ) async throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "bench-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         upstream = try await CheapUpstream.start(tokens: 100, group: group)
@@ -28,7 +31,7 @@ final class Setup {
         try await Self.wait("redis-server") { FileManager.default.fileExists(atPath: socket) }
         let first = Int.random(in: 15_000..<30_000)
         ports = (0..<replicas).map { first + $0 }
-        let upstreamPort = upstream.port
+        let upstreamPort = upstreamPort ?? upstream.port
         start = { port in
             let settings = [
                 "PORT": "\(port)", "AGENT_RUNTIME__REDIS_URL": "unix://\(socket)",
@@ -139,8 +142,13 @@ final class Child {
     }
 
     /// Seconds of CPU so far, in user and kernel mode.
-    var cpuSeconds: Double {
-        let text = (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)) ?? ""
+    var cpuSeconds: Double { Self.cpuSeconds(of: "\(pid)") }
+
+    /// This process's own.
+    static var ownCPUSeconds: Double { cpuSeconds(of: "self") }
+
+    private static func cpuSeconds(of process: String) -> Double {
+        let text = (try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)) ?? ""
         let fields = text[(text.lastIndex(of: ")").map { text.index(after: $0) } ?? text.startIndex)...].split(separator: " ")
         guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return 0 }
         return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))

@@ -8,16 +8,25 @@ import Synchronization
 public final class ClientStream: Sendable {
     /// What there is for the consumer.
     public enum Portion: Sendable {
-        case bytes(ByteBuffer)
-        /// Nothing yet: the consumer is woken, once, when this has changed.
+        /// Everything that is ready. In front of it is room for ``headroom`` bytes of the consumer's. After the last ones comes the end.
+        case bytes(ByteBuffer, isLast: Bool)
+        /// Nothing yet.
         case nothing
-        /// Everything was taken, or the client has left.
+        /// Everything was taken.
         case end
+        /// The client has left, or was cut off.
+        case left
     }
 
+    /// Bytes that the consumer may put in front of a portion's without copying it: the buffer's reader index is at least this.
+    public static let headroom = 16
+    /// Of a buffer that has nothing yet. Most portions are one token.
+    private static let capacity = 256
+
     private struct State {
+        /// Without storage while nothing is ready.
         var buffer = ByteBuffer()
-        /// Wakes the consumer that has found nothing.
+        /// Wakes the consumer that has taken everything.
         var wake: (@Sendable () -> Void)?
         var isFinished = false
         var isClosed = false
@@ -66,6 +75,11 @@ public final class ClientStream: Sendable {
         let (wake, isCut) = state.withLock { state -> ((@Sendable () -> Void)?, Bool) in
             guard !state.isClosed, !state.isFinished else { return (nil, false) }
             let before = state.buffer.readableBytes
+            if before == 0 {
+                state.buffer.reserveCapacity(Self.capacity)
+                state.buffer.moveWriterIndex(to: Self.headroom)
+                state.buffer.moveReaderIndex(to: Self.headroom)
+            }
             body(&state.buffer)
             state.isFinished = isLast
             // Not every part of an answer is shown; what shows nothing is silence.
@@ -90,21 +104,19 @@ public final class ClientStream: Sendable {
 
     /// Everything that is ready. One consumer only.
     ///
-    /// - Parameter wake: Called once, on any thread, when there is something after nothing was there.
-    public func take(orWake wake: @escaping @Sendable () -> Void) -> Portion {
+    /// - Parameter wake: Called once, on any thread, when there is more than what this returns.
+    public func take(thenWake wake: (@Sendable () -> Void)? = nil) -> Portion {
         state.withLock { state in
-            guard !state.isClosed else { return .end }
-            if state.buffer.readableBytes > 0 {
-                defer { state.buffer = ByteBuffer() }
-                return .bytes(state.buffer)
-            }
-            if state.isFinished {
+            guard !state.isClosed else { return .left }
+            if state.buffer.readableBytes == 0, state.isFinished {
                 state.isDelivered = true
                 state.onClose = []
                 return .end
             }
             state.wake = wake
-            return .nothing
+            guard state.buffer.readableBytes > 0 else { return .nothing }
+            defer { state.buffer = ByteBuffer() }
+            return .bytes(state.buffer, isLast: state.isFinished)
         }
     }
 
@@ -112,19 +124,26 @@ public final class ClientStream: Sendable {
     public func next() async -> ByteBuffer? {
         await withTaskCancellationHandler {
             while true {
-                let portion = await withCheckedContinuation { (continuation: CheckedContinuation<Portion, Never>) in
-                    let portion = take(orWake: { continuation.resume(returning: .nothing) })
-                    if case .nothing = portion { return }
-                    continuation.resume(returning: portion)
-                }
-                switch portion {
-                case .bytes(let bytes): return bytes
-                case .nothing: continue
-                case .end: return nil
+                switch take() {
+                case .bytes(let bytes, _): return bytes
+                case .nothing: await ready()
+                case .end, .left: return nil
                 }
             }
         } onCancel: {
             close()
+        }
+    }
+
+    /// Waits until there is something to take.
+    private func ready() async {
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            let isReady = state.withLock { state in
+                let isReady = state.isClosed || state.isFinished || state.buffer.readableBytes > 0
+                if !isReady { state.wake = { continuation.resume() } }
+                return isReady
+            }
+            if isReady { continuation.resume() }
         }
     }
 

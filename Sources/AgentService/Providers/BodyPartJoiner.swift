@@ -1,36 +1,58 @@
 import NIOCore
 import NIOHTTP1
 
-/// Hands on all parts of a body that one read from the socket brought as one.
+/// Who wants the body of a response.
+protocol BodyReceiver: AnyObject {
+    func receiveBody(_ bytes: ByteBuffer)
+}
+
+/// Hands on all parts of a body that one read from the socket brought as one, and past the HTTP client to the body's receiver, where there is one.
 ///
-/// Models send each event as a chunk of its own, and the HTTP client goes a long way for each part: joining those that are there already costs
-/// one copy and a tenth of the time. Nothing waits: what was read goes on before the read's end is told.
+/// Models send each event as a chunk of its own, and the HTTP client goes a long way for each part. Joining those that are there already costs
+/// one copy and a tenth of the time. Nothing waits: what was read goes on before the read's end is told. The HTTP client keeps all the rest: it sees a
+/// response whose body is empty.
 final class BodyPartJoiner: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias InboundOut = HTTPClientResponsePart
 
+    /// Gets the rest of this response's body.
+    var receiver: (any BodyReceiver)?
+    private let current: NIOLoopBoundBox<BodyPartJoiner?>
     private var first: ByteBuffer?
     /// From the second part on; its memory is used again by nobody: the consumer keeps slices of it.
     private var joined = ByteBuffer()
 
+    /// - Parameter current: Is this joiner while it hands on a response's head.
+    init(current: NIOLoopBoundBox<BodyPartJoiner?>) {
+        self.current = current
+    }
+
     /// Puts the handler between the decoder and the client of a connection that was just made.
-    static func add(to channel: any Channel) throws {
+    static func add(to channel: any Channel, current: NIOLoopBoundBox<BodyPartJoiner?>) throws {
         let pipeline = channel.pipeline.syncOperations
         let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPResponseDecoder>.self)
-        try pipeline.addHandler(BodyPartJoiner(), position: .after(decoder))
+        try pipeline.addHandler(BodyPartJoiner(current: current), position: .after(decoder))
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard case .body(let part) = unwrapInboundIn(data) else {
+        switch unwrapInboundIn(data) {
+        case .head:
             passOn(context)
+            receiver = nil
+            current.value = self
             context.fireChannelRead(data)
-            return
-        }
-        if let first {
-            if joined.readableBytes == 0 { joined.writeImmutableBuffer(first) }
-            joined.writeImmutableBuffer(part)
-        } else {
-            first = part
+            current.value = nil
+        case .body(let part):
+            if let first {
+                if joined.readableBytes == 0 { joined.writeImmutableBuffer(first) }
+                joined.writeImmutableBuffer(part)
+            } else {
+                first = part
+            }
+        case .end:
+            passOn(context)
+            receiver = nil
+            context.fireChannelRead(data)
         }
     }
 
@@ -46,6 +68,7 @@ final class BodyPartJoiner: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         passOn(context)
+        receiver = nil
         context.fireChannelInactive()
     }
 
@@ -54,6 +77,6 @@ final class BodyPartJoiner: ChannelInboundHandler {
         let body = joined.readableBytes > 0 ? joined : part
         first = nil
         joined = ByteBuffer()
-        context.fireChannelRead(wrapInboundOut(.body(body)))
+        if let receiver { receiver.receiveBody(body) } else { context.fireChannelRead(wrapInboundOut(.body(body))) }
     }
 }

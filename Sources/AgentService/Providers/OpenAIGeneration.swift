@@ -1,4 +1,3 @@
-import AsyncHTTPClient
 import Logging
 import NIOCore
 import Synchronization
@@ -15,12 +14,12 @@ final class OpenAIGeneration: LLMGeneration {
 
     private let provider: OpenAIProvider
     private let request: LLMRequest
-    private let client: HTTPClient?
+    private let client: LoopClient?
     private let state: Mutex<State>
     private let opened: Int
     private let begun = NIODeadline.now()
 
-    init(_ provider: OpenAIProvider, _ request: LLMRequest, client: HTTPClient?, receiver: any LLMReceiver) {
+    init(_ provider: OpenAIProvider, _ request: LLMRequest, client: LoopClient?, receiver: any LLMReceiver) {
         self.provider = provider
         self.request = request
         self.client = client
@@ -32,13 +31,13 @@ final class OpenAIGeneration: LLMGeneration {
         guard let client else {
             return ended(.failure(LLMError(.unavailable, "There is no event loop to connect to the model on.")))
         }
-        let response = OpenAIResponse(of: self, provider: provider, eventLoop: client.eventLoopGroup.any())
+        let response = OpenAIResponse(of: self, provider: provider, client: client)
         let isCancelled = state.withLock { state in
             state.response = response
             return state.isCancelled
         }
         guard !isCancelled else { return ended(.failure(CancellationError())) }
-        response.start(provider.upstreamRequest(request), with: client)
+        response.start(provider.upstreamRequest(request))
     }
 
     func cancel() {

@@ -14,7 +14,7 @@ public final class OpenAIProvider: LLMProvider, Service {
 
     let configuration: Configuration
     /// One for each event loop: a client keeps connections of any loop for any request, and would have the answers cross threads.
-    private let clients: [HTTPClient]
+    private let clients: [LoopClient]
     private let template: HTTPClient.Request
     private let connections: ConnectionCounter
     let logger: Logger
@@ -39,20 +39,18 @@ public final class OpenAIProvider: LLMProvider, Service {
         settings.httpVersion = .http1Only
         // A refused connection is an answer: the caller decides whether to try again.
         settings.connectionPool.retryConnectionEstablishment = false
-        settings.http1_1ConnectionDebugInitializer = { channel in
-            connections.count.add(1, ordering: .relaxed)
-            return channel.eventLoop.makeCompletedFuture {
-                try BodyPartJoiner.add(to: channel)
+        clients = eventLoopGroup.makeIterator().map { eventLoop in
+            LoopClient(eventLoop: eventLoop, configuration: settings) { channel in
+                connections.count.add(1, ordering: .relaxed)
                 try RequestJoiner.add(to: channel)
                 try AnswerBuffers.set(on: channel)
             }
         }
-        clients = eventLoopGroup.makeIterator().map { HTTPClient(eventLoopGroup: $0, configuration: settings) }
     }
 
     /// The client of the caller's event loop; the first one for a caller on none.
-    private var client: HTTPClient? {
-        clients.first { $0.eventLoopGroup.any().inEventLoop } ?? clients.first
+    private var client: LoopClient? {
+        clients.first { $0.eventLoop.inEventLoop } ?? clients.first
     }
 
     /// Waits for the graceful shutdown, then closes the connections.
@@ -63,7 +61,7 @@ public final class OpenAIProvider: LLMProvider, Service {
 
     /// Closes the connections; generations that still run fail. To be called once, where no ``run()`` does it.
     public func shutdown() async throws {
-        for client in clients { try await client.shutdown() }
+        for client in clients { try await client.http.shutdown() }
     }
 
     public func generate(_ request: LLMRequest, receiver: any LLMReceiver) -> any LLMGeneration {

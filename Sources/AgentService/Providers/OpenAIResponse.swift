@@ -6,7 +6,7 @@ import Synchronization
 /// One response: decodes it on its event loop and hands on what it says.
 ///
 /// Time limits are kept here: the HTTP client has none for a whole answer, and none that changes once the model has finished.
-final class OpenAIResponse: HTTPClientResponseDelegate {
+final class OpenAIResponse: HTTPClientResponseDelegate, BodyReceiver {
     typealias Response = Void
 
     /// The connection was closed before the first byte of an answer.
@@ -26,15 +26,14 @@ final class OpenAIResponse: HTTPClientResponseDelegate {
     }
 
     private let provider: OpenAIProvider
-    private let eventLoop: any EventLoop
+    private let client: LoopClient
     private let state: Mutex<State>
 
     private var configuration: OpenAIProvider.Configuration { provider.configuration }
 
-    /// - Parameter eventLoop: That of the client that the request is sent with.
-    init(of generation: OpenAIGeneration, provider: OpenAIProvider, eventLoop: any EventLoop) {
+    init(of generation: OpenAIGeneration, provider: OpenAIProvider, client: LoopClient) {
         self.provider = provider
-        self.eventLoop = eventLoop
+        self.client = client
         let configuration = provider.configuration
         state = Mutex(
             State(
@@ -47,8 +46,8 @@ final class OpenAIResponse: HTTPClientResponseDelegate {
     }
 
     /// Sends the request and starts the clocks.
-    func start(_ request: HTTPClient.Request, with client: HTTPClient) {
-        let task = client.execute(request: request, delegate: self)
+    func start(_ request: HTTPClient.Request) {
+        let task = client.http.execute(request: request, delegate: self)
         armTimer(at: .now() + min(configuration.idleTimeout, configuration.totalTimeout))
         task.futureResult.whenComplete { result in
             if case .failure(let error) = result { self.fail(error) }
@@ -65,7 +64,7 @@ final class OpenAIResponse: HTTPClientResponseDelegate {
     /// Ends the exchange and closes the connection, unless it is over. In the loop's next turn, so that nothing is told of it within a call that tells of
     /// something else.
     func cancel() {
-        eventLoop.execute { self.end(.failure(CancellationError())) }
+        client.eventLoop.execute { self.end(.failure(CancellationError())) }
     }
 
     func didReceiveHead(task: HTTPClient.Task<Void>, _ head: HTTPResponseHead) -> EventLoopFuture<Void> {
@@ -74,12 +73,18 @@ final class OpenAIResponse: HTTPClientResponseDelegate {
             try state.answer.receiveHead(status: Int(head.status.code), contentType: head.headers.first(name: "content-type"))
             return .more
         }
+        client.passBody(to: self)
         return task.eventLoop.makeSucceededVoidFuture()
     }
 
+    /// Of what does not come by ``receiveBody(_:)`` directly: nothing, as long as the HTTP client tells of the head while the connection hands it on.
     func didReceiveBodyPart(task: HTTPClient.Task<Void>, _ buffer: ByteBuffer) -> EventLoopFuture<Void> {
-        receive { state, events throws(LLMError) in try state.answer.receiveBody(buffer, into: &events) }
+        receiveBody(buffer)
         return task.eventLoop.makeSucceededVoidFuture()
+    }
+
+    func receiveBody(_ bytes: ByteBuffer) {
+        receive { state, events throws(LLMError) in try state.answer.receiveBody(bytes, into: &events) }
     }
 
     func didFinishRequest(task: HTTPClient.Task<Void>) {
@@ -145,7 +150,7 @@ final class OpenAIResponse: HTTPClientResponseDelegate {
 
     /// Replaces the timer by one that strikes at `deadline`.
     private func armTimer(at deadline: NIODeadline) {
-        let timer = eventLoop.scheduleTask(deadline: deadline) { self.checkClocks() }
+        let timer = client.eventLoop.scheduleTask(deadline: deadline) { self.checkClocks() }
         state.withLock { state in
             let old = state.timer
             state.timer = timer

@@ -1,18 +1,20 @@
 import AgentService
 import NIOCore
-import NIOHTTPTypes
+import NIOHTTP1
 
 /// Writes a client's stream into its connection, and notices that the client has left.
 ///
 /// It stands in each connection's pipeline. The server's own writer would have a task wake up for every token; here a stream's bytes are
-/// written by whoever has them, as long as the connection takes them, and wait in the stream otherwise.
+/// written by whoever has them, as long as the connection takes them, and wait in the stream otherwise. They go past the HTTP encoder, which would make
+/// three writes of each chunk, as one buffer with a chunk's frame around it; so the response must have no length.
 ///
 /// The server keeps half-closed connections open, and nobody looks at the socket of a stream that is silent. So this closes the stream that it
 /// was last told of when its client goes. A client that shuts down only its sending half counts as gone, as it does for nginx.
 final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, RemovableChannelHandler {
     typealias InboundIn = Any
     typealias OutboundIn = Any
-    typealias OutboundOut = HTTPResponsePart
+    /// As the HTTP encoder has it.
+    typealias OutboundOut = IOData
 
     /// The event that names the stream to close.
     private struct Watch: Sendable {
@@ -34,7 +36,16 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
         channel.triggerUserOutboundEvent(Watch(stream: stream), promise: promise)
     }
 
-    /// Writes all that the stream brings into the response, whose head was written. Returns once the connection has taken everything.
+    /// The stream that is being written.
+    private struct Writing {
+        var stream: ClientStream
+        /// What is told of its end.
+        var promise: EventLoopPromise<Void>?
+        /// What this writes goes to the socket as it is.
+        var socket: ChannelHandlerContext
+    }
+
+    /// Writes all that the stream brings into the response, whose head was written and has no length. Returns once the connection has taken everything.
     ///
     /// - Throws: Where the stream did not end by itself, since that must not look like an end: ``ClientLeft``, and what the connection says.
     static func deliver(_ stream: ClientStream, over channel: any Channel) async throws {
@@ -48,12 +59,12 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     }
 
     private weak var stream: ClientStream?
-    /// What is told of the end of the stream that is being written.
-    private var delivered: EventLoopPromise<Void>?
+    private var writing: Writing?
     /// Has the stream's bytes written; from any thread.
     private var wake: (@Sendable () -> Void)?
     /// The client has shut down its sending half.
     private var isInputClosed = false
+    private var isWritable = true
 
     /// A request with its head, as most are. The connection keeps a buffer of this size; it grows for larger ones, and shrinks again.
     private static let readBytes = 1024
@@ -61,12 +72,12 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     func handlerAdded(context: ChannelHandlerContext) {
         let buffers = AdaptiveRecvByteBufferAllocator(minimum: Self.readBytes, initial: Self.readBytes, maximum: 65_536)
         try? context.channel.syncOptions?.setOption(.recvAllocator, value: buffers)
-        let (handler, eventLoop) = (NIOLoopBound((self, context), eventLoop: context.eventLoop), context.eventLoop)
+        let (handler, eventLoop) = (NIOLoopBound(self, eventLoop: context.eventLoop), context.eventLoop)
         wake = {
             if eventLoop.inEventLoop {
-                handler.value.0.deliver(handler.value.1)
+                handler.value.deliver()
             } else {
-                eventLoop.execute { handler.value.0.deliver(handler.value.1) }
+                eventLoop.execute { handler.value.deliver() }
             }
         }
     }
@@ -83,10 +94,16 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
             promise?.succeed()
         case let event as Delivery:
             watch(event.stream, context)
-            delivered = promise
+            do {
+                let encoder = try context.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self)
+                writing = Writing(stream: event.stream, promise: promise, socket: encoder)
+            } catch {
+                promise?.fail(error)
+            }
+            isWritable = context.channel.isWritable
             // While the connection takes nothing, nobody asks the stream.
             if let wake { event.stream.whenClosed(wake) }
-            deliver(context)
+            deliver()
         default:
             context.triggerUserOutboundEvent(event, promise: promise)
         }
@@ -101,7 +118,8 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        deliver(context)
+        isWritable = context.channel.isWritable
+        deliver()
         context.fireChannelWritabilityChanged()
     }
 
@@ -117,30 +135,33 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     }
 
     /// Writes what the stream has, as far as the connection takes it.
-    private func deliver(_ context: ChannelHandlerContext) {
-        guard delivered != nil, let wake else { return }
-        while let stream, stream.isOpen {
-            guard context.channel.isWritable else { return context.flush() }
-            switch stream.take(orWake: wake) {
-            case .bytes(let bytes):
-                context.write(wrapOutboundOut(.body(bytes)), promise: nil)
+    private func deliver() {
+        while let writing, isWritable || !writing.stream.isOpen {
+            switch writing.stream.take(thenWake: wake) {
+            case .bytes(var bytes, let isLast):
+                bytes.frameAsChunk()
+                writing.socket.write(wrapOutboundOut(.byteBuffer(bytes)), promise: nil)
+                // The response's end takes the last bytes along, once the connection has room for it.
+                if isLast, isWritable { continue }
+                return writing.socket.flush()
             case .nothing:
-                return context.flush()
-            case .end where stream.isOpen:
-                // The response's end comes now, and takes the last bytes along.
-                delivered.take()?.succeed()
                 return
             case .end:
-                break
+                return end(.success(()))
+            case .left:
+                return end(.failure(ClientLeft()))
             }
         }
-        delivered.take()?.fail(ClientLeft())
+    }
+
+    private func end(_ result: Result<Void, any Error>) {
+        writing.take()?.promise?.completeWith(result)
     }
 
     private func leave() {
         stream?.close()
         stream = nil
-        delivered.take()?.fail(ClientLeft())
+        end(.failure(ClientLeft()))
     }
 
     /// Only a stream is given up for it: a plain request may be followed by the end of the sending half, and still wants its answer.

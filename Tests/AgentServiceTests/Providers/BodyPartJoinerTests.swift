@@ -10,10 +10,16 @@ import Testing
 
     private static func body(_ text: String) -> HTTPClientResponsePart { .body(ByteBuffer(string: text)) }
 
+    private static func joiningChannel() throws -> (channel: EmbeddedChannel, current: NIOLoopBoundBox<BodyPartJoiner?>) {
+        let channel = EmbeddedChannel()
+        let current = NIOLoopBoundBox<BodyPartJoiner?>(nil, eventLoop: channel.eventLoop)
+        try channel.pipeline.syncOperations.addHandler(BodyPartJoiner(current: current))
+        return (channel, current)
+    }
+
     /// What comes out after each read from the socket.
     private static func joined(_ reads: [HTTPClientResponsePart]...) throws -> [[HTTPClientResponsePart]] {
-        let channel = EmbeddedChannel()
-        try channel.pipeline.syncOperations.addHandler(BodyPartJoiner())
+        let (channel, _) = try joiningChannel()
         defer { _ = try? channel.finish() }
         return try reads.map { parts in
             for part in parts { channel.pipeline.fireChannelRead(part) }
@@ -37,8 +43,7 @@ import Testing
 
     /// An answer that is cut off is still read as far as it came.
     @Test func whatWasReadGoesOnBeforeTheConnectionEnds() throws {
-        let channel = EmbeddedChannel()
-        try channel.pipeline.syncOperations.addHandler(BodyPartJoiner())
+        let (channel, _) = try Self.joiningChannel()
         channel.pipeline.fireChannelRead(Self.body("last"))
         channel.pipeline.fireErrorCaught(HTTPParserError.invalidEOFState)
         #expect(try channel.readInbound(as: HTTPClientResponsePart.self) == Self.body("last"))
@@ -46,5 +51,75 @@ import Testing
         channel.pipeline.fireChannelRead(Self.body("end"))
         channel.pipeline.fireChannelInactive()
         #expect(try channel.readInbound(as: HTTPClientResponsePart.self) == Self.body("end"))
+    }
+
+    private final class Receiver: BodyReceiver {
+        var parts: [String] = []
+        func receiveBody(_ bytes: ByteBuffer) { parts.append(String(buffer: bytes)) }
+    }
+
+    /// Stands for the HTTP client: whoever asks for the body while a head is handed on, gets it.
+    private final class Claim: ChannelInboundHandler {
+        typealias InboundIn = HTTPClientResponsePart
+        let current: NIOLoopBoundBox<BodyPartJoiner?>
+        var receiver: Receiver?
+
+        init(_ current: NIOLoopBoundBox<BodyPartJoiner?>) { self.current = current }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            if case .head = unwrapInboundIn(data) { current.value?.receiver = receiver } else { #expect(current.value == nil) }
+            context.fireChannelRead(data)
+        }
+    }
+
+    @Test func aReceiverGetsTheBodyOfItsResponse() throws {
+        let (channel, current) = try Self.joiningChannel()
+        let claim = Claim(current)
+        try channel.pipeline.syncOperations.addHandler(claim)
+        defer { _ = try? channel.finish() }
+        let (one, two) = (Receiver(), Receiver())
+        func read(_ parts: HTTPClientResponsePart...) throws -> [HTTPClientResponsePart] {
+            for part in parts { channel.pipeline.fireChannelRead(part) }
+            channel.pipeline.fireChannelReadComplete()
+            #expect(current.value == nil)
+            var out: [HTTPClientResponsePart] = []
+            while let part = try channel.readInbound(as: HTTPClientResponsePart.self) { out.append(part) }
+            return out
+        }
+        claim.receiver = one
+        #expect(try read(Self.head, Self.body("a"), Self.body("b")) == [Self.head])
+        #expect(try read(Self.body("c"), .end(nil)) == [.end(nil)])
+        claim.receiver = two
+        #expect(try read(Self.head, Self.body("d"), .end(nil)) == [Self.head, .end(nil)])
+        // Nobody asks: the HTTP client gets it.
+        claim.receiver = nil
+        #expect(try read(Self.head, Self.body("e"), .end(nil)) == [Self.head, Self.body("e"), .end(nil)])
+        claim.receiver = one
+        #expect(try read(Self.head, Self.body("f")) == [Self.head])
+        channel.pipeline.fireChannelRead(Self.body("cut off"))
+        channel.pipeline.fireChannelInactive()
+        #expect(one.parts == ["ab", "c", "f", "cut off"])
+        #expect(two.parts == ["d"])
+    }
+
+    /// A connection that is kept does not keep the receivers of answers that have ended.
+    @Test func aReceiverIsLetGo() throws {
+        let (channel, current) = try Self.joiningChannel()
+        let claim = Claim(current)
+        try channel.pipeline.syncOperations.addHandler(claim)
+        defer { _ = try? channel.finish() }
+        for last in [HTTPClientResponsePart.end(nil), nil] {
+            weak var receiver: Receiver?
+            do {
+                let strong = Receiver()
+                receiver = strong
+                claim.receiver = strong
+                channel.pipeline.fireChannelRead(Self.head)
+                claim.receiver = nil
+            }
+            #expect(receiver != nil)
+            if let last { channel.pipeline.fireChannelRead(last) } else { channel.pipeline.fireChannelInactive() }
+            #expect(receiver == nil)
+        }
     }
 }
