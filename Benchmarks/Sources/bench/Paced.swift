@@ -31,7 +31,8 @@ extension Bench {
             let (direct50, direct99) = (direct.delays.percentile(0.5), direct.delays.percentile(0.99))
             row([
                 ("\(streams)", 8), (format(p50, 3), 8), (format(p99, 3), 8), (format(direct50, 3), 18), (format(direct99, 3), 8),
-                (format(p50 - direct50, 3), 10), (format(p99 - direct99, 3), 8), (format(server, 1), 19), (format(redis, 1), 7), (format(bench, 1), 20),
+                (format(p50 - direct50, 3), 10), (format(p99 - direct99, 3), 8), (format(server, 1), 19), (format(redis, 1), 7),
+                (format(bench, 1), 20),
                 ("\(through.failures.count)", 8),
             ])
             if let failure = through.failures.first { say("  a failure: \(failure)") }
