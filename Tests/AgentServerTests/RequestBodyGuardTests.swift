@@ -62,4 +62,49 @@ import Testing
         #expect(channel.isActive)
         _ = try channel.finish()
     }
+
+    private func statuses() throws -> [Int] {
+        var statuses: [Int] = []
+        while let part = try channel.readOutbound(as: HTTPResponsePart.self) {
+            if case .head(let response) = part { statuses.append(response.status.code) }
+        }
+        return statuses
+    }
+
+    /// Within the answer to an earlier request, a head would end up in that answer's body.
+    @Test func aPipelinedBodyIsAskedForAfterTheAnswerBeforeIt() throws {
+        var expecting = head
+        expecting.headerFields[.expect] = "100-continue"
+        try send(.head(head))
+        try send(.end(nil))
+        try channel.writeOutbound(HTTPResponsePart.head(HTTPResponse(status: .ok)))
+        try send(.head(expecting))
+        #expect(try statuses() == [200])
+        try channel.writeOutbound(HTTPResponsePart.end(nil))
+        #expect(try statuses() == [100])
+        try send(.end(nil))
+        // It is an answer to a whole request: the connection stays.
+        try channel.writeOutbound(HTTPResponsePart.head(HTTPResponse(status: .ok)))
+        try channel.writeOutbound(HTTPResponsePart.end(nil))
+        try send(.head(expecting))
+        #expect(try statuses() == [200, 100])
+        #expect(channel.isActive)
+        _ = try channel.finish()
+    }
+
+    /// Only the answer to the request that is still open comes early.
+    @Test func anEarlierAnswerIsNoEarlyAnswer() throws {
+        try send(.head(head))
+        try send(.end(nil))
+        try send(.head(head))
+        try channel.writeOutbound(HTTPResponsePart.head(HTTPResponse(status: .ok)))
+        guard case .head(let response) = try channel.readOutbound(as: HTTPResponsePart.self) else {
+            Issue.record("no head")
+            return
+        }
+        #expect(response.headerFields[.connection] == nil)
+        try channel.writeOutbound(HTTPResponsePart.end(nil))
+        #expect(channel.isActive)
+        _ = try channel.finish(acceptAlreadyClosed: true)
+    }
 }

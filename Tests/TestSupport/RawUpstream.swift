@@ -11,6 +11,8 @@ public final class RawUpstream: Sendable {
         /// The same bytes many times, each written when the socket has taken the one before.
         case flood(ByteBuffer, count: Int)
         case gate(Gate)
+        /// The same bytes again and again.
+        case trickle(String, every: Duration, until: Gate)
         /// The connection is closed.
         case close
     }
@@ -140,6 +142,11 @@ public final class RawUpstream: Sendable {
                 state.withLock { $0.written += bytes.readableBytes }
             }
         case .gate(let gate): await gate.pass()
+        case .trickle(let text, let pace, let gate):
+            while !gate.isOpen {
+                try await channel.writeAndFlush(ByteBuffer(string: text))
+                try await Task.sleep(for: pace)
+            }
         case .close: try await channel.close()
         }
     }

@@ -24,7 +24,7 @@ public final class ClientStream: Sendable {
     private static let capacity = 256
 
     private struct State {
-        /// Without storage while nothing is ready.
+        /// Gets its storage with the first byte after everything was taken.
         var buffer = ByteBuffer()
         /// Wakes the consumer that has taken everything.
         var wake: (@Sendable () -> Void)?
@@ -104,13 +104,14 @@ public final class ClientStream: Sendable {
 
     /// Everything that is ready. One consumer only.
     ///
-    /// - Parameter wake: Called once, on any thread, when there is more than what this returns.
+    /// - Parameter wake: Called once, on any thread, when there is more than what this returns, the end included.
     public func take(thenWake wake: (@Sendable () -> Void)? = nil) -> Portion {
         state.withLock { state in
             guard !state.isClosed else { return .left }
             if state.buffer.readableBytes == 0, state.isFinished {
                 state.isDelivered = true
                 state.onClose = []
+                state.wake = nil
                 return .end
             }
             state.wake = wake

@@ -12,6 +12,8 @@ final class StepLog: Sendable {
         /// What is on its way to Redis.
         var inFlight: LoggedEvents?
         var isBusy = false
+        /// The last append has: the next one is the tick's, however many events there are.
+        var hasFailed = false
         var isClosed = false
         /// Somebody says that the lease was taken.
         var isDoubted = false
@@ -67,7 +69,7 @@ final class StepLog: Sendable {
         let (first, isFull) = state.withLock { state in
             let first = state.pending.nextSequence
             body(&state.pending)
-            return (first, state.pending.count >= batchLimit && !state.isBusy)
+            return (first, state.pending.count >= batchLimit && !state.isBusy && !state.hasFailed)
         }
         if isFull { flush(now: .now) }
         return first
@@ -119,12 +121,14 @@ final class StepLog: Sendable {
             state.lastAnswer = now
             switch result {
             case .success(.held):
+                state.hasFailed = false
                 if hasRenewed { state.lastRenewal = sent }
                 if let batch = state.inFlight, !batch.isEmpty { state.entries += 1 }
             case .success(.lost):
                 // Whatever else is written would be refused as well, and the loss is told once.
                 state.isClosed = true
             case .failure:
+                state.hasFailed = true
                 if var batch = state.inFlight {
                     batch.append(contentsOf: state.pending)
                     state.pending = batch

@@ -9,20 +9,22 @@ protocol BodyReceiver: AnyObject {
 /// Hands on all parts of a body that one read from the socket brought as one, and past the HTTP client to the body's receiver, where there is one.
 ///
 /// Models send each event as a chunk of its own, and the HTTP client goes a long way for each part. Joining those that are there already costs
-/// one copy and a tenth of the time. Nothing waits: what was read goes on before the read's end is told. The HTTP client keeps all the rest: it sees a
-/// response whose body is empty.
+/// one copy and a tenth of the time. Nothing waits: what was read goes on before the read's end is told. Only what was read together with the end
+/// goes through the HTTP client, which has its connection free again before it tells of that. It keeps all the rest, too: heads, ends, losses.
 final class BodyPartJoiner: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias InboundOut = HTTPClientResponsePart
 
     /// Gets the rest of this response's body.
     var receiver: (any BodyReceiver)?
+    /// Whether an earlier response has come over this connection.
+    private(set) var isKept = false
     private let current: NIOLoopBoundBox<BodyPartJoiner?>
     private var first: ByteBuffer?
     /// From the second part on; its memory is used again by nobody: the consumer keeps slices of it.
     private var joined = ByteBuffer()
 
-    /// - Parameter current: Is this joiner while it hands on a response's head.
+    /// - Parameter current: Is this joiner while it hands on a response's head, or the connection's loss.
     init(current: NIOLoopBoundBox<BodyPartJoiner?>) {
         self.current = current
     }
@@ -39,9 +41,8 @@ final class BodyPartJoiner: ChannelInboundHandler {
         case .head:
             passOn(context)
             receiver = nil
-            current.value = self
-            context.fireChannelRead(data)
-            current.value = nil
+            whileCurrent { context.fireChannelRead(data) }
+            isKept = true
         case .body(let part):
             if let first {
                 if joined.readableBytes == 0 { joined.writeImmutableBuffer(first) }
@@ -50,8 +51,8 @@ final class BodyPartJoiner: ChannelInboundHandler {
                 first = part
             }
         case .end:
-            passOn(context)
             receiver = nil
+            passOn(context)
             context.fireChannelRead(data)
         }
     }
@@ -63,13 +64,19 @@ final class BodyPartJoiner: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         passOn(context)
-        context.fireErrorCaught(error)
+        whileCurrent { context.fireErrorCaught(error) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         passOn(context)
         receiver = nil
-        context.fireChannelInactive()
+        whileCurrent { context.fireChannelInactive() }
+    }
+
+    private func whileCurrent(_ body: () -> Void) {
+        current.value = self
+        body()
+        current.value = nil
     }
 
     private func passOn(_ context: ChannelHandlerContext) {

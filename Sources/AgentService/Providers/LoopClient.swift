@@ -5,20 +5,17 @@ import NIOCore
 struct LoopClient: Sendable {
     let http: HTTPClient
     let eventLoop: any EventLoop
-    /// The connection that is handing on a response's head at this moment.
+    /// The connection that is handing on a response's head, or its own loss, at this moment. The HTTP client tells nobody which one that is.
     private let current: NIOLoopBoundBox<BodyPartJoiner?>
 
-    /// - Parameter onConnect: Called with each new connection, on the event loop.
-    init(
-        eventLoop: any EventLoop, configuration: HTTPClient.Configuration,
-        onConnect: @escaping @Sendable (any Channel) throws -> Void
-    ) {
+    init(eventLoop: any EventLoop, configuration: HTTPClient.Configuration) {
         let current = NIOLoopBoundBox<BodyPartJoiner?>.makeEmptyBox(valueType: BodyPartJoiner.self, eventLoop: eventLoop)
         var configuration = configuration
         configuration.http1_1ConnectionDebugInitializer = { channel in
             channel.eventLoop.makeCompletedFuture {
                 try BodyPartJoiner.add(to: channel, current: current)
-                try onConnect(channel)
+                try RequestJoiner.add(to: channel)
+                try AnswerBuffers.set(on: channel)
             }
         }
         self.eventLoop = eventLoop
@@ -26,9 +23,12 @@ struct LoopClient: Sendable {
         http = HTTPClient(eventLoopGroup: eventLoop, configuration: configuration)
     }
 
-    /// Has the body that follows the head handed to `receiver` without the HTTP client's detour. To be called within `didReceiveHead`.
+    /// Has the body that follows the head handed to `receiver` without the HTTP client's detour. To be called on the event loop, within `didReceiveHead`.
     func passBody(to receiver: any BodyReceiver) {
-        guard eventLoop.inEventLoop else { return }
         current.value?.receiver = receiver
     }
+
+    /// Whether the connection that is told of at this moment has carried an earlier response. To be called on the event loop, within what the HTTP client
+    /// tells of a head or a loss; false elsewhere.
+    var isConnectionKept: Bool { current.value?.isKept ?? false }
 }

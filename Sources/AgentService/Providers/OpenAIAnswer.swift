@@ -36,12 +36,6 @@ struct OpenAIAnswer: Sendable {
         self.maxErrorBytes = maxErrorBytes
     }
 
-    /// Whether the model has finished and only the rest of the stream is missing.
-    var awaitsTrailers: Bool {
-        if case .stream = form { return decoder.hasFinishReason }
-        return false
-    }
-
     mutating func receiveHead(status: Int, contentType: String?) throws(LLMError) {
         guard 200..<300 ~= status else {
             form = .error(status: status, ByteBuffer())

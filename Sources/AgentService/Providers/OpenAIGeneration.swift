@@ -16,14 +16,12 @@ final class OpenAIGeneration: LLMGeneration {
     private let request: LLMRequest
     private let client: LoopClient?
     private let state: Mutex<State>
-    private let opened: Int
     private let begun = NIODeadline.now()
 
     init(_ provider: OpenAIProvider, _ request: LLMRequest, client: LoopClient?, receiver: any LLMReceiver) {
         self.provider = provider
         self.request = request
         self.client = client
-        opened = provider.openedConnections
         state = Mutex(State(receiver: receiver))
     }
 
@@ -49,15 +47,17 @@ final class OpenAIGeneration: LLMGeneration {
 
     // MARK: What the response tells
 
+    /// - Throws: `CancellationError` after ``cancel()``, so that what was dropped is never the end of a whole answer.
     func receive(_ batch: [LLMEvent]) throws {
         let receiver = state.withLock { $0.isCancelled ? nil : $0.receiver }
-        try receiver?.receive(batch)
+        guard let receiver else { throw CancellationError() }
+        try receiver.receive(batch)
     }
 
     func ended(_ result: Result<Void, any Error>) {
         var result = result
         if case .failure(let lost as OpenAIResponse.LostBeforeHead) = result {
-            if mayRepeat() {
+            if lost.wasKept, mayRepeat() {
                 provider.logger.debug("kept connection was closed, sending the request again")
                 return start()
             }
@@ -70,11 +70,11 @@ final class OpenAIGeneration: LLMGeneration {
         receiver?.end(result)
     }
 
-    /// A kept connection may be closed by the server in the moment in which it is used again. If none was opened since the beginning, this was one:
-    /// the request was not answered, and is sent once more. The HTTP client leaves that to its user. A loss that comes later ends a
-    /// generation that had begun, and whoever pays for it should decide whether to begin another.
+    /// A kept connection may be closed by the server in the moment in which it is used again. The request was not read then, and is sent once more. The
+    /// HTTP client leaves that to its user. A loss that comes later ends a generation that had begun, and whoever pays for it should decide
+    /// whether to begin another.
     private func mayRepeat() -> Bool {
-        guard opened > 0, provider.openedConnections == opened, NIODeadline.now() - begun < .seconds(1) else { return false }
+        guard NIODeadline.now() - begun < .seconds(1) else { return false }
         return state.withLock { state in
             defer { state.isRepeated = true }
             return !state.isRepeated && !state.isCancelled

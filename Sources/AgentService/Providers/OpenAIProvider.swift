@@ -3,7 +3,6 @@ public import Logging
 public import NIOCore
 internal import NIOHTTP1
 public import ServiceLifecycle
-internal import Synchronization
 
 /// A model behind OpenAI's chat completions API (https://platform.openai.com/docs/api-reference/chat).
 ///
@@ -16,7 +15,6 @@ public final class OpenAIProvider: LLMProvider, Service {
     /// One for each event loop: a client keeps connections of any loop for any request, and would have the answers cross threads.
     private let clients: [LoopClient]
     private let template: HTTPClient.Request
-    private let connections: ConnectionCounter
     let logger: Logger
 
     /// - Throws: ``ConfigurationError`` if the base URL is none, or a key cannot stand in a header.
@@ -24,8 +22,6 @@ public final class OpenAIProvider: LLMProvider, Service {
         self.configuration = configuration
         self.logger = logger
         template = try Self.makeTemplate(configuration)
-        let connections = ConnectionCounter()
-        self.connections = connections
         var settings = HTTPClient.Configuration(
             redirectConfiguration: .disallow,
             timeout: HTTPClient.Configuration.Timeout(connect: configuration.connectTimeout),
@@ -39,13 +35,7 @@ public final class OpenAIProvider: LLMProvider, Service {
         settings.httpVersion = .http1Only
         // A refused connection is an answer: the caller decides whether to try again.
         settings.connectionPool.retryConnectionEstablishment = false
-        clients = eventLoopGroup.makeIterator().map { eventLoop in
-            LoopClient(eventLoop: eventLoop, configuration: settings) { channel in
-                connections.count.add(1, ordering: .relaxed)
-                try RequestJoiner.add(to: channel)
-                try AnswerBuffers.set(on: channel)
-            }
-        }
+        clients = eventLoopGroup.makeIterator().map { [settings] in LoopClient(eventLoop: $0, configuration: settings) }
     }
 
     /// The client of the caller's event loop; the first one for a caller on none.
@@ -69,9 +59,6 @@ public final class OpenAIProvider: LLMProvider, Service {
         generation.start()
         return generation
     }
-
-    /// Connections that were opened so far.
-    var openedConnections: Int { connections.count.load(ordering: .relaxed) }
 
     /// The request on the wire.
     func upstreamRequest(_ request: LLMRequest) -> HTTPClient.Request {
@@ -98,9 +85,4 @@ public final class OpenAIProvider: LLMProvider, Service {
         else { throw ConfigurationError(description: "must be an http or https URL with a host") }
         return request
     }
-}
-
-/// Connections that were opened so far.
-private final class ConnectionCounter: Sendable {
-    let count = Atomic<Int>(0)
 }

@@ -12,6 +12,8 @@ final class OpenAIResponse: HTTPClientResponseDelegate, BodyReceiver {
     /// The connection was closed before the first byte of an answer.
     struct LostBeforeHead: Error {
         var cause: any Error
+        /// Earlier answers had come over it.
+        var wasKept: Bool
     }
 
     private struct State {
@@ -22,6 +24,8 @@ final class OpenAIResponse: HTTPClientResponseDelegate, BodyReceiver {
         var hasHead = false
         var started = NIODeadline.now()
         var lastActivity = NIODeadline.now()
+        /// The model has finished: when the rest must be there.
+        var restDeadline: NIODeadline?
         var timer: Scheduled<Void>?
     }
 
@@ -73,11 +77,12 @@ final class OpenAIResponse: HTTPClientResponseDelegate, BodyReceiver {
             try state.answer.receiveHead(status: Int(head.status.code), contentType: head.headers.first(name: "content-type"))
             return .more
         }
-        client.passBody(to: self)
+        // Nobody waits for the body of an answer that has failed with its head.
+        if state.withLock({ $0.generation != nil }) { client.passBody(to: self) }
         return task.eventLoop.makeSucceededVoidFuture()
     }
 
-    /// Of what does not come by ``receiveBody(_:)`` directly: nothing, as long as the HTTP client tells of the head while the connection hands it on.
+    /// What was read together with the body's end. All the rest comes by ``receiveBody(_:)`` directly.
     func didReceiveBodyPart(task: HTTPClient.Task<Void>, _ buffer: ByteBuffer) -> EventLoopFuture<Void> {
         receiveBody(buffer)
         return task.eventLoop.makeSucceededVoidFuture()
@@ -99,26 +104,31 @@ final class OpenAIResponse: HTTPClientResponseDelegate, BodyReceiver {
         var events: [LLMEvent] = []
         var progress = OpenAIAnswer.Progress.more
         var failure: LLMError?
+        var deadline: NIODeadline?
         let generation = state.withLock { state -> OpenAIGeneration? in
-            guard let generation = state.generation else {
-                progress = .finished
-                return nil
-            }
+            guard let generation = state.generation else { return nil }
             state.lastActivity = .now()
             do throws(LLMError) {
                 progress = try step(&state, &events)
+                // Once at the finish and once at the end: a rest that trickles in takes no longer for it.
+                if progress == .finished || progress == .trailers && state.restDeadline == nil {
+                    deadline = .now() + min(configuration.trailerTimeout, configuration.idleTimeout)
+                    state.restDeadline = deadline
+                }
             } catch {
                 failure = error
             }
             return generation
         }
-        if let generation, !events.isEmpty {
+        // What comes after the end is of no interest; the connection has a moment to end by itself.
+        guard let generation else { return }
+        if !events.isEmpty {
             do { try generation.receive(events) } catch { return end(.failure(error)) }
         }
         if let failure { return end(.failure(provider.describe(failure))) }
         if progress == .finished { end(.success(())) }
         // The rest is awaited for a moment, so that the connection can be used again.
-        if progress != .more { armTimer(at: .now() + configuration.trailerTimeout) }
+        if let deadline { armTimer(at: deadline) }
     }
 
     /// The exchange has failed, unless what came suffices.
@@ -132,7 +142,7 @@ final class OpenAIResponse: HTTPClientResponseDelegate, BodyReceiver {
             do { try generation.receive(events) } catch { return end(.failure(error)) }
             end(.success(()))
         } else if !hasHead, OpenAIProvider.isConnectionLoss(error) {
-            end(.failure(LostBeforeHead(cause: error)))
+            end(.failure(LostBeforeHead(cause: error, wasKept: client.eventLoop.inEventLoop && client.isConnectionKept)))
         } else {
             end(.failure(provider.describe(error)))
         }
@@ -170,9 +180,7 @@ final class OpenAIResponse: HTTPClientResponseDelegate, BodyReceiver {
             if state.generation == nil { return .over }
             let total = state.started + configuration.totalTimeout
             if now >= total { return .tooLong }
-            let limit =
-                state.answer.awaitsTrailers ? min(configuration.trailerTimeout, configuration.idleTimeout) : configuration.idleTimeout
-            let idle = state.lastActivity + limit
+            let idle = state.restDeadline ?? state.lastActivity + configuration.idleTimeout
             return now >= idle ? .silent : .wait(until: min(total, idle))
         }
         switch verdict {

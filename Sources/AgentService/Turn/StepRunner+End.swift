@@ -4,7 +4,7 @@ import SessionStore
 
 extension StepRunner {
     /// Stores the end of the step, and only then tells the client.
-    @inline(never) func end(with ending: TurnMachine.Ending) async {
+    func end(with ending: TurnMachine.Ending) async {
         let usage = machine.usage
         var events = await log.close()
         let firstFinal = events.nextSequence
@@ -50,7 +50,7 @@ extension StepRunner {
     }
 
     /// Another replica has the step: this one becomes its own client's follower.
-    @inline(never) func tellLoss(step: Int) async {
+    func tellLoss(step: Int) async {
         runner.logger.notice(
             "the lease was lost", metadata: ["session": "\(lease.session)", "step": "\(lease.step)", "latest": "\(step)"])
         guard step > 0 else {

@@ -1,3 +1,4 @@
+import Logging
 import NIOCore
 import SessionStore
 import Synchronization
@@ -48,16 +49,21 @@ extension StepRunner: LLMReceiver {
     func end(_ result: Result<Void, any Error>) {
         switch result.flatMap(conclude) {
         case .success(.repair(let messages)):
-            guard var request = generating.withLock({ $0.request }) else { return }
+            guard var request = generating.withLock({ $0.request }) else {
+                return tell(.failure(LLMError(.unavailable, "the generation ended before it began")))
+            }
             request.messages += messages
             ask(request)
         case .success(.commit(let ending)):
             tell(.success(ending))
         case .failure(let error as LLMError):
             tell(.failure(error))
-        case .failure:
-            // Cancellation: the reason is the control's.
+        case .failure(is CancellationError):
+            // The reason is the control's.
             tell(.failure(LLMError(.unavailable, "the generation was stopped")))
+        case .failure(let error):
+            runner.logger.error("a generation failed", metadata: ["session": "\(lease.session)", "error": "\(error)"])
+            tell(.failure(LLMError(.unavailable, "the model could not be asked")))
         }
     }
 

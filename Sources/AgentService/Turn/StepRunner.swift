@@ -6,7 +6,7 @@ import Synchronization
 /// The effects of one step, from the moment its lease is held: generation, log, commit, and what the client is told.
 ///
 /// No task runs while the model writes: a token is shown and logged by whoever reads the model's socket. What comes before and after that are jobs of
-/// their own. Rarer calls are not inlined, since what an asynchronous function holds across an `await` is memory of each open stream.
+/// their own.
 final class StepRunner: Sendable {
     let runner: TurnRunner
     let started: StartedStep
@@ -138,7 +138,7 @@ final class StepRunner: Sendable {
     }
 
     /// Does what the end of a generation leads to.
-    @inline(never) private func conclude(_ generated: Result<TurnMachine.Ending, any Error>) async {
+    private func conclude(_ generated: Result<TurnMachine.Ending, any Error>) async {
         switch (control.reason, generated) {
         case (.lost(let step, _), _):
             _ = await log.close()
@@ -158,7 +158,7 @@ final class StepRunner: Sendable {
     }
 
     /// Finishes a cancel: what the log holds is the answer.
-    @inline(never) private func endWithLoggedText(of step: Int) async {
+    private func endWithLoggedText(of step: Int) async {
         do throws(StoreError) {
             let text = try await runner.store.loggedText(lease.session, step: step)
             await end(with: TurnMachine.cancelled(text: text))
@@ -169,7 +169,7 @@ final class StepRunner: Sendable {
     }
 
     /// Lets another replica have the step, which runs it again; the client finds it there.
-    @inline(never) private func handOver() async {
+    private func handOver() async {
         // What is left would go into a log whose step begins anew.
         _ = await log.close()
         do throws(StoreError) {

@@ -6,7 +6,8 @@ import Synchronization
 /// of the client that asked for them.
 ///
 /// On graceful shutdown it takes nothing new, lets running steps go on for the drain time, then tells them to stop, and ends
-/// when the last one has.
+/// when the last one has. A cancellation tells them to stop, and waits for tasks alone: what a step without one has yet to write may be left to the
+/// replica that takes it over.
 public final class StepSupervisor: Service {
     private struct State {
         var isDraining = false
@@ -42,7 +43,7 @@ public final class StepSupervisor: Service {
         self.drain = drain
         self.logger = logger
         self.executors = executors
-        // Bounded by `maximumSteps`: a job is only submitted under a reservation.
+        // Bounded by the places: a job is only submitted under a reservation.
         queues = executors.all.map { executor in
             let (jobs, submit) = AsyncStream<Job>.makeStream()
             return (executor, jobs, submit)
@@ -77,7 +78,10 @@ public final class StepSupervisor: Service {
         try enter(endsStep: endsStep)
         let index = executors.currentIndex ?? next.wrappingAdd(1, ordering: .relaxed).oldValue
         let queue = queues[Int(UInt(bitPattern: index) % UInt(queues.count))].submit
-        queue.yield { await self.perform(job, in: queue) }
+        if case .terminated = queue.yield({ await self.perform(job, in: queue) }) {
+            leave()
+            throw .draining
+        }
     }
 
     private func perform(_ job: @Sendable () async -> Sequel, in queue: AsyncStream<Job>.Continuation) async {

@@ -7,7 +7,7 @@ public struct TurnConfiguration: Sendable {
     /// The first message of a new session, as text; nil for none.
     public var systemPrompt: String?
     public var tools: ToolRegistry
-    /// Bytes that one generation may say, text and arguments together.
+    /// Bytes that the generations of one step may say, text and arguments together.
     public var maximumAnswerBytes = 4 << 20
     /// Tool calls in one answer.
     public var maximumCalls = 128

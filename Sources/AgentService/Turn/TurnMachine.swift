@@ -92,6 +92,9 @@ struct TurnMachine: Sendable {
     ///   - isUsed: Whether a call id stands in the history.
     ///   - makeID: A fresh call id.
     mutating func conclude(isUsed: (String) -> Bool, makeID: () -> String) -> Conclusion {
+        guard finish != nil else {
+            return .commit(failed(LLMError(.invalidResponse, "the model's answer has no end")))
+        }
         guard !calls.isEmpty else {
             var ending = Ending(status: .completed)
             ending.messages = repaired

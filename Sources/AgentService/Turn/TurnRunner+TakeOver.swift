@@ -67,11 +67,9 @@ extension TurnRunner {
                         "from": "\(taken.previousOwner)", "to": "\(taken.action)",
                     ])
                 if !returnsAtEnd { answer.resume(returning: .success(true)) }
-                return .job {
-                    await StepRunner(runner: self, taken: taken) {
-                        if returnsAtEnd { answer.resume(returning: .success(true)) }
-                    }.run()
-                }
+                return await StepRunner(runner: self, taken: taken) {
+                    if returnsAtEnd { answer.resume(returning: .success(true)) }
+                }.run()
             } catch {
                 return .end { answer.resume(returning: .failure(.store(error))) }
             }

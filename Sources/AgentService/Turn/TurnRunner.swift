@@ -74,18 +74,16 @@ public final class TurnRunner: Sendable {
             do throws(StoreError) {
                 switch try await self.store.begin(begin) {
                 case .started(let started):
-                    return .job {
-                        if let id = request.lastEventID {
-                            // Sent again, but not remembered: what the client has is another answer's.
-                            let json = StreamChunk.restart(step: started.lease.step, replaces: id.step, reason: .unknownEventID)
-                            stream.write { EventEncoder.write(unlogged: .restart, json: json, into: &$0) }
-                        }
-                        // The client hears that its message was accepted while the model is already asked.
-                        let step = StepRunner(runner: self, started: started, stream: stream, traceparent: request.traceparent) {
-                            answer.resume(returning: .success(nil))
-                        }
-                        return await step.run()
+                    if let id = request.lastEventID {
+                        // Sent again, but not remembered: what the client has is another answer's.
+                        let json = StreamChunk.restart(step: started.lease.step, replaces: id.step, reason: .unknownEventID)
+                        stream.write { EventEncoder.write(unlogged: .restart, json: json, into: &$0) }
                     }
+                    // The client hears that its message was accepted while the model is already asked.
+                    let step = StepRunner(runner: self, started: started, stream: stream, traceparent: request.traceparent) {
+                        answer.resume(returning: .success(nil))
+                    }
+                    return await step.run()
                 case .waiting(let step, let length, let open):
                     answer.resume(returning: .success(nil))
                     let done = DoneEvent(

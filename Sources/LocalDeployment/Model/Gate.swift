@@ -15,6 +15,8 @@ public final class Gate: Sendable {
     /// How many have come to the gate so far.
     public var arrivals: Int { state.withLock { $0.arrivals } }
 
+    public var isOpen: Bool { state.withLock { $0.isOpen } }
+
     public func open() {
         let waiters = state.withLock { state in
             state.isOpen = true

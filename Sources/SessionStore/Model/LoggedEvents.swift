@@ -44,7 +44,7 @@ public struct LoggedEvents: Sendable {
         items.append(Item(name: name, end: bytes.writerIndex))
     }
 
-    /// Takes everything, so that what is added next is a batch of its own. Keeps the memory.
+    /// Takes everything, so that what is added next is a batch of its own.
     public mutating func takeAll() -> LoggedEvents {
         var taken = LoggedEvents(firstSequence: nextSequence)
         swap(&taken, &self)

@@ -41,11 +41,11 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
         var stream: ClientStream
         /// What is told of its end.
         var promise: EventLoopPromise<Void>?
-        /// What this writes goes to the socket as it is.
-        var socket: ChannelHandlerContext
+        var encoder: ChannelHandlerContext
     }
 
-    /// Writes all that the stream brings into the response, whose head was written and has no length. Returns once the connection has taken everything.
+    /// Writes all that the stream brings into the response, whose head was written and has no length. Returns once the connection has taken everything;
+    /// the last bytes are flushed with the response's end.
     ///
     /// - Throws: Where the stream did not end by itself, since that must not look like an end: ``ClientLeft``, and what the connection says.
     static func deliver(_ stream: ClientStream, over channel: any Channel) async throws {
@@ -62,8 +62,11 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     private var writing: Writing?
     /// Has the stream's bytes written; from any thread.
     private var wake: (@Sendable () -> Void)?
+    /// The HTTP encoder's place: what is written from there goes to the socket as it is.
+    private var encoder: ChannelHandlerContext?
     /// The client has shut down its sending half.
     private var isInputClosed = false
+    /// The channel's, which is asked for with every token.
     private var isWritable = true
 
     /// A request with its head, as most are. The connection keeps a buffer of this size; it grows for larger ones, and shrinks again.
@@ -72,6 +75,8 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     func handlerAdded(context: ChannelHandlerContext) {
         let buffers = AdaptiveRecvByteBufferAllocator(minimum: Self.readBytes, initial: Self.readBytes, maximum: 65_536)
         try? context.channel.syncOptions?.setOption(.recvAllocator, value: buffers)
+        encoder = try? context.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self)
+        isWritable = context.channel.isWritable
         let (handler, eventLoop) = (NIOLoopBound(self, eventLoop: context.eventLoop), context.eventLoop)
         wake = {
             if eventLoop.inEventLoop {
@@ -85,6 +90,7 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     func handlerRemoved(context: ChannelHandlerContext) {
         leave()
         wake = nil
+        encoder = nil
     }
 
     func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
@@ -94,13 +100,11 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
             promise?.succeed()
         case let event as Delivery:
             watch(event.stream, context)
-            do {
-                let encoder = try context.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self)
-                writing = Writing(stream: event.stream, promise: promise, socket: encoder)
-            } catch {
-                promise?.fail(error)
+            guard let encoder else {
+                promise?.fail(ChannelPipelineError.notFound)
+                return
             }
-            isWritable = context.channel.isWritable
+            writing = Writing(stream: event.stream, promise: promise, encoder: encoder)
             // While the connection takes nothing, nobody asks the stream.
             if let wake { event.stream.whenClosed(wake) }
             deliver()
@@ -140,10 +144,10 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
             switch writing.stream.take(thenWake: wake) {
             case .bytes(var bytes, let isLast):
                 bytes.frameAsChunk()
-                writing.socket.write(wrapOutboundOut(.byteBuffer(bytes)), promise: nil)
+                writing.encoder.write(wrapOutboundOut(.byteBuffer(bytes)), promise: nil)
                 // The response's end takes the last bytes along, once the connection has room for it.
                 if isLast, isWritable { continue }
-                return writing.socket.flush()
+                return writing.encoder.flush()
             case .nothing:
                 return
             case .end:

@@ -21,6 +21,10 @@ final class RequestBodyGuard: ChannelInboundHandler, ChannelOutboundHandler, Rem
     private let quiescePatience = TimeAmount.seconds(1)
     /// A request has begun, and its body has not ended.
     private var isOpen = false
+    /// Requests whose answers have not ended: more than one where a client does not wait for answers.
+    private var unanswered = 0
+    /// The request whose body is waited for may send it once the answers to earlier ones have ended.
+    private var owesContinue = false
     private var isEnding = false
     private var isQuiescing = false
     /// Ends the connection of a body that takes too long.
@@ -39,8 +43,9 @@ final class RequestBodyGuard: ChannelInboundHandler, ChannelOutboundHandler, Rem
         switch unwrapInboundIn(data) {
         case .head(let request):
             isOpen = true
+            unanswered += 1
             if request.headerFields[.expect]?.lowercased() == "100-continue", length(request) <= bodyLimit {
-                context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
+                if unanswered > 1 { owesContinue = true } else { letContinue(context) }
             }
         case .body:
             break
@@ -79,9 +84,11 @@ final class RequestBodyGuard: ChannelInboundHandler, ChannelOutboundHandler, Rem
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
-        case .head(var response) where isOpen:
-            response.headerFields[.connection] = "close"
-            isEnding = true
+        case .head(var response):
+            if isOpen, unanswered == 1 {
+                response.headerFields[.connection] = "close"
+                isEnding = true
+            }
             context.write(wrapOutboundOut(.head(response)), promise: promise)
         case .end where isEnding:
             context.writeAndFlush(data, promise: promise)
@@ -89,9 +96,18 @@ final class RequestBodyGuard: ChannelInboundHandler, ChannelOutboundHandler, Rem
             context.close(mode: .output, promise: nil)
             let channel = context.channel
             context.eventLoop.assumeIsolated().scheduleTask(in: linger) { channel.close(promise: nil) }
-        default:
+        case .end:
+            unanswered -= 1
+            context.write(data, promise: promise)
+            if owesContinue, unanswered == 1 { letContinue(context) }
+        case .body:
             context.write(data, promise: promise)
         }
+    }
+
+    private func letContinue(_ context: ChannelHandlerContext) {
+        owesContinue = false
+        context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
     }
 
     private func length(_ request: HTTPRequest) -> Int {

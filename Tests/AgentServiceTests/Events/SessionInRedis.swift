@@ -123,6 +123,12 @@ struct SessionInRedis {
 extension RedisServer {
     func letWritesGo() throws { try cli("CLIENT", "UNPAUSE") }
 
+    /// Writes that were refused for want of replicas.
+    func refusals() throws -> Int {
+        let stats = try cli("INFO", "errorstats")
+        return stats.firstMatch(of: /errorstat_NOREPLICAS:count=([0-9]+)/).flatMap { Int($0.output.1) } ?? 0
+    }
+
     /// Connections whose script waits.
     func waiting() throws -> Int {
         try lines("CLIENT", "LIST").count { $0.contains(" flags=b") && $0.contains(" cmd=evalsha ") }

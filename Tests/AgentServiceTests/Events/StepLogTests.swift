@@ -83,6 +83,32 @@ import Testing
         #expect(await logging.log.close().count == 5)
     }
 
+    /// Each failure puts the batch back: a log that tried again with every token would take ever longer for one.
+    @Test func aFullBatchThatHasFailedWaitsForTheClock() async throws {
+        let redis = try await RedisServer.start()
+        let session = try await SessionInRedis(redis)
+        let lease = try await session.begin()
+        let logging = Logging(session, lease, interval: .zero, batch: 5)
+        // A note of activity that is due would be refused, too.
+        await session.store.activity.flush()
+        try redis.cli("CONFIG", "SET", "min-replicas-to-write", "1")
+        logging.say(0..<5)
+        try await eventually("it was refused") { try redis.refusals() == 1 }
+        for number in 5..<15 {
+            logging.say(number..<number + 1)
+            // Behind what would have been sent, on the same connection.
+            #expect(try await session.entries(step: lease.step).isEmpty)
+        }
+        #expect(try redis.refusals() == 1)
+        logging.log.tick(now: .now)
+        try await eventually("the clock tries again") { try redis.refusals() == 2 }
+        try redis.cli("CONFIG", "SET", "min-replicas-to-write", "0")
+        try await eventually("all is written") {
+            logging.log.tick(now: .now)
+            return try await session.tokens(step: lease.step) == (0..<15).map(String.init)
+        }
+    }
+
     /// While one is under way, everything else gathers and goes along in one entry.
     @Test func atMostOneAppendIsUnderWay() async throws {
         let redis = try await RedisServer.start()

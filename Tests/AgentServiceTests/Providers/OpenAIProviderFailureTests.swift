@@ -39,6 +39,29 @@ import Testing
         #expect(Set(upstream.requests.map(\.text)).count == 1)
     }
 
+    /// However many others open connections meanwhile.
+    @Test func whatOthersOpenDoesNotMatter() async throws {
+        let (isSecond, isClosed) = (Gate(), Gate())
+        let upstream = try await RawUpstream.start { request in
+            if request.connection == 0, request.place == 1 {
+                isSecond.open()
+                await isClosed.pass()
+                return [.close]
+            }
+            return RawUpstream.answer(Self.whole)
+        }
+        defer { upstream.stop() }
+        try await withProvider(upstream.url) { provider in
+            let first = try await provider.collect()
+            let second = Task { try await provider.collect() }
+            await isSecond.pass()
+            let third = try await provider.collect()
+            #expect(upstream.connections == 2)
+            isClosed.open()
+            #expect(try await second.value("it ends") == first && third == first)
+        }
+    }
+
     @Test func itIsTriedAgainOnceOnly() async throws {
         let upstream = try await RawUpstream.start { $0.connection == 0 && $0.place == 0 ? RawUpstream.answer(Self.whole) : [.close] }
         defer { upstream.stop() }

@@ -98,6 +98,29 @@ import Testing
         try await eventually("the connection is closed") { upstream.openConnections == 0 }
     }
 
+    /// Nor is one that keeps saying something that is of no interest, before its end mark or behind it.
+    @Test(arguments: [OpenAIProviderFailureTests.reason, OpenAIProviderFailureTests.reason + "data: [DONE]\n\n"])
+    func aRestThatTricklesInIsNotWaitedForLong(rest: String) async throws {
+        let isEnough = Gate()
+        let upstream = try await RawUpstream.start { _ in
+            [.bytes(RawUpstream.unboundedHead + Self.token + rest), .trickle(": ping\n\n", every: .milliseconds(5), until: isEnough)]
+        }
+        defer {
+            isEnough.open()
+            upstream.stop()
+        }
+        let decoded = try await within(.seconds(15), "the end of the stream") {
+            try await withProvider(upstream.url) {
+                $0.trailerTimeout = .milliseconds(100)
+            } _: { provider in
+                let decoded = try await provider.collect()
+                try await eventually("the connection is closed") { upstream.openConnections == 0 }
+                return decoded
+            }
+        }
+        #expect(decoded.events == [.token("so far"), .finish(.stop)])
+    }
+
     @Test func afterTheEndMarkNothingIsWaitedFor() async throws {
         let upstream = try await RawUpstream.start { _ in
             [.bytes(RawUpstream.unboundedHead + OpenAIProviderFailureTests.whole), .gate(Gate())]
@@ -178,6 +201,20 @@ import Testing
             await #expect(throws: CancellationError.self) { try await before.value("it ends") }
         }
         #expect(upstream.requests.isEmpty)
+    }
+
+    /// What is dropped after a cancellation is no end of a whole answer.
+    @Test func anEndThatCrossesACancellationIsNone() async throws {
+        try await withProvider("http://127.0.0.1:1") { provider in
+            let told = Told()
+            let generation = OpenAIGeneration(provider, .hello, client: nil, receiver: told)
+            try generation.receive([.token("one")])
+            generation.cancel()
+            #expect(throws: CancellationError.self) { try generation.receive([.token("two"), .finish(.stop)]) }
+            generation.ended(.failure(CancellationError()))
+            #expect(try await told.next() == [.token("one")])
+            await #expect(throws: CancellationError.self) { try await told.next() }
+        }
     }
 
     @Test func anErrorOfTheReceiverEndsTheGenerationAndIsToldUnchanged() async throws {

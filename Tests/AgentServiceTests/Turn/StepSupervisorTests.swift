@@ -107,6 +107,17 @@ import Testing
         try await service.value("the supervisor ends")
     }
 
+    /// What comes after a cancellation is refused, not lost.
+    @Test func aJobThatNobodyWillRunIsRefused() async throws {
+        let supervisor = StepSupervisor(maximumSteps: 1, drain: .seconds(30), executors: .shared, logger: .quiet)
+        let service = Task { try await supervisor.run() }
+        service.cancel()
+        try await service.value("the supervisor ends")
+        #expect(throws: StepSupervisor.Refusal.draining) { try supervisor.launch {} }
+        #expect(throws: StepSupervisor.Refusal.draining) { try supervisor.launch(endsStep: true) {} }
+        #expect(supervisor.places == 0)
+    }
+
     /// A job and what follows it have one place between them, and whoever waits for the end finds it free.
     @Test func whatFollowsAJobHasItsPlace() async throws {
         let running = Running(maximumSteps: 1)

@@ -57,6 +57,13 @@ import Testing
 
     // MARK: Text
 
+    /// Whatever a provider says: half an answer never enters the history.
+    @Test func anAnswerWithoutAFinishIsNone() throws {
+        var driver = Driver()
+        let ending = try driver.end([.token("half")])
+        #expect(ending.status == .failed && ending.messages.isEmpty)
+    }
+
     @Test func textIsStoredAndSaidOnce() throws {
         var driver = Driver()
         let ending = try driver.end([
@@ -253,7 +260,7 @@ import Testing
         #expect(throws: LLMError.self) { _ = try driver.generate([Self.call(0, "a", "f", "12345678"), Self.call(0, nil, nil, "9")]) }
         // Over both generations together.
         driver = Driver(maximumBytes: 10)
-        _ = try driver.repair([Self.call(0, "a", "f", "1234")])
+        _ = try driver.repair([Self.call(0, "a", "f", "1234"), .finish(.toolCalls)])
         let error = #expect(throws: LLMError.self) { _ = try driver.generate([.token("12345")]) }
         #expect(error?.code == .invalidResponse)
     }
