@@ -40,7 +40,8 @@ final class StepRunner: Sendable {
 
     /// A step that was begun here.
     ///
-    /// - Parameter onGenerating: Called once, when the step is about to ask the model; what it resumes has its turn once the model is asked.
+    /// - Parameter onGenerating: Called once, when the step is about to ask the model; what it resumes has its turn once the model is asked, where the
+    ///   history was read ahead.
     convenience init(
         runner: TurnRunner, started: StartedStep, stream: ClientStream, traceparent: String?, onGenerating: @escaping @Sendable () -> Void
     ) {

@@ -79,7 +79,7 @@ public final class TurnRunner: Sendable {
                         let json = StreamChunk.restart(step: started.lease.step, replaces: id.step, reason: .unknownEventID)
                         stream.write { EventEncoder.write(unlogged: .restart, json: json, into: &$0) }
                     }
-                    // The client hears that its message was accepted while the model is already asked.
+                    // The client hears that its message was accepted while the model is already asked, unless the history is still to be read.
                     let step = StepRunner(runner: self, started: started, stream: stream, traceparent: request.traceparent) {
                         answer.resume(returning: .success(nil))
                     }
