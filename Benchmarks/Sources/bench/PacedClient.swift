@@ -8,9 +8,11 @@ final class PacedClient {
     private let rounds: Int
     /// Milliseconds.
     private(set) var delays: [Double] = []
-    /// What came last.
+    /// What came instead of the rest.
     private(set) var last: [UInt8] = []
     private var round = 0
+    /// Nothing of this answer is here yet.
+    private var isNew = true
     /// Tokens of this answer.
     private var count = 0
     /// The beginning of a token, or of an end.
@@ -30,8 +32,13 @@ final class PacedClient {
     /// - Returns: Whether this was the end, of all answers or too early.
     func read(through space: UnsafeMutableRawBufferPointer) throws -> Bool {
         guard let bytes = socket.read(into: space) else { return false }
-        guard !bytes.isEmpty else { return true }
         let now = NIODeadline.now().uptimeNanoseconds
+        // What is no stream ends where nobody looks for it.
+        guard !bytes.isEmpty, !isNew || bytes.starts(with: "HTTP/1.1 200".utf8) else {
+            last = Array(bytes.prefix(300))
+            return true
+        }
+        isNew = false
         let (read, isDone): (Int, Bool)
         if pending.readableBytes == 0 {
             (read, isDone) = readTokens(bytes, now)
@@ -49,6 +56,7 @@ final class PacedClient {
         }
         round += 1
         count = 0
+        isNew = true
         try post()
         return false
     }

@@ -35,6 +35,8 @@ public final class OpenAIProvider: LLMProvider, Service {
         settings.httpVersion = .http1Only
         // A refused connection is an answer: the caller decides whether to try again.
         settings.connectionPool.retryConnectionEstablishment = false
+        // The caller's trace context is passed on by hand; a span that nobody collects costs microseconds.
+        settings.tracing.tracer = nil
         clients = eventLoopGroup.makeIterator().map { [settings] in LoopClient(eventLoop: $0, configuration: settings) }
     }
 

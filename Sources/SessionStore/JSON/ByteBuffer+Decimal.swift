@@ -2,12 +2,21 @@ public import NIOCore
 
 extension ByteBuffer {
     /// Writes a number in decimal digits, without a string in between.
-    public mutating func writeDecimal(_ value: some FixedWidthInteger) {
-        guard value >= 10 else {
-            if value >= 0 { writeInteger(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value)) } else { writeString(String(value)) }
-            return
+    public mutating func writeDecimal(_ value: Int) {
+        var magnitude = value.magnitude
+        var length = value < 0 ? 2 : 1
+        var rest = magnitude
+        while rest >= 10 {
+            rest /= 10
+            length += 1
         }
-        writeDecimal(value / 10)
-        writeInteger(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value % 10))
+        writeWithUnsafeMutableBytes(minimumWritableBytes: length) { bytes in
+            for index in stride(from: length - 1, through: 0, by: -1) {
+                bytes[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: magnitude % 10)
+                magnitude /= 10
+            }
+            if value < 0 { bytes[0] = UInt8(ascii: "-") }
+            return length
+        }
     }
 }

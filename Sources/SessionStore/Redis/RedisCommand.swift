@@ -36,7 +36,7 @@ public struct RedisCommand: Sendable {
 
     public mutating func append(integer: Int64) {
         let start = bytes.writerIndex
-        bytes.writeDecimal(integer)
+        bytes.writeDecimal(Int(integer))
         lengths.append(bytes.writerIndex - start)
     }
 
