@@ -54,7 +54,8 @@ struct ServerProcess {
                     responder: responder,
                     configuration: .init(
                         additionalChannelHandlers: [
-                            RequestBodyGuard(bodyLimit: settings.bodyLimit, patience: idleTimeout), ClientStreamHandler(),
+                            CloseAfterAnswer(), RequestBodyGuard(bodyLimit: settings.bodyLimit, patience: idleTimeout),
+                            ClientStreamHandler(),
                         ],
                         idleTimeout: idleTimeout))
                 return OnEventLoop(base: channel, executors: executors)

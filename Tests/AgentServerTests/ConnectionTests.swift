@@ -72,6 +72,52 @@ import Testing
         #expect(try await exchange("GET /health HTTP/1.1\r\nHost: h\r\n\r\n", halfClose: true).contains("agent-runtime"))
     }
 
+    /// Also where its answer is a stream within the server.
+    @Test func aLegacyClientThatHasFinishedSendingStillGetsItsAnswer() async throws {
+        upstream.answer { _ in .text("Hello") }
+        let body = #"{"role":"user","content":"Hi"}"#
+        let head = "POST /agent/message/stream/legacy HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+        let answer = try await exchange("\(head)Content-Length: \(body.utf8.count)\r\n\r\n\(body)", halfClose: true)
+        #expect(answer.contains(#""message":"Hello""#))
+    }
+
+    /// A server that stops has its answers read to the end by whoever reads.
+    @Test func anAnswerThatIsReadSlowlyIsNotCutOffByTheStop() async throws {
+        let piece = String(repeating: "x", count: 1000)
+        upstream.answer { _ in .text(Array(repeating: piece, count: 3000)) }
+        let session = SessionID.unique().text
+        let first = try await post(AgentClient.body(session, ["content": "x"]).text)
+        try await eventually("the answer") { first.received.hasSuffix("0\r\n\r\n") }
+        first.close()
+        // Several times over what sockets hold.
+        let port = try #require(URL(string: replica.url)?.port)
+        let slow = try await RawHTTP.connect(port: port, reads: false)
+        let request = "GET /agent/sessions/\(session)/history HTTP/1.1\r\nHost: h\r\n\r\n"
+        try await slow.send(String(repeating: request, count: 4))
+        let other = try await RawHTTP.connect(port: port)
+        try await other.send(request)
+        try await eventually("as much as there is") { other.received.utf8.count > 3_000_000 }
+        other.close()
+        replica.process.signal(15)
+        try await eventually("it stops") { try await !self.accepts(port) }
+        slow.startReading()
+        let received = try await within(.seconds(20), "the server closes") { try await slow.everything() }
+        let answers = received.components(separatedBy: "HTTP/1.1 200 OK").dropFirst()
+        #expect(!answers.isEmpty)
+        for answer in answers { #expect(answer.hasSuffix("}")) }
+        #expect(try await replica.process.ended(timeout: .seconds(15)) == 0)
+    }
+
+    private func accepts(_ port: Int) async throws -> Bool {
+        do {
+            let connection = try await RawHTTP.connect(port: port)
+            connection.close()
+            return true
+        } catch {
+            return false
+        }
+    }
+
     /// The model is silent, and so would be the stream, tool arguments included, which are not shown before their end.
     @Test func silenceIsFilledWithComments() async throws {
         let gate = Gate()

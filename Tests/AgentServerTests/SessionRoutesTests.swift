@@ -129,6 +129,29 @@ import Testing
         #expect(bad.status == 400 && bad.code == "invalid_request" && bad.header("Deprecation") != nil)
     }
 
+    /// Half an answer is none for whoever wants one answer.
+    @Test func aCancelledLegacyAnswerIsAConflict() async throws {
+        let session = SessionID.unique().text
+        let gate = Gate()
+        upstream.answer { _ in UpstreamAnswer.text("half", "whole").inserting(.gate(gate), after: 2) }
+        let body: JSON = ["role": "user", "content": "Hi", "session_id": .string(session)]
+        let waiting = Task { [client] in try await client.send("POST", "/agent/message/stream/legacy", body: body.text) }
+        try await eventually("the model writes") { gate.arrivals == 1 }
+        // Clients name a type of no body, too.
+        let cancel = try await client.send(
+            "POST", "/agent/sessions/\(session)/cancel", headers: ["Content-Type": "application/x-www-form-urlencoded"])
+        #expect(cancel.status == 202)
+        let answer = try await waiting.value("it ends")
+        #expect(answer.status == 409 && answer.code == "cancelled" && answer.header("Deprecation") != nil)
+        gate.open()
+    }
+
+    @Test func aLegacyBodyOfAnotherTypeIsRefusedAsDeprecated() async throws {
+        let answer = try await client.send(
+            "POST", "/agent/message/stream/legacy", headers: ["Content-Type": "text/plain"])
+        #expect(answer.status == 415 && answer.header("Deprecation") != nil)
+    }
+
     @Test func theDocumentOfTheAPI() async throws {
         let document = try await client.get("/openapi.json")
         #expect(document.status == 200)

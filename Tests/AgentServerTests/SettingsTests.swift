@@ -88,6 +88,7 @@ import Testing
         ("AGENT_RUNTIME__REDIS_URL", "redis-sentinel://h"), ("AGENT_RUNTIME__REDIS_URL", "redis-cluster://h/1"),
         ("AGENT_RUNTIME__ACK_REPLICAS", "17"), ("AGENT_RUNTIME__ALLOW_EVICTION", "perhaps"), ("AGENT_RUNTIME__MAX_MESSAGES", "1"),
         ("AGENT_RUNTIME__MAX_HISTORY_BYTES", "1"), ("AGENT_RUNTIME__BODY_LIMIT", "12"), ("AGENT_RUNTIME__MAX_STEPS", "0"),
+        ("AGENT_RUNTIME__SESSION_TTL", "5"), ("AGENT_RUNTIME__INTERNAL_API_KEY", "k "), ("AGENT_RUNTIME__INTERNAL_API_KEY", "schlüssel"),
     ]) func whatCannotBeUsedIsNamed(_ name: String, value: String) {
         #expect { try settings([name: value]) } throws: { "\($0)".hasPrefix(name) }
     }

@@ -6,6 +6,7 @@ inline begin_step(with_token, request) {
   say("begin_step, token %d, request %d", with_token, request)
   if
   :: s.token == with_token ->
+    s.lease = IN_TIME;
     answer = STARTED; at = s.fence
   :: s.begun[with_token] && !BEGIN_IGNORES_TOKENS_SEEN ->
     answer = REPLAY; at = s.begun[with_token]

@@ -6,6 +6,7 @@ inline take_over(with_token, step_number, force) {
   say("take_over, token %d, step %d, force %d", with_token, step_number, force)
   if
   :: s.token == with_token ->
+    s.lease = IN_TIME;
     taken_for()
   :: s.status != RUNNING || s.fence != step_number && !TAKE_OVER_IGNORES_FENCE ->
     answer = GONE

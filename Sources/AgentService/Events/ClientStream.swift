@@ -20,6 +20,8 @@ public final class ClientStream: Sendable {
 
     /// Bytes that the consumer may put in front of a portion's without copying it: the buffer's reader index is at least this.
     public static let headroom = 16
+    /// Keep-alive periods in which a client takes the rest of a finished stream, or of what it has been given of it.
+    private static let patience = 4
     /// Of a buffer that has nothing yet. Most portions are one token.
     private static let capacity = 256
 
@@ -116,6 +118,7 @@ public final class ClientStream: Sendable {
             }
             state.wake = wake
             guard state.buffer.readableBytes > 0 else { return .nothing }
+            if state.isFinished { state.silentTicks = 0 }
             defer { state.buffer = ByteBuffer() }
             return .bytes(state.buffer, isLast: state.isFinished)
         }
@@ -162,13 +165,13 @@ public final class ClientStream: Sendable {
     }
 
     /// One tick of the keep-alive clock: after `ticks` of silence a comment goes out. A client that has not taken the end of a finished
-    /// stream by then is cut off: nothing else would end its connection.
+    /// stream after ``patience`` times as many is cut off: nothing else would end its connection.
     func tick(silenceLimit ticks: Int) {
         let (isDue, isStuck) = state.withLock { state -> (Bool, Bool) in
             guard !state.isClosed, !state.isDelivered else { return (false, false) }
             state.silentTicks += 1
             let isDue = state.silentTicks >= ticks
-            return (isDue && !state.isFinished, isDue && state.isFinished)
+            return (isDue && !state.isFinished, state.isFinished && state.silentTicks >= ticks * Self.patience)
         }
         if isDue { write { $0.writeStaticString(": keep-alive\n\n") } }
         if isStuck { close() }

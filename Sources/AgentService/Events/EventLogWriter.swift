@@ -13,7 +13,9 @@ public final class EventLogWriter: Sendable {
     private static let maximumParts = 6
 
     /// The logs of each event loop. An entry is there as long as its clock ticks.
-    private let lanes = Mutex<[ObjectIdentifier: [StepName: StepLog]]>([:])
+    ///
+    /// By the log itself: a session that was deleted and begun anew has a second step of the same name.
+    private let lanes = Mutex<[ObjectIdentifier: [ObjectIdentifier: StepLog]]>([:])
     private let tick: TimeAmount
     private let manySteps: Int
 
@@ -31,7 +33,7 @@ public final class EventLogWriter: Sendable {
     func add(_ log: StepLog) {
         let isFirst = lanes.withLock { lanes in
             let isFirst = lanes[ObjectIdentifier(log.eventLoop)] == nil
-            lanes[ObjectIdentifier(log.eventLoop), default: [:]][log.name] = log
+            lanes[ObjectIdentifier(log.eventLoop), default: [:]][ObjectIdentifier(log)] = log
             return isFirst
         }
         if isFirst { startTimer(on: log.eventLoop, turn: 0) }
@@ -39,14 +41,14 @@ public final class EventLogWriter: Sendable {
 
     func remove(_ log: StepLog) {
         lanes.withLock { lanes in
-            let id = ObjectIdentifier(log.eventLoop)
-            if lanes[id]?[log.name] === log { lanes[id]?[log.name] = nil }
+            lanes[ObjectIdentifier(log.eventLoop)]?[ObjectIdentifier(log)] = nil
         }
     }
 
-    /// Has the log of a step ask at once whether it still holds the lease; nothing where this replica does not run it.
+    /// Has the logs of a step ask at once whether they still hold the lease; nothing where this replica does not run it.
     func check(_ name: StepName) {
-        lanes.withLock { lanes in lanes.values.lazy.compactMap { $0[name] }.first }?.check()
+        let logs = lanes.withLock { lanes in lanes.values.flatMap { $0.values.filter { $0.name == name } } }
+        for log in logs { log.check() }
     }
 
     /// - Parameter turn: Counts the looks. They come late on a loop that is busy, and yet each part has its turn.

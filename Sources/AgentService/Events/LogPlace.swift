@@ -30,9 +30,9 @@ public struct LogPlace: Sendable, Equatable {
         LogPlace(step: id.step, sequence: max(0, id.sequence - 1), nonce: id.nonce)
     }
 
-    /// Behind everything that a step has said or will say: only what replaces it is told.
-    static func end(of step: Int) -> LogPlace {
-        LogPlace(step: step, sequence: .max)
+    /// Behind everything that a step has said or will say under a lease: only what replaces it is told.
+    static func end(of step: Int, nonce: String) -> LogPlace {
+        LogPlace(step: step, sequence: .max, nonce: nonce)
     }
 }
 

@@ -41,7 +41,11 @@ struct StepFollower: Sendable {
             guard await clientHasRoom() else { return false }
             guard let view = await look(reader.position) else { return false }
             if view.step == reader.step, let nonce = reader.nonce, nonce != view.nonce {
-                // A failover of Redis gave the fence out twice.
+                // A failover of Redis gave the fence out twice, or the session was deleted and begun anew.
+                guard followsSession else {
+                    let message = "this step is not there any more: its session was deleted, or Redis has lost it"
+                    return fail(reader.step, message, code: "session_deleted", retryable: false)
+                }
                 restart(reader.step, voiding: reader.step, because: .unknownEventID)
                 reader.restart()
                 continue
@@ -50,7 +54,8 @@ struct StepFollower: Sendable {
             stream.write { outcome = reader.read(view.entries, into: &$0) }
             switch outcome {
             case .done: return true
-            case .gone: return await tellFromHistory(reader, view)
+            // Of a step that runs the end is still to come: it is told from the history then.
+            case .gone: return view.isRunning && view.step == reader.step ? false : await tellFromHistory(reader, view)
             case .more: break
             }
             // The state was read before the log, so the log may be ahead.
@@ -80,11 +85,12 @@ struct StepFollower: Sendable {
 
     /// The log is read no faster than the client reads.
     ///
-    /// - Returns: False when it takes nothing at all; it is cut off then, and may resume.
+    /// - Returns: False when it takes nothing at all; it is cut off then, and may resume. Also when the follower is to stop.
     private func clientHasRoom() async -> Bool {
         let begun = ContinuousClock.now
         while stream.isOpen, stream.isBehind {
-            guard control.reason == nil, ContinuousClock.now - begun < Self.clientPatience else {
+            guard control.reason == nil else { return false }
+            guard ContinuousClock.now - begun < Self.clientPatience else {
                 stream.close()
                 return false
             }

@@ -12,6 +12,8 @@ public struct WholeAnswer: Sendable {
         code: "outcome_unknown", message: "the message was accepted; the session's history has the answer later"
     )
 
+    /// The answer was cut off by a cancel: somebody's, or that of a message that interrupts.
+    public private(set) var isCancelled = false
     /// Whether the answer is yet to come.
     public var isUnknown: Bool { error?.code == Self.elsewhere.code }
 
@@ -41,6 +43,8 @@ public struct WholeAnswer: Sendable {
         case ("message", "tool_call"):
             // It was offered no tools, and whoever wants one answer cannot answer a call.
             error = ("llm_invalid_response", "the model asked for a tool that it was not offered")
+        case ("done", _):
+            isCancelled = chunk["status"]?.string == StepStatus.cancelled.rawValue
         case ("error", _):
             error = (chunk["code"]?.string ?? "internal_error", chunk["error"]?.string ?? "the answer failed")
         default:

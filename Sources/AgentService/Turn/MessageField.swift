@@ -61,7 +61,7 @@ enum MessageField {
     ) throws(RequestError) -> BeginStep.Input {
         guard let callID, !callID.isNull else { throw RequestError("message.call_id is missing") }
         guard let id = callID.string, !id.isEmpty, id.utf8.count <= ToolCall.maximumIDLength else {
-            throw RequestError("message.call_id must be a string of 1–\(ToolCall.maximumIDLength) characters")
+            throw RequestError("message.call_id must be a string of 1–\(ToolCall.maximumIDLength) bytes")
         }
         var name: String?
         if let toolName, !toolName.isNull {

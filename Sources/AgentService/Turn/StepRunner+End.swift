@@ -57,7 +57,7 @@ extension StepRunner {
             fail("the session was deleted", code: "session_deleted", retryable: false)
             return
         }
-        await runner.tell(lease.session, from: .end(of: lease.step), to: stream)
+        await runner.tell(lease.session, from: .end(of: lease.step, nonce: lease.token.nonce), to: stream)
         guard started.settings.onDisconnect == .cancel, !stream.isOpen else { return }
         // The client was this replica's all the time; where its step runs now, nobody would notice that it has left.
         do throws(TurnError) {

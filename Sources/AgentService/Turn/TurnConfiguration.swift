@@ -11,21 +11,12 @@ public struct TurnConfiguration: Sendable {
     public var maximumAnswerBytes = 4 << 20
     /// Tool calls in one answer.
     public var maximumCalls = 128
-    /// Steps that run at the same time on this replica.
-    public var maximumSteps = 20_000
-    /// Bytes that a client may fall behind before it is cut off.
-    public var clientBacklog = 1 << 20
-    /// After this long without an event a comment is sent.
-    public var keepAlive: Duration = .seconds(15)
     /// How long a batch of events waits for more, once the last one was acknowledged.
     public var logInterval: Duration = .milliseconds(20)
     /// Events that a client stream may wait for at once before they are written without waiting for the interval.
     public var logBatch = 512
     /// How often a follower looks at the log where nothing wakes it.
     public var followTick: Duration = .seconds(1)
-    /// How long running steps may go on once the server was told to stop.
-    public var drain: Duration = .seconds(30)
-
     /// How long a request may wait for the end of a running step.
     public var wait: Duration = .seconds(30)
 

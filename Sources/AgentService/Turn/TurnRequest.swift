@@ -55,7 +55,7 @@ extension TurnRequest {
     ///
     /// - Parameters:
     ///   - body: The JSON text as it came.
-    ///   - idempotencyKey: The header of that name; 1–128 characters.
+    ///   - idempotencyKey: The header of that name; 1–128 bytes.
     ///   - lastEventID: The header of that name.
     public init(
         body: ByteBuffer, idempotencyKey: String? = nil, lastEventID: String? = nil, traceparent: String? = nil
@@ -91,7 +91,7 @@ extension TurnRequest {
         expectedLength = try fields.expectedLengthValue
         if let idempotencyKey {
             guard !idempotencyKey.isEmpty, idempotencyKey.utf8.count <= 128 else {
-                throw RequestError("the header Idempotency-Key must have 1–128 characters")
+                throw RequestError("the header Idempotency-Key must have 1–128 bytes")
             }
             idempotency = BeginStep.Idempotency(key: idempotencyKey, digest: Digest.short(text.buffer))
         }
@@ -125,7 +125,7 @@ private struct BodyFields {
             var settings = TurnSettings()
             if let model {
                 guard let name = model.string, !name.isEmpty, name.utf8.count <= 256 else {
-                    throw RequestError("model must be a string of 1–256 characters")
+                    throw RequestError("model must be a string of 1–256 bytes")
                 }
                 settings.model = name
             }

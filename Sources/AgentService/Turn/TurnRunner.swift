@@ -94,8 +94,10 @@ public final class TurnRunner: Sendable {
                     return .end()
                 case .replay(let step):
                     answer.resume(returning: .success(nil))
+                    // Not the request: its body would stay as long as the step is followed.
+                    let (session, id) = (begin.session, request.lastEventID)
                     return .job {
-                        await self.replay(begin.session, step: step, after: request.lastEventID, to: stream)
+                        await self.replay(session, step: step, after: id, to: stream)
                         stream.finish()
                         return .end()
                     }

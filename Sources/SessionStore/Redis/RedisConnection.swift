@@ -60,8 +60,9 @@ public final class RedisConnection: Sendable {
     }
 
     /// Closes the connection for good; what is under way fails.
-    func shutDown() {
-        eventLoop.execute { self.core.value.shutDown() }
+    /// - Parameter error: What is told of the commands that are not answered.
+    func shutDown(telling error: RedisError = .shutDown) {
+        eventLoop.execute { self.core.value.shutDown(telling: error) }
     }
 
     // MARK: Callbacks

@@ -45,14 +45,14 @@ final class RedisConnectionCore {
         perform(machine.start())
     }
 
-    func shutDown() {
+    func shutDown(telling error: RedisError) {
         machine.shutDown()
         status.isReady.store(false, ordering: .releasing)
         // Let go of it first: its end is no loss then.
         let channel = channel
         self.channel = nil
         channel?.close(promise: nil)
-        fail(RedisError(.closed, "the Redis client was shut down", mayHaveBeenApplied: true))
+        fail(error)
     }
 
     // MARK: Commands

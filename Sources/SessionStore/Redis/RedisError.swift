@@ -51,6 +51,8 @@ public struct RedisError: Error, Sendable, CustomStringConvertible {
     }
 
     public var description: String { message }
+
+    static let shutDown = RedisError(.closed, "the Redis client was shut down", mayHaveBeenApplied: true)
 }
 
 extension RedisError {

@@ -1,7 +1,7 @@
 #!lua
 -- begin_step: accepts one message and, where a generation is due, takes the session's lease for it.
 --
--- Safe to repeat: the same token, the same Idempotency-Key or the same tool result never writes twice. Everything is
+-- Safe to repeat: the same token, the same Idempotency-Key or the same tool result never writes twice; the same token has its lease anew. Everything is
 -- checked before the first write, since Redis rolls nothing back. Without script flags Redis refuses the whole script when it
 -- is out of memory, before it has written anything.
 --
@@ -86,6 +86,8 @@ end
 
 -- What was seen before.
 if s[3] == token then
+  -- Sent again: whoever asks counts its lease from now.
+  redis.call('HSET', state, 'lease_until', now + tonumber(ARGV[4]))
   return started()
 end
 if seen[1] then

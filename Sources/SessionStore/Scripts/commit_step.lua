@@ -30,6 +30,7 @@ end
 -- Types are checked before the first write: only a hand could have changed them, and then nothing is half written.
 redis.call('LLEN', steps)
 redis.call('HLEN', pending)
+redis.call('HLEN', ledger)
 local step, at = ARGV[2], 13
 local message_count, call_count = tonumber(ARGV[11]), tonumber(ARGV[12])
 local first_event = at + message_count + 3 * call_count
@@ -76,6 +77,11 @@ if ARGV[3] ~= '0' then
   local expiry = now + tonumber(ARGV[3])
   for _, name in ipairs(KEYS) do
     redis.call('PEXPIREAT', name, expiry)
+  end
+elseif redis.call('PTTL', state) >= 0 then
+  -- The step began under another setting, and some of the keys are new: all expire together, or none.
+  for _, name in ipairs(KEYS) do
+    redis.call('PERSIST', name)
   end
 end
 return {'committed', now, length}

@@ -25,6 +25,7 @@ local s = redis.call('HMGET', state, 'status', 'fence', 'token', 'lease_until', 
 local fence, attempt, intent = tonumber(s[2] or '0'), tonumber(s[10] or '1'), s[11] or ''
 -- Before anything is written: somebody may have put something else there.
 local length = redis.call('LLEN', history)
+redis.call('HLEN', ledger)
 
 local function taken(replaces, previous)
   local action = 'run'
@@ -38,6 +39,8 @@ local function taken(replaces, previous)
 end
 
 if s[3] == ARGV[1] then
+  -- Sent again: whoever asks counts its lease from now.
+  redis.call('HSET', state, 'lease_until', now + tonumber(ARGV[4]))
   return taken(tonumber(s[13] or '0'), s[14] or '')
 end
 if s[1] ~= 'running' or fence ~= tonumber(ARGV[6]) then

@@ -53,8 +53,10 @@ extension RedisSessionStore {
         let sharesWrite = client.isOneServer && acknowledgement == nil
         // In the same write where the same connection takes it; else it must be there before.
         if !sharesWrite { _ = try await read(hint, key: keys.running) }
-        let following = readsAhead ? [range(keys, from: 0, count: configuration.historyAhead)] : []
+        // Not once more after a failure, which a large history may be the reason of: the step reads it in pages.
+        var readsAhead = readsAhead
         return try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
+            let following = readsAhead ? [range(keys, from: 0, count: configuration.historyAhead)] : []
             do throws(RedisError) {
                 let results: [Result<RedisReply, RedisError>]
                 if let acknowledgement {
@@ -71,6 +73,7 @@ extension RedisSessionStore {
                 let history = readsAhead && results.count > 1 ? try? results[1].get() : nil
                 return (try reply.get(), history)
             } catch {
+                readsAhead = false
                 isRepeated = isRepeated || error.mayHaveBeenApplied
                 throw error
             }

@@ -19,6 +19,7 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     /// The event that names the stream to close.
     private struct Watch: Sendable {
         var stream: ClientStream
+        var endsWithInput: Bool
     }
 
     /// The event that names the stream to write.
@@ -30,10 +31,12 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     struct ClientLeft: Error {}
 
     /// Has the stream closed when its client leaves; at once where it has left already.
-    static func watch(_ stream: ClientStream, on channel: any Channel) {
+    ///
+    /// - Parameter endsWithInput: Whether a client that shuts down its sending half has left.
+    static func watch(_ stream: ClientStream, on channel: any Channel, endsWithInput: Bool = true) {
         let promise = channel.eventLoop.makePromise(of: Void.self)
         promise.futureResult.whenFailure { _ in stream.close() }
-        channel.triggerUserOutboundEvent(Watch(stream: stream), promise: promise)
+        channel.triggerUserOutboundEvent(Watch(stream: stream, endsWithInput: endsWithInput), promise: promise)
     }
 
     /// The stream that is being written.
@@ -66,6 +69,8 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     private var encoder: ChannelHandlerContext?
     /// The client has shut down its sending half.
     private var isInputClosed = false
+    /// Whether that ends the stream.
+    private var endsWithInput = true
     /// The channel's, which is asked for with every token.
     private var isWritable = true
 
@@ -96,10 +101,10 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
         switch event {
         case let event as Watch:
-            watch(event.stream, context)
+            watch(event.stream, endsWithInput: event.endsWithInput, context)
             promise?.succeed()
         case let event as Delivery:
-            watch(event.stream, context)
+            watch(event.stream, endsWithInput: true, context)
             guard let encoder else {
                 promise?.fail(ChannelPipelineError.notFound)
                 return
@@ -132,8 +137,9 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
         context.fireChannelInactive()
     }
 
-    private func watch(_ stream: ClientStream, _ context: ChannelHandlerContext) {
+    private func watch(_ stream: ClientStream, endsWithInput: Bool, _ context: ChannelHandlerContext) {
         self.stream = stream
+        self.endsWithInput = endsWithInput
         if !context.channel.isActive { stream.close() }
         giveUpStreamIfLeft(context)
     }
@@ -170,7 +176,7 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
 
     /// Only a stream is given up for it: a plain request may be followed by the end of the sending half, and still wants its answer.
     private func giveUpStreamIfLeft(_ context: ChannelHandlerContext) {
-        guard isInputClosed, let stream, stream.isLive else { return }
+        guard isInputClosed, endsWithInput, let stream, stream.isLive else { return }
         leave()
         context.close(promise: nil)
     }

@@ -9,7 +9,7 @@ struct RequestIDMiddleware: RouterMiddleware {
     func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
         var context = context
         let id = request.headers[.requestID].flatMap { Self.isHarmless($0) ? $0 : nil } ?? Self.make()
-        context.requestID = id
+        context.logger[metadataKey: "request"] = "\(id)"
         var response = try await next(request, context)
         // The answer to HEAD has no body, whoever made it: a client would take one for the next answer.
         if request.method == .head { response = response.createHeadResponse() }
@@ -17,7 +17,7 @@ struct RequestIDMiddleware: RouterMiddleware {
         context.logger.debug(
             "request",
             metadata: [
-                "request": "\(id)", "method": "\(request.method)", "path": "\(request.uri.path)", "status": "\(response.status.code)",
+                "method": "\(request.method)", "path": "\(request.uri.path)", "status": "\(response.status.code)",
             ])
         return response
     }

@@ -8,12 +8,13 @@ extension AgentRoutes {
     /// `POST /agent/message/stream/legacy`: one JSON answer, as the original's first version had it. The turn is offered no tools, since this
     /// client could not answer their calls.
     func legacyMessage(_ request: Request, _ context: Context) async throws -> Response {
-        let body = try await body(request)
         let turn: TurnRequest
-        do throws(RequestError) {
-            turn = try TurnRequest(legacyBody: body)
-        } catch {
+        do {
+            turn = try TurnRequest(legacyBody: try await body(request))
+        } catch let error as RequestError {
             throw deprecated(Problem(error))
+        } catch let error as Problem {
+            throw deprecated(error)
         }
         let stream = ClientStream(limit: settings.answerLimit * 8)
         do throws(TurnError) {
@@ -21,11 +22,12 @@ extension AgentRoutes {
         } catch {
             throw deprecated(Problem(error))
         }
-        ClientStreamHandler.watch(stream, on: context.channel)
+        ClientStreamHandler.watch(stream, on: context.channel, endsWithInput: false)
         let answer = await WholeAnswer(reading: stream)
         if let error = answer.error {
             throw deprecated(Problem(answer.isUnknown ? .serviceUnavailable : .badGateway, error.code, error.message))
         }
+        if answer.isCancelled { throw deprecated(Problem(.conflict, "cancelled", "the answer was cancelled before its end")) }
         var json = ByteBuffer()
         json.writeString(#"{"status":"ok","message":"#)
         json.writeJSONString(answer.content)

@@ -50,19 +50,21 @@ struct AgentRoutes: Sendable {
     }
 
     /// The request's body, at most as long as the setting allows.
-    func body(_ request: Request) async throws -> ByteBuffer {
-        if let type = request.headers[.contentType] {
-            let media = type.prefix { $0 != ";" }.lowercased().trimmingSpaces
-            guard media == "application/json" || media.hasSuffix("+json") else {
-                throw Problem(.unsupportedMediaType, "unsupported_media_type", "the body must be application/json")
-            }
-        }
+    ///
+    /// - Parameter mayBeAbsent: Clients name a type of a body without bytes, too.
+    func body(_ request: Request, mayBeAbsent: Bool = false) async throws -> ByteBuffer {
+        let media = request.headers[.contentType].map { $0.prefix { $0 != ";" }.lowercased().trimmingSpaces }
+        let isJSON = media.map { $0 == "application/json" || $0.hasSuffix("+json") } ?? true
+        let unsupported = Problem(.unsupportedMediaType, "unsupported_media_type", "the body must be application/json")
+        guard isJSON || mayBeAbsent else { throw unsupported }
         let tooLarge = Problem(.contentTooLarge, "body_too_large", "the body is larger than \(settings.bodyLimit) bytes")
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > settings.bodyLimit {
             throw tooLarge
         }
         do {
-            return try await request.body.collect(upTo: settings.bodyLimit)
+            let body = try await request.body.collect(upTo: settings.bodyLimit)
+            guard isJSON || body.readableBytes == 0 else { throw unsupported }
+            return body
         } catch is NIOTooManyBytesError {
             throw tooLarge
         }
@@ -70,7 +72,7 @@ struct AgentRoutes: Sendable {
 
     func sessionID(_ context: Context) throws -> SessionID {
         guard let id = context.parameters.get("session_id").flatMap({ SessionID($0.removingPercentEncoding ?? $0) }) else {
-            throw Problem(.badRequest, "invalid_request", "session_id must be 1–128 of A-Z a-z 0-9 . _ : -")
+            throw Problem(.badRequest, "invalid_request", "session_id must be 1–128 of A-Z a-z 0-9 . _ : - and not . or ..")
         }
         return id
     }

@@ -58,7 +58,7 @@ extension Settings {
         redis?.commandTimeout = redisTimeout
         redis?.maxInFlight = redisMaxInFlight
         dataDirectory = reader.string(.dataDirectory) ?? "./.agent-runtime"
-        internalAPIKey = reader.string(.internalAPIKey)
+        internalAPIKey = try Self.key(reader, .internalAPIKey)
         llm = try Self.llm(reader, internalKey: internalAPIKey)
         model = reader.string(.llmModel) ?? "scripted"
         systemPrompt = try Self.systemPrompt(reader)
@@ -66,6 +66,10 @@ extension Settings {
         replica = reader.string(.replica) ?? "\(ProcessInfo.processInfo.hostName):\(port)"
         lease = .milliseconds(try reader.integer(.lease, default: 3000, in: 100...600_000))
         sessionTTL = try reader.integer(.sessionTTL, in: 1...1_000_000_000).map { .seconds($0) }
+        if let sessionTTL, sessionTTL < lease * 2 {
+            throw SettingsError(
+                .sessionTTL, "must be at least twice AGENT_RUNTIME__LEASE_MS: a lease is renewed after a third, and so is the expiry")
+        }
         drain = .seconds(try reader.integer(.drain, default: 30, in: 0...86400))
         wait = .seconds(try reader.integer(.wait, default: 30, in: 0...3600))
         keepAlive = .seconds(try reader.integer(.keepAlive, default: 15, in: 1...3600))
@@ -83,6 +87,15 @@ extension Settings {
             throw SettingsError(
                 .internalAPIKey, "must be set to listen on \(host): without a key only a loopback address is bound")
         }
+    }
+
+    /// What can stand in a header, and arrives there as it was sent.
+    private static func key(_ reader: SettingsReader, _ setting: Setting) throws(SettingsError) -> String? {
+        guard let key = reader.string(setting) else { return nil }
+        guard key.utf8.allSatisfy({ 0x20...0x7E ~= $0 }), key.first != " ", key.last != " " else {
+            throw SettingsError(setting, "must be of printable ASCII characters, without a space at its ends")
+        }
+        return key
     }
 
     private static func redis(_ reader: SettingsReader) throws(SettingsError) -> RedisConfiguration? {
@@ -118,7 +131,7 @@ extension Settings {
             throw SettingsError(.llmURL, "must begin with http:// or https://")
         }
         var configuration = OpenAIProvider.Configuration(baseURL: url)
-        configuration.apiKey = reader.string(.llmAPIKey)
+        configuration.apiKey = try key(reader, .llmAPIKey)
         configuration.internalKey = internalKey
         configuration.stream = streams
         configuration.idleTimeout = .milliseconds(Int64(idle))

@@ -190,6 +190,26 @@ import Testing
         #expect(await Self.rest(of: stream) == "")
     }
 
+    /// Nothing else would end its connection. What it has just been given is a reason to wait.
+    @Test func whoDoesNotTakeTheEndIsCutOffAfterAWhile() {
+        for isGivenSome in [false, true] {
+            let stream = ClientStream()
+            func ticks(_ count: Int) { for _ in 0..<count { stream.tick(silenceLimit: 3) } }
+            stream.finish { $0.writeString("the end") }
+            ticks(11)
+            if isGivenSome {
+                guard case .bytes = stream.take() else {
+                    Issue.record("nothing to take")
+                    return
+                }
+                ticks(11)
+            }
+            #expect(stream.isOpen)
+            ticks(1)
+            #expect(!stream.isOpen)
+        }
+    }
+
     @Test func theServiceSendsCommentsToSilentStreamsAndLetsGoOfDeadOnes() async throws {
         let keepAlive = KeepAlive(period: .milliseconds(150))
         let silent = ClientStream()

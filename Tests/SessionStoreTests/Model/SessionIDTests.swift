@@ -7,13 +7,15 @@ import Testing
         let allowed = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-".unicodeScalars)
         for value in UInt32(0)...0x2FF {
             guard let scalar = Unicode.Scalar(value) else { continue }
-            #expect((SessionID(String(Character(scalar))) != nil) == allowed.contains(scalar), "U+\(String(value, radix: 16))")
+            let isAlone = allowed.contains(scalar) && scalar != "."
+            #expect((SessionID(String(Character(scalar))) != nil) == isAlone, "U+\(String(value, radix: 16))")
             #expect((SessionID("a\(Character(scalar))b") != nil) == allowed.contains(scalar))
         }
     }
 
     @Test func hasAtMost128Bytes() {
         #expect(SessionID("") == nil)
+        #expect(SessionID(".") == nil && SessionID("..") == nil && SessionID("...") != nil)
         #expect(SessionID(String(repeating: "a", count: 128))?.text.count == 128)
         #expect(SessionID(String(repeating: "a", count: 129)) == nil)
         #expect(SessionID("e\u{301}") == nil)

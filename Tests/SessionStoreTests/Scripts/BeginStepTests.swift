@@ -55,14 +55,14 @@ import Testing
         #expect(try await it.dump().history == [Self.hello])
     }
 
-    /// Whatever the state, the same token gives the first answer and writes nothing again.
+    /// Whatever the state, the same token gives the first answer and writes nothing again but the lease's end.
     @Test func theSameTokenStartsOnce() async throws {
         let (it, token) = try await ScriptSession.running()
         let first = try await it.begin { $0.token = token }
         #expect(first.name == "started")
-        try await it.refused(first.line) { try await it.begin { $0.token = token } }
+        try await it.repeated(first.line) { try await it.begin { $0.token = token } }
         // Even with a hint that has passed since.
-        try await it.refused(first.line) {
+        try await it.repeated(first.line) {
             try await it.begin {
                 $0.token = token
                 $0.hint = 1

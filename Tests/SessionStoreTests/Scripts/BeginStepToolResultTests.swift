@@ -51,7 +51,7 @@ import Testing
         let token = LeaseToken().text
         let started = try await it.result(of: "b") { $0.token = token }
         #expect(started.step == 2)
-        try await it.refused(started.line) { try await it.result(of: "b") { $0.token = token } }
+        try await it.repeated(started.line) { try await it.result(of: "b") { $0.token = token } }
         try await it.refused("replay 2 4") { try await it.result(of: "a") }
         try await it.refused("replay 2 4") { try await it.result(of: "b") }
         _ = try await it.commit(token, 2)

@@ -38,6 +38,13 @@ import Testing
         #expect(try await it.dump().expiryTimes == [-1])
     }
 
+    /// A setting that was another one when the step began: keys that the commit makes do not outlive the others.
+    @Test func aCommitUnderAnotherSettingLeavesNothingBehind() async throws {
+        let (it, token) = try await ScriptSession.running { $0.ttl = Self.ttl }
+        _ = try await it.commit(token, 1, .calls("a"))
+        #expect(try await it.dump().expiryTimes == [-1])
+    }
+
     @Test func aSessionThatHasExpiredIsNew() async throws {
         let (it, token) = try await ScriptSession.running { $0.ttl = 1 }
         try await eventually("the session expires") { try await it.dump().isEmpty }

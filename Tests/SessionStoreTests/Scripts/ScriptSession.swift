@@ -185,6 +185,18 @@ struct ScriptSession: Sendable {
     // MARK: Expectations
 
     /// Makes a call that must not write: neither a key nor its expiry may differ afterwards.
+    /// A call that was made before, by the holder of the lease: it has its answer again and its lease anew, and nothing else is written.
+    func repeated(
+        _ expected: String, lease: Int64 = 60_000, sourceLocation: SourceLocation = #_sourceLocation,
+        _ call: () async throws -> ScriptAnswer
+    ) async throws {
+        var before = try await dump()
+        let answer = try await call()
+        #expect(answer.line == expected, sourceLocation: sourceLocation)
+        before.state["lease_until"] = "\(answer.now + lease)"
+        #expect(try await dump() == before, sourceLocation: sourceLocation)
+    }
+
     func refused(
         _ expected: String, sourceLocation: SourceLocation = #_sourceLocation, _ call: () async throws -> ScriptAnswer
     ) async throws {

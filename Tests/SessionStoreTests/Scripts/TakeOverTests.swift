@@ -98,7 +98,7 @@ import Testing
         func take() async throws -> ScriptAnswer { try await it.takeOver { ($0.token, $0.force, $0.intent) = (token, true, "cancel") } }
         let first = try await take()
         #expect(first.name == "taken")
-        try await it.refused(first.line) { try await take() }
+        try await it.repeated(first.line) { try await take() }
         _ = try await it.commit(token, 2)
         try await it.refused("gone 2") { try await take() }
     }

@@ -42,9 +42,9 @@ final class ClusterNode: Sendable {
         if isListening.load(ordering: .acquiring) { subscriber.check() }
     }
 
-    func shutDown() {
-        usual.shutDown()
-        acknowledging.shutDown()
+    func shutDown(telling error: RedisError = .shutDown) {
+        usual.shutDown(telling: error)
+        acknowledging.shutDown(telling: error)
         subscriber.shutDown()
     }
 }

@@ -189,7 +189,9 @@ final class ClusterTopology: RedisTopology {
             for node in gone { state.pastGeneration &+= node.generation }
             return gone
         }
-        for node in gone { node.shutDown() }
+        // What waits for it may be answered by another node, if it is asked again.
+        let loss = RedisError(.connectionLost, "the node is no part of the Cluster any more", mayHaveBeenApplied: true)
+        for node in gone { node.shutDown(telling: loss) }
         anyNode.update(slots.nodes)
         listeners.reroute { node(for: $0) }
         // What does not serve is looked at until it does.

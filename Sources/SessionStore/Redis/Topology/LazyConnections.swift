@@ -36,7 +36,7 @@ final class LazyConnections: Sendable {
         let turn = Int(UInt(bitPattern: turn.wrappingAdd(1, ordering: .relaxed).oldValue) % UInt(eventLoops.count * each))
         let place = eventLoops.firstIndex(where: \.inEventLoop) ?? turn % eventLoops.count
         return state.withLock { state in
-            let index = place * each + turn % each
+            let index = place * each + turn / eventLoops.count % each
             if let connection = state.connections[index] { return connection }
             let connection = make(eventLoops[place])
             state.connections[index] = connection
@@ -46,11 +46,11 @@ final class LazyConnections: Sendable {
         }
     }
 
-    func shutDown() {
+    func shutDown(telling error: RedisError = .shutDown) {
         let connections = state.withLock { state in
             state.isShutDown = true
             return state.connections
         }
-        for connection in connections { connection?.shutDown() }
+        for connection in connections { connection?.shutDown(telling: error) }
     }
 }
