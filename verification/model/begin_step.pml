@@ -16,7 +16,8 @@ inline begin_step(with_token, request) {
     answer = UNKNOWN_CALL
   :: is_result(request) && s.call[call_of(request)] == ANSWERED && !BEGIN_IGNORES_ANSWERED_CALLS ->
     if
-    :: s.status == WAITING && s.fence == s.call_step -> answer = STORED; at = s.call_step
+    :: s.status == WAITING && s.fence == s.call_step || s.call[0] == CANCELLED || s.call[1] == CANCELLED ->
+      answer = STORED; at = s.call_step
     :: else -> answer = REPLAY; at = s.call_step + 1
     fi
   :: is_result(request) && !has(s.pending, call_of(request)) && !BEGIN_IGNORES_CLOSED_CALLS ->

@@ -34,7 +34,7 @@
 -- Answers, always with Redis's time in milliseconds second:
 --   started   now step length model tools metadata on_disconnect   the lease is held. The history is read with LRANGE, mostly in
 --                        the same write: the lease keeps it still, and Lua would take ten times as long for a long one
---   waiting   now step length ids...      stored; the calls named still want a result
+--   waiting   now step length ids...      stored; the calls named still want a result, where the turn was not given up since
 --   replay    now step length             seen before; follow this step
 --   busy      now step lease_left         a step runs
 --   orphaned  now step                    a step's lease has run out
@@ -84,6 +84,17 @@ local function open_calls()
   return ids
 end
 
+-- Whether a user's message closed some of a step's calls: the step after it answers that message, and not the results that had come before.
+local function was_given_up(step)
+  local all = redis.call('HGETALL', ledger)
+  for i = 2, #all, 2 do
+    if string.find(all[i], '^' .. step .. ' %d+ cancelled') then
+      return true
+    end
+  end
+  return false
+end
+
 -- What was seen before.
 if s[3] == token then
   -- Sent again: whoever asks counts its lease from now.
@@ -117,6 +128,9 @@ if kind == 'tool_result' then
     end
     if status == 'waiting' and fence == call_step then
       return {'waiting', now, call_step, length, unpack(open_calls())}
+    end
+    if was_given_up(call_step) then
+      return {'waiting', now, call_step, length}
     end
     return {'replay', now, call_step + 1, length}
   elseif what ~= 'pending' or redis.call('HEXISTS', pending, call_id) == 0 then

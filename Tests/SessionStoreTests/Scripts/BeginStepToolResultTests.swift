@@ -43,6 +43,18 @@ import Testing
         #expect(history.suffix(4).map { $0["tool_call_id"].string } == order)
     }
 
+    /// The step after it answers the user's message, which came instead of the other result.
+    @Test func theSameResultAgainIsNotToldAnotherMessagesAnswer() async throws {
+        let it = try await ScriptSession.waiting(for: "a", "b")
+        #expect(try await it.result(of: "a").line == "waiting 1 3 b")
+        let token = LeaseToken().text
+        #expect(try await it.begin { $0.token = token }.step == 2)
+        try await it.refused("waiting 1 5") { try await it.result(of: "a") }
+        _ = try await it.commit(token, 2)
+        try await it.refused("waiting 1 6") { try await it.result(of: "a") }
+        try await it.refused("call_closed") { try await it.result(of: "b") }
+    }
+
     /// I2.
     @Test func theSameResultAgainWritesNothing() async throws {
         let it = try await ScriptSession.waiting(for: "a", "b")
@@ -88,7 +100,7 @@ import Testing
         #expect(dump.pending.isEmpty)
         #expect(["z", "x", "w"].map { dump.ledger["c:\($0)"] } == ["1 0 cancelled", "1 2 cancelled", "1 3 cancelled"])
         try await it.refused("call_closed") { try await it.result(of: "x") }
-        try await it.refused("replay 2 7") { try await it.result(of: "y") }
+        try await it.refused("waiting 1 7") { try await it.result(of: "y") }
     }
 
     /// I1: call ids that were used before are found in the history by the bytes in which the servers write them.

@@ -67,6 +67,9 @@ struct SessionModel {
             if let answer = call.answer {
                 if answer != Digest.short(json) { return "refused resultConflict" }
                 if status == "waiting", fence == call.step { return "waiting \(call.step) \(history.count) \(open)" }
+                if calls.values.contains(where: { $0.step == call.step && $0.isClosed }) {
+                    return "waiting \(call.step) \(history.count) \([String]())"
+                }
                 return "replay \(call.step + 1)"
             }
             if call.isClosed { return "refused callClosed" }
