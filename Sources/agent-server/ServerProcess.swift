@@ -122,8 +122,8 @@ struct ServerProcess {
         do throws(OpenAIProvider.ConfigurationError) {
             return try OpenAIProvider(configuration: configuration, eventLoopGroup: group, logger: logger)
         } catch {
-            let setting = error.concernsKey ? Setting.llmAPIKey : Setting.llmURL
-            throw Exit.usage("\(SettingsError(setting, error.description))")
+            // The keys were checked with the settings.
+            throw Exit.usage("\(SettingsError(.llmURL, error.description))")
         }
     }
 

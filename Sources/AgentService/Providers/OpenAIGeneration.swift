@@ -70,7 +70,7 @@ final class OpenAIGeneration: LLMGeneration {
         receiver?.end(result)
     }
 
-    /// A kept connection may be closed by the server in the moment in which it is used again. The request was not read then, and is sent once more. The
+    /// A kept connection may be closed by the server in the moment in which it is used again. The request was not answered, and is sent once more. The
     /// HTTP client leaves that to its user. A loss that comes later ends a generation that had begun, and whoever pays for it should decide
     /// whether to begin another.
     private func mayRepeat() -> Bool {

@@ -71,7 +71,5 @@ extension OpenAIProvider {
     public struct ConfigurationError: Error, Sendable, CustomStringConvertible {
         /// One sentence; shows no key and no part of the base URL.
         public var description: String
-        /// Whether it is a key, not the base URL.
-        public var concernsKey = false
     }
 }

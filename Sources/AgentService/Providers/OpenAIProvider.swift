@@ -79,7 +79,7 @@ public final class OpenAIProvider: LLMProvider, Service {
         if let key = configuration.internalKey { headers.add(name: "X-Internal-Auth", value: key) }
         for key in [configuration.apiKey, configuration.internalKey].compactMap({ $0 }) {
             guard !key.isEmpty, key.utf8.allSatisfy({ 0x20...0x7E ~= $0 }) else {
-                throw ConfigurationError(description: "a key for the model must be of printable ASCII characters", concernsKey: true)
+                throw ConfigurationError(description: "a key for the model must be of printable ASCII characters")
             }
         }
         guard configuration.baseURL.hasPrefix("http://") || configuration.baseURL.hasPrefix("https://"),

@@ -12,7 +12,7 @@ extension TurnRequest {
         guard let content = value["content"], content.kind == .string else { throw RequestError("content must be a string") }
         if let given = value["session_id"], !given.isNull {
             guard let id = given.string.flatMap({ SessionID($0) }) else {
-                throw RequestError("session_id must be a string of 1–128 of A-Z a-z 0-9 . _ : -")
+                throw RequestError("session_id must be a string of 1–128 of A-Z a-z 0-9 . _ : -, and not . or ..")
             }
             session = id
         } else {

@@ -81,7 +81,7 @@ extension TurnRequest {
         }
         guard let session = fields.session else { throw RequestError("session_id is missing") }
         guard let id = session.string.flatMap({ SessionID($0) }) else {
-            throw RequestError("session_id must be a string of 1–128 of A-Z a-z 0-9 . _ : -")
+            throw RequestError("session_id must be a string of 1–128 of A-Z a-z 0-9 . _ : -, and not . or ..")
         }
         guard let message = fields.message else { throw RequestError("message is missing") }
         self.session = id

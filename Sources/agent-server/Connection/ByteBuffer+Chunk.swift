@@ -2,7 +2,8 @@ import NIOCore
 
 extension ByteBuffer {
     /// Puts a chunk of HTTP/1.1's chunked transfer coding around the readable bytes (RFC 9112, section 7.1): their number in hexadecimal, then they
-    /// themselves. Copies them only where there is no room in front of them or behind, or where they are shared. Does nothing where there are none, since that would be the last chunk.
+    /// themselves. Copies them only where there is no room in front of them or behind, or where they are shared. Does nothing where there are none, since
+    /// that would be the last chunk.
     mutating func frameAsChunk() {
         guard readableBytes > 0 else { return }
         let size = String(readableBytes, radix: 16)

@@ -25,7 +25,8 @@ final class CloseAfterAnswer: ChannelOutboundHandler, RemovableChannelHandler {
         guard case .end = unwrapOutboundIn(data) else { return context.write(data, promise: promise) }
         unwritten += 1
         let written = promise ?? context.eventLoop.makePromise()
-        written.futureResult.assumeIsolated().whenComplete { _ in
+        // The promise may be another event loop's.
+        written.futureResult.hop(to: context.eventLoop).assumeIsolated().whenComplete { _ in
             self.unwritten -= 1
             if self.unwritten == 0 { self.closeNow(context) }
         }

@@ -72,7 +72,7 @@ struct AgentRoutes: Sendable {
 
     func sessionID(_ context: Context) throws -> SessionID {
         guard let id = context.parameters.get("session_id").flatMap({ SessionID($0.removingPercentEncoding ?? $0) }) else {
-            throw Problem(.badRequest, "invalid_request", "session_id must be 1–128 of A-Z a-z 0-9 . _ : - and not . or ..")
+            throw Problem(.badRequest, "invalid_request", "session_id must be 1–128 of A-Z a-z 0-9 . _ : -, and not . or ..")
         }
         return id
     }

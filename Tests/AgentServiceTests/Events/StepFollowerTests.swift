@@ -157,6 +157,72 @@ import Testing
         #expect(told.compactMap(\.data["token"].string).joined() == "cde")
     }
 
+    /// The same for whoever is answered for one message: what has its number now answers another one.
+    @Test func whoseStepIsAnotherOnesNowIsNotToldThatOne() async throws {
+        let session = try await SessionInRedis(.shared(), lease: .seconds(60))
+        let lease = try await session.begin()
+        let (redis, keys) = (session.redis, session.keys)
+        for place in [LogPlace.beginning(of: lease.step), .end(of: lease.step, nonce: lease.token.nonce)] {
+            try redis.cli("HSET", keys.state, "nonce", lease.token.nonce)
+            try redis.cli("DEL", keys.events)
+            try redis.cli("XADD", keys.events, "1-0", "nonce", lease.token.nonce)
+            try redis.cli("XADD", keys.events, "1-1", "token", "a")
+            let listener = Listener()
+            let follower = StepFollower(
+                store: session.store, session: session.id, control: StepControl(), stream: listener.stream, place: place,
+                followsSession: false, tick: .seconds(3600))
+            let following = Task {
+                await follower.run()
+                listener.stream.finish()
+            }
+            try await eventually("it listens") { try redis.lines("PUBSUB", "NUMSUB", keys.wake).last == "1" }
+            try redis.cli("DEL", keys.events)
+            try redis.cli("HSET", keys.state, "nonce", "zzzz")
+            try redis.cli("XADD", keys.events, "1-0", "nonce", "zzzz")
+            try redis.cli("XADD", keys.events, "1-2", "token", "another's", "done", "{}")
+            try redis.cli("PUBLISH", keys.wake, "1")
+            try await following.value("the follower ends")
+            let told = try await listener.all()
+            #expect(told.error["code"] == "session_deleted" && told.done["status"] == "failed")
+            #expect(!listener.text.contains("another's"))
+        }
+    }
+
+    /// What a failover of Redis took out of a running step's log: the viewer comes again, until the step has an end and is told from the history.
+    @Test func aHoleInTheLogOfARunningStepIsNotItsEnd() async throws {
+        let session = try await SessionInRedis(.shared(), lease: .seconds(60))
+        _ = try await session.begin()
+        let turns = Turns(session, model: PlayedModel.saying("x"))
+        try session.redis.cli("XADD", session.keys.events, "1-1", "token", "a")
+        try session.redis.cli("XADD", session.keys.events, "1-5", "token", "e")
+        let viewer = try #require(try await follow(turns))
+        let told = try await viewer.all()
+        #expect(told.compactMap(\.data["token"].string) == ["a"] && !told.contains { $0.name == "done" })
+        #expect(viewer.text.hasSuffix("retry: 1000\n\n"))
+    }
+
+    /// What it has not read yet comes before the word that it goes on elsewhere.
+    @Test func aViewerThatIsBehindIsSentElsewhere() async throws {
+        let session = try await SessionInRedis(.shared(), lease: .seconds(60))
+        let lease = try await session.begin()
+        let token = String(repeating: "a", count: 200)
+        try session.redis.cli("XADD", session.keys.events, "1-1", "token", token)
+        // More than half of what it may be behind.
+        let (control, stream) = (StepControl(), ClientStream(limit: 400))
+        let follower = StepFollower(
+            store: session.store, session: session.id, control: control, stream: stream, place: .beginning(of: lease.step),
+            followsSession: true, tick: .milliseconds(10))
+        let following = Task { await follower.run() }
+        try await eventually("it is behind") { stream.isBehind }
+        control.stop(.draining)
+        try await following.value("the follower ends")
+        #expect(stream.isOpen)
+        stream.finish()
+        var text = ""
+        while let bytes = await stream.next() { text += String(buffer: bytes) }
+        #expect(text.contains(token) && text.hasSuffix("retry: 100\n\n"))
+    }
+
     /// I5: events between were cut out of the log by hand.
     @Test func aHoleInTheLogIsToldAndFilledFromTheHistory() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
