@@ -22,6 +22,8 @@ inline begin_step(with_token, request) {
     fi
   :: is_result(request) && !has(s.pending, call_of(request)) && !BEGIN_IGNORES_CLOSED_CALLS ->
     require(answer_is_true, !has(s.messages, request));
+    /* A refusal does not hide a step that has lost its replica. */
+    at = (s.status == RUNNING && s.lease != IN_TIME -> s.fence : 0);
     answer = CALL_CLOSED
   :: s.status == RUNNING && !BEGIN_IGNORES_RUNNING_STEP ->
     if
@@ -60,6 +62,7 @@ inline begin_step(with_token, request) {
     s.token = with_token;
     s.lease = IN_TIME;
     s.attempt = 1;
+    s.lost = 0;
     s.intent = false;
     s.text = false;
     s.origin = s.fence;

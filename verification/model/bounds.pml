@@ -19,6 +19,9 @@
 #ifndef CANCELS             /* 0, or 1: a client that sees a step running and wants just this step cancelled */
 #define CANCELS 0
 #endif
+#ifndef REWINDS             /* 0, or 1: a client that wants the history cut */
+#define REWINDS 0
+#endif
 #ifndef INTERRUPTS          /* whether the other message has on_conflict: interrupt */
 #define INTERRUPTS 0
 #endif
@@ -35,6 +38,9 @@
 #endif
 #ifndef STALLS              /* living owners whose lease runs out */
 #define STALLS 0
+#endif
+#ifndef POSTPONES           /* how often a step that two owners were lost with is left for later */
+#define POSTPONES 0
 #endif
 #ifndef DRAINS              /* replicas that must stop while they run a step */
 #define DRAINS 0

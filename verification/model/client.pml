@@ -1,6 +1,7 @@
 /* Clients. They send what they have to say again as often as they may, to any replica, whether or not they heard of it. */
 chan inbox[3] = [0] of { byte, byte };      /* a request, or CANCEL_STEP and its step; one per replica, the last is the sweeper's */
 #define CANCEL_STEP REQUESTS
+#define REWIND_HISTORY (REQUESTS + 1)
 
 /* An idle replica is like any other, so the second one is only asked while the first is busy: the rest is the same with names changed. */
 bool is_busy;
@@ -22,6 +23,12 @@ end:
   d_step { s.status == RUNNING -> step = s.fence; asked = asked | bit_of(s.origin) };
 end_sending:
   inbox[is_busy] ! CANCEL_STEP, step
+}
+
+/* Wants the history cut, at any time. */
+proctype Rewinder() {
+end_sending:
+  inbox[is_busy] ! REWIND_HISTORY, 0
 }
 
 /* What they are told, by a replica whose variables these are. */

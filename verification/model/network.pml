@@ -6,7 +6,7 @@ chan wire = [0] of { mtype, byte, byte, byte };
 
 proctype LostCall() {
   mtype script, answer, purpose;
-  byte token, step, argument, at, era;
+  byte token, step, argument, at, era, index;
 end:
   atomic {
     wire ? script, token, step, argument ->
@@ -24,8 +24,9 @@ end:
         :: script == APPEND_EVENTS -> append_events(token, step, argument, true)
         :: script == LOG_EVENTS -> append_events(token, step, argument, false)
         :: script == COMMIT_STEP -> commit_step(token, step, argument)
-        :: script == TAKE_OVER -> take_over(token, step, argument)
+        :: script == TAKE_OVER -> take_over(token, step, (argument & 1), (argument >> 1))
         :: script == RELEASE_STEP -> release_step(token)
+        :: script == REWIND -> rewind(token, step)
         fi;
         check_orphan()
       }

@@ -15,6 +15,7 @@
 #include "commit_step.pml"
 #include "take_over.pml"
 #include "release_step.pml"
+#include "rewind.pml"
 #include "network.pml"
 #include "client.pml"
 #include "replica.pml"
@@ -46,6 +47,9 @@ init {
 #if CANCELS
     run Canceller();
 #endif
+#if REWINDS
+    run Rewinder();
+#endif
 #if MESSAGE_SENDS
     run Client(MESSAGE, MESSAGE_SENDS);
 #endif
@@ -68,5 +72,5 @@ init {
   /* Nothing more can happen. (A replica that waits for what never comes is an invalid end state of SPIN's own.) */
   timeout ->
     require(I6_no_orphan, s.status != RUNNING);
-    require(I2_message_once, FAILOVERS || (accepted & ~bit_of(RETRY) & ~s.messages) == 0)
+    require(I2_message_once, FAILOVERS || (accepted & ~bit_of(RETRY) & ~s.messages & ~cut) == 0)
 }

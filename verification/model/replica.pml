@@ -16,7 +16,7 @@ inline hold() {
 inline ask_for(which) {
   mint();
   step = which;
-  repeated = false; was_late = false; answer = NONE; at = 0
+  repeated = false; was_late = false; answer = NONE; at = 0; verdict = 0
 }
 
 /* How a step ends: as the model and its calls would have it. A call that is repeated says the same again. */
@@ -35,7 +35,7 @@ inline decide() {
 #define loses losses < LOSSES -> losses++
 
 proctype Replica(byte self) {
-  byte request, me, step, at, number, ending, era;
+  byte request, me, step, at, number, ending, era, verdict, index;
   bool force, repeated, was_late;
   mtype answer, purpose;
 
@@ -47,6 +47,7 @@ end_idle:
       mint();
       if
       :: request == CANCEL_STEP -> request = NONE; force = true; goto take
+      :: request == REWIND_HISTORY -> request = NONE; step = s.fence; goto cutting
       :: else -> goto promise
       fi
     :: self == SWEEPER && !NO_SWEEPER && hint == DUE ->
@@ -78,7 +79,8 @@ begin:
       :: answer == BUSY && INTERRUPTS && request == OTHER ->
         asked = asked | bit_of(s.origin); drop(); ask_for(at); force = true; goto take
       :: answer == ORPHANED -> refuse(); drop(); ask_for(at); request = NONE; goto take
-      :: answer == UNKNOWN_CALL -> require(I4_stored_before_told, false)
+      :: answer == UNKNOWN_CALL -> require(I4_stored_before_told, cut); goto finished
+      :: answer == CALL_CLOSED && at -> refuse(); drop(); ask_for(at); request = NONE; goto take
       :: else -> refuse(); goto finished
       fi
     }
@@ -89,13 +91,16 @@ begin:
 take:
   if
   :: atomic {
-      d_step { take_over(me, step, force) };
+      d_step { take_over(me, step, force, verdict) };
       if
       :: answer == TAKEN -> hold(); goto own
-      :: else -> goto overtaken
+      :: answer == SUSPECT -> answer = NONE; verdict = MAY_RUN; goto take
+      :: answer == SUSPECT -> answer = NONE; verdict = MUST_FAIL; goto take
+      :: answer == SUSPECT && postpones < POSTPONES -> postpones++; goto finished
+      :: answer != TAKEN && answer != SUSPECT -> goto overtaken
       fi
     }
-  :: atomic { loses; repeated = true; wire ! TAKE_OVER, me, step, force; goto take }
+  :: atomic { loses; repeated = true; wire ! TAKE_OVER, me, step, force + 2 * verdict; goto take }
   :: atomic { repeated -> goto finished }
   fi;
 
@@ -152,7 +157,7 @@ told:
 /* A result that leaves other calls open: `done` at once, with status waiting. */
 stored:
   if
-  :: atomic { is_safe_to_tell || WAITING_TOLD_BEFORE_COPY -> require(I4_stored_before_told, has(s.messages, request)); goto finished }
+  :: atomic { is_safe_to_tell || WAITING_TOLD_BEFORE_COPY -> require(I4_stored_before_told, has(s.messages | cut, request)); goto finished }
   :: atomic { !is_safe_to_tell -> goto finished }                         /* error store_unavailable */
   fi;
 
@@ -192,11 +197,18 @@ release:
   :: atomic { repeated -> goto finished }
   fi;
 
+cutting:
+  if
+  :: atomic { d_step { rewind(me, step) }; goto finished }
+  :: atomic { loses; repeated = true; wire ! REWIND, me, step, 0; goto cutting }
+  :: atomic { repeated -> goto finished }
+  fi;
+
 finished:                                                                 /* or dead */
   atomic {
     drop();
     request = NONE; step = 0; at = 0; number = 0; ending = 0; era = 0;
-    force = false; repeated = false; was_late = false; answer = 0; purpose = 0;
+    force = false; repeated = false; was_late = false; answer = 0; purpose = 0; verdict = 0;
     is_busy = is_busy && self != 0;
     goto end_idle
   }

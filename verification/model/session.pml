@@ -48,6 +48,7 @@ typedef Session {
   byte token;               /* NONE once the lease was given back */
   byte lease;               /* lease_until */
   short attempt;
+  byte lost;                /* owners that fell silent with the step, up to 2 */
   bool intent;              /* cancel */
   byte pending;             /* calls */
   /* ledger */
@@ -78,9 +79,9 @@ typedef Session {
 
 Session s;
 
-mtype = { BEGIN_STEP, APPEND_EVENTS, LOG_EVENTS, COMMIT_STEP, TAKE_OVER, RELEASE_STEP };
+mtype = { BEGIN_STEP, APPEND_EVENTS, LOG_EVENTS, COMMIT_STEP, TAKE_OVER, RELEASE_STEP, REWIND };
 mtype = { STARTED, REPLAY, STORED, BUSY, ORPHANED, LATE, UNKNOWN_CALL, CALL_CLOSED, REFUSED,    /* begin_step's answers */
-          WRITTEN, COMMITTED, ALREADY, LOST, TAKEN, ALIVE, GONE, RELEASED };
+          WRITTEN, COMMITTED, ALREADY, LOST, TAKEN, ALIVE, GONE, SUSPECT, RELEASED, REWOUND };
 mtype = { RUN, CANCEL, FAIL };                                                                 /* what a lease is for */
 
 /* A message enters the history. */

@@ -1,9 +1,13 @@
 /*
  * Sources/SessionStore/Scripts/take_over.lua. `force` seizes a living step, with the intent to cancel it: the protocol knows no
- * other use. Sets `answer` and, if that is TAKEN, `at` (the new step) and `purpose`.
+ * other use. A step that two owners were lost with is taken with a verdict alone. Sets `answer` and, if that is TAKEN, `at` (the
+ * new step) and `purpose`.
  */
-inline take_over(with_token, step_number, force) {
-  say("take_over, token %d, step %d, force %d", with_token, step_number, force)
+#define MAY_RUN 1
+#define MUST_FAIL 2
+
+inline take_over(with_token, step_number, force, verdict) {
+  say("take_over, token %d, step %d, force %d, verdict %d", with_token, step_number, force, verdict)
   if
   :: s.token == with_token ->
     s.lease = IN_TIME;
@@ -12,6 +16,8 @@ inline take_over(with_token, step_number, force) {
     answer = GONE
   :: s.lease == IN_TIME && !force ->
     answer = ALIVE
+  :: !force && !verdict && !s.intent && s.attempt == 2 && s.lost && s.token != NONE && ATTEMPTS > 2 ->
+    answer = SUSPECT
   :: else ->
     if
     :: force ->
@@ -19,6 +25,8 @@ inline take_over(with_token, step_number, force) {
       s.intent = true;
       s.seized = s.seized | bit_of(s.origin)
     :: else ->
+      s.lost = (s.token != NONE && s.lost < 2 -> s.lost + 1 : s.lost);
+      s.attempt = (verdict == MUST_FAIL && s.attempt == 2 && s.lost == 2 && !s.intent -> ATTEMPTS : s.attempt);
       s.attempt++;
       s.intent = s.intent && !TAKE_OVER_FORGETS_INTENT
     fi;
@@ -36,7 +44,7 @@ inline take_over(with_token, step_number, force) {
       require(I6_attempts_bounded, s.runs - s.given_back <= ATTEMPTS);
       require(cancel_hits_its_step, !has(s.seized, s.origin))
     :: purpose == FAIL ->
-      require(I6_attempts_bounded, s.runs - s.given_back >= ATTEMPTS)
+      require(I6_attempts_bounded, s.runs - s.given_back >= ATTEMPTS || s.lost == 2)
     :: else
     fi
   fi;
