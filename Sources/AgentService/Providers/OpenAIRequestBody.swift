@@ -4,13 +4,14 @@ import SessionStore
 /// Writes a chat completion request into one buffer. Messages and tools are copied as the text that they are.
 enum OpenAIRequestBody {
     static func encode(_ request: LLMRequest, stream: Bool) -> ByteBuffer {
-        let messageBytes = request.messages.reduce(0) { $0 + $1.readableBytes + 1 }
+        let messages = UserMessageJoiner.isNeeded(request.messages) ? UserMessageJoiner.joined(request.messages) : request.messages
+        let messageBytes = messages.reduce(0) { $0 + $1.readableBytes + 1 }
         var body = ByteBufferAllocator().buffer(
             capacity: messageBytes + (request.tools?.readableBytes ?? 0) + request.model.utf8.count + 128)
         body.writeStaticString("{\"model\":")
         body.writeJSONString(request.model)
         body.writeStaticString(",\"messages\":[")
-        for (position, message) in request.messages.enumerated() {
+        for (position, message) in messages.enumerated() {
             if position > 0 { body.writeInteger(UInt8(ascii: ",")) }
             body.writeImmutableBuffer(message)
         }

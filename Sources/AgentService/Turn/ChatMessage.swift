@@ -70,6 +70,11 @@ struct ToolCall: Sendable, Equatable {
     var arguments: ByteBuffer
     /// The model's own text, where it was not a JSON object.
     var invalidArguments: ByteBuffer?
+    /// The model's own name for the tool, where no server accepts it.
+    var unknownName: String?
+
+    /// Whether the call is answered at once, and never reaches the client.
+    var needsRepair: Bool { invalidArguments != nil || unknownName != nil }
 
     /// `{"tool_name":…,"arguments":…,"step":…}`, the value in the hash of pending calls.
     func pendingJSON(step: Int) -> ByteBuffer {
@@ -84,11 +89,16 @@ struct ToolCall: Sendable, Equatable {
         return json
     }
 
-    /// The tool message that tells the model what was wrong with its arguments.
-    var repairMessage: ByteBuffer {
-        var text = ByteBuffer(string: "error: the arguments of this call are not a JSON object, so the tool was not run. They were: ")
-        if var invalid = invalidArguments {
+    /// The tool message that tells the model what was wrong with its call; nil where nothing was.
+    var repairMessage: ByteBuffer? {
+        var text = ByteBuffer()
+        if let unknownName {
+            text.writeString("error: there is no tool of this name, so nothing was run. The name was: \(unknownName.prefix(256))")
+        } else if var invalid = invalidArguments {
+            text.writeStaticString("error: the arguments of this call are not a JSON object, so the tool was not run. They were: ")
             if let head = invalid.readSlice(length: min(invalid.readableBytes, 4096)) { text.writeImmutableBuffer(head) }
+        } else {
+            return nil
         }
         return ChatMessage.tool(callID: id, content: ByteBuffer(string: String(buffer: text)))
     }

@@ -20,6 +20,8 @@ struct TurnMachine: Sendable {
         /// The events before `done`.
         var events: [(name: LoggedEvents.Name, json: ByteBuffer)] = []
         var errorCode: String?
+        /// The model's server has refused the request before the model said anything.
+        var isRejected = false
     }
 
     private struct Call {
@@ -48,7 +50,10 @@ struct TurnMachine: Sendable {
         self.maximumCalls = maximumCalls
     }
 
-    /// What the step has cost so far.
+    /// Whether the model has said what it cost.
+    var hasUsage: Bool { generationUsage != nil || spent != TokenUsage() }
+
+    /// What the step has cost so far, as far as the model has said it.
     var usage: TokenUsage {
         TokenUsage(
             promptTokens: spent.promptTokens + (generationUsage?.promptTokens ?? 0),
@@ -108,13 +113,14 @@ struct TurnMachine: Sendable {
             return .commit(failed(LLMError(.invalidResponse, "the model's tool call \(nameless.id) names no tool")))
         }
         var messages = [ChatMessage.assistant(text: generationText, calls: asked)]
-        messages += asked.filter { $0.invalidArguments != nil }.map(\.repairMessage)
-        let valid = asked.filter { $0.invalidArguments == nil }
+        messages += asked.compactMap(\.repairMessage)
+        let valid = asked.filter { !$0.needsRepair }
         if valid.isEmpty {
             if isRepairing {
+                let problem =
+                    asked.first?.unknownName == nil ? "with arguments that are not a JSON object" : "which is not the name of a tool"
                 var ending = failure(
-                    "the model called \(asked.first?.name ?? "a tool") twice with arguments that are not a JSON object",
-                    code: "invalid_tool_arguments", retryable: true)
+                    "the model called \(asked.first?.name ?? "a tool") twice, \(problem)", code: "invalid_tool_arguments", retryable: true)
                 ending.messages = repaired + messages
                 return .commit(ending)
             }
@@ -137,7 +143,9 @@ struct TurnMachine: Sendable {
 
     /// The generation has failed: nothing of it enters the history, so that the step can be retried.
     func failed(_ error: LLMError) -> Ending {
-        failure(error.message, code: error.code.rawValue, retryable: error.isRetryable)
+        var ending = failure(error.message, code: error.code.rawValue, retryable: error.isRetryable)
+        ending.isRejected = error.code == .rejected && text.readableBytes == 0 && !isRepairing
+        return ending
     }
 
     /// The step ends before its model does. The text so far is an answer like any other; what was not finished beside it is dropped.
@@ -172,19 +180,31 @@ struct TurnMachine: Sendable {
         return calls.sorted { $0.key < $1.key }.map { _, call in
             var id = call.id
             // Some models repeat `call_0` in every answer, some send no id at all.
-            while id.isEmpty || id.utf8.count > ToolCall.maximumIDLength || ids.contains(id) || isUsed(id) { id = makeID() }
+            while id.isEmpty || id.utf8.count > ToolCall.maximumStoredIDLength || ids.contains(id) || isUsed(id) { id = makeID() }
             ids.insert(id)
-            let isBlank = call.arguments.readableBytesView.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) }
-            if isBlank { return ToolCall(id: id, name: call.name, arguments: ByteBuffer(string: "{}")) }
-            if let parsed = try? JSONText(parsing: call.arguments), parsed.kind == .object {
-                return ToolCall(id: id, name: call.name, arguments: parsed.buffer)
+            guard ToolName.isAccepted(call.name) || call.name.isEmpty else {
+                return ToolCall(
+                    id: id, name: ToolName.cleaned(call.name), arguments: Self.object(call.arguments) ?? Self.noArguments,
+                    unknownName: call.name)
             }
-            return ToolCall(id: id, name: call.name, arguments: ByteBuffer(string: "{}"), invalidArguments: call.arguments)
+            let isBlank = call.arguments.readableBytesView.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) }
+            if isBlank { return ToolCall(id: id, name: call.name, arguments: Self.noArguments) }
+            if let object = Self.object(call.arguments) { return ToolCall(id: id, name: call.name, arguments: object) }
+            return ToolCall(id: id, name: call.name, arguments: Self.noArguments, invalidArguments: call.arguments)
         }
+    }
+
+    private static var noArguments: ByteBuffer { ByteBuffer(string: "{}") }
+
+    /// The text as a JSON object; nil where it is none.
+    private static func object(_ text: ByteBuffer) -> ByteBuffer? {
+        (try? JSONText(parsing: text)).flatMap { $0.kind == .object ? $0.buffer : nil }
     }
 }
 
 extension ToolCall {
-    /// Bytes of a call id; a longer one of a model's is replaced.
+    /// Bytes of a call id that a client may name.
     static let maximumIDLength = 128
+    /// Bytes of a call id in a history: OpenAI refuses a message with a longer one. A model's that is longer is replaced.
+    static let maximumStoredIDLength = 40
 }

@@ -59,7 +59,10 @@ public enum Conversation {
                     }
                     guard used.insert(id).inserted else { return "\(place): the call id \(id) was used before" }
                     open.insert(id)
-                    guard call["function"]["name"].string?.isEmpty == false else { return "\(place): a call has no name" }
+                    guard id.utf8.count <= 40 else { return "\(place): the call id \(id) has more than 40 characters" }
+                    guard let name = call["function"]["name"].string, name.wholeMatch(of: /[a-zA-Z0-9_-]{1,64}/) != nil else {
+                        return "\(place): the name of a call does not match ^[a-zA-Z0-9_-]{1,64}$"
+                    }
                     guard let text = call["function"]["arguments"].string, case .object = try? JSON(text) else {
                         return "\(place): arguments are not a JSON object"
                     }

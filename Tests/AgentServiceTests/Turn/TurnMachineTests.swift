@@ -130,7 +130,7 @@ import Testing
         #expect(try Self.json(ending.messages)[0]["tool_calls"][0]["function"]["arguments"] == "{}")
     }
 
-    @Test(arguments: [nil, "", "used", String(repeating: "x", count: 129), "used/too", "used\u{2028}"])
+    @Test(arguments: [nil, "", "used", String(repeating: "x", count: 41), "used/too", "used\u{2028}"])
     func idsThatCannotBeUsedAreReplaced(id: String?) throws {
         // As this program writes a result, and as the script writes that a call was closed.
         let history = [
@@ -147,7 +147,7 @@ import Testing
 
     @Test func anIDOfTheGreatestLengthIsKept() throws {
         var driver = Driver()
-        let id = String(repeating: "x", count: ToolCall.maximumIDLength)
+        let id = String(repeating: "x", count: ToolCall.maximumStoredIDLength)
         #expect(try driver.end([Self.call(0, id, "echo", "{}"), .finish(.toolCalls)]).calls.map(\.id) == [id])
     }
 
@@ -208,6 +208,31 @@ import Testing
         #expect(ending.status == .completed)
         #expect(try Self.json(ending.messages).map { $0["role"] } == ["assistant", "tool", "assistant"])
         #expect(try Self.events(ending)[0]["content"] == "I can't")
+    }
+
+    /// Models invent names that no server accepts in a history: stored as they are, every later request would be refused.
+    @Test(arguments: ["multi_tool_use.parallel", "read file", "näme", String(repeating: "x", count: 65), "functions.echo:0"])
+    func namesThatNoServerAcceptsAreRepaired(name: String) throws {
+        var driver = Driver()
+        let messages = try Self.json(try driver.repair([Self.call(0, "a", name, #"{"n":1}"#), .finish(.toolCalls)]))
+        let call = messages[0]["tool_calls"][0]["function"]
+        #expect(call["name"].string?.wholeMatch(of: /[a-zA-Z0-9_-]{1,64}/) != nil && call["arguments"] == #"{"n":1}"#)
+        #expect(messages[1]["tool_call_id"] == "a" && messages[1]["content"].string?.contains(name.prefix(64)) == true)
+        let ending = try driver.end([Self.call(0, "b", "echo", "{}"), .finish(.toolCalls)])
+        #expect(ending.status == .waiting && ending.calls.map(\.name) == ["echo"])
+        #expect(
+            Conversation.violation(try Self.json([ChatMessage.user(content: ByteBuffer(string: #""x""#))] + ending.messages))
+                == "the calls [\"b\"] have no answer")
+    }
+
+    @Test func aNameThatNoServerAcceptsBesideOthersIsAnsweredAtOnce() throws {
+        var driver = Driver()
+        let ending = try driver.end([Self.call(0, "a", "x.y", "{}"), Self.call(1, "b", "echo", "{}"), .finish(.toolCalls)])
+        #expect(ending.calls.map(\.id) == ["b"])
+        #expect(try Self.json(ending.messages).map { $0["tool_call_id"].string } == [nil, "a"])
+        var twice = Driver()
+        _ = try twice.repair([Self.call(0, "a", "x.y", "{}"), .finish(.toolCalls)])
+        #expect(try twice.end([Self.call(0, "b", "x.y", "{}"), .finish(.toolCalls)]).errorCode == "invalid_tool_arguments")
     }
 
     @Test func invalidArgumentsTwiceFail() throws {
