@@ -9,7 +9,8 @@ struct AgentServer: AsyncParsableCommand {
         commandName: "agent-server",
         abstract: "An agent runtime: turns of a language model, streamed to clients, with sessions in Redis.",
         discussion: "Settings are environment variables; a flag goes before its variable.\n\n" + Setting.overview,
-        version: buildVersion
+        version: buildVersion,
+        subcommands: [LayoutCommand.self]
     )
 
     @Option(help: ArgumentHelp(stringLiteral: Setting.host.help))

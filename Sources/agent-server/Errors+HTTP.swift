@@ -44,7 +44,9 @@ extension Problem {
         case .toolNameMismatch(let expected):
             self.init(.badRequest, "invalid_request", "message.tool_name does not match: the call is for \(expected)")
         case .nothingToRetry:
-            self.init(.conflict, "nothing_to_retry", "the history does not end with something to answer")
+            self.init(
+                .conflict, "nothing_to_retry",
+                "the history does not end with something to answer, or not with the user's message that is to be replaced")
         case .callsPending(let ids):
             self = Problem(.conflict, "calls_pending", "tool calls of this session wait for their results").with(
                 member: "pending_calls", ids)
@@ -55,7 +57,35 @@ extension Problem {
             self = Problem(
                 .conflict, "history_full", "this session's history has \(length) messages in \(bytes) bytes, and may not grow further"
             ).with(member: "history_length", length)
+        case .newerLayout(let layout):
+            self = .layoutNewer(layout)
         }
+    }
+
+    init(_ outcome: RewindOutcome, to length: Int) {
+        switch outcome {
+        case .busy(let step):
+            self = Problem(.conflict, "session_busy", "step \(step) of this session is running")
+                .with(member: "step", step).retry(after: .seconds(1))
+        case .tooLong(let present):
+            self = Problem(
+                .badRequest, "invalid_request", "history_length is \(length), and the history has \(present) messages"
+            ).with(member: "history_length", present)
+        case .splitsCalls:
+            self.init(
+                .badRequest, "invalid_request",
+                "history_length would keep a tool call without its result: the first message that goes must not be a tool's")
+        case .historyMismatch(let present):
+            self.init(BeginRefusal.historyMismatch(length: present))
+        case .noSession, .rewound:
+            self = .sessionNotFound
+        }
+    }
+
+    private static func layoutNewer(_ layout: Int? = nil) -> Problem {
+        let what = layout.map { "layout \($0) of the keys" } ?? "a later layout of the keys"
+        return Problem(.serviceUnavailable, "layout_newer", "this session has \(what), which this replica cannot read; nothing was written")
+            .retry(after: .seconds(1))
     }
 
     init(_ error: StoreError) {
@@ -69,6 +99,8 @@ extension Problem {
             self = Problem(.serviceUnavailable, "overloaded", "too many commands to Redis are under way").retry(after: .seconds(1))
         case .damaged:
             self.init(.internalServerError, "session_damaged", "a key of this session holds what does not belong there: \(error)")
+        case .newerLayout:
+            self = .layoutNewer()
         case .unavailable, .cancelled:
             self = Problem(.serviceUnavailable, "store_unavailable", "the session store cannot be reached; nothing was written")
                 .retry(after: .seconds(1))

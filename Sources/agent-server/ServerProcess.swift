@@ -20,6 +20,7 @@ struct ServerProcess {
         // Before Redis is started: what cannot be used is found first.
         let openAI = try settings.llm.map { try provider($0, group: group, logger: logger) }
         var services: [any Service] = []
+        let ownsRedis = settings.redis == nil
         var redis = try await redisConfiguration(&services, logger: logger)
         // A history goes a little beyond its bound with the model's last answer.
         redis.maxReplyBytes = max(redis.maxReplyBytes, 2 * settings.maximumHistoryBytes)
@@ -31,6 +32,9 @@ struct ServerProcess {
         services.append(check)
 
         let store = RedisSessionStore(client: client, configuration: storeConfiguration, logger: logger)
+        let membership = Membership(store: store, owns: ownsRedis, logger: logger)
+        do { try await membership.join() } catch { throw Exit.usage("\(SettingsError(.redisURL, error.description))") }
+        services.append(membership)
         var turns = TurnConfiguration(
             replica: settings.replica, model: settings.model, systemPrompt: settings.systemPrompt, tools: settings.tools)
         turns.maximumAnswerBytes = settings.answerLimit
@@ -88,6 +92,7 @@ struct ServerProcess {
 
     private var storeConfiguration: StoreConfiguration {
         var configuration = StoreConfiguration(replica: settings.replica, lease: settings.lease, sessionTTL: settings.sessionTTL)
+        configuration.version = settings.version
         configuration.maximumMessages = settings.maximumMessages
         configuration.maximumHistoryBytes = settings.maximumHistoryBytes
         if settings.ackReplicas > 0 {
@@ -103,6 +108,8 @@ struct ServerProcess {
         switch error {
         case let error as SettingsError:
             return Exit.usage("\(error)")
+        case let error as Membership.NewerLayout:
+            return Exit.usage("\(SettingsError(.redisURL, error.description))")
         case let error as IOError where error.errnoCode == EADDRINUSE:
             return Exit.unavailable("\(port): \(settings.host):\(settings.port) is in use")
         case let error as IOError where error.errnoCode == EACCES:

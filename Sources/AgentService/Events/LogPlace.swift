@@ -10,14 +10,21 @@ public struct LogPlace: Sendable, Equatable {
     let nonce: String?
     /// The step of which the client may have text that is void now: it gave an event id from which nothing goes on.
     let voids: Int?
+    /// That of an id of this very step whose opening has left the log: the end of the step is told from the history if it was written under it.
+    let formerNonce: String?
 
-    private init(step: Int, sequence: Int, nonce: String? = nil, voids: Int? = nil) {
-        (self.step, self.sequence, self.nonce, self.voids) = (step, sequence, nonce, voids)
+    private init(step: Int, sequence: Int, nonce: String? = nil, voids: Int? = nil, formerNonce: String? = nil) {
+        (self.step, self.sequence, self.nonce, self.voids, self.formerNonce) = (step, sequence, nonce, voids, formerNonce)
     }
 
     /// Before the first event of a step.
     static func beginning(of step: Int, voiding voided: Int? = nil) -> LogPlace {
         LogPlace(step: step, sequence: -1, voids: voided)
+    }
+
+    /// Before the first event of the step of an event that the log does not have any more.
+    static func beginning(ofStepOf id: EventID) -> LogPlace {
+        LogPlace(step: id.step, sequence: -1, voids: id.step, formerNonce: id.nonce)
     }
 
     /// Behind an event.
@@ -48,7 +55,7 @@ extension LogPlace {
             // It was told the end of the latest step from the history.
             if !view.isRunning, id == .end(of: view.step, nonce: view.nonce) { return nil }
             // Older than the log; or of a session that was deleted and begun anew, or of a log that a failover cut off.
-            return .beginning(of: min(id.step, view.step), voiding: id.step)
+            return id.step <= view.step ? .beginning(ofStepOf: id) : .beginning(of: view.step, voiding: id.step)
         }
         guard opening.nonce == id.nonce else { return .beginning(of: id.step, voiding: id.step) }
         guard let next = view.entries.first else {

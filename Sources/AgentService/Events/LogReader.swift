@@ -18,10 +18,14 @@ struct LogReader {
     private(set) var sequence: Int
     /// Nil before the entry that opens the step was read.
     private(set) var nonce: String?
+    private var formerNonce: String?
 
     init(_ place: LogPlace) {
-        (step, sequence, nonce) = (place.step, place.sequence, place.nonce)
+        (step, sequence, nonce, formerNonce) = (place.step, place.sequence, place.nonce, place.formerNonce)
     }
+
+    /// The nonce by which the journal's line of the step is told from that of another session; nil where the client has none.
+    var knownNonce: String? { nonce ?? formerNonce }
 
     /// What to ask the log for: the entries after this place.
     var position: (step: Int, sequence: Int) {
@@ -39,14 +43,14 @@ struct LogReader {
 
     /// The step's number belongs to another lease by now: what was told of it is void.
     mutating func restart() {
-        (sequence, nonce) = (-1, nil)
+        (sequence, nonce, formerNonce) = (-1, nil, nil)
     }
 
     /// Takes in the entry that opens a step. One after the step that is told goes on with it only if it says that it replaces it: else the
     /// step's own entries are gone, and what follows answers another message.
     private mutating func open(_ entry: LogEntry, into buffer: inout ByteBuffer) -> Outcome {
         guard entry.step == step ? sequence < 0 : entry.step > step && entry.replaces == step else { return .gone }
-        (step, sequence, nonce) = (entry.step, 0, entry.nonce)
+        (step, sequence, nonce, formerNonce) = (entry.step, 0, entry.nonce, nil)
         if let restart = entry.opening("restart") {
             EventEncoder(step: step, nonce: entry.nonce).write(.restart, json: restart, sequence: 0, into: &buffer)
         }

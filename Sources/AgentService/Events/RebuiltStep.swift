@@ -12,10 +12,21 @@ struct RebuiltStep {
     private let line: JSONSlice
     private let status: StepStatus
 
+    /// What a journal says of a step.
+    enum Lookup {
+        case found(RebuiltStep)
+        /// Its line is gone, or unreadable.
+        case missing
+        /// The line with its number is of a session that was begun under the same name later.
+        case otherSession
+    }
+
     /// Finds the line of a step, or of the one that took its place in the end.
     ///
-    /// - Parameter isComplete: Whether the journal has all its lines yet.
-    init?(step: Int, journal lines: [ByteBuffer], isComplete: Bool) {
+    /// - Parameters:
+    ///   - nonce: Of the step's event ids; nil where the reader has none.
+    ///   - isComplete: Whether the journal has all its lines yet.
+    static func find(_ step: Int, nonce: String?, journal lines: [ByteBuffer], isComplete: Bool) -> Lookup {
         var hasEarlier = isComplete
         for text in lines {
             guard let line = try? JSONSlice(parsing: text), let number = line["step"]?.integer else { continue }
@@ -24,14 +35,26 @@ struct RebuiltStep {
                 continue
             }
             // Steps end one after another. A later step's line is this one's where no line between them was dropped.
-            guard number == step || hasEarlier, let status = line["status"]?.string.flatMap(StepStatus.init(rawValue:)),
-                let from = line["history"]?.elements.first(where: { _ in true })?.integer,
-                let to = line["history"]?.elements.dropFirst().first(where: { _ in true })?.integer, 0 <= from, from <= to
-            else { return nil }
-            (self.step, self.status, self.line, range) = (number, status, line, from..<to)
-            return
+            guard number == step || hasEarlier else { return .missing }
+            // Lines of earlier builds say nothing of nonces.
+            if let nonce, let written = line["nonce"]?.string, !(number == step && written == nonce), !replaces(line, step, nonce) {
+                return .otherSession
+            }
+            return RebuiltStep(line, number: number).map { .found($0) } ?? .missing
         }
-        return nil
+        return .missing
+    }
+
+    private static func replaces(_ line: JSONSlice, _ step: Int, _ nonce: String) -> Bool {
+        line["replaced"]?.elements.contains { $0.string == "\(step).\(nonce)" } ?? false
+    }
+
+    private init?(_ line: JSONSlice, number: Int) {
+        guard let status = line["status"]?.string.flatMap(StepStatus.init(rawValue:)),
+            let from = line["history"]?.elements.first(where: { _ in true })?.integer,
+            let to = line["history"]?.elements.dropFirst().first(where: { _ in true })?.integer, 0 <= from, from <= to
+        else { return nil }
+        (step, self.status, self.line, range) = (number, status, line, from..<to)
     }
 
     /// The step's last events.

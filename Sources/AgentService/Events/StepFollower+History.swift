@@ -12,8 +12,16 @@ extension StepFollower {
         }
         do throws(StoreError) {
             let journal = try await store.journal(session)
-            guard let rebuilt = RebuiltStep(step: reader.step, journal: journal.lines, isComplete: journal.isComplete),
-                let page = try await store.history(session, offset: rebuilt.range.lowerBound, limit: rebuilt.range.count)
+            let rebuilt: RebuiltStep?
+            switch RebuiltStep.find(reader.step, nonce: reader.knownNonce, journal: journal.lines, isComplete: journal.isComplete) {
+            case .found(let step): rebuilt = step
+            case .missing: rebuilt = nil
+            case .otherSession:
+                return fail(
+                    reader.step, "the session was deleted, and another one has its name", code: "session_deleted", retryable: false,
+                    id: try await idToGoOn(after: reader.step))
+            }
+            guard let rebuilt, let page = try await store.history(session, offset: rebuilt.range.lowerBound, limit: rebuilt.range.count)
             else {
                 let message = "the events of this step are gone; read the session's history"
                 return fail(reader.step, message, code: "events_gone", id: try await idToGoOn(after: reader.step))

@@ -11,6 +11,7 @@ enum MessageField {
         var toolName: JSONSlice?
         var result: JSONSlice?
         var error: JSONSlice?
+        var replace: JSONSlice?
         for member in message.members {
             switch member.key {
             case "type": type = member.value
@@ -19,6 +20,7 @@ enum MessageField {
             case "tool_name": toolName = member.value
             case "result": result = member.value
             case "error": error = member.value
+            case "replace": replace = member.value
             default: continue
             }
         }
@@ -29,15 +31,19 @@ enum MessageField {
         case "tool_result":
             return try toolResult(callID: callID, toolName: toolName, result: result, error: error)
         case "retry":
-            return .retry
+            guard let replace, !replace.isNull else { return .retry }
+            guard replace.kind == .object else { throw RequestError("message.replace must be an object") }
+            return .replacement(ChatMessage.user(content: try userContent(replace["content"], of: "message.replace.content")))
         default:
             throw RequestError("message.type must be \"user_message\", \"tool_result\" or \"retry\"")
         }
     }
 
     /// A string, or OpenAI content parts: a non-empty array of objects that each have a `type`.
-    private static func userContent(_ content: JSONSlice?) throws(RequestError) -> ByteBuffer {
-        guard let content, !content.isNull else { throw RequestError("message.content is missing") }
+    private static func userContent(
+        _ content: JSONSlice?, of field: String = "message.content"
+    ) throws(RequestError) -> ByteBuffer {
+        guard let content, !content.isNull else { throw RequestError("\(field) is missing") }
         switch content.kind {
         case .string:
             return content.raw
@@ -45,14 +51,14 @@ enum MessageField {
             var count = 0
             for part in content.elements {
                 guard part.kind == .object, part["type"]?.string?.isEmpty == false else {
-                    throw RequestError("message.content[\(count)] must be an object with a type")
+                    throw RequestError("\(field)[\(count)] must be an object with a type")
                 }
                 count += 1
             }
-            guard count > 0 else { throw RequestError("message.content must not be an empty array") }
+            guard count > 0 else { throw RequestError("\(field) must not be an empty array") }
             return content.text.buffer
         default:
-            throw RequestError("message.content must be a string or an array of content parts")
+            throw RequestError("\(field) must be a string or an array of content parts")
         }
     }
 

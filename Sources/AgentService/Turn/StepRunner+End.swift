@@ -5,7 +5,8 @@ import SessionStore
 extension StepRunner {
     /// Stores the end of the step, and only then tells the client.
     func end(with ending: TurnMachine.Ending) async {
-        let usage = machine.usage
+        // What a model has cost that was cut off is not known.
+        let usage = ending.status == .cancelled && !machine.hasUsage ? nil : machine.usage
         var events = await log.close()
         let firstFinal = events.nextSequence
         let done = DoneEvent(
@@ -19,15 +20,16 @@ extension StepRunner {
         )
         let last = ending.events + [(.done, done.json)]
         for (name, json) in last { events.append(name, json: json) }
-        let commit = StepCommit(
+        var commit = StepCommit(
             lease: lease,
             messages: ending.messages,
             calls: ending.calls.map { PendingCall(id: $0.id, toolName: $0.name, json: $0.pendingJSON(step: lease.step)) },
             events: events,
-            promptTokens: usage.promptTokens,
-            completionTokens: usage.completionTokens,
+            promptTokens: usage?.promptTokens ?? 0,
+            completionTokens: usage?.completionTokens ?? 0,
             journalLine: journalLine(ending, usage)
         )
+        commit.isRejected = ending.isRejected
         do throws(StoreError) {
             switch try await runner.store.commit(commit) {
             case .held:
@@ -79,7 +81,7 @@ extension StepRunner {
     }
 
     /// A line of the session's audit trail.
-    private func journalLine(_ ending: TurnMachine.Ending, _ usage: TokenUsage) -> ByteBuffer {
+    private func journalLine(_ ending: TurnMachine.Ending, _ usage: TokenUsage?) -> ByteBuffer {
         let duration = begun.duration(to: .now).milliseconds
         let from = started.historyLength
         var json = ByteBuffer()
@@ -93,14 +95,26 @@ extension StepRunner {
         json.writeDecimal(from)
         json.writeStaticString(",")
         json.writeDecimal(from + ending.messages.count)
-        json.writeStaticString(#"],"duration_ms":"#)
+        json.writeStaticString(#"],"nonce":"#)
+        json.writeJSONString(lease.token.nonce)
+        if !replaced.isEmpty {
+            json.writeStaticString(#","replaced":["#)
+            for (index, id) in replaced.enumerated() {
+                if index > 0 { json.writeStaticString(",") }
+                json.writeJSONString("\(id.step).\(id.nonce)")
+            }
+            json.writeStaticString("]")
+        }
+        json.writeStaticString(#","duration_ms":"#)
         json.writeDecimal(Int(duration))
         if let code = ending.errorCode {
             json.writeStaticString(#","error":"#)
             json.writeJSONString(code)
         }
-        json.writeStaticString(#","usage":"#)
-        json.writeUsage(usage)
+        if let usage {
+            json.writeStaticString(#","usage":"#)
+            json.writeUsage(usage)
+        }
         if let metadata = started.settings.metadata {
             json.writeStaticString(#","metadata":"#)
             json.writeImmutableBuffer(metadata)

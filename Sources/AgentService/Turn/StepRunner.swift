@@ -27,6 +27,9 @@ final class StepRunner: Sendable {
         case takenOver(TakenStep.Action, replaces: Int)
     }
 
+    /// The steps whose place this one took.
+    let replaced: [EventID]
+
     /// A step that was taken over. Nobody listens to it but the log.
     ///
     /// - Parameter onEnd: Called when it has ended and its place is free.
@@ -34,8 +37,8 @@ final class StepRunner: Sendable {
         let nobody = ClientStream()
         nobody.close()
         self.init(
-            runner: runner, started: taken.started, origin: .takenOver(taken.action, replaces: taken.replaces), stream: nobody,
-            traceparent: nil, onGenerating: {}, onEnd: onEnd)
+            runner: runner, started: taken.started, origin: .takenOver(taken.action, replaces: taken.replaces),
+            replaced: taken.replaced, stream: nobody, traceparent: nil, onGenerating: {}, onEnd: onEnd)
     }
 
     /// A step that was begun here.
@@ -46,17 +49,19 @@ final class StepRunner: Sendable {
         runner: TurnRunner, started: StartedStep, stream: ClientStream, traceparent: String?, onGenerating: @escaping @Sendable () -> Void
     ) {
         self.init(
-            runner: runner, started: started, origin: .begun, stream: stream, traceparent: traceparent, onGenerating: onGenerating,
+            runner: runner, started: started, origin: .begun, replaced: [], stream: stream, traceparent: traceparent,
+            onGenerating: onGenerating,
             onEnd: {})
     }
 
     private init(
-        runner: TurnRunner, started: StartedStep, origin: Origin, stream: ClientStream, traceparent: String?,
+        runner: TurnRunner, started: StartedStep, origin: Origin, replaced: [EventID], stream: ClientStream, traceparent: String?,
         onGenerating: @escaping @Sendable () -> Void, onEnd: @escaping @Sendable () -> Void
     ) {
         self.runner = runner
         self.started = started
         self.origin = origin
+        self.replaced = replaced
         self.stream = stream
         self.traceparent = traceparent
         self.onGenerating = onGenerating
@@ -117,6 +122,7 @@ final class StepRunner: Sendable {
                 tools: offeredTools,
                 traceparent: traceparent
             )
+            if !started.hasHistory { await runner.store.noteAsking(lease) }
             return .wait { proceed in
                 self.ask(request) { generated in
                     proceed(
@@ -154,8 +160,15 @@ final class StepRunner: Sendable {
             await end(with: machine.failed(error))
         case (nil, .failure(let error)):
             runner.logger.warning("a history could not be read", metadata: ["session": "\(lease.session)", "error": "\(error)"])
-            await end(with: machine.failure("the session's history could not be read", code: "store_unavailable", retryable: true))
+            await leave()
         }
+    }
+
+    /// Lets the lease run out: the step has not begun, so it has not failed either. The replica that takes it over runs it, at
+    /// most as often as any other.
+    private func leave() async {
+        _ = await log.close()
+        stream.giveUp()
     }
 
     /// Finishes a cancel: what the log holds is the answer.

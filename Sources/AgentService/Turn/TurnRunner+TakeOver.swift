@@ -22,6 +22,18 @@ extension TurnRunner {
         }
     }
 
+    /// The same without waiting for it.
+    func takeOverAside(_ session: SessionID, step: Int) {
+        do throws(StepSupervisor.Refusal) {
+            try supervisor.start {
+                await self.takeOverIfPossible(session, step: step)
+                return .end()
+            }
+        } catch {
+            logger.debug("a lost step is left to other replicas", metadata: ["session": "\(session)", "error": "\(error)"])
+        }
+    }
+
     /// Ends a running step wherever it runs. Its text, as far as the log has it, stays in the history as the assistant's.
     ///
     /// - Parameter step: The step that is meant, or one whose place it took; nil for the one that runs.

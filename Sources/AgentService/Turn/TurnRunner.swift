@@ -43,7 +43,7 @@ public final class TurnRunner: Sendable {
     /// - Parameter stream: Where the client is told; it may be closed at any time.
     /// - Throws: ``TurnError``; nothing was written then, unless it says `outcomeUnknown`.
     public func start(_ request: TurnRequest, stream: ClientStream) async throws(TurnError) {
-        var begin = BeginStep(
+        let begin = BeginStep(
             session: request.session,
             input: request.input,
             systemPrompt: systemPrompt,
@@ -57,8 +57,6 @@ public final class TurnRunner: Sendable {
             while let conflict = try await attempt(begin, request: request, stream: stream) {
                 guard isFirst || ContinuousClock.now < deadline else { throw conflict.error }
                 isFirst = false
-                // Of many that wait for the same step one gets the next; the others would read the history in vain.
-                begin.readsAhead = false
                 try await resolve(conflict, for: request, stream: stream, deadline: deadline)
             }
         } catch {
@@ -106,8 +104,12 @@ public final class TurnRunner: Sendable {
                 case .orphaned(let step):
                     let conflict = Conflict(step: step, leaseLeft: self.store.configuration.lease, isOrphaned: true)
                     return .end { answer.resume(returning: .success(conflict)) }
-                case .refused(let refusal):
-                    return .end { answer.resume(returning: .failure(.refused(refusal))) }
+                case .refused(let refusal, let orphan):
+                    return .end {
+                        answer.resume(returning: .failure(.refused(refusal)))
+                        // A client that sends what is refused again and again must not hide the step from the sweepers.
+                        if let orphan { self.takeOverAside(begin.session, step: orphan) }
+                    }
                 }
             } catch {
                 return .end { answer.resume(returning: .failure(.store(error))) }

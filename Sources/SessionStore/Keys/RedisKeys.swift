@@ -15,11 +15,13 @@ public struct RedisKeys: Sendable {
     public var ledger: String { prefix + "ledger" }
     public var events: String { prefix + "events" }
     public var steps: String { prefix + "steps" }
+    /// What models want sent back beside the history. From layout 2 on.
+    public var reasoning: String { prefix + "reasoning" }
     /// The pub/sub channel that says "something was written".
     public var wake: String { prefix + "wake" }
 
     /// The keys without their prefix, in the order in which every script wants them.
-    static let scriptKeys: [StaticString] = ["history", "state", "pending", "ledger", "events", "steps"]
+    static let scriptKeys: [StaticString] = ["history", "state", "pending", "ledger", "events", "steps", "reasoning"]
     public var all: [String] { Self.scriptKeys.map { prefix + "\($0)" } }
 
     /// How many sorted sets an index is spread over, so that a Cluster's nodes share it.
@@ -34,6 +36,13 @@ public struct RedisKeys: Sendable {
 
     public static func index(bucket: Int) -> String { "agent:sessions:default:\(bucket)" }
     public static func running(bucket: Int) -> String { "agent:running:\(bucket)" }
+
+    /// What holds for all sessions: the layout.
+    public static let meta = "agent:meta"
+    /// Last sign of life → replica.
+    public static let replicas = "agent:replicas"
+    /// Until when a step that two replicas were lost with keeps others like it waiting → its session and number.
+    public static let suspects = "agent:suspects"
 
     /// The pub/sub channel that tells a replica that a step was taken from it.
     public static func replica(_ name: String) -> String { "agent:replica:\(name)" }

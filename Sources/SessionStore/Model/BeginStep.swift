@@ -10,6 +10,8 @@ public struct BeginStep: Sendable {
         case toolResult(ByteBuffer, callID: String, toolName: String?)
         /// Nothing: a step is run on the history as it is.
         case retry
+        /// A chat message with the role `user`, as JSON, in the place of the history's last one.
+        case replacement(ByteBuffer)
 
         var isToolResult: Bool { if case .toolResult = self { true } else { false } }
     }
@@ -36,8 +38,6 @@ public struct BeginStep: Sendable {
     /// The history's length as the client knows it; refused where it differs.
     public var expectedLength: Int?
     public var token: LeaseToken
-    /// Whether the history is read in the same write. Where a refusal is likely, that would be in vain.
-    public var readsAhead = true
 
     public init(
         session: SessionID,
@@ -70,7 +70,9 @@ public enum BeginOutcome: Sendable {
     case busy(step: Int, leaseLeft: Duration)
     /// A step runs whose replica has been silent for longer than its lease.
     case orphaned(step: Int)
-    case refused(BeginRefusal)
+    /// - Parameter orphan: A step of the session that runs, and whose replica has been silent for
+    ///   longer than its lease: the refusal does not hide it.
+    case refused(BeginRefusal, orphan: Int? = nil)
 }
 
 /// Why a message was not accepted. Nothing was written.
@@ -85,21 +87,30 @@ public enum BeginRefusal: Sendable, Equatable {
     case historyMismatch(length: Int)
     /// The history has as much as it may: ``StoreConfiguration/maximumMessages``, ``StoreConfiguration/maximumHistoryBytes``.
     case historyFull(length: Int, bytes: Int)
+    /// A build that knows a later layout of the keys has written the session.
+    case newerLayout(Int)
 }
 
 /// A step that this replica holds the lease of.
 public struct StartedStep: Sendable {
     public var lease: StepLease
-    /// The history's first messages, as JSON, as many as were read at once; ``RedisSessionStore/history(of:)`` has all of them.
+    /// The whole history, as JSON, where it is small; else nothing of it:
+    /// ``RedisSessionStore/history(of:)`` reads it.
     public var history: [ByteBuffer]
     /// Messages in the whole history.
     public var historyLength: Int
+    /// Bytes of these messages, as the session's state has them.
+    public var historyBytes: Int
     public var settings: TurnSettings
 
-    public init(lease: StepLease, history: [ByteBuffer], historyLength: Int, settings: TurnSettings) {
+    public init(lease: StepLease, history: [ByteBuffer], historyLength: Int, historyBytes: Int, settings: TurnSettings) {
         self.lease = lease
         self.history = history
         self.historyLength = historyLength
+        self.historyBytes = historyBytes
         self.settings = settings
     }
+
+    /// Whether the history came with the lease. The step may then ask the model at once.
+    public var hasHistory: Bool { history.count == historyLength }
 }

@@ -36,6 +36,11 @@ public struct StepCommit: Sendable {
     public var completionTokens: Int
     /// One JSON object for the session's audit trail.
     public var journalLine: ByteBuffer
+    /// The role of the last of ``messages``; nil where there is none.
+    var lastRole: ChatRole? { messages.last.flatMap { ChatRole(of: $0) } }
+    /// Whether the model's server has refused the request before the model said anything. The user's message, if it is the
+    /// history's last one, then goes when the next one comes.
+    public var isRejected = false
 
     public init(
         lease: StepLease, messages: [ByteBuffer], calls: [PendingCall], events: LoggedEvents,

@@ -13,6 +13,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case unexpectedReply
         /// A key of the session holds something of another type: somebody has edited it. Nothing mends that by itself.
         case damaged
+        /// A build that knows a later layout of the keys has written the session. Nothing was written.
+        case newerLayout
     }
 
     public var code: Code
@@ -21,6 +23,10 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message
+    }
+
+    static func newerLayout(_ layout: Int) -> StoreError {
+        StoreError(.newerLayout, "the session has layout \(layout), and this build knows \(RedisLayout.known)")
     }
 
     public var description: String { message }

@@ -29,8 +29,11 @@ public enum TakeOverOutcome: Sendable {
     case alive(leaseLeft: Duration)
     /// That step does not run any more; `step` is the session's latest, 0 when there is no session.
     case gone(step: Int)
-    /// Redis was away a moment ago: living replicas renew their leases first.
+    /// Redis was away a moment ago: living replicas renew their leases first. Or two replicas were lost with the step, and its
+    /// time has not come.
     case tooEarly
+    /// Two replicas have been lost with it. Whether it runs once more needs a ``SuspectStep/Verdict``.
+    case suspect(SuspectStep)
 }
 
 /// A step that was taken over, under a fence of its own.
@@ -50,4 +53,6 @@ public struct TakenStep: Sendable {
     public var replaces: Int
     /// The replica that had it.
     public var previousOwner: String
+    /// The steps whose place it took, the latest one last, each with the nonce of its event ids.
+    public var replaced: [EventID]
 }

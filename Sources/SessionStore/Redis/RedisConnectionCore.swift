@@ -272,7 +272,7 @@ final class RedisConnectionCore {
             commands.append(command)
         }
         if configuration.database != 0 { commands.append(RedisCommand("SELECT", String(configuration.database))) }
-        commands.append(RedisCommand("CLIENT", "SETNAME", "agent-runtime"))
+        commands.append(RedisCommand("CLIENT", "SETNAME", RedisClient.connectionName))
         // While Redis reads its files it answers this with -LOADING.
         commands.append(RedisCommand("PING"))
         // Sentinels may be late, and an old master does not know that it was replaced until they tell it.

@@ -5,14 +5,15 @@
 -- checked before the first write, since Redis rolls nothing back. Without script flags Redis refuses the whole script when it
 -- is out of memory, before it has written anything.
 --
--- KEYS  1 history  2 state  3 pending  4 ledger  5 events  6 steps
+-- KEYS  1 history  2 state  3 pending  4 ledger  5 events  6 steps  7 reasoning
 -- ARGV  1 token             random, names this attempt to begin
 --       2 nonce             four characters for the event ids of this lease
 --       3 owner             the replica's name
 --       4 lease             milliseconds
 --       5 hint              Redis time in ms until which the sweeper was told to look; refused once it has passed
 --       6 ttl               milliseconds, 0 for none
---       7 kind              user | tool_result | retry
+--       7 kind              user | tool_result | retry | replace (a retry with another user message
+--                           in the place of the last one)
 --       8 message           the chat message as JSON; '' for retry
 --       9 system prompt     a chat message as JSON, the first of a new session; '' for none
 --      10 idempotency key   '' for none
@@ -25,48 +26,92 @@
 --      17 tools             JSON array for the turn; '' as above
 --      18 metadata          JSON object, stored with the step; '' as above
 --      19 on_disconnect     continue | cancel; '' as above
---      20 ledger bound      entries
+--      20 ledger bound      entries that are kept beside those that the session may still need
 --      21 publish command   PUBLISH, or SPUBLISH on a Cluster
 --      22 wake channel
 --      23 most messages     a history that has as many takes nothing more; 0 for no bound
 --      24 most bytes        that a history may have with this message; 0 for no bound
+--      25 layout            what this replica may write: 1 or 2
+--      26 known layout      the highest one that this replica can read
+--      27 instance          the owner's process
+--      28 most bytes        of a history that comes with the answer
+--      29 most messages     of the same
 --
 -- Answers, always with Redis's time in milliseconds second:
---   started   now step length model tools metadata on_disconnect   the lease is held. The history is read with LRANGE, mostly in
---                        the same write: the lease keeps it still, and Lua would take ten times as long for a long one
+--   started   now step length model tools metadata on_disconnect epoch bytes messages
+--                        the lease is held. `messages` is the history where it is small, else an
+--                        empty array: the replica then reads it in pages, since the lease keeps it
+--                        still, and Lua would take ten times as long for a long one
 --   waiting   now step length ids...      stored; the calls named still want a result, where the turn was not given up since
 --   replay    now step length             seen before; follow this step
 --   busy      now step lease_left         a step runs
 --   orphaned  now step                    a step's lease has run out
 --   late      now                         the hint has passed: send it again with a later one
+--   newer     now layout                  a build wrote the session that knows a later layout
+--   orphan    now step answer             one of the refusals below, of a session whose running
+--                                         step has lost its lease: somebody should take it over
 --   idempotency_mismatch now | unknown_call now | result_conflict now | call_closed now | nothing_to_retry now
 --   tool_name_mismatch now name | calls_pending now ids... | history_mismatch now length | history_full now length bytes
-local history, state, pending, ledger, events = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local history, state, pending, ledger, events, steps, reasoning = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local token, kind, key, call_id = ARGV[1], ARGV[7], ARGV[10], ARGV[12]
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local s = redis.call('HMGET', state,
-  'status', 'fence', 'token', 'lease_until', 'epoch', 'model', 'tools', 'metadata', 'on_disconnect', 'history_bytes')
+  'status', 'fence', 'token', 'lease_until', 'epoch', 'model', 'tools', 'metadata', 'on_disconnect', 'history_bytes',
+  'v', 'last_role', 'turn', 'rejected', 'ledger_due')
 local status, fence = s[1] or 'idle', tonumber(s[2] or '0')
 local model, tools, metadata, on_disconnect = s[6] or '', s[7] or '', s[8] or '', s[9] or ''
 local epoch = s[5] or ''
+local version, last_role, turn = tonumber(s[11] or '1'), s[12], tonumber(s[13] or '0')
+if version > tonumber(ARGV[26]) then
+  return {'newer', now, version}
+end
 local length = redis.call('LLEN', history)
+local bytes = length > 0 and tonumber(s[10] or '0') or 0
+local has_size = s[10] or length == 0
 if length == 0 then
   -- What is left of a session whose history is gone, by hand or by an expiry of its own, belongs to no conversation.
   redis.call('DEL', pending)
+  version = 1
+end
+if version < 2 then
+  -- Builds that know layout 1 alone do not keep it.
+  last_role = false
 end
 local seen = redis.call('HMGET', ledger, 't:' .. token, 'k:' .. key, 'c:' .. call_id)
 
+-- Whether the history is known to be small enough to come with the answer. The replica then asks the model at once.
+local function is_small()
+  return has_size and bytes <= tonumber(ARGV[28]) and length <= tonumber(ARGV[29])
+end
+
 -- The lease is ours: what the replica needs to run the step.
 local function started()
-  return {'started', now, fence, length, model, tools, metadata, on_disconnect}
+  local messages = is_small() and redis.call('LRANGE', history, 0, -1) or {}
+  return {'started', now, fence, length, model, tools, metadata, on_disconnect, epoch, bytes, messages}
+end
+
+-- A refusal does not hide a step that has lost its replica.
+local function refuse(...)
+  if status == 'running' and tonumber(s[4] or '0') <= now then
+    return {'orphan', now, fence, {...}}
+  end
+  return {...}
+end
+
+-- Layout 2 keeps a field in `pending` that is no call, so that the key always exists.
+local function open_count()
+  return redis.call('HLEN', pending) - redis.call('HEXISTS', pending, '')
 end
 
 -- The ids of the open calls, in the model's order.
 local function open_calls()
-  local ids = redis.call('HKEYS', pending)
+  local ids = {}
+  for _, id in ipairs(redis.call('HKEYS', pending)) do
+    if id ~= '' then ids[#ids + 1] = id end
+  end
   if #ids < 2 then
     return ids
   end
@@ -105,9 +150,9 @@ if seen[1] then
   return {'replay', now, tonumber(string.match(seen[1], '^%d+')), length}
 end
 if key ~= '' and seen[2] then
-  local step, digest = string.match(seen[2], '^(%d+) (.*)$')
+  local step, digest = string.match(seen[2], '^(%d+) (%S*)')
   if digest ~= ARGV[11] then
-    return {'idempotency_mismatch', now}
+    return refuse('idempotency_mismatch', now)
   end
   if kind ~= 'tool_result' then
     return {'replay', now, tonumber(step), length}
@@ -118,13 +163,13 @@ end
 local call_step, call_index
 if kind == 'tool_result' then
   if not seen[3] then
-    return {'unknown_call', now}
+    return refuse('unknown_call', now)
   end
   local step, index, what, rest = string.match(seen[3], '^(%d+) (%d+) (%a+) ?(.*)$')
   call_step, call_index = tonumber(step), index
   if what == 'answered' then
     if rest ~= ARGV[14] then
-      return {'result_conflict', now}
+      return refuse('result_conflict', now)
     end
     if status == 'waiting' and fence == call_step then
       return {'waiting', now, call_step, length, unpack(open_calls())}
@@ -134,10 +179,10 @@ if kind == 'tool_result' then
     end
     return {'replay', now, call_step + 1, length}
   elseif what ~= 'pending' or redis.call('HEXISTS', pending, call_id) == 0 then
-    return {'call_closed', now}
+    return refuse('call_closed', now)
   end
   if ARGV[13] ~= '' and ARGV[13] ~= rest then
-    return {'tool_name_mismatch', now, rest}
+    return refuse('tool_name_mismatch', now, rest)
   end
 end
 if status == 'running' then
@@ -150,19 +195,28 @@ end
 if ARGV[15] ~= '' and tonumber(ARGV[15]) ~= length then
   return {'history_mismatch', now, length}
 end
-local bytes = length > 0 and tonumber(s[10] or '0') or 0
-if (ARGV[23] ~= '0' and length >= tonumber(ARGV[23])) or (ARGV[24] ~= '0' and bytes + #ARGV[8] > tonumber(ARGV[24])) then
-  return {'history_full', now, length, bytes}
-end
-local open = redis.call('HLEN', pending)
-if kind == 'retry' then
+local open = open_count()
+local retries = kind == 'retry' or kind == 'replace'
+local last = (retries or (s[14] or '') ~= '') and redis.call('LINDEX', history, -1)
+local role = last and (last_role or string.match(last, '^{"role":"(%a+)"') or '')
+if retries then
   if open > 0 then
     return {'calls_pending', now, unpack(open_calls())}
   end
-  local last = redis.call('LINDEX', history, -1)
-  if not last or string.sub(last, 1, 19) == '{"role":"assistant"' or string.sub(last, 1, 16) == '{"role":"system"' then
+  if role ~= 'user' and (role ~= 'tool' or kind == 'replace') then
     return {'nothing_to_retry', now}
   end
+end
+-- What another message takes the place of. One that the model's server has refused goes when the next one comes.
+local removed = ''
+if role == 'user' and (kind == 'replace' or kind == 'user' and tonumber(s[14] or '') == length - 1) then
+  removed = last
+end
+-- Results of open calls are always taken: without them the session could only be deleted.
+local after = length - (removed ~= '' and 1 or 0)
+if kind ~= 'tool_result' and ((ARGV[23] ~= '0' and after >= tonumber(ARGV[23]))
+  or (ARGV[24] ~= '0' and bytes - #removed + #ARGV[8] > tonumber(ARGV[24]))) then
+  return {'history_full', now, length, bytes}
 end
 if tonumber(ARGV[5]) <= now then
   return {'late', now}
@@ -181,30 +235,82 @@ local function quoted(text)
 end
 
 -- From here on it is written.
+
+-- Forgets what the session needs no more, oldest steps first. What stays in any case: tokens of the last steps, open calls and
+-- the calls of the last two steps that made some, the keys of their results, the key of the turn's own message, and the
+-- keys of as many messages as half the bound.
+local function forget()
+  local all, bound = redis.call('HGETALL', ledger), tonumber(ARGV[20])
+  local entries, keys, latest, before = {}, {}, 0, 0
+  for i = 1, #all, 2 do
+    local what, step = string.sub(all[i], 1, 1), tonumber(string.match(all[i + 1], '^%d+') or '0')
+    if what == 'c' and step > latest then
+      latest, before = step, latest
+    elseif what == 'c' and step < latest and step > before then
+      before = step
+    end
+    local entry = {all[i], step, all[i + 1], what}
+    if what == 'k' and not string.find(all[i + 1], ' result', 1, true) then
+      keys[#keys + 1] = entry
+    else
+      entries[#entries + 1] = entry
+    end
+  end
+  local function older(a, b)
+    if a[2] ~= b[2] then return a[2] < b[2] end
+    return a[1] < b[1]
+  end
+  table.sort(keys, older)
+  local candidates = {}
+  for i = 1, #keys - math.floor(bound / 2) do
+    if keys[i][2] ~= turn and keys[i][2] ~= fence then candidates[#candidates + 1] = keys[i] end
+  end
+  for _, entry in ipairs(entries) do
+    local stays = entry[2] >= before
+    if entry[4] == 't' then
+      stays = entry[2] > fence - math.max(2, math.floor(bound / 8))
+    elseif entry[4] == 'c' and string.find(entry[3], '^%d+ %d+ pending') then
+      stays = true
+    end
+    if not stays then candidates[#candidates + 1] = entry end
+  end
+  table.sort(candidates, older)
+  local excess = #all / 2 - math.floor(bound * 3 / 4)
+  for i = 1, math.min(excess, #candidates) do
+    redis.call('HDEL', ledger, candidates[i][1])
+  end
+  -- A ledger that could not be made small is not looked through at every message.
+  local size = redis.call('HLEN', ledger)
+  redis.call('HSET', state, 'ledger_due', size >= bound and size + math.ceil(bound / 4) or 0)
+end
+
 local function remember(fields)
   for i = 1, #fields, 2 do
     redis.call('HSET', ledger, fields[i], fields[i + 1])
   end
-  local bound = tonumber(ARGV[20])
-  if redis.call('HLEN', ledger) <= bound then
+  if redis.call('HLEN', ledger) > math.max(tonumber(ARGV[20]), tonumber(s[15] or '0')) then
+    forget()
+  end
+end
+
+-- What tells a key of a result from one of a message. (Layout 1 tells them apart by nothing.)
+local function key_entry(step)
+  return step .. ' ' .. ARGV[11] .. (kind == 'tool_result' and version >= 2 and ' result' or '')
+end
+
+-- Layout 2: every key exists as long as the session does, so that a Cluster that moves the slot serves the session until its
+-- first key goes, and from when its last one has come. Readers pass over the fillers.
+local function move_to_layout()
+  if tonumber(ARGV[25]) < 2 or version >= 2 then
     return
   end
-  -- The oldest steps go first, and a quarter of the bound at once, so that this is rare. Those of the latest step stay: the
-  -- open calls, their answers so far, and the token that runs.
-  local all, entries = redis.call('HGETALL', ledger), {}
-  for i = 1, #all, 2 do
-    local step = tonumber(string.match(all[i + 1], '^%d+') or '0')
-    if step < fence and not string.find(all[i + 1], '^%d+ %d+ pending') then
-      entries[#entries + 1] = {all[i], step}
+  version = 2
+  redis.call('HSET', state, 'v', 2)
+  redis.call('HSET', pending, '', '{}')
+  for _, name in ipairs({steps, reasoning}) do
+    if redis.call('LLEN', name) == 0 then
+      redis.call('RPUSH', name, '{}')
     end
-  end
-  table.sort(entries, function(a, b)
-    if a[2] ~= b[2] then return a[2] < b[2] end
-    return a[1] < b[1]
-  end)
-  local excess = #all / 2 - math.floor(bound * 3 / 4)
-  for i = 1, math.min(excess, #entries) do
-    redis.call('HDEL', ledger, entries[i][1])
   end
 end
 
@@ -226,12 +332,13 @@ end
 
 -- A result that leaves other calls open is stored, and that is all.
 if kind == 'tool_result' and open > 1 then
+  move_to_layout()
   redis.call('RPUSH', history, ARGV[8])
   redis.call('HDEL', pending, call_id)
-  redis.call('HSET', state, 'updated_at', now, 'history_bytes', bytes + #ARGV[8])
+  redis.call('HSET', state, 'updated_at', now, 'history_bytes', bytes + #ARGV[8], 'last_role', 'tool')
   local answered = call_step .. ' ' .. call_index .. ' answered ' .. ARGV[14]
   if key ~= '' then
-    remember({'c:' .. call_id, answered, 'k:' .. key, call_step .. ' ' .. ARGV[11]})
+    remember({'c:' .. call_id, answered, 'k:' .. key, key_entry(call_step)})
   else
     remember({'c:' .. call_id, answered})
   end
@@ -254,13 +361,18 @@ if type(open_step()) == 'table' then
   end
 end
 
+move_to_layout()
 local fields = {'t:' .. token, fence .. ' begun'}
 if key ~= '' then
   fields[#fields + 1] = 'k:' .. key
-  fields[#fields + 1] = fence .. ' ' .. ARGV[11]
+  fields[#fields + 1] = key_entry(fence)
+end
+if removed ~= '' then
+  redis.call('LTRIM', history, 0, -2)
+  length, bytes = length - 1, bytes - #removed
 end
 local messages = {}
-if length == 0 then
+if length == 0 and removed == '' then
   epoch = string.sub(token, 1, 12)
   if ARGV[9] ~= '' then
     messages[1] = ARGV[9]
@@ -292,8 +404,16 @@ if #messages > 0 then
     bytes = bytes + #message
   end
 end
+if kind == 'tool_result' then
+  last_role = 'tool'
+elseif kind ~= 'retry' then
+  last_role, turn = 'user', fence
+end
 if open > 0 then
   redis.call('DEL', pending)
+  if version >= 2 then
+    redis.call('HSET', pending, '', '{}')
+  end
 end
 if kind == 'user' then
   model, tools, metadata, on_disconnect = ARGV[16], ARGV[17], ARGV[18], ARGV[19]
@@ -305,7 +425,8 @@ else
 end
 redis.call('HSET', state, 'status', 'running', 'fence', fence, 'token', token, 'nonce', ARGV[2], 'owner', ARGV[3],
   'lease_until', now + tonumber(ARGV[4]), 'attempt', 1, 'intent', '', 'epoch', epoch, 'model', model, 'tools', tools,
-  'metadata', metadata, 'on_disconnect', on_disconnect, 'history_bytes', bytes, 'updated_at', now)
+  'metadata', metadata, 'on_disconnect', on_disconnect, 'history_bytes', bytes, 'updated_at', now, 'last_role', last_role or '',
+  'turn', turn, 'rejected', '', 'run', fence .. ' ' .. ARGV[27] .. (is_small() and ' 1' or ' 0'))
 if not s[2] then
   redis.call('HSETNX', state, 'created_at', now)
 end

@@ -4,11 +4,15 @@
 -- Safe to repeat: the token is remembered with the step, so that a second call learns that the first one did its work, even
 -- if other steps have run since.
 --
--- KEYS  1 history  2 state  3 pending  4 ledger  5 events  6 steps
+-- KEYS  1 history  2 state  3 pending  4 ledger  5 events  6 steps  7 reasoning
 -- ARGV  1 token  2 step  3 ttl in ms, 0 for none  4 publish command  5 wake channel
 --       6 prompt tokens  7 completion tokens  8 journal line (JSON)  9 journal bound (lines)
 --      10 the last sequence number of the events below (ignored when there are none)
---      11 number of messages  12 number of calls  then
+--      11 number of messages  12 number of calls
+--      13 the last message's role, '' without messages
+--      14 1 where the model's server has refused the request before the model said anything, else 0: if the history ends with
+--         a user's message, that one goes when the next one comes
+--      then
 --         the messages: JSON ...
 --         the calls: id, tool name, JSON ...
 --         the events: field, value ...
@@ -18,7 +22,7 @@
 local history, state, pending, ledger, events, steps = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local s = redis.call('HMGET', state, 'token', 'fence', 'intent')
+local s = redis.call('HMGET', state, 'token', 'fence', 'intent', 'v', 'last_role')
 local length = redis.call('LLEN', history)
 if s[1] ~= ARGV[1] then
   local outcome = redis.call('HGET', ledger, 't:' .. ARGV[1])
@@ -31,7 +35,7 @@ end
 redis.call('LLEN', steps)
 redis.call('HLEN', pending)
 redis.call('HLEN', ledger)
-local step, at = ARGV[2], 13
+local step, at = ARGV[2], 15
 local message_count, call_count = tonumber(ARGV[11]), tonumber(ARGV[12])
 local first_event = at + message_count + 3 * call_count
 
@@ -60,8 +64,15 @@ for index = 0, call_count - 1 do
 end
 redis.call('RPUSH', steps, ARGV[8])
 redis.call('LTRIM', steps, -tonumber(ARGV[9]), -1)
+local role, rejected = ARGV[13], ''
+if role == '' then
+  role = s[5] or ''
+  if ARGV[14] == '1' and role == 'user' then
+    rejected = length - 1
+  end
+end
 redis.call('HSET', state, 'status', call_count > 0 and 'waiting' or 'idle', 'token', '', 'lease_until', 0, 'intent', '',
-  'updated_at', now)
+  'updated_at', now, 'last_role', role, 'rejected', rejected)
 if bytes > 0 then
   redis.pcall('HINCRBY', state, 'history_bytes', bytes)
 end

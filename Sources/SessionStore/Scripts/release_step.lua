@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- release_step: a replica that must stop lets another one take its step at once. It does not count as an attempt.
 --
--- KEYS  1 history  2 state  3 pending  4 ledger  5 events  6 steps
+-- KEYS  1 history  2 state  3 pending  4 ledger  5 events  6 steps  7 reasoning
 -- ARGV  1 token  2 publish command  3 wake channel
 --
 -- The token is taken back, too: a call of its owner's whose answer was lost may arrive at any later time, and must not hold the step again.

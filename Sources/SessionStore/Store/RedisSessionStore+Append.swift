@@ -44,7 +44,7 @@ extension RedisSessionStore {
     }
 
     private func renew(
-        _ events: LoggedEvents, lease: StepLease, on route: RedisRoute,
+        _ events: LoggedEvents, lease: StepLease, asking: Bool = false, on route: RedisRoute,
         completion: @escaping @Sendable (Result<LeaseAnswer, StoreError>, _ hasRenewed: Bool) -> Void
     ) {
         let keys = RedisKeys(lease.session)
@@ -56,6 +56,7 @@ extension RedisSessionStore {
         call.append(integer: ttlMilliseconds)
         call.append(publish)
         call.append(keys.prefix, "wake")
+        call.append(asking ? configuration.instance : "")
         call.append(events)
         route.submitEvaluate(call) { [clock] result in
             switch result {
@@ -68,6 +69,18 @@ extension RedisSessionStore {
                 case "lost": completion(.success(.lost(step: reply[2]?.intValue ?? 0, intent: reply[3]?.string ?? "")), false)
                 default: completion(.failure(.unexpected(reply)), false)
                 }
+            }
+        }
+    }
+
+    /// Notes that the owner is about to ask the model, and renews the lease. Where the history came with the lease, the script
+    /// that gave it has noted that.
+    ///
+    /// Nothing depends on its success but how a step is judged with which two replicas are lost.
+    public func noteAsking(_ lease: StepLease) async {
+        await withCheckedContinuation { continuation in
+            renew(LoggedEvents(firstSequence: 1), lease: lease, asking: true, on: route(for: lease.session)) { _, _ in
+                continuation.resume()
             }
         }
     }

@@ -16,9 +16,8 @@ extension RedisSessionStore {
             var hint = RedisCommand("ZADD", keys.running, "GT")
             hint.append(integer: due)
             hint.append(begin.session.text)
-            let (reply, history) = try await send(
-                call, after: hint, readsAhead: begin.readsAhead, acknowledged: begin.input.isToolResult, keys: keys,
-                isRepeated: &isRepeated)
+            let reply = try await send(
+                call, after: hint, acknowledged: begin.input.isToolResult, keys: keys, isRepeated: &isRepeated)
             guard let now = reply[1]?.integer else { throw .unexpected(reply) }
             clock.correct(now)
             if reply[0]?.string == "late" {
@@ -28,7 +27,7 @@ extension RedisSessionStore {
                 known = now
                 continue
             }
-            let outcome = try outcome(reply, history: history, begin: begin)
+            let outcome = try outcome(reply, begin: begin)
             switch outcome {
             case .started, .waiting: activity.note(begin.session, at: now)
             case .replay: break
@@ -43,37 +42,27 @@ extension RedisSessionStore {
     }
 
     /// - Parameters:
-    ///   - readsAhead: Whether the history's first messages are read in the same write.
     ///   - acknowledged: Whether a message that is merely stored is answered for, and must be at Redis's replicas first.
     ///   - isRepeated: Set when an answer was lost and the call was sent again.
     private func send(
-        _ call: RedisScriptCall, after hint: RedisCommand, readsAhead: Bool, acknowledged: Bool, keys: RedisKeys, isRepeated: inout Bool
-    ) async throws(StoreError) -> (reply: RedisReply, history: RedisReply?) {
+        _ call: RedisScriptCall, after hint: RedisCommand, acknowledged: Bool, keys: RedisKeys, isRepeated: inout Bool
+    ) async throws(StoreError) -> RedisReply {
         let acknowledgement = acknowledged ? configuration.acknowledgement : nil
         let sharesWrite = client.isOneServer && acknowledgement == nil
         // In the same write where the same connection takes it; else it must be there before.
         if !sharesWrite { _ = try await read(hint, key: keys.running) }
-        // Not once more after a failure, which a large history may be the reason of: the step reads it in pages.
-        var readsAhead = readsAhead
         return try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
-            let following = readsAhead ? [range(keys, from: 0, count: configuration.historyAhead)] : []
             do throws(RedisError) {
-                let results: [Result<RedisReply, RedisError>]
                 if let acknowledgement {
                     let route = client.acknowledgingRoute(for: keys.prefix)
-                    results = try await route.evaluate(call, following: following + [acknowledgement.command])
-                    _ = try acknowledgement.checked(results) { $0[0]?.string == "waiting" }
-                } else if sharesWrite {
-                    results = try await client.connection(for: keys.prefix).evaluate(call, preceding: [hint], following: following)
-                } else {
-                    results = try await client.route(for: keys.prefix).evaluate(call, following: following)
+                    let results = try await route.evaluate(call, following: [acknowledgement.command])
+                    return try acknowledgement.checked(results) { $0[0]?.string == "waiting" }
                 }
+                guard sharesWrite else { return try await client.route(for: keys.prefix).evaluate(call) }
+                let results = try await client.connection(for: keys.prefix).evaluate(call, preceding: [hint], following: [])
                 guard let reply = results.first else { throw RedisWaiter.neverSent }
-                // A history that could not be read with it is read by itself.
-                let history = readsAhead && results.count > 1 ? try? results[1].get() : nil
-                return (try reply.get(), history)
+                return try reply.get()
             } catch {
-                readsAhead = false
                 isRepeated = isRepeated || error.mayHaveBeenApplied
                 throw error
             }
@@ -99,6 +88,9 @@ extension RedisSessionStore {
             digest = Digest.short(json)
         case .retry:
             kind = "retry"
+        case .replacement(let json):
+            kind = "replace"
+            message = json
         }
         var call = RedisScriptCall(StoreScripts.beginStep, keys: keys, capacity: 512 + message.readableBytes)
         call.append(begin.token.text)
@@ -125,20 +117,26 @@ extension RedisSessionStore {
         call.append(keys.prefix, "wake")
         call.append(integer: Int64(configuration.maximumMessages))
         call.append(integer: Int64(configuration.maximumHistoryBytes))
+        call.append(integer: Int64(layout.current))
+        call.append(integer: Int64(RedisLayout.known))
+        call.append(configuration.instance)
+        call.append(integer: Int64(configuration.historyAheadBytes))
+        call.append(integer: Int64(configuration.historyAheadMessages))
         return call
     }
 
-    /// - Parameter history: The reply to the `LRANGE` that was sent with the script.
-    private func outcome(_ reply: RedisReply, history: RedisReply?, begin: BeginStep) throws(StoreError) -> BeginOutcome {
+    private func outcome(_ reply: RedisReply, begin: BeginStep) throws(StoreError) -> BeginOutcome {
         let number = reply[2]?.intValue
         switch (reply[0]?.string, number) {
         case ("started", let step?):
-            guard let length = reply[3]?.intValue else { throw .unexpected(reply) }
+            guard let length = reply[3]?.intValue, let bytes = reply[9]?.intValue, let messages = reply[10]?.buffers else {
+                throw .unexpected(reply)
+            }
             let lease = StepLease(session: begin.session, token: begin.token, step: step)
-            let settings = TurnSettings(reply: reply, at: 4)
-            // Whoever has seized the lease meanwhile may have added to it.
-            let messages = Array(history?.buffers.prefix(length) ?? [])
-            return .started(StartedStep(lease: lease, history: messages, historyLength: length, settings: settings))
+            return .started(
+                StartedStep(
+                    lease: lease, history: messages, historyLength: length, historyBytes: bytes,
+                    settings: TurnSettings(reply: reply, at: 4)))
         case ("waiting", let step?):
             return .waiting(step: step, historyLength: reply[3]?.intValue ?? 0, open: reply.strings(from: 4))
         case ("replay", let step?):
@@ -147,6 +145,13 @@ extension RedisSessionStore {
             return .busy(step: step, leaseLeft: .milliseconds(reply[3]?.integer ?? 0))
         case ("orphaned", let step?):
             return .orphaned(step: step)
+        case ("orphan", let step?):
+            guard let refusal = reply[3], case .refused(let reason, _) = try outcome(refusal, begin: begin) else {
+                throw .unexpected(reply)
+            }
+            return .refused(reason, orphan: step)
+        case ("newer", let layout?):
+            return .refused(.newerLayout(layout))
         case ("idempotency_mismatch", _):
             return .refused(.idempotencyMismatch)
         case ("unknown_call", _):

@@ -19,6 +19,8 @@ extension RedisSessionStore {
         call.append(integer: Int64(commit.events.lastSequence))
         call.append(integer: Int64(commit.messages.count))
         call.append(integer: Int64(commit.calls.count))
+        call.append(commit.lastRole?.rawValue ?? "")
+        call.append(commit.isRejected ? "1" : "0")
         for message in commit.messages { call.append(message) }
         for pending in commit.calls {
             call.append(pending.id)

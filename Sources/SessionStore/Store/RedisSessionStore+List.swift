@@ -149,21 +149,37 @@ extension RedisSessionStore {
         }
     }
 
-    /// Removes a session and all that belongs to it: the script `delete_session`.
+    /// The session's epoch, empty where it has none. A state of another type has none: then the session can only be removed.
+    private func epoch(of session: SessionID) async throws(StoreError) -> String {
+        let key = RedisKeys(session).state
+        do throws(StoreError) {
+            return try await read(RedisCommand("HGET", key, "epoch"), key: key).string ?? ""
+        } catch {
+            guard error.code == .damaged else { throw error }
+            return ""
+        }
+    }
+
+    /// Removes a session and all that belongs to it: the script `delete_session`. What is begun under the same name after
+    /// the call has looked is another session, and stays, however often the call is sent.
     ///
     /// - Returns: Whether there was one.
     public func delete(_ session: SessionID) async throws(StoreError) -> Bool {
         let keys = RedisKeys(session)
+        let epoch = try await epoch(of: session)
         var call = RedisScriptCall(StoreScripts.deleteSession, keys: keys)
         call.append(publish)
         call.append(keys.prefix, "wake")
         call.append(RedisKeys.replica(""))
         call.append(session.text)
+        call.append(epoch)
+        call.append(integer: Int64(RedisLayout.known))
         var attempts = 0
         let reply = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
             attempts += 1
             return try await self.client.route(for: keys.prefix).evaluate(call)
         }
+        if reply[0]?.string == "newer" { throw .newerLayout(reply[2]?.intValue ?? 0) }
         activity.forget(session)
         // What was begun anew since then stays in the index.
         if let now = reply[1]?.integer { try await forget([SessionCursor(lastActivity: now, session: session)]) }

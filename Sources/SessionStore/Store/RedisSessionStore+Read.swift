@@ -31,7 +31,8 @@ extension RedisSessionStore {
         func number(_ name: String) -> Int64 { fields[name]?.integerValue ?? 0 }
         var pending: [(id: String, json: ByteBuffer)] = []
         for index in stride(from: 0, to: calls.count - 1, by: 2) {
-            if let id = calls[index]?.string, let json = calls[index + 1]?.buffer { pending.append((id, json)) }
+            // The empty id is the filler that keeps the key in place.
+            if let id = calls[index]?.string, !id.isEmpty, let json = calls[index + 1]?.buffer { pending.append((id, json)) }
         }
         try await sortInModelsOrder(&pending, keys: keys)
         return SessionState(

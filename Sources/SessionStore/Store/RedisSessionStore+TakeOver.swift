@@ -9,6 +9,13 @@ extension RedisSessionStore {
         if takeOver.reason == .lost, !outage.isOver(client) {
             guard try await look(takeOver.session).isReleased else { return .tooEarly }
         }
+        let outcome = try await send(takeOver, verdict: nil)
+        guard case .suspect(let suspect) = outcome else { return outcome }
+        guard let verdict = try await verdict(on: suspect, of: takeOver.session) else { return .tooEarly }
+        return try await send(takeOver, verdict: verdict)
+    }
+
+    private func send(_ takeOver: TakeOver, verdict: SuspectStep.Verdict?) async throws(StoreError) -> TakeOverOutcome {
         let keys = RedisKeys(takeOver.session)
         let isForced = takeOver.reason == .cancel
         var call = RedisScriptCall(StoreScripts.takeOver, keys: keys)
@@ -25,6 +32,11 @@ extension RedisSessionStore {
         call.append(keys.prefix, "wake")
         call.append(RedisKeys.replica(""))
         call.append(takeOver.session.text)
+        call.append(integer: Int64(RedisLayout.known))
+        call.append(configuration.instance)
+        call.append(verdict?.rawValue ?? "")
+        call.append(integer: Int64(configuration.historyAheadBytes))
+        call.append(integer: Int64(configuration.historyAheadMessages))
         let reply = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
             try await self.client.route(for: keys.prefix).evaluate(call)
         }
@@ -39,6 +51,14 @@ extension RedisSessionStore {
             return .alive(leaseLeft: .milliseconds(reply[3]?.integer ?? 0))
         case "gone":
             return .gone(step: step)
+        case "suspect":
+            return .suspect(
+                SuspectStep(
+                    step: step, lapsed: .milliseconds(max(0, reply[3]?.integer ?? 0)),
+                    losses: reply.strings(from: 4).compactMap { SuspectStep.Loss($0) }))
+        case "newer":
+            // A replica of the build that wrote it takes it over.
+            return .gone(step: 0)
         default:
             throw .unexpected(reply)
         }
@@ -46,6 +66,15 @@ extension RedisSessionStore {
 
     /// The intent of a step that was seized to be ended.
     static let cancelIntent = "cancel"
+
+    /// Reads `STEP NONCE,STEP NONCE …`.
+    private static func chain(_ text: String) -> [EventID] {
+        text.split(separator: ",").compactMap { entry in
+            let words = entry.split(separator: " ")
+            guard words.count == 2, let step = Int(words[0]) else { return nil }
+            return EventID(step: step, sequence: 0, nonce: String(words[1]))
+        }
+    }
 
     private func takenStep(_ reply: RedisReply, lease: StepLease) throws(StoreError) -> TakenStep {
         let action: TakenStep.Action
@@ -56,9 +85,11 @@ extension RedisSessionStore {
         default: throw .unexpected(reply)
         }
         guard let replaces = reply[3]?.intValue, let length = reply[7]?.intValue else { throw .unexpected(reply) }
+        guard let bytes = reply[12]?.intValue, let messages = reply[13]?.buffers else { throw .unexpected(reply) }
         let settings = TurnSettings(reply: reply, at: 8)
         return TakenStep(
-            started: StartedStep(lease: lease, history: [], historyLength: length, settings: settings),
-            action: action, replaces: replaces, previousOwner: reply[4]?.string ?? "")
+            started: StartedStep(
+                lease: lease, history: messages, historyLength: length, historyBytes: bytes, settings: settings),
+            action: action, replaces: replaces, previousOwner: reply[4]?.string ?? "", replaced: Self.chain(reply[14]?.string ?? ""))
     }
 }

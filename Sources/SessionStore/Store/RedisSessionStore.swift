@@ -10,12 +10,15 @@ public final class RedisSessionStore: Sendable {
     let clock = RedisClock()
     let outage: OutageWatch
     let activity: ActivityNotes
+    /// What the keys of this deployment may look like.
+    public let layout: LayoutState
     let logger: Logger
 
     public init(client: RedisClient, configuration: StoreConfiguration, logger: Logger) {
         self.client = client
         self.configuration = configuration
         activity = ActivityNotes(client: client)
+        layout = LayoutState(configuration.layout)
         outage = OutageWatch(pause: configuration.outagePause)
         self.logger = logger
     }

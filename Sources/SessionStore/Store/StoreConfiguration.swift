@@ -2,6 +2,12 @@
 public struct StoreConfiguration: Sendable {
     /// This replica's name, in states and journals.
     public var replica: String
+    /// This build, in `agent:replicas`.
+    public var version = "0"
+    /// This process: one that is started again under the same name is another one.
+    public var instance = LeaseToken().text
+    /// The layout that is written until the deployment's is known.
+    public var layout = RedisLayout.first
     /// A replica that is silent for this long has lost its step.
     public var lease: Duration
     /// After this long without a write every key of a session expires; nil for never.
@@ -14,12 +20,14 @@ public struct StoreConfiguration: Sendable {
     public var maximumMessages = 100_000
     /// Bytes that a history may have with the message that is brought. What the model answers may go beyond it.
     public var maximumHistoryBytes = 256 << 20
-    /// Entries in a session's ledger.
+    /// Entries in a session's ledger, beside those that its last steps may still need.
     public var ledgerBound = 256
     /// Lines in a session's journal.
     public var journalBound = 256
-    /// Messages of history that are read in the same write as `begin_step`, before it is known whether the step begins.
-    public var historyAhead = 1024
+    /// The largest history that comes with a lease, in bytes and in messages. It is read within a
+    /// script, where a long one would hold up every other session.
+    public var historyAheadBytes = 64 << 10
+    public var historyAheadMessages = 128
     /// Messages per `LRANGE` of what is left, and how many bytes one should bring: pages grow and shrink with the size of what came, since a large reply holds
     /// up everything behind it on its connection.
     public var historyPage = 256

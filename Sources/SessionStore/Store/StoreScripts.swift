@@ -9,5 +9,11 @@ enum StoreScripts {
     static let forgetEntries = RedisScript(name: "forget_entries", source: PackageResources.forget_entries_lua)
     static let deleteSession = RedisScript(name: "delete_session", source: PackageResources.delete_session_lua)
 
-    static let all = [beginStep, appendEvents, logEvents, commitStep, takeOver, releaseStep, forgetEntries, deleteSession]
+    static let rewind = RedisScript(name: "rewind", source: PackageResources.rewind_lua)
+    static let claimPlace = RedisScript(name: "claim_place", source: PackageResources.claim_place_lua)
+
+    static let all = [
+        beginStep, appendEvents, logEvents, commitStep, takeOver, releaseStep, forgetEntries, deleteSession, rewind,
+        claimPlace,
+    ]
 }

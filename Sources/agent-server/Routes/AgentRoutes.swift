@@ -41,6 +41,7 @@ struct AgentRoutes: Sendable {
         case .history: try await history(request, context)
         case .sessionStream: try await sessionStream(request, context)
         case .cancel: try await cancel(request, context)
+        case .rewind: try await rewind(request, context)
         case .deleteSession: try await deleteSession(context)
         case .openAPI:
             Response(

@@ -5,12 +5,12 @@ import Hummingbird
 enum Endpoint: CaseIterable {
     case health, healthLive, healthReady
     case messageStream, legacyMessage
-    case listSessions, session, history, sessionStream, cancel, deleteSession
+    case listSessions, session, history, sessionStream, cancel, rewind, deleteSession
     case openAPI
 
     var method: HTTPRequest.Method {
         switch self {
-        case .messageStream, .legacyMessage, .cancel: .post
+        case .messageStream, .legacyMessage, .cancel, .rewind: .post
         case .deleteSession: .delete
         default: .get
         }
@@ -29,6 +29,7 @@ enum Endpoint: CaseIterable {
         case .history: "/agent/sessions/{session_id}/history"
         case .sessionStream: "/agent/sessions/{session_id}/stream"
         case .cancel: "/agent/sessions/{session_id}/cancel"
+        case .rewind: "/agent/sessions/{session_id}/rewind"
         case .openAPI: "/openapi.json"
         }
     }

@@ -187,7 +187,7 @@ private func ids(_ events: [String]) -> [String] {
         log.batch(7, from: 1, ["a", "b", "c", "d"])
         #expect(resuming(view(log, status: .running)) == .beginning(of: 7, voiding: 7))
         // Older than the log.
-        #expect(resuming(view(WrittenLog(), step: 12)) == .beginning(of: 7, voiding: 7))
+        #expect(resuming(view(WrittenLog(), step: 12)) == .beginning(ofStepOf: id))
         // Of a session that has begun anew.
         #expect(resuming(view(WrittenLog(), step: 2)) == .beginning(of: 2, voiding: 7))
     }

@@ -11,18 +11,42 @@ import Testing
         ByteBuffer(string: #"{"step":\#(step),"status":"completed","history":[\#(2 * step),\#(2 * step + 1)]}"#)
     }
 
+    private func found(_ step: Int, _ lines: [ByteBuffer], isComplete: Bool) -> RebuiltStep? {
+        guard case .found(let step) = RebuiltStep.find(step, nonce: nil, journal: lines, isComplete: isComplete) else { return nil }
+        return step
+    }
+
+    /// Lines name the nonce of their step's event ids, and of the steps whose place it took: a session that was deleted and begun
+    /// anew has steps of the same numbers.
+    @Test func theLineOfAnotherSessionIsNoAnswer() {
+        let lines = [
+            ByteBuffer(string: #"{"step":1,"status":"completed","history":[2,3],"nonce":"aaaa"}"#),
+            ByteBuffer(string: #"{"step":3,"status":"completed","history":[4,5],"nonce":"cccc","replaced":["2.bbbb"]}"#),
+        ]
+        func look(_ step: Int, _ nonce: String?) -> String {
+            switch RebuiltStep.find(step, nonce: nonce, journal: lines, isComplete: true) {
+            case .found(let found): "\(found.step)"
+            case .missing: "missing"
+            case .otherSession: "other"
+            }
+        }
+        #expect(look(1, "aaaa") == "1" && look(1, nil) == "1" && look(1, "zzzz") == "other")
+        #expect(look(3, "cccc") == "3" && look(2, "bbbb") == "3" && look(2, nil) == "3" && look(2, "zzzz") == "other")
+        #expect(look(4, "dddd") == "missing")
+    }
+
     @Test func findsTheLineOfAStepOrOfItsSuccessor() {
         let lines = [line(3), line(6), line(7)]
-        #expect(RebuiltStep(step: 6, journal: lines, isComplete: false)?.step == 6)
+        #expect(found(6, lines, isComplete: false)?.step == 6)
         // Steps 4 and 5 were taken over: 6 ended them.
-        #expect(RebuiltStep(step: 4, journal: lines, isComplete: false)?.step == 6)
-        #expect(RebuiltStep(step: 4, journal: lines, isComplete: false)?.range == 12..<13)
-        #expect(RebuiltStep(step: 8, journal: lines, isComplete: true) == nil)
+        #expect(found(4, lines, isComplete: false)?.step == 6)
+        #expect(found(4, lines, isComplete: false)?.range == 12..<13)
+        #expect(found(8, lines, isComplete: true) == nil)
         // A line before 3 may have been dropped, which may have been that of 2.
-        #expect(RebuiltStep(step: 2, journal: lines, isComplete: false) == nil)
-        #expect(RebuiltStep(step: 2, journal: lines, isComplete: true)?.step == 3)
-        #expect(RebuiltStep(step: 1, journal: [], isComplete: true) == nil)
-        #expect(RebuiltStep(step: 1, journal: [ByteBuffer(string: "x"), ByteBuffer(string: #"{"step":1}"#)], isComplete: true) == nil)
+        #expect(found(2, lines, isComplete: false) == nil)
+        #expect(found(2, lines, isComplete: true)?.step == 3)
+        #expect(found(1, [], isComplete: true) == nil)
+        #expect(found(1, [ByteBuffer(string: "x"), ByteBuffer(string: #"{"step":1}"#)], isComplete: true) == nil)
     }
 
     /// Whatever a step said at its end is said again from the history, word for word, when its events have left the log.

@@ -52,7 +52,7 @@ struct SessionInRedis {
         let token = LeaseToken()
         let call = script(
             StoreScripts.takeOver, token.text, token.nonce, "thief", "60000", "0", String(step), "1", intent, "3", "PUBLISH", keys.wake,
-            RedisKeys.replica(""), id.text)
+            RedisKeys.replica(""), id.text, String(RedisLayout.known), "thief-process", "run", "0", "0")
         let reply = try await store.client.connection(for: keys.state).evaluate(call)
         guard reply[0]?.string == "taken", let next = reply[2]?.intValue else { throw NotStarted() }
         return StepLease(session: id, token: token, step: next)

@@ -92,6 +92,52 @@ import Testing
         #expect(try turns.history().count == 2)
     }
 
+    /// A client that sends what is refused, again and again, does not keep the step from being taken over.
+    @Test func aRefusedRequestTakesOverToo() async throws {
+        let lost = try await SessionInRedis(.shared())
+        _ = try await lost.begin()
+        try lost.expire()
+        let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("whole"))
+        let error = await #expect(throws: TurnError.self) { _ = try await turns.result("r", of: "stale") }
+        guard case .refused(.unknownCall)? = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        try await eventually("it is answered") { try turns.history().last?["content"] == "whole" }
+    }
+
+    /// The session was deleted and begun anew while its replica was paused: its client is not told the other conversation's answer.
+    @Test func aFormerSessionsClientIsToldOfItsEnd() async throws {
+        let session = try await SessionInRedis(.shared(), lease: .seconds(60))
+        let gate = Gate()
+        let turns = Turns(session) {
+            $0.logInterval = .seconds(3600)
+        } model: { _, sink in
+            try await sink([.token("mine ")])
+            await gate.pass()
+            try await PlayedModel.saying("never")(LLMRequest(model: "", messages: []), sink)
+        }
+        let listener = try await turns.say("hello")
+        try await eventually("it runs") { try !listener.tokens().isEmpty }
+        let other = try await session.elsewhere()
+        #expect(try await other.store.delete(session.id))
+        for answer in ["SECRET", "another"] {
+            let lease = try await other.begin("a question")
+            var line = StepCommit(
+                lease: lease, messages: [ChatMessage.assistant(text: ByteBuffer(string: answer), calls: [])], calls: [],
+                events: LoggedEvents(firstSequence: 1), promptTokens: 0, completionTokens: 0, journalLine: ByteBuffer())
+            line.journalLine = ByteBuffer(
+                string:
+                    #"{"step":\#(lease.step),"status":"completed","history":[\#(2 * lease.step - 1),\#(2 * lease.step)],"nonce":"\#(lease.token.nonce)"}"#
+            )
+            #expect(try await other.store.commit(line) == .held)
+        }
+        gate.open()
+        let told = try await listener.all()
+        #expect(!told.contains { "\($0)".contains("SECRET") })
+        #expect(told.error["code"] == "session_deleted" && told.done["status"] == "failed")
+    }
+
     /// Another message is refused while the step runs, but the step runs again.
     @Test func anotherMessageTakesOverToo() async throws {
         let lost = try await SessionInRedis(.shared())

@@ -26,7 +26,7 @@ import Testing
         _ = try await connection.send(RedisCommand("SET", key, "v"))
         #expect(try redis.cli("-n", "5", "GET", key) == "v")
         #expect(try redis.cli("EXISTS", key) == "0")
-        #expect(try await connection.send(RedisCommand("CLIENT", "GETNAME")).string == "agent-runtime")
+        #expect(try await connection.send(RedisCommand("CLIENT", "GETNAME")).string == "agent-runtime-2")
     }
 
     /// Threads that submit at once: each one's commands keep their order, and each gets its own replies.

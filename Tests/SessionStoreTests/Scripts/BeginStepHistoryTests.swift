@@ -4,20 +4,23 @@ import Testing
 
 @testable import SessionStore
 
-/// How a step that begins gets its history: in the same write as the script, as far as that goes, and the rest in pages.
+/// How a step that begins gets its history: with the script's answer where it is small, else in pages.
 @Suite struct BeginStepHistoryTests {
-    /// A session whose history is `count` messages of `length` bytes.
+    /// A session whose history is `count` messages of about `length` bytes, and says how many bytes that are.
     private func session(_ count: Int, of length: Int = 3) async throws -> ScriptSession {
         let it = try await ScriptSession()
+        var bytes = 0
         for index in 0..<count {
-            try await it.command("RPUSH", it.keys.history, "\(index) " + String(repeating: "x", count: length))
+            let message = "\(index) " + String(repeating: "x", count: length)
+            bytes += message.utf8.count
+            try await it.command("RPUSH", it.keys.history, message)
         }
+        try await it.command("HSET", it.keys.state, "history_bytes", "\(bytes)")
         return it
     }
 
-    private func begin(_ it: ScriptSession, in store: RedisSessionStore, readsAhead: Bool = true) async throws -> StartedStep {
-        var begin = BeginStep(session: it.session, input: .user(.init(string: BeginStepTests.hello)))
-        begin.readsAhead = readsAhead
+    private func begin(_ it: ScriptSession, in store: RedisSessionStore) async throws -> StartedStep {
+        let begin = BeginStep(session: it.session, input: .user(.init(string: BeginStepTests.hello)))
         guard case .started(let started) = try await store.begin(begin) else {
             throw StoreError(.unexpectedReply, "not started")
         }
@@ -25,21 +28,38 @@ import Testing
     }
 
     @Test(arguments: [(0, 1), (0, 3), (1, 1), (1, 2), (1, 3), (6, 7), (7, 7), (8, 7), (40, 7)])
-    func whatComesWithTheBeginIsBoundedAndTheRestIsRead(count: Int, ahead: Int) async throws {
+    func aHistoryOfFewMessagesComesWithTheBegin(count: Int, ahead: Int) async throws {
         let it = try await session(count)
-        let store = try await it.store { ($0.historyAhead, $0.historyPage) = (ahead, 3) }
+        let store = try await it.store { ($0.historyAheadMessages, $0.historyPage) = (ahead, 3) }
         let started = try await begin(it, in: store)
         let stored = try await it.dump().history
         #expect(started.historyLength == count + 1 && stored.count == count + 1)
-        #expect(started.history.map { String(buffer: $0) } == Array(stored.prefix(ahead)))
+        #expect(started.historyBytes == stored.reduce(0) { $0 + $1.utf8.count })
+        #expect(started.history.map { String(buffer: $0) } == (stored.count <= ahead ? stored : []))
+        #expect(started.hasHistory == (stored.count <= ahead))
+        // Whether the owner asks the model with what it was given: what a step is judged by with which replicas are lost.
+        #expect(try await it.dump().state["run"] == "1 \(store.configuration.instance) \(started.hasHistory ? 1 : 0)")
         #expect(try await store.history(of: started).map { String(buffer: $0) } == stored)
     }
 
-    /// Whoever has waited for another step does not read what it may not get.
+    @Test(arguments: [0, 1, 2, 127, 128]) func aHistoryOfManyBytesDoesNotComeWithTheBegin(count: Int) async throws {
+        let it = try await session(count, of: 500)
+        let total = try await it.command("HGET", it.keys.state, "history_bytes").intValue ?? 0
+        let store = try await it.store { $0.historyAheadBytes = total + BeginStepTests.hello.utf8.count - 1 }
+        #expect(try await begin(it, in: store).history.isEmpty)
+    }
+
+    /// Its size is not known, however small it looks.
+    @Test func aHistoryThatWasPutThereByHandDoesNotComeWithTheBegin() async throws {
+        let it = try await session(3)
+        try await it.command("HDEL", it.keys.state, "history_bytes")
+        #expect(try await begin(it, in: it.store()).history.isEmpty)
+    }
+
     @Test(arguments: [0, 1, 2, 255, 256, 257, 700]) func theHistoryCanBeReadAfterwards(count: Int) async throws {
         let it = try await session(count, of: 5_000)
-        let store = try await it.store()
-        let started = try await begin(it, in: store, readsAhead: false)
+        let store = try await it.store { $0.historyAheadBytes = 0 }
+        let started = try await begin(it, in: store)
         #expect(started.history.isEmpty && started.historyLength == count + 1)
         let stored = try await it.dump().history
         // Not #expect over the lists themselves: a failure would print megabytes.
@@ -49,9 +69,9 @@ import Testing
 
     @Test func megabytesAreReadWhole() async throws {
         let it = try await session(40, of: 200_000)
-        let store = try await it.store { $0.historyAhead = 20 }
+        let store = try await it.store()
         let started = try await begin(it, in: store)
-        #expect(started.history.count == 20)
+        #expect(started.history.isEmpty)
         let stored = try await it.dump().history
         let isSame = try await store.history(of: started).map { String(buffer: $0) } == stored
         #expect(isSame)
@@ -60,7 +80,7 @@ import Testing
     /// A step is ended by force while its history is on its way: what the next one has added is not this one's.
     @Test func whatIsAddedAfterwardsIsNotRead() async throws {
         let it = try await session(3)
-        let store = try await it.store { $0.historyAhead = 2 }
+        let store = try await it.store { $0.historyAheadMessages = 2 }
         let started = try await begin(it, in: store)
         try await it.command("RPUSH", it.keys.history, "of the next step")
         let history = try await store.history(of: started)

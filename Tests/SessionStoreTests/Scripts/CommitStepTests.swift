@@ -17,7 +17,8 @@ import Testing
         expected.state.merge(
             [
                 "status": "idle", "token": "", "lease_until": "0", "intent": "", "updated_at": "\(answer.now)", "prompt_tokens": "9",
-                "completion_tokens": "12", "history_bytes": "\(expected.history.reduce(0) { $0 + $1.utf8.count })",
+                "completion_tokens": "12", "last_role": "assistant", "rejected": "",
+                "history_bytes": "\(expected.history.reduce(0) { $0 + $1.utf8.count })",
             ]
         ) { $1 }
         expected.ledger["t:\(token)"] = "1 committed"

@@ -29,6 +29,26 @@ import Testing
         #expect(try await listener.heard(until: "\(last.session) 1") == ["\(it.session) 1", "\(last.session) 1"])
     }
 
+    /// Its reply was lost, the name was used again meanwhile, and it is sent once more.
+    @Test func whatWasBegunSinceStays() async throws {
+        let (it, _) = try await ScriptSession.running()
+        let epoch = try #require(try await it.dump().state["epoch"])
+        #expect(try await it.delete(epoch: epoch).reply[0]?.integer == 1)
+        #expect(try await it.begin().step == 1)
+        let begun = try await it.dump()
+        #expect(try await it.delete(epoch: epoch).reply[0]?.integer == 0)
+        #expect(try await it.dump() == begun)
+    }
+
+    /// What is left of a session whose state is gone, or of another type, can be removed.
+    @Test(arguments: ["DEL", "SET"]) func aSessionWithoutAStateCanBeDeleted(edit: String) async throws {
+        let (it, _) = try await ScriptSession.running()
+        try await it.command("DEL", it.keys.state)
+        if edit == "SET" { try await it.command("SET", it.keys.state, "x") }
+        #expect(try await it.store().delete(it.session))
+        #expect(try it.redis.cli("--scan", "--pattern", "agent:{\(it.session)}:*") == "")
+    }
+
     /// I3: a step that ran when its session was deleted writes nothing into the session that is begun anew, though that one
     /// has the same fence.
     @Test func aDeletedSessionsStepIsLost() async throws {

@@ -32,18 +32,19 @@ import Testing
         #expect(try await self.bytes(it) == needed)
     }
 
-    @Test func resultsAndRetriesAreBoundAsWell() async throws {
+    /// Without the results of its open calls a full session could only be deleted.
+    @Test func resultsOfOpenCallsAreTakenByAFullSession() async throws {
         let it = try await ScriptSession.waiting(for: "a", "b")
-        let bytes = try #require(try await bytes(it))
-        try await it.refused("history_full 2 \(bytes)") { try await it.result(of: "a") { $0.maximumMessages = 2 } }
-        #expect(try await it.result(of: "a") { $0.maximumMessages = 3 }.name == "waiting")
+        #expect(try await it.result(of: "a") { $0.maximumMessages = 2 }.name == "waiting")
         // What was accepted before is recognised, full or not.
-        try await it.refused("waiting 1 3 b") { try await it.result(of: "a") { $0.maximumMessages = 3 } }
-        let more = try #require(try await self.bytes(it))
-        try await it.refused("history_full 3 \(more)") { try await it.result(of: "b") { $0.maximumBytes = 1 } }
-        #expect(try await it.result(of: "b").step == 2)
+        try await it.refused("waiting 1 3 b") { try await it.result(of: "a") { $0.maximumMessages = 2 } }
+        let bytes = try #require(try await bytes(it))
+        try await it.refused("history_full 3 \(bytes)") { try await it.begin { $0.maximumMessages = 2 } }
+        #expect(try await it.result(of: "b") { $0.maximumBytes = 1 }.step == 2)
         _ = try await self.bytes(it)
+    }
 
+    @Test func retriesAreBoundAsWell() async throws {
         let (failed, token) = try await ScriptSession.running()
         _ = try await failed.commit(token, 1, CommitArguments())
         let left = try #require(try await self.bytes(failed))

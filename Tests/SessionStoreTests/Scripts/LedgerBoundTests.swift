@@ -55,12 +55,54 @@ import Testing
         }
         let ledger = try await it.dump().ledger
         #expect(ledger["t:calling"] == "5 committed")
-        #expect(ledger.values.allSatisfy { $0.hasPrefix("5 ") })
+        // Of the others the tokens of the last steps are left.
+        #expect(ledger.values.filter { !$0.hasPrefix("5 ") } == ["4 committed"])
         for id in ids.dropLast() { try await it.refused("waiting 5 49 call-39") { try await it.result(of: id) } }
         let last = try await it.result(of: "call-39") { ($0.token, $0.ledgerBound) = ("next", 8) }
         #expect(last.step == 6)
         #expect(try await it.dump().ledger["t:next"] == "6 begun")
-        #expect(try await it.dump().ledger.count <= 8)
+        // Its answers may be sent again: they stay known.
+        for id in ids { #expect(try await it.result(of: id).name == "replay", "\(id)") }
+    }
+
+    /// I2: what the turn may still be asked for stays known, whatever the bound: the answered calls of the last two steps that
+    /// made some, their results' keys, and the key of the turn's own message.
+    @Test(arguments: [1, 2]) func whatTheTurnNeedsStays(layout: Int) async throws {
+        let it = try await ScriptSession()
+        var step = 1
+        _ = try await it.begin { ($0.token, $0.key, $0.digest, $0.layout) = ("turn", "the-message", "d", layout) }
+        var token = "turn"
+        for round in 0..<40 {
+            let ids = (0..<8).map { "call-\(round)-\($0)" }
+            #expect(try await it.commit(token, step, .calls(ids)).name == "committed")
+            for id in ids {
+                token = "token-\(id)"
+                let answer = try await it.result(of: id) {
+                    ($0.token, $0.key, $0.digest, $0.layout) = (token, "key-\(id)", "d", layout)
+                }
+                #expect(["waiting", "started"].contains(answer.name))
+            }
+            step += 1
+            let answered = ids + (round > 0 ? (0..<8).map { "call-\(round - 1)-\($0)" } : [])
+            for id in answered {
+                // The same result again, with its key and without.
+                #expect(try await it.result(of: id).name == "replay", "round \(round), \(id)")
+                #expect(try await it.result(of: id) { ($0.key, $0.digest) = ("key-\(id)", "other") }.name == "idempotency_mismatch")
+            }
+            try await it.refused("replay 1 \(1 + (round + 1) * 9)") { try await it.begin { ($0.key, $0.digest) = ("the-message", "d") } }
+        }
+        #expect(try await it.dump().ledger.count <= 256 + 64)
+    }
+
+    /// 128 parallel calls, each with a key: all of them may be sent again.
+    @Test func aLargeAnswersCallsStay() async throws {
+        let (it, token) = try await ScriptSession.running { $0.layout = 2 }
+        let ids = (0..<128).map { "call-\($0)" }
+        _ = try await it.commit(token, 1, .calls(ids))
+        for id in ids {
+            _ = try await it.result(of: id) { ($0.key, $0.digest, $0.layout) = ("key-\(id)", "d", 2) }
+        }
+        for id in ids { #expect(try await it.result(of: id) { ($0.key, $0.digest) = ("key-\(id)", "d") }.name == "replay", "\(id)") }
     }
 
     /// Calls of a step that the running one has overtaken can be open only after an edit by hand; even they stay.

@@ -1,4 +1,6 @@
-import SessionStore
+import NIOCore
+
+@testable import SessionStore
 
 /// The arguments of `begin_step`, with values that are accepted.
 struct BeginArguments {
@@ -24,12 +26,18 @@ struct BeginArguments {
     var ledgerBound = 256
     var maximumMessages = 0
     var maximumBytes = 0
+    var layout = 1
+    var knownLayout = 2
+    var instance = "process-1"
+    var aheadBytes = 0
+    var aheadMessages = 0
 
     func list(wake: String) -> [String] {
         [
             token, nonce, owner, "\(lease)", "\(hint)", "\(ttl)", kind, kind == "retry" ? "" : message, systemPrompt, key, digest, callID,
             toolName, resultDigest, expectedLength, model, tools, metadata, onDisconnect,
-            "\(ledgerBound)", "PUBLISH", wake, "\(maximumMessages)", "\(maximumBytes)",
+            "\(ledgerBound)", "PUBLISH", wake, "\(maximumMessages)", "\(maximumBytes)", "\(layout)", "\(knownLayout)", instance,
+            "\(aheadBytes)", "\(aheadMessages)",
         ]
     }
 }
@@ -54,6 +62,7 @@ struct CommitArguments {
     var journalBound = 256
     var lastSequence = 0
     var messages: [String] = []
+    var isRejected = false
     var calls: [ScriptedCall] = []
     /// Name, value, name, value …
     var events: [String] = []
@@ -80,6 +89,7 @@ struct CommitArguments {
         [
             token, "\(step)", "\(ttl)", "PUBLISH", wake, "\(promptTokens)", "\(completionTokens)", journalLine, "\(journalBound)",
             "\(lastSequence)", "\(messages.count)", "\(calls.count)",
+            messages.last.flatMap { ChatRole(of: ByteBuffer(string: $0)) }?.rawValue ?? "", isRejected ? "1" : "0",
         ] + messages + calls.flatMap { [$0.id, $0.name, $0.json] } + events
     }
 }
@@ -95,11 +105,16 @@ struct TakeOverArguments {
     var force = false
     var intent = ""
     var attempts = 3
+    var knownLayout = 2
+    var instance = "process-2"
+    var verdict = "run"
+    var aheadBytes = 0
+    var aheadMessages = 0
 
     func list(_ keys: RedisKeys) -> [String] {
         [
             token, nonce, owner, "\(lease)", "\(ttl)", "\(step)", force ? "1" : "0", intent, "\(attempts)", "PUBLISH", keys.wake,
-            RedisKeys.replica(""), keys.session.text,
+            RedisKeys.replica(""), keys.session.text, "\(knownLayout)", instance, verdict, "\(aheadBytes)", "\(aheadMessages)",
         ]
     }
 }

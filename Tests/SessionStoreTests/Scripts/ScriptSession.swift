@@ -139,7 +139,7 @@ struct ScriptSession: Sendable {
     ) async throws -> ScriptAnswer {
         try await call(
             StoreScripts.appendEvents,
-            [token, "\(step)", "\(lastSequence)", "\(lease)", "\(ttl)", "PUBLISH", keys.wake] + events)
+            [token, "\(step)", "\(lastSequence)", "\(lease)", "\(ttl)", "PUBLISH", keys.wake, ""] + events)
     }
 
     /// - Parameter events: Name, value, name, value …
@@ -165,7 +165,13 @@ struct ScriptSession: Sendable {
 
     /// - Returns: Whether there was something to delete.
     func delete() async throws -> Bool {
-        try await call(StoreScripts.deleteSession, ["PUBLISH", keys.wake, RedisKeys.replica(""), session.text]).reply[0]?.integer == 1
+        let epoch = try await command("HGET", keys.state, "epoch").string ?? ""
+        return try await delete(epoch: epoch).reply[0]?.integer == 1
+    }
+
+    func delete(epoch: String) async throws -> ScriptAnswer {
+        try await call(
+            StoreScripts.deleteSession, ["PUBLISH", keys.wake, RedisKeys.replica(""), session.text, epoch, "\(RedisLayout.known)"])
     }
 
     private func call(_ script: RedisScript, _ arguments: [String]) async throws -> ScriptAnswer {

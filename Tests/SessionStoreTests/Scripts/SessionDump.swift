@@ -36,7 +36,7 @@ extension RedisKeys {
         ]
         let results = try await connection.send(
             pipeline: [RedisCommand("MULTI")] + reads + all.map { RedisCommand("PEXPIRETIME", $0) } + [RedisCommand("EXEC")])
-        guard case .success(let replies)? = results.last, replies.count == 12 else {
+        guard case .success(let replies)? = results.last, replies.count == 6 + all.count else {
             throw StoreError(.unexpectedReply, "no dump of \(session): \(results)")
         }
         var dump = SessionDump()

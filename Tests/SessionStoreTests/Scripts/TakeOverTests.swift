@@ -17,14 +17,16 @@ import Testing
         }
         let taken = try #require(answer)
         let epoch = old.prefix(12)
-        #expect(taken.line == "taken 2 1 replica-1 run \(epoch) 1 m [] {} cancel")
+        let bytes = BeginStepTests.hello.utf8.count
+        #expect(taken.line == "taken 2 1 replica-1 run \(epoch) 1 m [] {} cancel \(bytes) [] 1 nonc")
         let dump = try await it.dump()
         #expect(
             dump.state.filter { $0.key != "created_at" } == [
                 "status": "running", "fence": "2", "token": token, "nonce": "take", "owner": "replica-2",
                 "lease_until": "\(taken.now + 8_000)", "attempt": "2", "intent": "", "epoch": "\(epoch)", "model": "m", "tools": "[]",
                 "metadata": "{}", "on_disconnect": "cancel", "updated_at": "\(taken.now)", "replaces": "1", "origin": "1",
-                "previous_owner": "replica-1", "history_bytes": "\(BeginStepTests.hello.utf8.count)",
+                "previous_owner": "replica-1", "history_bytes": "\(bytes)", "last_role": "user", "turn": "1", "rejected": "",
+                "run": "2 process-2 0", "lost": "1 process-1 0", "chain": "1 nonc",
             ])
         #expect(dump.ledger == ["t:\(old)": "1 begun", "t:\(token)": "2 begun"])
         #expect(dump.history == [BeginStepTests.hello])

@@ -64,7 +64,7 @@ extension StepCommit {
             lease: lease,
             messages: (arguments?.messages ?? []).map { ByteBuffer(string: $0) },
             calls: (arguments?.calls ?? []).map { PendingCall(id: $0.id, toolName: $0.name, json: ByteBuffer(string: $0.json)) },
-            events: events, promptTokens: 3, completionTokens: 4, journalLine: ByteBuffer(string: "{}"))
+            events: events, promptTokens: 3, completionTokens: 4, journalLine: ByteBuffer(string: #"{"status":"completed"}"#))
     }
 }
 

@@ -50,7 +50,7 @@ import Testing
         }
         #expect(error?.code == .outcomeUnknown)
         #expect(lossy.eater.lost == 1)
-        guard case .refused(.unknownCall) = try await lossy.store.begin(.result(of: "a", in: lossy.it.session)) else {
+        guard case .refused(.unknownCall, _) = try await lossy.store.begin(.result(of: "a", in: lossy.it.session)) else {
             Issue.record("not refused")
             return
         }

@@ -15,6 +15,7 @@ import Testing
 
     private func run(_ seed: Int, in topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)
+        let layout = 1 + seed % 2
         var stores: [RedisSessionStore] = []
         for replica in 1...(2 + seed % 2) {
             stores.append(
@@ -23,10 +24,11 @@ import Testing
                     // The ledger's bound has tests of its own.
                     $0.ledgerBound = 1 << 20
                     // So that the history comes in parts, too.
-                    ($0.historyAhead, $0.historyPage) = (3, 2)
+                    ($0.historyAheadMessages, $0.historyPage) = (3, 2)
+                    $0.layout = layout
                 })
         }
-        var session = RandomSession(it, stores: stores, seed: seed)
+        var session = RandomSession(it, stores: stores, seed: seed, layout: layout)
         for call in 0..<600 { try await session.step(call) }
         // The calls are chosen so that all that can happen does.
         for kind in [

@@ -32,7 +32,9 @@ struct SessionModel {
     var owner = ""
     var calls: [String: Call] = [:]
     /// Step and digest of each idempotency key.
-    var keys: [String: (step: Int, digest: String)] = [:]
+    var keys: [String: (step: Int, digest: String, isResults: Bool)] = [:]
+    /// Of the keys in Redis.
+    var layout = 1
     /// Step of each token, and whether it has committed.
     var tokens: [String: (step: Int, isCommitted: Bool)] = [:]
     var events: [(step: Int, sequence: Int)] = []
@@ -47,7 +49,9 @@ struct SessionModel {
     var ledger: [String: String] {
         var ledger: [String: String] = [:]
         for (id, call) in calls { ledger["c:" + id] = call.entry }
-        for (key, value) in keys { ledger["k:" + key] = "\(value.step) \(value.digest)" }
+        for (key, value) in keys {
+            ledger["k:" + key] = "\(value.step) \(value.digest)" + (value.isResults && layout == 2 ? " result" : "")
+        }
         for (token, value) in tokens { ledger["t:" + token] = "\(value.step) \(value.isCommitted ? "committed" : "begun")" }
         return ledger
     }
@@ -102,10 +106,10 @@ struct SessionModel {
                 calls[id]?.isClosed = true
             }
             history.append(String(buffer: json))
-        case .retry:
+        case .retry, .replacement:
             break
         }
-        if let key = begin.idempotency { keys[key.key] = (keyStep, key.digest) }
+        if let key = begin.idempotency { keys[key.key] = (keyStep, key.digest, begin.input.isToolResult) }
         guard open.isEmpty else { return "waiting \(keyStep) \(history.count) \(open)" }
         lease(begin.token.text, owner: owner)
         attempt = 1
@@ -189,7 +193,11 @@ struct SessionModel {
     }
 
     mutating func delete() -> Bool {
-        defer { self = SessionModel() }
+        defer {
+            let layout = layout
+            self = SessionModel()
+            self.layout = layout
+        }
         return fence > 0
     }
 }

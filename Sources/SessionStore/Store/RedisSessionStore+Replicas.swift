@@ -1,0 +1,50 @@
+extension RedisSessionStore {
+    /// How long a replica that shows no sign of life stays in `agent:replicas`.
+    var replicaPatience: Duration { configuration.lease * 3 }
+
+    private var ownEntry: ReplicaEntry {
+        ReplicaEntry(
+            name: configuration.replica, version: configuration.version, layout: RedisLayout.known, instance: configuration.instance)
+    }
+
+    /// Says that this replica lives, and removes those that have said so for too long.
+    func announce() async throws(StoreError) {
+        let key = RedisKeys.replicas
+        let now = try await time(key)
+        var entry = RedisCommand("ZADD", key)
+        entry.append(integer: now)
+        entry.append(ownEntry.text)
+        let silent = RedisCommand("ZRANGEBYSCORE", key, "-inf", "\(now - replicaPatience.milliseconds)", "LIMIT", "0", "64")
+        guard let gone = try await read([entry, silent], key: key).last, gone.count > 0 else { return }
+        var removal = RedisCommand("ZREM", key)
+        removal.append(contentsOf: gone.strings(from: 0))
+        _ = try await read(removal, key: key)
+    }
+
+    /// Says that this replica goes. It waits for no answer: nothing depends on its success.
+    func leave() {
+        client.route(for: RedisKeys.replicas).submit(RedisCommand("ZREM", RedisKeys.replicas, ownEntry.text)) { _ in }
+    }
+
+    /// The replicas that have shown a sign of life lately, each with the time since, in milliseconds.
+    public func replicas() async throws(StoreError) -> [(entry: ReplicaEntry, silence: Int64)] {
+        let key = RedisKeys.replicas
+        let now = try await time(key)
+        let reply = try await read(
+            RedisCommand("ZRANGEBYSCORE", key, "\(now - replicaPatience.milliseconds)", "+inf", "WITHSCORES"), key: key)
+        var found: [(entry: ReplicaEntry, silence: Int64)] = []
+        for index in stride(from: 0, to: reply.count - 1, by: 2) {
+            guard let entry = reply[index]?.string.flatMap({ ReplicaEntry($0) }), let score = reply[index + 1]?.string.flatMap(Double.init)
+            else { continue }
+            found.append((entry, now - min(max(0, Int64(clampingRounded: score)), now)))
+        }
+        return found
+    }
+
+    /// The time in ms of the server that has `key`.
+    func time(_ key: String) async throws(StoreError) -> Int64 {
+        let reply = try await read(RedisCommand("TIME"), key: key)
+        guard let seconds = reply[0]?.integerValue, let microseconds = reply[1]?.integerValue else { throw .unexpected(reply) }
+        return seconds * 1000 + microseconds / 1000
+    }
+}

@@ -1,0 +1,138 @@
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+/// A history is cut to its first messages, and all that came of the rest goes with it.
+@Suite(.timeLimit(.minutes(2))) struct RewindTests {
+    private func journal(_ step: Int, from: Int, to: Int) -> String {
+        #"{"step":\#(step),"status":"completed","history":[\#(from),\#(to)]}"#
+    }
+
+    /// user, assistant, user, assistant with calls a and b, tool a: step 2 waits for b.
+    private func conversation(layout: Int = 2, in session: ScriptSession? = nil) async throws -> ScriptSession {
+        let it: ScriptSession
+        if let session { it = session } else { it = try await ScriptSession() }
+        let token = LeaseToken().text
+        _ = try await it.begin { ($0.token, $0.layout, $0.key, $0.digest) = (token, layout, "key-1", "d") }
+        var first = CommitArguments.text("one")
+        first.journalLine = journal(1, from: 1, to: 2)
+        _ = try await it.commit(token, 1, first)
+        let second = LeaseToken().text
+        _ = try await it.begin { ($0.token, $0.layout, $0.key, $0.digest) = (second, layout, "key-2", "d") }
+        var calls = CommitArguments.calls("a", "b")
+        calls.journalLine = journal(2, from: 3, to: 4)
+        _ = try await it.commit(second, 2, calls)
+        #expect(try await it.result(of: "a") { $0.layout = layout }.name == "waiting")
+        return it
+    }
+
+    @Test(arguments: [1, 2]) func whatCameOfTheRestGoesWithIt(layout: Int) async throws {
+        let it = try await conversation(layout: layout)
+        let store = try await it.store()
+        let before = try await it.dump()
+        #expect(try await store.rewind(it.session, to: 2) == .rewound(historyLength: 2, step: 3))
+        let after = try await it.dump()
+        #expect(after.history == Array(before.history.prefix(2)))
+        #expect(after.pending == (layout == 2 ? ["": "{}"] : [:]))
+        #expect(after.ledger.keys.filter { !$0.hasPrefix("t:") }.sorted() == ["k:key-1"])
+        #expect(after.steps.filter { $0 != "{}" }.first == journal(1, from: 1, to: 2))
+        #expect(try JSON(after.steps.last ?? "")["step"].int == 3)
+        #expect(try JSON(after.steps.last ?? "")["status"].string == "cancelled")
+        #expect(after.state["status"] == "idle" && after.state["fence"] == "3" && after.state["last_role"] == "assistant")
+        #expect(after.state["history_bytes"] == "\(after.history.reduce(0) { $0 + $1.utf8.count })")
+        #expect(try await it.result(of: "b").name == "unknown_call")
+        // The message may be sent again, under its key.
+        #expect(try await it.begin { ($0.layout, $0.key, $0.digest) = (layout, "key-2", "d") }.step == 4)
+    }
+
+    @Test func callsAreNotParted() async throws {
+        let it = try await conversation()
+        let store = try await it.store()
+        let before = try await it.dump()
+        #expect(try await store.rewind(it.session, to: 4) == .splitsCalls)
+        #expect(try await store.rewind(it.session, to: 6) == .tooLong(historyLength: 5))
+        #expect(try await store.rewind(it.session, to: 2, expected: 4) == .historyMismatch(length: 5))
+        // It has that length.
+        #expect(try await store.rewind(it.session, to: 5) == .rewound(historyLength: 5, step: 2))
+        #expect(try await it.dump() == before)
+        #expect(try await store.rewind(.unique(), to: 1) == .noSession)
+    }
+
+    @Test func aRunningStepIsNotCutOff() async throws {
+        let (it, _) = try await ScriptSession.running()
+        #expect(try await it.store().rewind(it.session, to: 1) == .busy(step: 1))
+    }
+
+    @Test func whatWasStoredForTheModelGoesByItsMessage() async throws {
+        let it = try await conversation()
+        for at in [1, 3] { try await it.command("RPUSH", it.keys.reasoning, #"{"at":\#(at),"by":"default/m"}"#) }
+        _ = try await it.store().rewind(it.session, to: 3)
+        let reply = try await it.command("LRANGE", it.keys.reasoning, "0", "-1")
+        #expect(reply.plainList == ["{}", #"{"at":1,"by":"default/m"}"#])
+    }
+
+    /// Its reply is lost, and somebody else goes on: the same cut does not cut that, too.
+    @Test func aRepeatedCutCutsOnce() async throws {
+        let lossy = try await LossyStore()
+        let it = try await conversation(in: lossy.it)
+        lossy.lose(.reply, of: StoreScripts.rewind)
+        #expect(try await lossy.store.rewind(it.session, to: 2) == .rewound(historyLength: 2, step: 3))
+        #expect(try await it.dump().steps.count { $0.contains("rewound_from") } == 1)
+        #expect(try await it.dump().state["fence"] == "3")
+        try await lossy.close()
+    }
+
+    // MARK: Messages that the model's server refuses
+
+    @Test(arguments: [1, 2]) func aRefusedMessageGoesWhenTheNextOneComes(layout: Int) async throws {
+        let (it, token) = try await ScriptSession.running { $0.layout = layout }
+        var rejected = CommitArguments()
+        rejected.isRejected = true
+        _ = try await it.commit(token, 1, rejected)
+        #expect(try await it.dump().history.count == 1)
+        let next = LeaseToken().text
+        let better = #"{"role":"user","content":"without the image"}"#
+        #expect(try await it.begin { ($0.token, $0.message, $0.layout) = (next, better, layout) }.length == 1)
+        #expect(try await it.dump().history == [better])
+        #expect(try await it.dump().state["history_bytes"] == "\(better.utf8.count)")
+        // One that failed otherwise stays.
+        _ = try await it.commit(next, 2, CommitArguments())
+        #expect(try await it.begin { $0.layout = layout }.length == 2)
+    }
+
+    /// A retry runs on the message that was refused, for it may have been the server's fault.
+    @Test func aRetryKeepsTheRefusedMessage() async throws {
+        let (it, token) = try await ScriptSession.running { $0.layout = 2 }
+        var rejected = CommitArguments()
+        rejected.isRejected = true
+        _ = try await it.commit(token, 1, rejected)
+        let again = LeaseToken().text
+        #expect(try await it.retry { $0.token = again }.length == 1)
+        _ = try await it.commit(again, 2)
+        #expect(try await it.begin().length == 3)
+    }
+
+    @Test(arguments: [1, 2]) func aRetryMayReplaceTheLastMessage(layout: Int) async throws {
+        let (it, token) = try await ScriptSession.running { $0.layout = layout }
+        _ = try await it.commit(token, 1, CommitArguments())
+        let other = #"{"role":"user","content":"said otherwise"}"#
+        func replace(_ token: String, key: String = "") async throws -> ScriptAnswer {
+            try await it.begin {
+                ($0.token, $0.kind, $0.message, $0.key, $0.digest, $0.layout) = (token, "replace", other, key, "d", layout)
+            }
+        }
+        let second = LeaseToken().text
+        #expect(try await replace(second, key: "k").step == 2)
+        #expect(try await it.dump().history == [other])
+        // Sent again it is known.
+        #expect(try await replace(LeaseToken().text, key: "k").line == "replay 2 1")
+        _ = try await it.commit(second, 2)
+        try await it.refused("nothing_to_retry") { try await replace(LeaseToken().text) }
+        let third = LeaseToken().text
+        _ = try await it.begin { ($0.token, $0.layout) = (third, layout) }
+        _ = try await it.commit(third, 3, .calls("a"))
+        try await it.refused("calls_pending a") { try await replace(LeaseToken().text) }
+    }
+}
