@@ -299,7 +299,8 @@ local function key_entry(step)
 end
 
 -- Layout 2: every key exists as long as the session does, so that a Cluster that moves the slot serves the session until its
--- first key goes, and from when its last one has come. Readers pass over the fillers.
+-- first key goes, and from when its last one has come. Readers pass over the fillers. No script may remove a key even for a moment:
+-- a Cluster whose slot is on its way refuses the command that would make it again, in the middle of the script.
 local function move_to_layout()
   if tonumber(ARGV[25]) < 2 or version >= 2 then
     return
@@ -367,8 +368,9 @@ if key ~= '' then
   fields[#fields + 1] = 'k:' .. key
   fields[#fields + 1] = key_entry(fence)
 end
+local is_only = removed ~= '' and length == 1
 if removed ~= '' then
-  redis.call('LTRIM', history, 0, -2)
+  if not is_only then redis.call('LTRIM', history, 0, -2) end
   length, bytes = length - 1, bytes - #removed
 end
 local messages = {}
@@ -400,6 +402,10 @@ if ARGV[8] ~= '' then
 end
 if #messages > 0 then
   length = redis.call('RPUSH', history, unpack(messages))
+  if is_only then
+    redis.call('LTRIM', history, 1, -1)
+    length = length - 1
+  end
   for _, message in ipairs(messages) do
     bytes = bytes + #message
   end
@@ -409,11 +415,8 @@ if kind == 'tool_result' then
 elseif kind ~= 'retry' then
   last_role, turn = 'user', fence
 end
-if open > 0 then
-  redis.call('DEL', pending)
-  if version >= 2 then
-    redis.call('HSET', pending, '', '{}')
-  end
+for _, id in ipairs(open > 0 and redis.call('HKEYS', pending) or {}) do
+  if id ~= '' then redis.call('HDEL', pending, id) end
 end
 if kind == 'user' then
   model, tools, metadata, on_disconnect = ARGV[16], ARGV[17], ARGV[18], ARGV[19]

@@ -82,11 +82,13 @@ if first > 0 then
     end
   end
 end
-if ARGV[10] ~= '0' then
-  redis.call('LTRIM', steps, 0, -tonumber(ARGV[10]) - 1)
+-- No key may go even for a moment; see begin_step.
+local lines, bound = redis.call('LLEN', steps) - tonumber(ARGV[10]), tonumber(ARGV[13])
+if lines > 0 and ARGV[10] ~= '0' then
+  redis.call('LTRIM', steps, 0, lines - 1)
 end
 redis.call('RPUSH', steps, (string.gsub(ARGV[12], '^{"step":0,', '{"step":' .. fence .. ',')))
-redis.call('LTRIM', steps, -tonumber(ARGV[13]), -1)
+redis.call('LTRIM', steps, lines > 0 and -bound or -1, -1)
 redis.call('HSET', ledger, 't:' .. ARGV[1], fence .. ' rewound')
 redis.call('HSET', state, 'status', 'idle', 'fence', fence, 'token', '', 'nonce', ARGV[2], 'owner', ARGV[3], 'lease_until', 0,
   'intent', '', 'updated_at', now, 'history_bytes', math.max(0, tonumber(s[4] or '0') - tonumber(ARGV[8])),

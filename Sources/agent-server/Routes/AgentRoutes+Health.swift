@@ -21,6 +21,7 @@ extension AgentRoutes {
         guard store.isReady else {
             throw Problem(.serviceUnavailable, "store_unavailable", "Redis cannot be reached").retry(after: .seconds(1))
         }
+        guard !store.layout.isNewer else { throw Problem(StoreError(.newerLayout, "the layout was raised")) }
         return .json("{\"status\":\"ready\"}")
     }
 }

@@ -220,6 +220,35 @@ private final class Told: Sendable {
         try await cluster.stop()
     }
 
+    /// A slot is marked as moving, and stays so for long: a session of layout 2 lacks none of its keys, so that its node serves it until the first of
+    /// them goes.
+    @Test func aSessionIsServedWhileItsSlotIsAboutToMove() async throws {
+        let cluster = try await RedisCluster.start()
+        let store = try await cluster.configuration().store {
+            $0.layout = 2
+            ($0.retryPatience, $0.commitPatience) = (.milliseconds(300), .milliseconds(300))
+        }
+        let (source, target) = (cluster.nodes[0], cluster.nodes[1])
+        let session = try session(on: source, of: cluster)
+        let slot = ClusterSlots.slot(of: RedisKeys(session).state)
+        _ = try await store.commit(StepCommit(try await store.started(.user("hello", in: session)), calls: ["a", "b"]))
+        try target.cli("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", source.cli("CLUSTER", "MYID"))
+        try source.cli("CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", target.cli("CLUSTER", "MYID"))
+        guard case .waiting = try await store.begin(.result(of: "a", in: session)) else {
+            Issue.record("it is not stored")
+            return
+        }
+        let lease = try await store.started(.result(of: "b", in: session))
+        #expect(try await store.release(lease) == .held)
+        let next = try await store.taken(lease)
+        #expect(await store.append(.tokens("x"), lease: next).value == .held)
+        #expect(try await store.commit(StepCommit(next)) == .held)
+        #expect(try await store.rewind(session, to: 1) == .rewound(historyLength: 1, step: 4))
+        #expect(try await store.delete(session))
+        store.client.shutDown()
+        try await cluster.stop()
+    }
+
     /// Wake-ups are sharded: they go to one node only, and listeners follow a slot that moves.
     @Test func wakeUpsFollowTheirSlot() async throws {
         let cluster = try await RedisCluster.start()
@@ -281,7 +310,12 @@ private final class Told: Sendable {
         for bucket in 0..<RedisKeys.bucketCount { _ = try await store.orphans(bucket: bucket, limit: 5) }
         _ = try await store.loggedText(session, step: 1)
         _ = try await store.journal(session)
+        _ = try await store.rewind(session, to: 1)
         _ = try await store.delete(session)
+        _ = try await store.establishLayout()
+        try await store.announce()
+        _ = try await store.replicas()
+        _ = try await store.claimQuarantine(session, step: 1)
         try redis.cli("ECHO", "the end")
         try await eventually("all is seen") { monitor.log.contains("the end") }
 
