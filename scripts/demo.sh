@@ -53,6 +53,7 @@ pids+=($!)
 await redis-server redis-cli -s "$work/redis.sock" ping
 
 upstreams=
+repeatable=
 for name in replica-a replica-b; do
     port=$(free_port)
     PORT=$port AGENT_RUNTIME__REDIS_URL="unix://$work/redis.sock" AGENT_RUNTIME__REPLICA=$name \
@@ -60,6 +61,7 @@ for name in replica-a replica-b; do
     pids+=($!)
     await "$name" curl -fsS "http://127.0.0.1:$port/health/ready"
     upstreams+="server 127.0.0.1:$port; "
+    repeatable+="server 127.0.0.1:$port max_fails=0; "
     echo "  $name on port $port"
 done
 
@@ -67,21 +69,22 @@ balancer=$(free_port)
 cat >"$work/nginx.conf" <<CONF
 daemon off;
 worker_processes 1;
-pid $work/nginx.pid;
-error_log $work/nginx.log warn;
+pid "$work/nginx.pid";
+error_log "$work/nginx.log" warn;
 events { worker_connections 1024; }
 http {
-    include $root/docker/nginx/http.conf;
-    access_log $work/access.log agent_runtime;
-    client_body_temp_path $work/body;
-    proxy_temp_path $work/proxy;
-    fastcgi_temp_path $work/fastcgi;
-    uwsgi_temp_path $work/uwsgi;
-    scgi_temp_path $work/scgi;
+    include "$root/docker/nginx/http.conf";
+    access_log "$work/access.log" agent_runtime;
+    client_body_temp_path "$work/body";
+    proxy_temp_path "$work/proxy";
+    fastcgi_temp_path "$work/fastcgi";
+    uwsgi_temp_path "$work/uwsgi";
+    scgi_temp_path "$work/scgi";
     upstream agent_runtime { $upstreams keepalive 16; }
+    upstream agent_runtime_repeatable { $repeatable keepalive 16; }
     server {
         listen 127.0.0.1:$balancer;
-        include $root/docker/nginx/proxy.conf;
+        include "$root/docker/nginx/proxy.conf";
     }
 }
 CONF

@@ -5,8 +5,6 @@ import Testing
 
 /// The balancer's settings in docker/haproxy, with a real HAProxy before two replicas.
 @Suite(.timeLimit(.minutes(3))) struct HAProxyTests {
-    private static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docker/haproxy")
-
     private let upstream: Upstream
     private let replicas: [Replica]
     private let process: ChildProcess
@@ -18,25 +16,13 @@ import Testing
         async let one = Replica.start(redis: redis.url, upstream: upstream.url, name: "one")
         async let two = Replica.start(redis: redis.url, upstream: upstream.url, name: "two")
         replicas = try await [one, two]
-        let port = try freePort()
-        // But for where it listens, and for Docker's names, as it is.
-        let servers = replicas.map { "server \($0.name) \($0.url.dropFirst("http://".count))" }.joined(separator: "\n    ")
-        let text = try String(contentsOf: Self.folder.appending(path: "haproxy.cfg"), encoding: .utf8)
-            .replacing("bind :8001", with: "bind 127.0.0.1:\(port)")
-            .replacing("server-template replica 20 agent-runtime:8001 resolvers docker init-addr none", with: servers)
-        let directory = try temporaryDirectory()
-        let file = directory.appending(path: "haproxy.cfg")
-        try text.write(to: file, atomically: true, encoding: .utf8)
-        let defaults = Self.folder.appending(path: "defaults.cfg").standardizedFileURL.path
-        process = try ChildProcess("haproxy", ["-db", "-f", defaults, "-f", file.path], directory: directory)
-        client = AgentClient(url: "http://127.0.0.1:\(port)")
+        let balancer = try await Balancer.start(.haproxy, before: replicas)
+        (process, client) = (balancer.process, balancer.client)
         self.upstream = upstream
-        let (client, process) = (client, process)
-        try await eventually("HAProxy answers; its log: \(process.log)") { (try? await client.get("/health/ready").status) == 200 }
     }
 
     @Test func theSettingsAreValid() throws {
-        let files = ["defaults.cfg", "haproxy.cfg"].flatMap { ["-f", Self.folder.appending(path: $0).standardizedFileURL.path] }
+        let files = ["defaults.cfg", "haproxy.cfg"].flatMap { ["-f", Balancer.docker.appending(path: "haproxy/\($0)").path] }
         #expect(try ChildProcess.output("haproxy", ["-c"] + files).contains("Configuration file is valid"))
     }
 

@@ -1,0 +1,167 @@
+import Foundation
+import SessionStore
+import Synchronization
+import TestSupport
+import Testing
+
+/// Whether something has ended.
+private final class Work: Sendable {
+    private let state = Mutex(false)
+
+    var hasEnded: Bool { state.withLock { $0 } }
+    func end() { state.withLock { $0 = true } }
+}
+
+/// What one client is refused must not be refused to others: the balancers of docker/ before
+/// replicas that give 503.
+@Suite(.timeLimit(.minutes(3))) struct BalancerTests {
+    /// Runs `body` with GETs beside it, and says how often they had which answer.
+    private func gets<Value: Sendable>(
+        of paths: [String], through client: AgentClient, beside body: @escaping @Sendable () async throws -> Value
+    ) async throws -> (value: Value, answers: [String: Int]) {
+        let work = Work()
+        return try await withThrowingTaskGroup(of: [String: Int].self) { group in
+            group.addTask {
+                var answers: [String: Int] = [:]
+                while !work.hasEnded {
+                    for path in paths { answers["\(path) \(try await client.get(path).status)", default: 0] += 1 }
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+                return answers
+            }
+            defer { work.end() }
+            let value = try await body()
+            work.end()
+            return (value, try await group.next() ?? [:])
+        }
+    }
+
+    /// Full replicas: a client that sends keys is refused each time, and others are refused
+    /// nothing meanwhile.
+    @Test(arguments: Balancer.Kind.allCases) func replicasThatAreFull(kind: Balancer.Kind) async throws {
+        let redis = try await RedisServer.shared()
+        let gate = Gate()
+        let upstream = try await Upstream.start { _ in UpstreamAnswer.text("one ", "two").inserting(.gate(gate), after: 2) }
+        let full = ["AGENT_RUNTIME__MAX_STEPS": "1"]
+        async let one = Replica.start(redis: redis.url, upstream: upstream.url, name: "one", environment: full)
+        async let two = Replica.start(redis: redis.url, upstream: upstream.url, name: "two", environment: full)
+        let replicas = try await [one, two]
+        let balancer = try await Balancer.start(kind, before: replicas)
+        var open: [OpenAnswer] = []
+        for replica in replicas {
+            var answer = try await replica.client.open(AgentClient.body(SessionID.unique().text, ["content": "x"]))
+            try await answer.next { $0.data["token"].string == "one " }
+            open.append(answer)
+        }
+        let paths = ["/agent/sessions?limit=1", "/health/ready"]
+        let (codes, answers) = try await gets(of: paths, through: balancer.client) {
+            var codes: [String: Int] = [:]
+            for number in 0..<30 {
+                let answer = try await balancer.client.say(
+                    "x", in: SessionID.unique().text, headers: ["Idempotency-Key": "k-\(number)"])
+                codes["\(answer.status) \(answer.code ?? "")", default: 0] += 1
+            }
+            return codes
+        }
+        #expect(codes == ["503 overloaded": 30])
+        #expect(Set(answers.keys) == Set(paths.map { "\($0) 200" }), "\(answers)")
+        gate.open()
+        for index in open.indices { #expect(try await open[index].rest().content == "one two") }
+        #expect(try await balancer.client.say("x", in: SessionID.unique().text).status == 200)
+    }
+
+    /// Redis is gone for a moment under clients that send keys: what needs no Redis is answered all
+    /// the time.
+    @Test(arguments: Balancer.Kind.allCases) func aRedisThatIsRestarted(kind: Balancer.Kind) async throws {
+        let options = ["--appendonly", "yes"]
+        let redis = try await RedisServer.start(options)
+        let upstream = try await Upstream.start()
+        async let one = Replica.start(redis: redis.url, upstream: upstream.url, name: "one")
+        async let two = Replica.start(redis: redis.url, upstream: upstream.url, name: "two")
+        let balancer = try await Balancer.start(kind, before: try await [one, two])
+        let client = balancer.client
+        let restarted = Task {
+            try await eventually("turns run") { upstream.requests.count > 8 }
+            try await redis.kill()
+            return try await RedisServer.start(options, directory: redis.directory, port: redis.port)
+        }
+        let (statuses, answers) = try await gets(of: ["/health"], through: client) {
+            try await withThrowingTaskGroup(of: Set<Int>.self) { group in
+                for number in 0..<4 {
+                    group.addTask {
+                        var seen: Set<Int> = []
+                        for turn in 0..<40 {
+                            let headers = ["Idempotency-Key": "\(number)-\(turn)"]
+                            seen.insert(try await client.say("x", in: SessionID.unique().text, headers: headers).status)
+                            try await Task.sleep(for: .milliseconds(25))
+                        }
+                        return seen
+                    }
+                }
+                return try await group.reduce(into: Set<Int>()) { $0.formUnion($1) }
+            }
+        }
+        let again = try await restarted.value
+        #expect(statuses.isSubset(of: [200, 503]), "\(statuses)")
+        // HAProxy asks replicas whether they are ready, and may find none for a moment.
+        let borne: Set = kind == .nginx ? ["/health 200"] : ["/health 200", "/health 503"]
+        #expect(Set(answers.keys).isSubset(of: borne), "\(answers)")
+        try await eventually("messages are taken") {
+            try await client.say("x", in: SessionID.unique().text).status == 200
+        }
+        try await again.kill()
+    }
+
+    /// nginx counts DELETE as repeatable; but what it was to delete may exist again when it is
+    /// sent a second time.
+    @Test func nginxSendsADeletionOnce() async throws {
+        let redis = try await RedisServer.shared()
+        async let one = Replica.start(redis: redis.url, name: "one")
+        async let two = Replica.start(redis: redis.url, name: "two")
+        let replicas = try await [one, two]
+        let client = try await Balancer.start(.nginx, before: replicas).client
+        let sessions = (0..<2).map { _ in SessionID.unique() }
+        for session in sessions { #expect(try await replicas[1].client.say("x", in: session.text).status == 200) }
+        try await replicas[0].pause()
+        let answers = sessions.map { session in
+            Task { try await client.send("DELETE", "/agent/sessions/\(session.text)?reason=none") }
+        }
+        // One of the two waits at the replica that does not answer.
+        try await eventually("one is deleted") { try sessions.count { try redis.history($0).isEmpty } == 1 }
+        try await replicas[0].kill()
+        var statuses: [Int] = []
+        for answer in answers {
+            let answer = try await answer.value
+            statuses.append(answer.status)
+            if answer.status == 502 { #expect(answer.code == "outcome_unknown") }
+        }
+        #expect(statuses.sorted() == [204, 502], "\(statuses)")
+        #expect(try sessions.count { try redis.history($0).isEmpty } == 1)
+    }
+
+    @Test func haproxysOwnErrorsAreTheServersInForm() async throws {
+        let redis = try await RedisServer.shared()
+        async let one = Replica.start(redis: redis.url, name: "one")
+        async let two = Replica.start(redis: redis.url, name: "two")
+        let replicas = try await [one, two]
+        let balancer = try await Balancer.start(.haproxy, before: replicas)
+        let client = balancer.client
+        // Lost before it answers: it may have been carried out.
+        try await replicas[0].pause()
+        let answers = (0..<2).map { _ in Task { try? await client.say("x", in: SessionID.unique().text) } }
+        try await replicas[1].stop()
+        for replica in replicas where replica.process.isRunning { try await replica.kill() }
+        for answer in answers {
+            guard let answer = await answer.value, answer.status != 200 else { continue }
+            #expect([502, 503].contains(answer.status) && answer.header("content-type") == "application/problem+json")
+            #expect(answer.code == (answer.status == 502 ? "outcome_unknown" : "no_replica"), "\(answer.text)")
+        }
+        // None is there: nothing was written.
+        try await eventually("HAProxy has seen it") { try await client.get("/health").code == "no_replica" }
+        let refused = try await client.say("x", in: SessionID.unique().text)
+        #expect(refused.status == 503 && refused.code == "no_replica" && refused.json["status"].int == 503)
+        #expect(refused.header("content-type") == "application/problem+json")
+        #expect(refused.header("retry-after") == "1" && refused.header("cache-control") == "no-store")
+        #expect(refused.json["title"].string == "Service Unavailable")
+    }
+}
