@@ -2,8 +2,15 @@
 # cluster.sh NODE ...: makes a Cluster of six nodes, unless they are one, and waits until it is told to stop.
 set -eu
 
-first=${1%:*}
-until redis-cli -h "$first" cluster info | grep -q 'cluster_known_nodes:6'; do
+# Whether any node is part of a Cluster of six: the first one may be gone for good.
+is_made() {
+    for node in "$@"; do
+        if timeout 1 redis-cli -h "${node%:*}" cluster info | grep -q 'cluster_known_nodes:6'; then return 0; fi
+    done
+    return 1
+}
+
+until is_made "$@"; do
     redis-cli --cluster create "$@" --cluster-replicas 1 --cluster-yes || true
     sleep 2
 done
