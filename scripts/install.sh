@@ -36,12 +36,14 @@ for what in "$@"; do
 done
 
 if [ ${#missing[@]} -gt 0 ]; then
-    command -v apt-get >/dev/null || {
-        echo "install.sh: please install: ${missing[*]}" >&2
-        exit 69
-    }
     as_root=()
     if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
+    for program in apt-get "${as_root[@]}"; do
+        command -v "$program" >/dev/null || {
+            echo "install.sh: please install: ${missing[*]}" >&2
+            exit 69
+        }
+    done
     echo "installing: ${missing[*]}"
     # The packages' own services are not wanted: whoever needs a server starts a private one.
     export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
