@@ -11,10 +11,12 @@ public final class RedisClient: Service {
     private let topology: any RedisTopology
 
     public init(configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, logger: Logger) {
+        var configuration = configuration
+        configuration.refusals = WriteRefusals(logger: logger)
         self.configuration = configuration
         topology =
             switch configuration.topology {
-            case .single: SingleTopology(configuration: configuration, eventLoopGroup: eventLoopGroup, logger: logger)
+            case .single: SingleTopology.following(configuration, eventLoopGroup: eventLoopGroup, logger: logger)
             case .sentinel(let group):
                 SentinelTopology(group, configuration: configuration, eventLoopGroup: eventLoopGroup, logger: logger)
             case .cluster(let seeds):

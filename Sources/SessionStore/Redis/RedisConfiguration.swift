@@ -45,6 +45,9 @@ public struct RedisConfiguration: Sendable, CustomStringConvertible {
     public var reconnectBase: Duration = .milliseconds(50)
     public var reconnectLimit: Duration = .seconds(1)
 
+    /// Where connections say that writes are refused: one for all of a client's.
+    var refusals: WriteRefusals?
+
     /// In bytes. The system takes 107, SwiftNIO 103 since other systems take no more.
     static let longestSocketPath = 103
 

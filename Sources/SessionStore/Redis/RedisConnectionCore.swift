@@ -29,6 +29,8 @@ final class RedisConnectionCore {
     private var hasWarned = false
     /// Why there is no connection.
     private var lastLoss: RedisError?
+    /// Why the connection is given up as soon as what was sent is answered.
+    private var leaving: RedisError?
 
     init(
         configuration: RedisConfiguration, locator: (any RedisLocator)?, eventLoop: any EventLoop, status: RedisConnectionStatus,
@@ -60,9 +62,9 @@ final class RedisConnectionCore {
     func send(_ requests: [RedisRequest], release: @escaping Release) {
         self.release = release
         switch machine.admit() {
-        case .send:
+        case .send where leaving == nil:
             write(requests)
-        case .wait:
+        case .send, .wait:
             waiting.append(contentsOf: requests)
             armTimer()
         case .fail(let code):
@@ -109,14 +111,27 @@ final class RedisConnectionCore {
         }
         guard let message = reply.errorMessage else {
             complete(request, .success(reply))
-            return true
+            return leaveIfAnswered(channel)
         }
         let error = RedisError(reply: message)
+        if error.refusesWrites { configuration.refusals?.noticed(error, by: configuration.address) }
         complete(request, .failure(error))
-        guard error.code == .readOnly, let locator, locator.findsMaster else { return true }
-        // It was demoted. Whatever else is under way is asked for again, at the new master.
-        locator.rejected(configuration.address)
-        return giveUp(error, on: channel)
+        if error.code == .readOnly, let locator, locator.demoted(configuration.address) { leave(telling: error) }
+        return leaveIfAnswered(channel)
+    }
+
+    /// The server was demoted. It answers what it was sent, and refuses what writes; what has not
+    /// been sent waits for the new master.
+    private func leave(telling error: RedisError) {
+        leaving = error
+        status.isReady.store(false, ordering: .releasing)
+    }
+
+    /// - Returns: False when that was the last answer, and the channel is not the connection's any
+    /// more.
+    private func leaveIfAnswered(_ channel: any Channel) -> Bool {
+        guard let leaving, inFlight.isEmpty else { return true }
+        return giveUp(leaving, on: channel)
     }
 
     /// - Returns: False: the channel is not the connection's any more.
@@ -131,7 +146,9 @@ final class RedisConnectionCore {
     /// The server at `address` is not to be used any more.
     func leave(_ address: RedisConfiguration.Address) {
         guard let channel, configuration.address == address else { return }
-        _ = giveUp(RedisError(.connectionLost, "Redis at \(address) is no master any more"), on: channel)
+        let error = RedisError(.connectionLost, "Redis at \(address) is no master any more")
+        if machine.state == .ready { leave(telling: error) }
+        if leaving == nil || inFlight.isEmpty { _ = giveUp(error, on: channel) }
     }
 
     /// The server is at `address` now.
@@ -264,52 +281,38 @@ final class RedisConnectionCore {
             return
         }
         self.channel = channel
-        var commands: [RedisCommand] = []
-        if let password = configuration.password {
-            var command = RedisCommand("AUTH")
-            if let username = configuration.username { command.append(username) }
-            command.append(password)
-            commands.append(command)
-        }
-        if configuration.database != 0 { commands.append(RedisCommand("SELECT", String(configuration.database))) }
-        commands.append(RedisCommand("CLIENT", "SETNAME", RedisClient.connectionName))
-        // While Redis reads its files it answers this with -LOADING.
-        commands.append(RedisCommand("PING"))
-        // Sentinels may be late, and an old master does not know that it was replaced until they tell it.
-        if locator?.findsMaster == true { commands.append(RedisCommand("ROLE")) }
-
+        let roleCheck = locator?.roleCheck ?? .none
+        let commands = RedisHandshake.commands(configuration, roleCheck)
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let last = commands.count - 1
-        let name = commands.firstIndex { $0.name == "CLIENT" }
         let deadline = NIODeadline.now() + TimeAmount(configuration.connectTimeout)
         let requests = commands.enumerated().map { index, command in
             RedisRequest(
                 command: command, deadline: deadline,
                 completion: { result in
-                    bound.value.answeredHandshake(result, isLast: index == last, isName: index == name, channel: channel)
+                    bound.value.answeredHandshake(result, to: command.name, roleCheck, isLast: index == last, channel: channel)
                 },
                 waiter: nil, isInternal: true)
         }
         write(requests)
     }
 
-    private func answeredHandshake(_ result: Result<RedisReply, RedisError>, isLast: Bool, isName: Bool, channel: any Channel) {
+    private func answeredHandshake(
+        _ result: Result<RedisReply, RedisError>, to command: String, _ roleCheck: RoleCheck, isLast: Bool, channel: any Channel
+    ) {
         guard self.channel === channel, case .connecting = machine.state else { return }
         switch result {
-        case .success(let reply):
-            guard isLast else { return }
-            if let locator, locator.findsMaster, reply[0]?.string != "master" {
-                locator.rejected(configuration.address)
-                lost(RedisError(.readOnly, "Redis at \(configuration.address) is no master, but \(reply)"))
-                channel.close(promise: nil)
-            } else {
-                perform(machine.connected())
-            }
-        case .failure(let error):
-            // Not every user may name its connection, not every proxy knows the command, and nothing depends on it.
-            if isName, !error.mayHaveBeenApplied { return }
+        case .success(let reply) where command == "ROLE" && reply[0]?.string != "master":
+            locator?.rejected(configuration.address)
+            let error = RedisError(.readOnly, "Redis at \(configuration.address) is no master, but \(reply)")
+            configuration.refusals?.noticed(error, by: configuration.address)
             lost(error)
             channel.close(promise: nil)
+        case .failure(let error) where !RedisHandshake.bears(error, of: command, roleCheck):
+            lost(error)
+            channel.close(promise: nil)
+        case .success, .failure:
+            if isLast { perform(machine.connected()) }
         }
     }
 
@@ -321,6 +324,7 @@ final class RedisConnectionCore {
 
     private func lost(_ error: RedisError) {
         channel = nil
+        leaving = nil
         lastLoss = error
         status.isReady.store(false, ordering: .releasing)
         let wasReady = machine.state == .ready

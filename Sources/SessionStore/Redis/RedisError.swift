@@ -81,6 +81,8 @@ extension RedisError {
             }
         let failedWithin: Bool =
             switch code {
+            // One that cannot be compiled has not begun.
+            case .reply where text.contains("ompiling script"): false
             case .reply, .wrongType: text.contains("script:") || text.contains("user_script")
             default: false
             }

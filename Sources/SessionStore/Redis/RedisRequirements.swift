@@ -5,6 +5,10 @@ public struct RedisShortcoming: Error, Sendable, Equatable, CustomStringConverti
         case tooOld
         /// It removes keys when it is full: a session would lose parts.
         case mayEvict
+        /// It is no single server, though the URL says so: most sessions would be refused.
+        case otherTopology
+        /// It does not say what it is.
+        case silent
     }
 
     public var kind: Kind
@@ -16,12 +20,8 @@ enum RedisRequirements {
     static let oldestMajorVersion = 7
 
     /// - Parameter info: The answers to `INFO server` and `INFO memory`. What they do not say cannot be held against the server.
-    static func shortcomings(_ info: [String]) -> [RedisShortcoming] {
-        var fields: [Substring: Substring] = [:]
-        for line in info.joined(separator: "\r\n").split(whereSeparator: \.isNewline) {
-            guard let colon = line.firstIndex(of: ":") else { continue }
-            fields[line[..<colon]] = line[line.index(after: colon)...]
-        }
+    static func shortcomings(_ info: [String], topology: RedisConfiguration.Topology = .single) -> [RedisShortcoming] {
+        let fields = RedisInformation(info)
         var found: [RedisShortcoming] = []
         if let version = fields["redis_version"], let major = version.split(separator: ".").first.flatMap({ Int($0) }),
             major < oldestMajorVersion
@@ -36,6 +36,15 @@ enum RedisRequirements {
                 RedisShortcoming(
                     kind: .mayEvict,
                     description: "may evict parts of sessions: its maxmemory-policy is \(policy.prefix(32)), and must be noeviction"))
+        }
+        switch (topology, fields["redis_mode"]) {
+        case (.single, "cluster"):
+            found.append(
+                RedisShortcoming(kind: .otherTopology, description: "is a node of a Cluster: write redis-cluster://host:port"))
+        case (.single, "sentinel"):
+            found.append(RedisShortcoming(kind: .otherTopology, description: "is a Sentinel: write redis-sentinel://host:port/NAME"))
+        default:
+            break
         }
         return found
     }
@@ -53,8 +62,39 @@ extension RedisClient {
             for result in try await connection.send(pipeline: [RedisCommand("INFO", "server"), RedisCommand("INFO", "memory")]) {
                 info.append(try result.get().string ?? "")
             }
-            for shortcoming in RedisRequirements.shortcomings(info) where !found.contains(shortcoming) { found.append(shortcoming) }
+            var shortcomings = RedisRequirements.shortcomings(info, topology: configuration.topology)
+            if RedisInformation(info)["redis_version"] == nil {
+                shortcomings.append(RedisShortcoming(kind: .silent, description: "does not say which version it is"))
+            }
+            for shortcoming in shortcomings where !found.contains(shortcoming) { found.append(shortcoming) }
         }
         return found
+    }
+
+    /// How many replicas follow a server that takes writes: the fewest of any. Nil when no server
+    /// says so.
+    public func connectedReplicas() async throws(RedisError) -> Int? {
+        var fewest: Int?
+        for connection in masters() {
+            let fields = RedisInformation([try await connection.send(RedisCommand("INFO", "replication"))])
+            guard fields["role"] == "master", let count = fields["connected_slaves"].flatMap({ Int($0) }) else { continue }
+            fewest = min(fewest ?? count, count)
+        }
+        return fewest
+    }
+
+    /// Has each server that takes writes compile the scripts, without running them.
+    ///
+    /// - Returns: What a server says of a script that it cannot compile.
+    public func refusedScripts() async throws(RedisError) -> [(script: String, error: RedisError)] {
+        var refused: [(script: String, error: RedisError)] = []
+        for connection in masters() {
+            let results = try await connection.send(pipeline: StoreScripts.all.map(\.compiling))
+            for (script, result) in zip(StoreScripts.all, results) {
+                guard case .failure(let error) = result, case .reply = error.code else { continue }
+                refused.append((script.name, error))
+            }
+        }
+        return refused
     }
 }

@@ -17,6 +17,14 @@ public struct RedisScript: Sendable {
             return digits.count < 2 ? "0" + digits : digits
         }.joined()
     }
+
+    /// Has Redis compile the script, and return before its first command.
+    var compiling: RedisCommand {
+        let text = String(buffer: source)
+        // The first line names the engine.
+        let rest = text.firstIndex(of: "\n") ?? text.endIndex
+        return RedisCommand("EVAL", String(text[..<rest] + "\ndo return 1 end" + text[rest...]), "0")
+    }
 }
 
 /// One call of a script: by its SHA, and by its source where Redis does not have it.

@@ -32,6 +32,15 @@ import Testing
         }
     }
 
+    /// A script that failed in its middle may have written; one that was never compiled has not.
+    @Test(arguments: [
+        ("ERR user_script:7: Script attempted to access nonexistent global variable 'x' script: 0f, on @user_script:7.", true),
+        ("ERR Error compiling script (new function): user_script:1: unexpected symbol near '#'", false),
+        ("ERR Unexpected engine in script shebang: lua2", false), ("ERR unknown command 'EVAL'", false),
+    ]) func aScriptThatFailedMayHaveWritten(text: String, mayHave: Bool) {
+        #expect(RedisError(reply: text).mayHaveBeenApplied == mayHave)
+    }
+
     @Test(arguments: [
         "MOVED", "MOVED 1", "MOVED  ", "MOVED x 127.0.0.1:6381", "MOVED -1 127.0.0.1:6381", "MOVED 16384 127.0.0.1:6381",
         "MOVED 99999999999999999999 127.0.0.1:6381", "MOVED 1 127.0.0.1", "MOVED 1 127.0.0.1:", "MOVED 1 127.0.0.1:0",

@@ -15,6 +15,16 @@ import Testing
         for shortcoming in found { #expect(shortcoming.description.contains(shortcoming.kind == .tooOld ? version : policy)) }
     }
 
+    @Test(arguments: [
+        ("standalone", RedisConfiguration.Topology.single, ""), ("cluster", .single, "redis-cluster://"),
+        ("sentinel", .single, "redis-sentinel://"), ("cluster", .cluster(seeds: []), ""),
+        ("standalone", .sentinel(SentinelGroup(masterName: "m", sentinels: [])), ""),
+    ]) func aURLThatDoesNotFitTheServerIsNamed(mode: String, topology: RedisConfiguration.Topology, hint: String) {
+        let found = RedisRequirements.shortcomings(["# Server\r\nredis_version:7.0.15\r\nredis_mode:\(mode)\r\n"], topology: topology)
+        #expect(found.map(\.kind) == (hint.isEmpty ? [] : [.otherTopology]))
+        #expect(found.allSatisfy { $0.description.contains(hint) })
+    }
+
     @Test func whatIsNotSaidIsNotHeldAgainstIt() {
         #expect(RedisRequirements.shortcomings([]).isEmpty)
         #expect(RedisRequirements.shortcomings(["maxmemory_policy:allkeys-lru"]).isEmpty)

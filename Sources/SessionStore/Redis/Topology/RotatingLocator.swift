@@ -8,7 +8,7 @@ final class RotatingLocator: RedisLocator {
         var turn = 0
     }
 
-    let findsMaster = false
+    let roleCheck = RoleCheck.none
     private let state: Mutex<State>
 
     init(_ addresses: [RedisConfiguration.Address]) {
@@ -30,4 +30,5 @@ final class RotatingLocator: RedisLocator {
     }
 
     func rejected(_ address: RedisConfiguration.Address) {}
+    func demoted(_ address: RedisConfiguration.Address) -> Bool { false }
 }

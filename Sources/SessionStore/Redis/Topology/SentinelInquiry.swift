@@ -17,6 +17,9 @@ struct SentinelInquiry: Sendable {
     private var problem = "there is no sentinel"
     /// What the sentinel that comes first has named.
     private var found: Address?
+    /// What was named last and has not turned out to be no master since. Tried where no sentinel
+    /// answers: it says itself whether it is one.
+    private var lastKnown: Address?
 
     init(_ group: SentinelGroup) {
         masterName = group.masterName
@@ -31,6 +34,7 @@ struct SentinelInquiry: Sendable {
 
     private func askNext() -> Action {
         guard left > 0, let sentinel = sentinels.first else {
+            if let lastKnown { return .found(lastKnown) }
             return .fail("no sentinel knows where the master “\(masterName)” is: \(problem)")
         }
         return .ask(sentinel)
@@ -42,7 +46,7 @@ struct SentinelInquiry: Sendable {
         case .success(let reply):
             if let host = reply[0]?.string, !host.isEmpty, let port = reply[1]?.intValue, (1...65535).contains(port) {
                 let address = Address.tcp(host: host, port: port)
-                found = address
+                (found, lastKnown) = (address, address)
                 return .found(address)
             }
             problem = reply.isNull ? "a sentinel does not know it" : "a sentinel answered \(reply)"
@@ -56,6 +60,7 @@ struct SentinelInquiry: Sendable {
 
     /// What was found is no master: perhaps the sentinel does not know yet. Many connections may say so of one answer.
     mutating func rejected(_ address: Address) {
+        if lastKnown == address { lastKnown = nil }
         guard found == address else { return }
         found = nil
         putOff()

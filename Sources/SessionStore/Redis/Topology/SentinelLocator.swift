@@ -11,7 +11,7 @@ final class SentinelLocator: RedisLocator {
         var onRejected: (@Sendable (RedisConfiguration.Address) -> Void)?
     }
 
-    let findsMaster = true
+    let roleCheck = RoleCheck.master
     private let group: SentinelGroup
     private let configuration: RedisConfiguration
     private let eventLoop: any EventLoop
@@ -44,6 +44,11 @@ final class SentinelLocator: RedisLocator {
             return state.onRejected
         }
         onRejected?(address)
+    }
+
+    func demoted(_ address: RedisConfiguration.Address) -> Bool {
+        rejected(address)
+        return true
     }
 
     /// Has `handler` called with every address that turns out to be no master's.

@@ -27,6 +27,18 @@ final class SingleTopology: RedisTopology {
         server.start()
     }
 
+    /// The server at the configuration's address, whichever that is: one that turns out to be a
+    /// replica is left, and connected to again.
+    static func following(
+        _ configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, logger: Logger
+    ) -> SingleTopology {
+        let locator = FixedLocator(configuration.address)
+        let topology = SingleTopology(configuration: configuration, locator: locator, eventLoopGroup: eventLoopGroup, logger: logger)
+        // What one connection finds out holds for all.
+        locator.whenDemoted { [weak topology] in topology?.leave($0) }
+        return topology
+    }
+
     /// On the caller's own event loop, where it runs on one. While that one is being made again, one that is ready.
     func route(for key: String) -> RedisRoute {
         RedisRoute(way: .connection(connection))

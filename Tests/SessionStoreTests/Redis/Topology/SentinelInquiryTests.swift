@@ -46,6 +46,25 @@ import Testing
         #expect(inquiry.begin() == .ask(.node(2)))
     }
 
+    /// All sentinels are away: the master that was known last may live on, and says itself whether
+    /// it is one.
+    @Test func theLastKnownMasterIsTriedWhereNoSentinelAnswers() throws {
+        var inquiry = SentinelInquiry(group)
+        func askInVain() -> SentinelInquiry.Action {
+            guard case .ask = inquiry.begin() else { return .fail("it asks no sentinel") }
+            for _ in 0..<2 { _ = inquiry.answered(silent) }
+            return inquiry.answered(silent)
+        }
+        _ = inquiry.begin()
+        #expect(inquiry.answered(try answer("*2 $2 n9 $4 7009")) == .found(.node(9)))
+        for _ in 0..<2 { #expect(askInVain() == .found(.node(9))) }
+        // Another one's word is nothing against it.
+        inquiry.rejected(.node(8))
+        #expect(askInVain() == .found(.node(9)))
+        inquiry.rejected(.node(9))
+        guard case .fail = askInVain() else { throw Unexpected(description: "it is no master, and is not tried again") }
+    }
+
     @Test func readsThatTheMasterHasMoved() {
         let news = SwitchMaster("m 10.0.0.1 6379 ::1 6380")
         #expect(news?.masterName == "m" && news?.address == .tcp(host: "::1", port: 6380))

@@ -85,6 +85,22 @@ import Testing
         try await redis.stop()
     }
 
+    /// Connections are made again to the master that was known last, as long as it says that it is
+    /// one.
+    @Test func withoutSentinelsTheLastKnownMasterIsUsed() async throws {
+        let redis = try await RedisSentinels.start()
+        let client = try await RedisConfiguration(url: redis.url(credentials: "")).client()
+        #expect(try await port(client) == redis.servers[0].port)
+        for sentinel in redis.sentinels { sentinel.process.signal(SIGKILL) }
+        let generation = client.generation
+        try redis.servers[0].cli("CLIENT", "KILL", "TYPE", "normal")
+        try await eventually("it is connected again") { client.generation > generation && client.isReady }
+        #expect(try await client.route(for: "k").send(RedisCommand("SET", "k", "v")).string == "OK")
+        #expect(try redis.servers[0].cli("GET", "k") == "v")
+        client.shutDown()
+        try await redis.stop()
+    }
+
     /// `+switch-master` is enough: the old master is well, calls itself a master, and keeps its connections.
     @Test func whatASentinelPublishesIsFollowed() async throws {
         let (old, new) = (try await RedisServer.start(), try await RedisServer.start())
