@@ -4,11 +4,16 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// The child: `redis-server` under `flock`, which lets it go only while no other one holds the lock, and becomes it.
+/// The private `redis-server`: a child, or one that an earlier run left behind.
 final class EmbeddedRedisProcess: Sendable {
-    private let process: Mutex<Process>
-    private let identifier: pid_t
+    /// Nil for one that was taken over.
+    private let child: Mutex<Process?>
+    private let identity: ProcessIdentity?
+    let identifier: pid_t
+    let begun = ContinuousClock.now
 
+    /// Starts `redis-server` under `flock`, which lets it go only while no other one holds the
+    /// lock, and becomes it.
     init(lock: String, directory: String, arguments: [String]) throws {
         guard let server = Self.find("redis-server") else {
             throw EmbeddedRedisError(
@@ -26,22 +31,34 @@ final class EmbeddedRedisProcess: Sendable {
         child.standardInput = FileHandle.nullDevice
         child.standardOutput = FileHandle.nullDevice
         child.standardError = FileHandle.nullDevice
-        do { try Self.withSignalsUnblocked { try child.run() } } catch {
+        do { try Self.withChildsSettings { try child.run() } } catch {
             throw EmbeddedRedisError("redis-server cannot be started: \(error.localizedDescription)")
         }
         identifier = child.processIdentifier
-        process = Mutex(child)
+        identity = nil
+        self.child = Mutex(child)
     }
 
-    var isRunning: Bool { process.withLock { $0.isRunning } }
+    /// One that runs already.
+    init(takingOver identity: ProcessIdentity) {
+        identifier = identity.pid
+        self.identity = identity
+        child = Mutex(nil)
+    }
+
+    var isRunning: Bool { child.withLock { $0?.isRunning } ?? identity?.isRunning ?? false }
+
+    func signal(_ number: Int32) {
+        if isRunning { kill(identifier, number) }
+    }
 
     /// Waits for the end, and then makes sure of it.
     func end(logger: Logger) async {
-        for signal in [SIGTERM, SIGKILL] {
+        for number in [SIGTERM, SIGKILL] {
             for _ in 0..<1000 where isRunning { await Self.pause() }
             guard isRunning else { return }
-            logger.warning("the private redis-server does not stop", metadata: ["signal": "\(signal)"])
-            kill(identifier, signal)
+            logger.warning("the private redis-server does not stop", metadata: ["signal": "\(number)"])
+            signal(number)
         }
         for _ in 0..<1000 where isRunning { await Self.pause() }
     }
@@ -53,13 +70,18 @@ final class EmbeddedRedisProcess: Sendable {
         }
     }
 
-    /// A child inherits the signals that its parent's thread blocks, and the runtime's threads block most.
-    private static func withSignalsUnblocked(_ body: () throws -> Void) rethrows {
+    /// A child inherits the signals that its parent's thread blocks, and the runtime's threads
+    /// block most. Its files are this user's alone.
+    private static func withChildsSettings(_ body: () throws -> Void) rethrows {
         var none = sigset_t()
         var before = sigset_t()
         sigemptyset(&none)
         pthread_sigmask(SIG_SETMASK, &none, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        let mask = umask(0o077)
+        defer {
+            umask(mask)
+            pthread_sigmask(SIG_SETMASK, &before, nil)
+        }
         try body()
     }
 

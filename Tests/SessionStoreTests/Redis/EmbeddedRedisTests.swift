@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -52,7 +53,7 @@ import Testing
     /// What a crash of the parent leaves behind.
     @Test func takesOverAServerThatWasLeftBehindAndStopsIt() async throws {
         let log = LogCollector()
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        try DataDirectory(directory).prepare()
         let orphan = try ChildProcess(
             "redis-server", ["--port", "0", "--unixsocket", directory + "/redis.sock", "--dir", directory, "--appendonly", "yes"],
             directory: URL(filePath: directory))
@@ -121,6 +122,7 @@ import Testing
 
     /// A file that Redis cannot read: it ends at once, and the error says where to look.
     @Test func aServerThatDoesNotStartIsAnErrorThatSaysWhereToLook() async throws {
+        try DataDirectory(directory).prepare()
         try FileManager.default.createDirectory(atPath: directory + "/appendonlydir", withIntermediateDirectories: true)
         try "garbage\n".write(to: URL(filePath: directory + "/appendonlydir/appendonly.aof.manifest"), atomically: true, encoding: .utf8)
         let embedded = EmbeddedRedis(directory: directory, logger: .quiet)
@@ -128,7 +130,8 @@ import Testing
             do { try await embedded.start() } catch { return error }
             return nil
         }
-        #expect((error as? EmbeddedRedisError)?.description.contains("\(directory)/redis.log") == true)
+        let words = (error as? EmbeddedRedisError)?.description ?? ""
+        #expect(words.contains("\(directory)/redis.log") && words.contains("manifest"), "\(words)")
         #expect(try servers().isEmpty)
     }
 
@@ -149,5 +152,131 @@ import Testing
         let process = try Replica.launch(redis: nil, environment: ["PATH": "/nonexistent"])
         #expect(try await process.ended() != 0)
         #expect(process.log.contains("redis-server is not installed"))
+    }
+
+    // MARK: One that is looked after
+
+    /// Runs the service beside `body`, as a server does.
+    private func keeping(_ embedded: EmbeddedRedis, _ body: () async throws -> Void) async throws {
+        let keeper = Task { try await embedded.run() }
+        defer { keeper.cancel() }
+        try await body()
+        keeper.cancel()
+        try await keeper.value
+    }
+
+    private func killServers() throws {
+        for pid in try servers() { kill(pid, SIGKILL) }
+    }
+
+    /// What a crash of the parent leaves behind is started again when it ends, like a child.
+    @Test func aServerThatWasTakenOverIsStartedAgain() async throws {
+        let first = EmbeddedRedis(directory: directory, logger: .quiet)
+        try await first.start()
+        _ = try await answers(first, RedisCommand("CONFIG", "SET", "appendfsync", "always"), RedisCommand("SET", "k", "v"))
+        // Its owner is gone; it is not.
+        first.ownership.withLock { $0 = nil }
+        let log = LogCollector()
+        let embedded = EmbeddedRedis(directory: directory, logger: log.logger)
+        try await embedded.start()
+        #expect(log.text.contains("taking over"))
+        try await keeping(embedded) {
+            let old = try servers()
+            try killServers()
+            try await eventually("another one runs") { try !servers().isEmpty && servers() != old }
+            #expect(try await answers(embedded, RedisCommand("GET", "k"))[0].string == "v")
+            #expect(log.text.contains("has ended") && log.text.contains("\(directory)/redis.log"))
+        }
+        try await eventually("the server is gone") { try servers().isEmpty }
+    }
+
+    /// One that hangs is ended like a child: it would stay behind.
+    @Test func aServerThatWasTakenOverAndHangsIsEnded() async throws {
+        let first = EmbeddedRedis(directory: directory, logger: .quiet)
+        try await first.start()
+        first.ownership.withLock { $0 = nil }
+        let embedded = EmbeddedRedis(directory: directory, logger: .quiet)
+        try await embedded.start()
+        for pid in try servers() { kill(pid, SIGSTOP) }
+        try await within(.seconds(60), "the stop") { await embedded.stop() }
+        #expect(try servers().isEmpty)
+    }
+
+    /// A file that Redis cannot read: the log has Redis's last words, and Redis is not started
+    /// twice a second for ever.
+    @Test func aServerThatCannotStartAgainIsTriedWithPauses() async throws {
+        let log = LogCollector()
+        let embedded = EmbeddedRedis(directory: directory, logger: log.logger)
+        try await embedded.start()
+        let manifest = directory + "/appendonlydir/appendonly.aof.manifest"
+        let good = try String(contentsOfFile: manifest, encoding: .utf8)
+        try await keeping(embedded) {
+            try "garbage\n".write(toFile: manifest, atomically: true, encoding: .utf8)
+            try killServers()
+            func attempts() -> [Substring] { log.text.split(separator: "\n").filter { $0.contains("starting it again") } }
+            try await eventually("it was tried three times", timeout: .seconds(30)) { attempts().count >= 3 }
+            #expect(attempts()[2].contains("1000") && attempts()[2].contains("AOF manifest"), "\(attempts())")
+            try good.write(toFile: manifest, atomically: true, encoding: .utf8)
+            try await eventually("it serves", timeout: .seconds(30)) {
+                (try? await answers(embedded, RedisCommand("PING"))[0].string) == "PONG"
+            }
+        }
+    }
+
+    /// Redis refuses `PING` while it cannot write its disk; it is there all the same, and hears
+    /// that it is to stop.
+    @Test func aServerThatCannotWriteItsDiskIsThere() async throws {
+        let first = EmbeddedRedis(directory: directory, logger: .quiet)
+        try await first.start()
+        try FileManager.default.createDirectory(atPath: directory + "/dump.rdb/x", withIntermediateDirectories: true)
+        _ = try await answers(first, RedisCommand("CONFIG", "SET", "save", "3600 1000000"), RedisCommand("BGSAVE"))
+        try await eventually("Redis has failed to save") {
+            try await answers(first, RedisCommand("INFO", "persistence"))[0].string?.contains("rdb_last_bgsave_status:err") == true
+        }
+        first.ownership.withLock { $0 = nil }
+        let embedded = EmbeddedRedis(directory: directory, startTimeout: .seconds(5), logger: .quiet)
+        try await embedded.start()
+        let process = try #require(embedded.process.withLock { $0 })
+        #expect(try servers() == [process.identifier])
+        #expect(await embedded.sendShutdown(to: process) == .sent)
+        #expect(try String(contentsOfFile: directory + "/redis.log", encoding: .utf8).contains("User requested shutdown"))
+        _ = try await answers(embedded, RedisCommand("CONFIG", "SET", "save", ""))
+        await embedded.stop()
+        #expect(try servers().isEmpty)
+    }
+
+    /// The directory was replaced under a running server: another's Redis answers on the socket,
+    /// and is left alone.
+    @Test func theServerOfAnotherIsNotStopped() async throws {
+        let first = EmbeddedRedis(directory: directory, logger: .quiet)
+        try await first.start()
+        let own = try servers()
+        try FileManager.default.moveItem(atPath: directory, toPath: directory + ".old")
+        let second = EmbeddedRedis(directory: directory, logger: .quiet)
+        try await second.start()
+        #expect(try servers().count == 2)
+        await first.stop()
+        #expect(try servers().count == 1 && servers() != own)
+        #expect(try await answers(second, RedisCommand("PING"))[0].string == "PONG")
+        await second.stop()
+    }
+
+    @Test func noOtherUserCanReadWhatItWrites() async throws {
+        let embedded = EmbeddedRedis(directory: directory, logger: .quiet)
+        try await embedded.start()
+        let files = try FileManager.default.subpathsOfDirectory(atPath: directory)
+        #expect(files.contains { $0.hasSuffix(".aof") })
+        for file in files {
+            let mode = try FileManager.default.attributesOfItem(atPath: "\(directory)/\(file)")[.posixPermissions] as? Int ?? 0o777
+            #expect(mode & 0o077 == 0, "\(file) has mode \(String(mode, radix: 8))")
+        }
+        await embedded.stop()
+    }
+
+    @Test func aDirectoryThatCannotBeWrittenSaysSo() async throws {
+        try DataDirectory(directory).prepare()
+        try FileManager.default.createDirectory(atPath: directory + "/owner.lock", withIntermediateDirectories: true)
+        let error = await #expect(throws: EmbeddedRedisError.self) { try await EmbeddedRedis(directory: directory, logger: .quiet).start() }
+        #expect(error?.description == "\(directory)/owner.lock cannot be written: Is a directory")
     }
 }
