@@ -4,16 +4,23 @@ import SessionStore
 
 /// Refuses to run on a Redis in which sessions are not safe.
 ///
-/// A Redis that is away when the server starts is waited for, and looked at when it is there: the server answers 503 until then.
+/// A Redis that is away when the server starts is waited for, and looked at when it is there: the
+/// server answers 503 until then. While the server runs, Redis's replicas are counted where answers
+/// wait for them.
 actor RedisCheck: Service {
+    private static let interval = Duration.seconds(5)
+
     private let client: RedisClient
     private let allowsEviction: Bool
+    private let ackReplicas: Int
     private let logger: Logger
     private var isDone = false
+    private var lacksReplicas = false
 
-    init(client: RedisClient, allowsEviction: Bool, logger: Logger) {
+    init(client: RedisClient, allowsEviction: Bool, ackReplicas: Int = 0, logger: Logger) {
         self.client = client
         self.allowsEviction = allowsEviction
+        self.ackReplicas = ackReplicas
         self.logger = logger
     }
 
@@ -26,26 +33,76 @@ actor RedisCheck: Service {
         do throws(RedisError) {
             shortcomings = try await client.shortcomings()
         } catch {
-            guard error.code == .notPermitted else { return }
-            logger.warning("redis: this user may not send INFO, so that nobody knows whether sessions may be evicted")
-            return isDone = true
+            guard error.isAnswer else { return }
+            logger.warning(
+                "redis: INFO is refused, so that the server's version and its way with full memory are not checked",
+                metadata: ["error": "\(error)"])
+            isDone = true
+            return await checkScripts()
         }
         for shortcoming in shortcomings {
-            if shortcoming.kind == .mayEvict, allowsEviction {
+            switch shortcoming.kind {
+            case .silent:
                 logger.warning("redis: the server \(shortcoming)")
-            } else {
-                let way = shortcoming.kind == .mayEvict ? " (or set \(Setting.allowEviction.name)=true)" : ""
-                throw SettingsError(.redisURL, "the server \(shortcoming)\(way)")
+            case .mayEvict where allowsEviction:
+                logger.warning("redis: the server \(shortcoming)")
+            case .mayEvict:
+                throw SettingsError(.redisURL, "the server \(shortcoming) (or set \(Setting.allowEviction.name)=true)")
+            case .tooOld, .otherTopology:
+                throw SettingsError(.redisURL, "the server \(shortcoming)")
             }
         }
         isDone = true
+        await checkScripts()
+        await countReplicas()
+    }
+
+    /// A server that cannot compile a script refuses every message: its words stand in the log
+    /// before the first one comes.
+    private func checkScripts() async {
+        guard let (script, error) = try? await client.refusedScripts().first else { return }
+        logger.error(
+            "redis: the server cannot run the scripts that write sessions", metadata: ["script": "\(script)", "error": "\(error)"])
+    }
+
+    private func countReplicas() async {
+        guard ackReplicas > 0, let count = try? await client.connectedReplicas() else { return }
+        let metadata: Logger.Metadata = ["connected": "\(count)", "\(Setting.ackReplicas.name)": "\(ackReplicas)"]
+        if count < ackReplicas, !lacksReplicas {
+            logger.warning(
+                "redis: fewer replicas are connected than answers wait for; every turn fails until there are more", metadata: metadata)
+        } else if count >= ackReplicas, lacksReplicas {
+            logger.notice("redis: there are as many replicas again as answers wait for", metadata: metadata)
+        }
+        lacksReplicas = count < ackReplicas
     }
 
     func run() async throws {
+        do {
+            try await cancelWhenGracefulShutdown { try await self.watch() }
+        } catch is CancellationError {
+            // The server stops, whatever Redis does.
+        }
+    }
+
+    private func watch() async throws {
         while !isDone {
             try await check(patience: .seconds(1))
             if !isDone { try await Task.sleep(for: .milliseconds(100)) }
         }
-        try await gracefulShutdown()
+        while true {
+            try await Task.sleep(for: Self.interval)
+            await countReplicas()
+        }
+    }
+}
+
+extension RedisError {
+    /// Whether the server has answered, and will say the same again.
+    fileprivate var isAnswer: Bool {
+        switch code {
+        case .notPermitted, .reply, .wrongType: true
+        default: false
+        }
     }
 }

@@ -26,7 +26,8 @@ struct ServerProcess {
         redis.maxReplyBytes = max(redis.maxReplyBytes, 2 * settings.maximumHistoryBytes)
         let client = RedisClient(configuration: redis, eventLoopGroup: group, logger: logger)
         services.append(client)
-        let check = RedisCheck(client: client, allowsEviction: settings.allowsEviction, logger: logger)
+        let check = RedisCheck(
+            client: client, allowsEviction: settings.allowsEviction, ackReplicas: settings.ackReplicas, logger: logger)
         // Nothing is accepted on a Redis that is not fit. One that is away is waited for while the server runs.
         do { try await check.check(patience: Self.redisPatience) } catch { throw Exit.usage("\(error)") }
         services.append(check)
@@ -79,6 +80,8 @@ struct ServerProcess {
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger))
         // The last resort, should something not end by itself.
         configuration.maximumGracefulShutdownDuration = settings.drain + settings.keepAlive + .seconds(30)
+        let embedded = services.lazy.compactMap { $0 as? EmbeddedRedis }.first
+        async let _: Void = SecondSignal.watch(logger: logger) { embedded?.stopWithoutWaiting() }
         do {
             try await ServiceGroup(configuration: configuration).run()
         } catch {

@@ -64,4 +64,50 @@ import Testing
         try await replica.stop()
         try await redis.kill()
     }
+
+    /// Some services do not know the command: one warning, and service.
+    @Test func whereINFOIsUnknownAWarningSaysSoOnce() async throws {
+        let redis = try await RedisServer.start(["--rename-command", "INFO", ""])
+        let replica = try await Replica.start(redis: redis.tcpURL, environment: ["AGENT_RUNTIME__DRAIN_SECONDS": "2"])
+        #expect(try await replica.client.say("hello", in: "s").done["status"] == "completed")
+        #expect(replica.process.log.split(separator: "\n").count { $0.contains("INFO") } == 1, "\(replica.process.log)")
+        #expect(try await replica.stop() == 0)
+        try await redis.kill()
+    }
+
+    @Test func oneThatDoesNotSayWhatItIsIsWarnedOf() async throws {
+        let proxy = try await FaultyProxy.start(to: RedisServer.shared())
+        proxy.inject(.answer("$10\r\n# Server\r\n\r\n"), on: "INFO", times: 100)
+        let replica = try await Replica.start(redis: proxy.url)
+        #expect(replica.process.log.contains("does not say which version"))
+        #expect(try await replica.stop() == 0)
+        try await proxy.stop()
+    }
+
+    /// A part of a Cluster would refuse most sessions, and a Sentinel all.
+    @Test func aServerOfAnotherTopologyIsRefusedWithAHint() async throws {
+        let cluster = try await RedisCluster.start()
+        try await expectRefusal(try Replica.launch(redis: cluster.nodes[0].url), "node of a Cluster", "redis-cluster://")
+        for node in cluster.nodes { try await node.kill() }
+        let sentinels = try await RedisSentinels.start()
+        try await expectRefusal(
+            try Replica.launch(redis: "redis://127.0.0.1:\(sentinels.sentinels[0].port)"), "Sentinel", "redis-sentinel://")
+        try await sentinels.stop()
+    }
+
+    /// Answers that wait for more replicas than there are fail, each after ten seconds: it is said
+    /// at the start, and once per outage.
+    @Test func tooFewReplicasAreWarnedOf() async throws {
+        let master = try await RedisServer.start(["--repl-diskless-sync-delay", "0"])
+        let replica = try await Replica.start(redis: master.url, environment: ["AGENT_RUNTIME__ACK_REPLICAS": "1"])
+        func lines(_ words: String) -> [Substring] { replica.process.log.split(separator: "\n").filter { $0.contains(words) } }
+        try await eventually("it is warned of") { lines("fewer replicas").count == 1 }
+        #expect(lines("fewer replicas")[0].contains("connected=0") && lines("fewer replicas")[0].contains("AGENT_RUNTIME__ACK_REPLICAS=1"))
+        let follower = try await RedisServer.start(["--replicaof", "127.0.0.1", "\(master.port)"])
+        try await eventually("there is one") { lines("as many replicas again").count == 1 }
+        try await follower.kill()
+        try await eventually("it is warned of again") { lines("fewer replicas").count == 2 }
+        #expect(try await replica.stop() == 0)
+        try await master.kill()
+    }
 }

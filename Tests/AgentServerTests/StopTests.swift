@@ -1,0 +1,73 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// SIGTERM and SIGINT end the process, whatever Redis does.
+@Suite(.timeLimit(.minutes(2))) struct StopTests {
+    private static let drain = ["AGENT_RUNTIME__DRAIN_SECONDS": "2"]
+
+    private func expectStop(_ process: ChildProcess, _ signal: Int32 = SIGTERM, _ location: SourceLocation = #_sourceLocation) async throws
+    {
+        let begun = ContinuousClock.now
+        process.signal(signal)
+        #expect(try await process.ended() == 0, "\(process.log)", sourceLocation: location)
+        #expect(ContinuousClock.now - begun < .seconds(10), sourceLocation: location)
+    }
+
+    @Test(arguments: [SIGTERM, SIGINT]) func whileRedisIsAway(signal: Int32) async throws {
+        let process = try Replica.launch(redis: "redis://127.0.0.1:\(try freePort())", environment: Self.drain)
+        _ = try await process.line(/(http:\/\/127\.0\.0\.1:[0-9]+)/)
+        try await expectStop(process, signal)
+    }
+
+    @Test func whileRedisRefusesThePassword() async throws {
+        let redis = try await RedisServer.shared()
+        let process = try Replica.launch(redis: "redis://agent:wr0ng@127.0.0.1:\(redis.port)", environment: Self.drain)
+        _ = try await process.line(/(http:\/\/127\.0\.0\.1:[0-9]+)/)
+        try await expectStop(process)
+    }
+
+    @Test func whileRedisHangs() async throws {
+        let redis = try await RedisServer.start()
+        let replica = try await Replica.start(redis: redis.url, environment: Self.drain)
+        redis.process.signal(SIGSTOP)
+        try await expectStop(replica.process)
+        try await redis.kill()
+    }
+
+    /// The first signal lets a step run on, the second one does not.
+    @Test(arguments: [SIGTERM, SIGINT]) func aSecondSignalEndsItAtOnce(signal: Int32) async throws {
+        let gate = Gate()
+        let upstream = try await Upstream.start { _ in UpstreamAnswer.text("one ", "two").inserting(.gate(gate), after: 2) }
+        let replica = try await Replica.start(redis: RedisServer.shared().url, upstream: upstream.url)
+        var open = try await replica.client.open(AgentClient.body(UUID().uuidString, ["content": "x"]))
+        try await open.next { $0.data["token"].string == "one " }
+        replica.process.signal(signal)
+        try await eventually("it drains") { try await replica.client.get("/health/ready").code == "draining" }
+        let begun = ContinuousClock.now
+        replica.process.signal(signal)
+        #expect(try await replica.process.ended() == 0)
+        // The drain takes half a minute.
+        #expect(ContinuousClock.now - begun < .seconds(10))
+        #expect(replica.process.log.contains("stopping at once"))
+        gate.open()
+    }
+
+    /// Its Redis goes, too, and has what was acknowledged.
+    @Test func aSecondSignalEndsThePrivateRedis() async throws {
+        let gate = Gate()
+        let upstream = try await Upstream.start { _ in UpstreamAnswer.text("one ", "two").inserting(.gate(gate), after: 2) }
+        let directory = try temporaryDirectory()
+        let replica = try await Replica.start(redis: nil, upstream: upstream.url, directory: directory)
+        var open = try await replica.client.open(AgentClient.body("s", ["content": "x"]))
+        try await open.next { $0.data["token"].string == "one " }
+        let socket = directory.path + "/.agent-runtime/redis.sock"
+        #expect(try ChildProcess.output("redis-cli", ["-s", socket, "PING"]).contains("PONG"))
+        replica.process.signal(SIGTERM)
+        try await eventually("it drains") { try await replica.client.get("/health/ready").code == "draining" }
+        replica.process.signal(SIGTERM)
+        #expect(try await replica.process.ended() == 0)
+        try await eventually("Redis is gone") { !FileManager.default.fileExists(atPath: socket) }
+        gate.open()
+    }
+}
