@@ -10,14 +10,17 @@ extension RedisSessionStore {
         let keys = RedisKeys(session)
         // No transaction: the log is read after the state, so that the end of a step that the state says has ended is in it.
         var commands = [
-            RedisCommand("HMGET", keys.state, "status", "fence", "nonce", "lease_until"), RedisCommand("TIME"),
+            RedisCommand("HMGET", keys.state, "status", "fence", "nonce", "lease_until", "updated_at", "epoch"), RedisCommand("TIME"),
             RedisCommand("XRANGE", keys.events, "(\(max(step, 0))-\(max(sequence, 0))", "+", "COUNT", String(limit)),
         ]
         if let opened { commands.append(RedisCommand("XRANGE", keys.events, "\(max(opened, 0))-0", "\(max(opened, 0))-0")) }
         var replies = try await read(commands, key: keys.state)
-        if let acknowledgement = configuration.acknowledgement, replies.dropFirst(2).first.map(endsStep) == true {
+        if let acknowledgement = configuration.acknowledgement, replies.count > 2, let last = lastEnd(replies[2]),
+            !isSettled(replies[0][4], now: replies[1]), !acknowledged.holds(session, epoch: replies[0][5]?.string, step: last)
+        {
             // Nobody is told of a commit that a failover could take back (I4). It is read again, since `WAIT` goes by its own connection.
             replies = try await read(commands, key: keys.state, acknowledgement: acknowledgement)
+            if let last = lastEnd(replies[2]) { acknowledged.note(session, epoch: replies[0][5]?.string, step: last) }
         }
         guard replies.count == commands.count else { throw StoreError(.unexpectedReply, "too few replies to a look at a log") }
         let (state, time) = (replies[0], replies[1])
@@ -32,9 +35,22 @@ extension RedisSessionStore {
         )
     }
 
-    /// Whether something in a part of the log rests on the history: all but tokens does.
-    private func endsStep(_ reply: RedisReply) -> Bool {
-        entries(reply).contains { $0.fields.contains { name, _ in Self.finalEvents.contains(name) } }
+    /// The latest step of which something in a part of the log rests on the history: all but tokens
+    /// does.
+    private func lastEnd(_ reply: RedisReply) -> Int? {
+        entries(reply).last { $0.fields.contains { name, _ in Self.finalEvents.contains(name) } }?.step
+    }
+
+    /// How long after a session's last write Redis's replicas are not waited for any more: what
+    /// they do not have by then, no wait brings.
+    private static let settledAfter = Duration.seconds(60)
+
+    /// - Parameters:
+    ///   - updated: The state's `updated_at`.
+    ///   - now: The answer to `TIME`.
+    private func isSettled(_ updated: RedisReply?, now: RedisReply) -> Bool {
+        guard let updated = updated?.integerValue, let seconds = now[0]?.integerValue else { return false }
+        return updated / 1000 < seconds - Self.settledAfter.components.seconds
     }
 
     private static let finalEvents = [LoggedEvents.Name.message, .done].map(\.rawValue)
@@ -50,11 +66,16 @@ extension RedisSessionStore {
     ///
     /// - Returns: Whether it is complete, too: it keeps the last ``StoreConfiguration/journalBound`` lines.
     public func journal(_ session: SessionID) async throws(StoreError) -> (lines: [ByteBuffer], isComplete: Bool) {
-        let key = RedisKeys(session).steps
-        // Clients are told from it how a step ended.
-        let replies = try await read(
-            [RedisCommand("LRANGE", key, "0", "-1")], key: key, acknowledgement: configuration.acknowledgement)
-        guard let reply = replies.first else { throw StoreError(.unexpectedReply, "no reply to a look at a journal") }
+        let keys = RedisKeys(session)
+        let commands = [
+            RedisCommand("HGET", keys.state, "updated_at"), RedisCommand("TIME"), RedisCommand("LRANGE", keys.steps, "0", "-1"),
+        ]
+        var replies = try await read(commands, key: keys.state)
+        if let acknowledgement = configuration.acknowledgement, replies.count > 2, !isSettled(replies[0], now: replies[1]) {
+            // Clients are told from it how a step ended.
+            replies = try await read(commands, key: keys.state, acknowledgement: acknowledgement)
+        }
+        guard let reply = replies.last else { throw StoreError(.unexpectedReply, "no reply to a look at a journal") }
         var lines: [ByteBuffer] = []
         // The filler that keeps the key in place has two bytes, and no line has so few.
         reply.forEachElement { if let line = $0.buffer, line.readableBytes > 2 { lines.append(line) } }

@@ -10,6 +10,7 @@ public final class RedisSessionStore: Sendable {
     let clock = RedisClock()
     let outage: OutageWatch
     let activity: ActivityNotes
+    let acknowledged = AcknowledgedSteps()
     /// What the keys of this deployment may look like.
     public let layout: LayoutState
     let logger: Logger

@@ -84,4 +84,50 @@ import Testing
         for store in [store, follower, patient] { store.client.shutDown() }
         for server in [master, replica] { try await server.kill() }
     }
+
+    /// A step that ended long ago, or that was read with its acknowledgement before, is read
+    /// without waiting: it keeps nothing back that could still come.
+    @Test func whatIsOldIsReadWithoutWaiting() async throws {
+        let (master, replica) = try await servers()
+        let hasty = Duration.milliseconds(400)
+        let (store, follower) = (try await store(master, patience: hasty), try await store(master, replica: "two", patience: hasty))
+        func run(_ session: SessionID) async throws {
+            let lease = try await store.started(.user("hello", in: session))
+            var events = LoggedEvents(firstSequence: 1)
+            events.append(.done, json: .init(string: "{}"))
+            #expect(try await store.commit(StepCommit(lease, events: events)) == .held)
+        }
+        let (old, seen, fresh) = (SessionID.unique(), SessionID.unique(), SessionID.unique())
+        for session in [old, seen, fresh] { try await run(session) }
+        #expect(try await follower.log(seen, afterStep: 1, sequence: 0, limit: 10).entries.count == 1)
+        try await replica.kill()
+        let minuteAgo = (Int64(try master.lines("TIME")[0]) ?? 0) * 1000 - 61_000
+        try master.cli("HSET", RedisKeys(old).state, "updated_at", "\(minuteAgo)")
+        for session in [old, seen] {
+            #expect(try await follower.log(session, afterStep: 1, sequence: 0, limit: 10).entries.count == 1)
+        }
+        #expect(try await follower.journal(old).lines.count == 1)
+        // A new step is kept back, also one of a session whose earlier step was read.
+        #expect(await failure { try await follower.log(fresh, afterStep: 1, sequence: 0, limit: 10) }?.code == .unavailable)
+        #expect(await failure { try await follower.journal(fresh) }?.code == .unavailable)
+        #expect(await failure { try await run(seen) } != nil)
+        #expect(await failure { try await follower.log(seen, afterStep: 1, sequence: 0, limit: 10) }?.code == .unavailable)
+        for store in [store, follower] { store.client.shutDown() }
+        try await master.kill()
+    }
+
+    @Test func acknowledgedStepsAreRememberedByEpochWithinABound() throws {
+        let steps = AcknowledgedSteps(bound: 3)
+        let sessions = (0..<4).map { _ in SessionID.unique() }
+        steps.note(sessions[0], epoch: "a", step: 2)
+        steps.note(sessions[0], epoch: "a", step: 1)
+        #expect(steps.holds(sessions[0], epoch: "a", step: 2) && steps.holds(sessions[0], epoch: "a", step: 1))
+        #expect(!steps.holds(sessions[0], epoch: "a", step: 3) && !steps.holds(sessions[0], epoch: nil, step: 1))
+        // A session that was deleted and begun again is another one.
+        #expect(!steps.holds(sessions[0], epoch: "b", step: 1))
+        steps.note(sessions[0], epoch: "b", step: 1)
+        #expect(!steps.holds(sessions[0], epoch: "a", step: 1) && !steps.holds(sessions[0], epoch: "b", step: 2))
+        for session in sessions { steps.note(session, epoch: "a", step: 1) }
+        #expect(sessions.count { steps.holds($0, epoch: "a", step: 1) } == 3)
+    }
 }
