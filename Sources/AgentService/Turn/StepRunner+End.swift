@@ -38,8 +38,8 @@ extension StepRunner {
                         encoder.write(event.name, json: event.json, sequence: firstFinal + offset, into: &buffer)
                     }
                 }
-            case .lost(let step, _):
-                await tellLoss(step: step)
+            case .lost(let step, let intent):
+                await tellLoss(step: step, intent: intent)
             }
         } catch {
             runner.logger.warning(
@@ -52,8 +52,12 @@ extension StepRunner {
     }
 
     /// Another replica has the step: this one becomes its own client's follower.
-    func tellLoss(step: Int) async {
-        runner.logger.notice(
+    func tellLoss(step: Int, intent: String) async {
+        // A client wanted it where the step was seized for a cancel, or the session is gone.
+        // Otherwise this replica was taken for lost.
+        let isWanted = step == 0 || !intent.isEmpty
+        runner.logger.log(
+            level: isWanted ? .debug : .notice,
             "the lease was lost", metadata: ["session": "\(lease.session)", "step": "\(lease.step)", "latest": "\(step)"])
         guard step > 0 else {
             fail("the session was deleted", code: "session_deleted", retryable: false)

@@ -147,9 +147,9 @@ final class StepRunner: Sendable {
     /// Does what the end of a generation leads to.
     private func conclude(_ generated: Result<TurnMachine.Ending, any Error>) async {
         switch (control.reason, generated) {
-        case (.lost(let step, _), _):
+        case (.lost(let step, let intent), _):
             _ = await log.close()
-            await tellLoss(step: step)
+            await tellLoss(step: step, intent: intent)
         case (_, .success(let ending)):
             await end(with: ending)
         case (.draining, .failure):
