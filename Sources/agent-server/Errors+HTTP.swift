@@ -23,6 +23,8 @@ extension Problem {
                 after: .seconds(1))
         case .overloaded:
             self = Problem(.serviceUnavailable, "overloaded", "this replica runs as many steps as it may").retry(after: .seconds(1))
+        case .crowded:
+            self = .crowded
         case .notRunning:
             self.init(.conflict, "not_running", "that step does not run, or no longer")
         case .noSession:
@@ -105,6 +107,12 @@ extension Problem {
             self = Problem(.serviceUnavailable, "store_unavailable", "the session store cannot be reached; nothing was written")
                 .retry(after: .seconds(1))
         }
+    }
+
+    /// There was no room in time for a history, or there is none for a body.
+    static var crowded: Problem {
+        Problem(.serviceUnavailable, "overloaded", "this replica holds as many bytes of histories and requests as it may").retry(
+            after: .seconds(1))
     }
 
     static var sessionNotFound: Problem { Problem(.notFound, "session_not_found", "there is no such session") }

@@ -41,6 +41,7 @@ struct ServerProcess {
         turns.maximumAnswerBytes = settings.answerLimit
         turns.followTick = settings.followTick
         turns.wait = settings.wait
+        turns.historyBytesInFlight = settings.historyBytesInFlight
         let executors = EventLoopExecutors(group)
         let supervisor = StepSupervisor(
             maximumSteps: settings.maximumSteps, drain: settings.drain, executors: executors, logger: logger)
@@ -50,7 +51,9 @@ struct ServerProcess {
             store: store, provider: openAI ?? ScriptedProvider() as any LLMProvider, supervisor: supervisor, logWriter: EventLogWriter(),
             keepAlive: keepAlive,
             configuration: turns, logger: logger)
-        let routes = AgentRoutes(settings: settings, runner: runner, store: store, supervisor: supervisor)
+        let routes = AgentRoutes(
+            settings: settings, runner: runner, store: store, supervisor: supervisor,
+            bodies: ByteBudget(limit: max(settings.bodyBytesInFlight, settings.bodyLimit)))
         let idleTimeout = TimeAmount.milliseconds(settings.idleTimeout.milliseconds)
         let application = Application(
             responder: OwnTask(base: routes.router().buildResponder(), executors: executors),
@@ -75,7 +78,9 @@ struct ServerProcess {
         )
         // Stopped from the last to the first: the steps are drained while the server still writes their streams, and Redis
         // goes when nobody needs it any more.
-        services += [keepAlive, Sweeper(runner: runner, logger: logger), application, supervisor]
+        services += [
+            HeapTrimmer(histories: runner.histories), keepAlive, Sweeper(runner: runner, logger: logger), application, supervisor,
+        ]
         var configuration = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger))
         // The last resort, should something not end by itself.

@@ -61,6 +61,26 @@ import Testing
         #expect(try await client.get("/agent/sessions/\(session)/history?offset=500").json["messages"] == [])
     }
 
+    /// As many as fit into an answer, and the place of the rest.
+    @Test func aLongHistoryComesInPartsByBytes() async throws {
+        let session = SessionID.unique()
+        #expect(try await client.say("hello", in: session.text).status == 200)
+        let long = #"{"role":"user","content":"\#(String(repeating: "x", count: 700_000))"}"#
+        for _ in 0..<3 { try redis.cli("RPUSH", RedisKeys(session).history, long) }
+        var sizes: [Int] = []
+        var offset: Int? = 0
+        while let place = offset {
+            let part = try await client.get("/agent/sessions/\(session.text)/history?offset=\(place)&limit=1000").json
+            #expect(part["history_length"] == 6 && part["offset"].int == place)
+            sizes.append(part["messages"].array.count)
+            offset = part["next_offset"].int
+            try #require(sizes.count < 6)
+        }
+        #expect(sizes == [4, 1, 1])
+        // What was asked for is there.
+        #expect(try await client.get("/agent/sessions/\(session.text)/history?offset=1&limit=2").json["next_offset"] == .null)
+    }
+
     @Test func theListAndItsCursor() async throws {
         let redis = try await RedisServer.start()
         let replica = try await Replica.start(redis: redis.url, upstream: upstream.url)

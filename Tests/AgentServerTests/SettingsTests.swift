@@ -64,11 +64,14 @@ import Testing
     @Test func durabilityAndBounds() throws {
         let defaults = try settings([:])
         #expect(defaults.ackReplicas == 0 && !defaults.allowsEviction)
-        #expect(defaults.maximumMessages == 100_000 && defaults.maximumHistoryBytes == 256 << 20)
+        #expect(defaults.maximumMessages == 100_000 && defaults.maximumHistoryBytes == 32 << 20)
+        #expect(defaults.historyBytesInFlight == 128 << 20 && defaults.bodyBytesInFlight == 64 << 20)
         let settings = try settings([
             "AGENT_RUNTIME__ACK_REPLICAS": "2", "AGENT_RUNTIME__ALLOW_EVICTION": "true", "AGENT_RUNTIME__MAX_MESSAGES": "9",
-            "AGENT_RUNTIME__MAX_HISTORY_BYTES": "5000",
+            "AGENT_RUNTIME__MAX_HISTORY_BYTES": "5000", "AGENT_RUNTIME__HISTORY_BYTES_IN_FLIGHT": "1048576",
+            "AGENT_RUNTIME__BODY_BYTES_IN_FLIGHT": "2097152",
         ])
+        #expect(settings.historyBytesInFlight == 1 << 20 && settings.bodyBytesInFlight == 2 << 20)
         #expect(settings.ackReplicas == 2 && settings.allowsEviction && settings.maximumMessages == 9)
         #expect(settings.maximumHistoryBytes == 5000)
     }
@@ -87,6 +90,7 @@ import Testing
         ("AGENT_RUNTIME__TOOLS_FILE", "/nowhere/at/all"),
         ("AGENT_RUNTIME__REDIS_URL", "redis-sentinel://h"), ("AGENT_RUNTIME__REDIS_URL", "redis-cluster://h/1"),
         ("AGENT_RUNTIME__ACK_REPLICAS", "17"), ("AGENT_RUNTIME__ALLOW_EVICTION", "perhaps"), ("AGENT_RUNTIME__MAX_MESSAGES", "1"),
+        ("AGENT_RUNTIME__HISTORY_BYTES_IN_FLIGHT", "1000"), ("AGENT_RUNTIME__BODY_BYTES_IN_FLIGHT", "many"),
         ("AGENT_RUNTIME__MAX_HISTORY_BYTES", "1"), ("AGENT_RUNTIME__BODY_LIMIT", "12"), ("AGENT_RUNTIME__MAX_STEPS", "0"),
         ("AGENT_RUNTIME__SESSION_TTL", "5"), ("AGENT_RUNTIME__INTERNAL_API_KEY", "k "), ("AGENT_RUNTIME__INTERNAL_API_KEY", "schlüssel"),
     ]) func whatCannotBeUsedIsNamed(_ name: String, value: String) {

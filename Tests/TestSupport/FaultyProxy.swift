@@ -98,6 +98,12 @@ public final class FaultyProxy: Sendable {
         try await each { $0.release() }
     }
 
+    /// From now on replies come as over one link that all connections share, of so many bytes per second.
+    public func slowDown(to bytesPerSecond: Int) { rules.state.withLock { $0.bytesPerSecond = bytesPerSecond } }
+
+    /// Bytes of replies that went over the slow link.
+    public var slowBytes: Int { rules.state.withLock { $0.slowBytes } }
+
     /// Cuts all connections; done when it returns.
     public func cut() async throws { try await each { $0.cut() } }
 
@@ -142,6 +148,11 @@ final class ProxyRules: Sendable {
         var held = 0
         var isHolding = false
         var isRefusing = false
+        /// Nil for a link that takes no time.
+        var bytesPerSecond: Int?
+        var slowBytes = 0
+        /// When the slow link has sent what it has.
+        var linkIsFree = NIODeadline.uptimeNanoseconds(0)
         var roundTrips: [[String]] = []
         var isIgnored: @Sendable ([String]) -> Bool = { _ in true }
     }
@@ -171,6 +182,18 @@ final class ProxyRules: Sendable {
             guard !state.isIgnored(words) else { return false }
             if isIdle { state.roundTrips.append(words) }
             return true
+        }
+    }
+
+    var isSlow: Bool { state.withLock { $0.bytesPerSecond != nil } }
+
+    /// When the link has sent so many bytes more.
+    func reserve(_ bytes: Int) -> NIODeadline {
+        state.withLock { state in
+            state.slowBytes += bytes
+            let time = TimeAmount.nanoseconds(Int64(bytes) * 1_000_000_000 / Int64(max(1, state.bytesPerSecond ?? .max)))
+            state.linkIsFree = max(.now(), state.linkIsFree) + time
+            return state.linkIsFree
         }
     }
 

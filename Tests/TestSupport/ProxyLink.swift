@@ -15,6 +15,9 @@ final class ProxyLink: ChannelInboundHandler {
     private var unsent = ByteBuffer()
     private var replies = ByteBuffer()
     private var held = ByteBuffer()
+    /// Waits for its turn on a slow link.
+    private var paced = ByteBuffer()
+    private var isPacing = false
     /// Of each request whose reply is due, in order.
     private var due = CircularBuffer<Due>()
     /// How many of them count towards round trips.
@@ -144,7 +147,32 @@ final class ProxyLink: ChannelInboundHandler {
             return true
         }
         // What is held goes first, also while it is being released.
-        if isHeld || held.readableBytes > 0 { held.writeImmutableBuffer(reply) } else { client?.writeAndFlush(reply, promise: nil) }
+        if isHeld || held.readableBytes > 0 { held.writeImmutableBuffer(reply) } else { send(reply) }
+    }
+
+    private func send(_ reply: ByteBuffer) {
+        guard rules.isSlow || isPacing, let client else {
+            self.client?.writeAndFlush(reply, promise: nil)
+            return
+        }
+        paced.writeImmutableBuffer(reply)
+        guard !isPacing else { return }
+        isPacing = true
+        pace(client)
+    }
+
+    /// Sends a part when the link, which all connections share, has had the time for it.
+    private func pace(_ client: any Channel) {
+        guard let part = paced.readSlice(length: min(paced.readableBytes, 16 << 10)), part.readableBytes > 0 else {
+            isPacing = false
+            return
+        }
+        if paced.readableBytes == 0 { paced = ByteBuffer() }
+        let bound = NIOLoopBound(self, eventLoop: client.eventLoop)
+        client.eventLoop.scheduleTask(deadline: rules.reserve(part.readableBytes)) {
+            client.writeAndFlush(part, promise: nil)
+            bound.value.pace(client)
+        }
     }
 
     // MARK: Called by the proxy

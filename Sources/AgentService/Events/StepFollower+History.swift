@@ -21,16 +21,17 @@ extension StepFollower {
                     reader.step, "the session was deleted, and another one has its name", code: "session_deleted", retryable: false,
                     id: try await idToGoOn(after: reader.step))
             }
-            guard let rebuilt, let page = try await store.history(session, offset: rebuilt.range.lowerBound, limit: rebuilt.range.count)
+            guard let rebuilt, try await store.hasHistory(session)
             else {
                 let message = "the events of this step are gone; read the session's history"
                 return fail(reader.step, message, code: "events_gone", id: try await idToGoOn(after: reader.step))
             }
+            let messages = try await store.messages(session, in: rebuilt.range)
             let id = try await idToGoOn(after: rebuilt.step)
             // Whoever has a part of the text is told that it comes once more.
             if reader.sequence > 0 { restart(rebuilt.step, voiding: reader.step, because: .eventsGone) }
             stream.write { buffer in
-                for event in rebuilt.events(session, messages: page.messages) {
+                for event in rebuilt.events(session, messages: messages) {
                     EventEncoder.write(unlogged: event.name, json: event.json, id: event.name == .done ? id : nil, into: &buffer)
                 }
             }

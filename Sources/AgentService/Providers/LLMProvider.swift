@@ -11,12 +11,13 @@ public protocol LLMProvider: Sendable {
 
 /// Who is told what a model says. It is called by whoever reads the model's socket, and holds that up meanwhile.
 ///
-/// A provider promises three things:
+/// A provider promises four things:
 /// - One call at a time: ``receive(_:)`` in the order of the model's output, with everything that is ready and never with an empty batch, then
 ///   ``end(_:)`` once, and nothing after it.
 /// - A generation that succeeds has delivered exactly one ``LLMEvent/finish(_:)``. Otherwise it ends with ``LLMError``, with `CancellationError`
 ///   after ``LLMGeneration/cancel()``, or with what ``receive(_:)`` has thrown.
 /// - It lets go of the receiver at the end.
+/// - It lets go of the request, and of ``LLMRequest/share`` with it, as soon as the model has begun to answer.
 public protocol LLMReceiver: AnyObject, Sendable {
     /// An error ends the generation and is given to ``end(_:)`` unchanged.
     func receive(_ batch: [LLMEvent]) throws
@@ -40,6 +41,8 @@ public struct LLMRequest: Sendable {
     public var tools: ByteBuffer?
     /// W3C trace context to pass on (https://www.w3.org/TR/trace-context/).
     public var traceparent: String?
+    /// Counts ``messages``, and what they are written into, among what this replica holds.
+    public var share: ByteShare?
 
     public init(model: String, messages: [ByteBuffer], tools: ByteBuffer? = nil, traceparent: String? = nil) {
         self.model = model

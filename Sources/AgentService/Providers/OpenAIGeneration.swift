@@ -1,3 +1,4 @@
+import AsyncHTTPClient
 import Logging
 import NIOCore
 import Synchronization
@@ -8,34 +9,55 @@ final class OpenAIGeneration: LLMGeneration {
         /// Nil at the end.
         var receiver: (any LLMReceiver)?
         var response: OpenAIResponse?
+        /// Nil until it is written, and once the model has begun to answer: it is not sent again then.
+        var outgoing: OutgoingRequest?
         var isCancelled = false
         var isRepeated = false
     }
 
     private let provider: OpenAIProvider
-    private let request: LLMRequest
     private let client: LoopClient?
     private let state: Mutex<State>
     private let begun = NIODeadline.now()
 
-    init(_ provider: OpenAIProvider, _ request: LLMRequest, client: LoopClient?, receiver: any LLMReceiver) {
+    /// A request of more bytes is written elsewhere than on the event loop, which it would hold up.
+    private static let largeBytes = 1 << 20
+
+    init(_ provider: OpenAIProvider, client: LoopClient?, receiver: any LLMReceiver) {
         self.provider = provider
-        self.request = request
         self.client = client
         state = Mutex(State(receiver: receiver))
     }
 
-    func start() {
+    /// Nothing of the request is kept but what goes over the wire.
+    func start(_ request: LLMRequest) {
         guard let client else {
             return ended(.failure(LLMError(.unavailable, "There is no event loop to connect to the model on.")))
         }
-        let response = OpenAIResponse(of: self, provider: provider, client: client)
-        let isCancelled = state.withLock { state in
-            state.response = response
-            return state.isCancelled
+        guard request.messages.reduce(0, { $0 + $1.readableBytes }) > Self.largeBytes else {
+            write(request)
+            return send(over: client)
         }
-        guard !isCancelled else { return ended(.failure(CancellationError())) }
-        response.start(provider.upstreamRequest(request))
+        // No task waits for the model, and this one ends before the request is sent.
+        Task {
+            write(request)
+            client.eventLoop.execute { self.send(over: client) }
+        }
+    }
+
+    private func write(_ request: LLMRequest) {
+        let outgoing = OutgoingRequest(request, to: provider)
+        state.withLock { $0.outgoing = outgoing }
+    }
+
+    private func send(over client: LoopClient) {
+        let response = OpenAIResponse(of: self, provider: provider, client: client)
+        let outgoing = state.withLock { state -> OutgoingRequest? in
+            state.response = response
+            return state.isCancelled ? nil : state.outgoing
+        }
+        guard let outgoing else { return ended(.failure(CancellationError())) }
+        response.start(outgoing.request)
     }
 
     func cancel() {
@@ -47,6 +69,11 @@ final class OpenAIGeneration: LLMGeneration {
 
     // MARK: What the response tells
 
+    /// The response's head has come.
+    func answerHasBegun() {
+        _ = state.withLock { $0.outgoing.take() }
+    }
+
     /// - Throws: `CancellationError` after ``cancel()``, so that what was dropped is never the end of a whole answer.
     func receive(_ batch: [LLMEvent]) throws {
         let receiver = state.withLock { $0.isCancelled ? nil : $0.receiver }
@@ -57,15 +84,15 @@ final class OpenAIGeneration: LLMGeneration {
     func ended(_ result: Result<Void, any Error>) {
         var result = result
         if case .failure(let lost as OpenAIResponse.LostBeforeHead) = result {
-            if lost.wasKept, mayRepeat() {
+            if lost.wasKept, let client, mayRepeat() {
                 provider.logger.debug("kept connection was closed, sending the request again")
-                return start()
+                return send(over: client)
             }
             result = .failure(provider.describe(lost.cause))
         }
-        let receiver = state.withLock { state in
+        let (receiver, _) = state.withLock { state in
             state.response = nil
-            return state.receiver.take()
+            return (state.receiver.take(), state.outgoing.take())
         }
         receiver?.end(result)
     }

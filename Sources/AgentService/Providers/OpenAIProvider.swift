@@ -57,15 +57,14 @@ public final class OpenAIProvider: LLMProvider, Service {
     }
 
     public func generate(_ request: LLMRequest, receiver: any LLMReceiver) -> any LLMGeneration {
-        let generation = OpenAIGeneration(self, request, client: client, receiver: receiver)
-        generation.start()
+        let generation = OpenAIGeneration(self, client: client, receiver: receiver)
+        generation.start(request)
         return generation
     }
 
-    /// The request on the wire.
+    /// The request on the wire, without its body.
     func upstreamRequest(_ request: LLMRequest) -> HTTPClient.Request {
         var upstream = template
-        upstream.body = .byteBuffer(OpenAIRequestBody.encode(request, stream: configuration.stream))
         if let traceparent = request.traceparent, traceparent.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) {
             upstream.headers.add(name: "traceparent", value: traceparent)
         }

@@ -78,7 +78,10 @@ final class OpenAIResponse: HTTPClientResponseDelegate, BodyReceiver {
             return .more
         }
         // Nobody waits for the body of an answer that has failed with its head.
-        if state.withLock({ $0.generation != nil }) { client.passBody(to: self) }
+        if let generation = state.withLock({ $0.generation }) {
+            generation.answerHasBegun()
+            client.passBody(to: self)
+        }
         return task.eventLoop.makeSucceededVoidFuture()
     }
 

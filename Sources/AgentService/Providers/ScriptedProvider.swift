@@ -30,12 +30,18 @@ public struct ScriptedProvider: LLMProvider {
     }
 
     public func generate(_ request: LLMRequest, receiver: any LLMReceiver) -> any LLMGeneration {
-        TaskGeneration(for: receiver) { sink in try await say(request, sink) }
+        // Read at once: a task would keep the request until it has said everything.
+        let read = Result { () throws(LLMError) in
+            let conversation = try ScriptedConversation(messages: request.messages, tools: request.tools)
+            return (answer: ScriptedAnswer(to: conversation), wordCount: conversation.wordCount)
+        }
+        return TaskGeneration(for: receiver) { sink in
+            let (answer, wordCount) = try read.get()
+            try await say(answer, wordCount: wordCount, sink)
+        }
     }
 
-    private func say(_ request: LLMRequest, _ sink: TaskGeneration.Sink) async throws {
-        let conversation = try ScriptedConversation(messages: request.messages, tools: request.tools)
-        let answer = ScriptedAnswer(to: conversation)
+    private func say(_ answer: ScriptedAnswer, wordCount: Int, _ sink: TaskGeneration.Sink) async throws {
         var words = 0
         for token in answer.tokens {
             try await pause()
@@ -52,7 +58,7 @@ public struct ScriptedProvider: LLMProvider {
             }
         }
         try sink([
-            .usage(TokenUsage(promptTokens: conversation.wordCount, completionTokens: words)),
+            .usage(TokenUsage(promptTokens: wordCount, completionTokens: words)),
             .finish(answer.calls.isEmpty ? .stop : .toolCalls),
         ])
     }

@@ -7,21 +7,18 @@ import Synchronization
 extension StepRunner: LLMReceiver {
     struct Generating: Sendable {
         var machine: TurnMachine
-        /// What the model was asked; nil before and after.
-        var request: LLMRequest?
+        /// What is kept of the history.
+        var usedCalls = UsedCallIDs()
         /// Told what came of it, once.
-        var onConclusion: (@Sendable (Result<TurnMachine.Ending, any Error>) -> Void)?
+        var onConclusion: (@Sendable (Result<TurnMachine.Conclusion, any Error>) -> Void)?
     }
 
     /// Asks the model. A stop signal ends that, which closes the upstream's connection.
-    func ask(_ request: LLMRequest, onConclusion: @escaping @Sendable (Result<TurnMachine.Ending, any Error>) -> Void) {
+    ///
+    /// Nothing here keeps the request: the model's provider does, until the model answers.
+    func ask(_ request: LLMRequest, onConclusion: @escaping @Sendable (Result<TurnMachine.Conclusion, any Error>) -> Void) {
         generating.withLock { $0.onConclusion = onConclusion }
-        ask(request)
-    }
-
-    private func ask(_ request: LLMRequest) {
         guard control.reason == nil else { return end(.failure(CancellationError())) }
-        generating.withLock { $0.request = request }
         let generation = runner.provider.generate(request, receiver: self)
         control.whenStopped { generation.cancel() }
     }
@@ -47,15 +44,9 @@ extension StepRunner: LLMReceiver {
     }
 
     func end(_ result: Result<Void, any Error>) {
-        switch result.flatMap(conclude) {
-        case .success(.repair(let messages)):
-            guard var request = generating.withLock({ $0.request }) else {
-                return tell(.failure(LLMError(.unavailable, "the generation ended before it began")))
-            }
-            request.messages += messages
-            ask(request)
-        case .success(.commit(let ending)):
-            tell(.success(ending))
+        switch result {
+        case .success:
+            tell(.success(conclude()))
         case .failure(let error as LLMError):
             tell(.failure(error))
         case .failure(is CancellationError):
@@ -67,19 +58,16 @@ extension StepRunner: LLMReceiver {
         }
     }
 
-    private func conclude() -> Result<TurnMachine.Conclusion, any Error> {
+    private func conclude() -> TurnMachine.Conclusion {
         generating.withLock { generating in
-            let messages = generating.request?.messages ?? []
-            return .success(
-                generating.machine.conclude(isUsed: { CallIDs.isUsed($0, in: messages) }, makeID: { CallIDs.make() }))
+            let calls = generating.usedCalls
+            let conclusion = generating.machine.conclude(isUsed: calls.contains, makeID: { CallIDs.make() })
+            if case .repair(let messages) = conclusion { generating.usedCalls.add(messages) }
+            return conclusion
         }
     }
 
-    private func tell(_ generated: Result<TurnMachine.Ending, any Error>) {
-        let onConclusion = generating.withLock { generating in
-            generating.request = nil
-            return generating.onConclusion.take()
-        }
-        onConclusion?(generated)
+    private func tell(_ generated: Result<TurnMachine.Conclusion, any Error>) {
+        generating.withLock { $0.onConclusion.take() }?(generated)
     }
 }

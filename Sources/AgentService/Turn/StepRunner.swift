@@ -20,6 +20,10 @@ final class StepRunner: Sendable {
     private let onGenerating: @Sendable () -> Void
     private let onEnd: @Sendable () -> Void
     let generating: Mutex<Generating>
+    /// Nil once the model was asked.
+    let opening: Mutex<Opening?>
+    /// Whether the client brought tools of its own.
+    let hasOwnTools: Bool
 
     /// How the step came to this replica.
     enum Origin {
@@ -37,29 +41,34 @@ final class StepRunner: Sendable {
         let nobody = ClientStream()
         nobody.close()
         self.init(
-            runner: runner, started: taken.started, origin: .takenOver(taken.action, replaces: taken.replaces),
+            runner: runner, started: taken.started, share: nil, origin: .takenOver(taken.action, replaces: taken.replaces),
             replaced: taken.replaced, stream: nobody, traceparent: nil, onGenerating: {}, onEnd: onEnd)
     }
 
     /// A step that was begun here.
     ///
-    /// - Parameter onGenerating: Called once, when the step is about to ask the model; what it resumes has its turn once the model is asked, where the
-    ///   history was read ahead.
+    /// - Parameters:
+    ///   - share: Room for the history, where it was waited for.
+    ///   - onGenerating: Called once, when the step is about to ask the model; what it resumes has its turn once the model is asked, where the
+    ///     history came with the lease.
     convenience init(
-        runner: TurnRunner, started: StartedStep, stream: ClientStream, traceparent: String?, onGenerating: @escaping @Sendable () -> Void
+        runner: TurnRunner, started: StartedStep, share: ByteShare?, stream: ClientStream, traceparent: String?,
+        onGenerating: @escaping @Sendable () -> Void
     ) {
         self.init(
-            runner: runner, started: started, origin: .begun, replaced: [], stream: stream, traceparent: traceparent,
-            onGenerating: onGenerating,
-            onEnd: {})
+            runner: runner, started: started, share: share, origin: .begun, replaced: [], stream: stream, traceparent: traceparent,
+            onGenerating: onGenerating, onEnd: {})
     }
 
     private init(
-        runner: TurnRunner, started: StartedStep, origin: Origin, replaced: [EventID], stream: ClientStream, traceparent: String?,
+        runner: TurnRunner, started: StartedStep, share: ByteShare?, origin: Origin, replaced: [EventID], stream: ClientStream,
+        traceparent: String?,
         onGenerating: @escaping @Sendable () -> Void, onEnd: @escaping @Sendable () -> Void
     ) {
         self.runner = runner
-        self.started = started
+        self.started = started.withoutRequest
+        opening = Mutex(Opening(history: started.history, tools: started.settings.tools, share: share))
+        hasOwnTools = started.settings.tools != nil
         self.origin = origin
         self.replaced = replaced
         self.stream = stream
@@ -89,6 +98,7 @@ final class StepRunner: Sendable {
         switch origin {
         case .begun:
             if started.settings.onDisconnect == .cancel { stream.whenClosed { [control] in control.stop(.clientLeft) } }
+            onGenerating()
             return await generate()
         case .takenOver(.run, _):
             return await generate()
@@ -112,49 +122,39 @@ final class StepRunner: Sendable {
     var machine: TurnMachine { generating.withLock { $0.machine } }
 
     /// Asks the model, once the history is there.
-    private func generate() async -> StepSupervisor.Sequel {
-        onGenerating()
-        do throws(StoreError) {
-            // Under the lease, which the log renews meanwhile: a long history takes its time.
-            let request = LLMRequest(
-                model: started.settings.model ?? runner.configuration.model,
-                messages: try await runner.store.history(of: started),
-                tools: offeredTools,
-                traceparent: traceparent
-            )
-            if !started.hasHistory { await runner.store.noteAsking(lease) }
+    ///
+    /// - Parameter repair: What follows the history, where the model is asked for the second time.
+    private func generate(adding repair: [ByteBuffer] = []) async -> StepSupervisor.Sequel {
+        do throws(Unasked) {
+            let request = try await request(adding: repair)
             return .wait { proceed in
-                self.ask(request) { generated in
-                    proceed(
-                        .job {
-                            await self.conclude(generated)
-                            return self.ended()
-                        })
-                }
+                self.ask(request) { generated in proceed(.job { await self.conclude(generated) }) }
             }
         } catch {
-            await conclude(.failure(error))
-            return ended()
+            return await conclude(.failure(error))
         }
     }
 
-    /// An empty array of the client's means no tools; upstreams refuse an empty array.
-    private var offeredTools: ByteBuffer? {
-        guard let tools = started.settings.tools else { return runner.configuration.tools.json }
-        return tools.readableBytes > 2 ? tools : nil
-    }
-
     /// Does what the end of a generation leads to.
-    private func conclude(_ generated: Result<TurnMachine.Ending, any Error>) async {
+    private func conclude(_ generated: Result<TurnMachine.Conclusion, any Error>) async -> StepSupervisor.Sequel {
         switch (control.reason, generated) {
         case (.lost(let step, let intent), _):
             _ = await log.close()
             await tellLoss(step: step, intent: intent)
-        case (_, .success(let ending)):
+        case (_, .success(.commit(let ending))):
             await end(with: ending)
-        case (.draining, .failure):
+        case (nil, .success(.repair(let messages))):
+            return await generate(adding: messages)
+        case (.draining, _):
             await handOver()
-        case (.clientLeft, .failure):
+            stream.handOver()
+        case (nil, .failure(Unasked.crowded)):
+            runner.logger.warning(
+                "there was no room for a history in time",
+                metadata: ["session": "\(lease.session)", "step": "\(lease.step)", "bytes": "\(started.historyBytes)"])
+            await handOver()
+            stream.giveUp()
+        case (.clientLeft, _):
             await end(with: TurnMachine.cancelled(text: machine.text))
         case (nil, .failure(let error as LLMError)):
             await end(with: machine.failed(error))
@@ -162,6 +162,7 @@ final class StepRunner: Sendable {
             runner.logger.warning("a history could not be read", metadata: ["session": "\(lease.session)", "error": "\(error)"])
             await leave()
         }
+        return ended()
     }
 
     /// Lets the lease run out: the step has not begun, so it has not failed either. The replica that takes it over runs it, at
@@ -192,6 +193,5 @@ final class StepRunner: Sendable {
             // The lease runs out by itself.
             runner.logger.warning("a step could not be released", metadata: ["session": "\(lease.session)", "error": "\(error)"])
         }
-        stream.handOver()
     }
 }

@@ -17,7 +17,9 @@ public struct TurnConfiguration: Sendable {
     public var logBatch = 512
     /// How often a follower looks at the log where nothing wakes it.
     public var followTick: Duration = .seconds(1)
-    /// How long a request may wait for the end of a running step.
+    /// Bytes of histories that are held at the same time.
+    public var historyBytesInFlight = 128 << 20
+    /// How long a request may wait for the end of a running step, or for room for its history.
     public var wait: Duration = .seconds(30)
 
     public init(replica: String, model: String, systemPrompt: String?, tools: ToolRegistry = .builtIn) {

@@ -17,7 +17,7 @@ extension TurnRunner {
             session, afterStep: id?.step ?? 0, sequence: id?.sequence ?? 0, openingOf: id?.step, limit: 1)
         guard view.step > 0 else {
             // A history may be there without a step.
-            return try await store.history(session, offset: 0, limit: 1) == nil ? .noSession : .nothingLeft
+            return try await store.hasHistory(session) ? .nothingLeft : .noSession
         }
         guard let id else { return .place(.beginning(of: view.step)) }
         return LogPlace.resuming(after: id, in: view, joinsNext: true).map { .place($0) } ?? .nothingLeft

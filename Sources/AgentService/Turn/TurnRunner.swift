@@ -10,6 +10,8 @@ public final class TurnRunner: Sendable {
     let supervisor: StepSupervisor
     let logWriter: EventLogWriter
     let keepAlive: KeepAlive
+    /// What is held of histories.
+    public let histories: HistoryBudgets
     let logger: Logger
     private let systemPrompt: ByteBuffer?
     /// Tells the logs when a lease of theirs was taken.
@@ -31,6 +33,7 @@ public final class TurnRunner: Sendable {
         self.keepAlive = keepAlive
         self.configuration = configuration
         self.logger = logger
+        histories = HistoryBudgets(limit: configuration.historyBytesInFlight)
         systemPrompt = configuration.systemPrompt.map(ChatMessage.system)
         seizures = store.messagesToReplica { signal in
             // What is lost with the connection is learned with the next renewal.
@@ -53,8 +56,9 @@ public final class TurnRunner: Sendable {
         )
         let deadline = ContinuousClock.now.advanced(by: configuration.wait)
         do throws(TurnError) {
+            let share = try await room(for: begin, until: deadline)
             var isFirst = true
-            while let conflict = try await attempt(begin, request: request, stream: stream) {
+            while let conflict = try await attempt(begin, share: share, request: request, stream: stream) {
                 guard isFirst || ContinuousClock.now < deadline else { throw conflict.error }
                 isFirst = false
                 try await resolve(conflict, for: request, stream: stream, deadline: deadline)
@@ -67,7 +71,9 @@ public final class TurnRunner: Sendable {
     }
 
     /// - Returns: Nil when the message was accepted.
-    private func attempt(_ begin: BeginStep, request: TurnRequest, stream: ClientStream) async throws(TurnError) -> Conflict? {
+    private func attempt(
+        _ begin: BeginStep, share: ByteShare?, request: TurnRequest, stream: ClientStream
+    ) async throws(TurnError) -> Conflict? {
         try await inTask { answer in
             do throws(StoreError) {
                 switch try await self.store.begin(begin) {
@@ -78,7 +84,9 @@ public final class TurnRunner: Sendable {
                         stream.write { EventEncoder.write(unlogged: .restart, json: json, into: &$0) }
                     }
                     // The client hears that its message was accepted while the model is already asked, unless the history is still to be read.
-                    let step = StepRunner(runner: self, started: started, stream: stream, traceparent: request.traceparent) {
+                    let step = StepRunner(
+                        runner: self, started: started, share: share, stream: stream, traceparent: request.traceparent
+                    ) {
                         answer.resume(returning: .success(nil))
                     }
                     return await step.run()
@@ -145,6 +153,8 @@ public enum TurnError: Error, Sendable {
     case draining
     /// As many steps run as this replica may run.
     case overloaded
+    /// As many bytes are held as this replica may hold, and there was no room in time.
+    case crowded
     /// There is nothing to cancel.
     case notRunning
     case noSession

@@ -18,6 +18,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard error == nil else { return }
+        core.heard()
         do throws(RedisError) {
             try decoder.feed(unwrapInboundIn(data))
             while let reply = try decoder.next() {

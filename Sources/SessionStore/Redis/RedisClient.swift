@@ -2,8 +2,8 @@ public import Logging
 public import NIOCore
 public import ServiceLifecycle
 
-/// The connections of one replica to Redis, whatever its topology: to each server one per event loop, and one for all that it
-/// subscribes to.
+/// The connections of one replica to Redis, whatever its topology: to each server one per event loop, more for what would hold others up
+/// (``RedisLane``), and one for all that it subscribes to.
 ///
 /// They connect when the client is made or when they are first wanted, and again whenever they are lost, until ``run()`` ends.
 public final class RedisClient: Service {
@@ -25,9 +25,8 @@ public final class RedisClient: Service {
     }
 
     /// The way of commands for a key, or for a key that begins so: the hash tag must be in it.
-    public func route(for key: String) -> RedisRoute { topology.route(for: key) }
-    /// The same for commands that are followed by `WAIT`, over connections of their own.
-    func acknowledgingRoute(for key: String) -> RedisRoute { topology.acknowledgingRoute(for: key) }
+    public func route(for key: String) -> RedisRoute { topology.route(for: key, over: .usual) }
+    func route(for key: String, over lane: RedisLane) -> RedisRoute { topology.route(for: key, over: lane) }
     /// The connection for a key, as far as is known.
     public func connection(for key: String) -> RedisConnection { route(for: key).connection }
 

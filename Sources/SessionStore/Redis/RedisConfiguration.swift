@@ -34,6 +34,10 @@ public struct RedisConfiguration: Sendable, CustomStringConvertible {
     public var connectTimeout: Duration = .seconds(2)
     /// How long a command may take, the wait for a connection included. A reply that is later closes the connection.
     public var commandTimeout: Duration = .seconds(2)
+    /// Whether a reply may take longer, as long as nothing is silent for ``commandTimeout``: for connections that carry large replies. There is a
+    /// bound, ``mostSilences`` times as much for one reply.
+    var timesSilence = false
+    static let mostSilences = 30
     /// Commands under way on one connection.
     public var maxInFlight = 65_536
     /// Bytes of commands under way on one connection.

@@ -25,6 +25,9 @@ final class RedisConnectionCore {
     private var waiting: Deque<RedisRequest> = []
     private var timer: Scheduled<Void>?
     private var timerDeadline = NIODeadline.distantFuture
+    /// Where silence is timed: when bytes came last, and when a whole reply did.
+    private var lastBytes = NIODeadline.uptimeNanoseconds(0)
+    private var lastReply = NIODeadline.uptimeNanoseconds(0)
     private var release: Release?
     private var hasWarned = false
     /// Why there is no connection.
@@ -94,6 +97,11 @@ final class RedisConnectionCore {
         armTimer()
     }
 
+    /// Called by the channel handler when bytes have come.
+    func heard() {
+        if configuration.timesSilence { lastBytes = .now() }
+    }
+
     /// Called by the channel handler for every reply, in order.
     ///
     /// - Returns: False when the channel is not the connection's any more. One with TLS goes on delivering for a while after it was closed,
@@ -104,6 +112,7 @@ final class RedisConnectionCore {
             observer.received(message)
             return true
         }
+        if configuration.timesSilence { lastReply = .now() }
         guard let request = inFlight.popFirst() else {
             lost(RedisError(.protocolViolation, "Redis sent a reply that nobody waits for", mayHaveBeenApplied: true))
             channel.close(promise: nil)
@@ -178,9 +187,20 @@ final class RedisConnectionCore {
 
     // MARK: Timeouts
 
+    /// When the oldest command has gone unanswered for too long.
+    private var oldestDeadline: NIODeadline? {
+        guard let oldest = inFlight.first else { return nil }
+        guard configuration.timesSilence, !oldest.isInternal else { return oldest.deadline }
+        // What came since it was sent is a part of its reply, or was in front of it.
+        let timeout = TimeAmount(configuration.commandTimeout)
+        let begun = max(lastReply, oldest.deadline - timeout)
+        let longest = begun + .nanoseconds(timeout.nanoseconds * Int64(RedisConfiguration.mostSilences))
+        return max(oldest.deadline, min(lastBytes + timeout, longest))
+    }
+
     /// One timer for all: it goes off at the oldest command's deadline, or earlier.
     private func armTimer() {
-        guard let deadline = [inFlight.first?.deadline, waiting.first?.deadline].compactMap({ $0 }).min() else { return }
+        guard let deadline = [oldestDeadline, waiting.first?.deadline].compactMap({ $0 }).min() else { return }
         // A handshake has less time than the commands that an armed timer may have been set for.
         guard timer == nil || deadline < timerDeadline else { return }
         timer?.cancel()
@@ -199,7 +219,7 @@ final class RedisConnectionCore {
             waiting.removeFirst()
             complete(request, .failure(RedisError(.timeout, "no connection to Redis could be made in time")))
         }
-        guard let oldest = inFlight.first, oldest.deadline <= now else { return }
+        guard let oldest = inFlight.first, let deadline = oldestDeadline, deadline <= now else { return }
         // A late reply must never meet the next command, so the connection goes.
         let timeout = oldest.isInternal ? configuration.connectTimeout : configuration.commandTimeout
         let error = RedisError(.timeout, "Redis did not answer within \(timeout.milliseconds) ms", mayHaveBeenApplied: true)

@@ -87,9 +87,26 @@ local function is_small()
   return has_size and bytes <= tonumber(ARGV[28]) and length <= tonumber(ARGV[29])
 end
 
+-- The whole history; nothing of it where it is larger than the state says, since somebody has added to it by hand.
+local function small_history()
+  local messages, size, count = {}, 0, 4
+  while #messages < length do
+    local page = redis.call('LRANGE', history, #messages, #messages + count - 1)
+    for _, message in ipairs(page) do
+      size = size + #message
+      messages[#messages + 1] = message
+    end
+    if #page == 0 or size > tonumber(ARGV[28]) then
+      return {}
+    end
+    count = count * 4
+  end
+  return messages
+end
+
 -- The lease is ours: what the replica needs to run the step.
 local function started()
-  local messages = is_small() and redis.call('LRANGE', history, 0, -1) or {}
+  local messages = is_small() and small_history() or {}
   return {'started', now, fence, length, model, tools, metadata, on_disconnect, epoch, bytes, messages}
 end
 

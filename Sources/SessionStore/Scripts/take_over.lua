@@ -43,6 +43,23 @@ local function is_small()
   return s[21] and tonumber(s[21]) <= tonumber(ARGV[17]) and length <= tonumber(ARGV[18])
 end
 
+-- As in begin_step: what the state says of the size is not believed.
+local function small_history()
+  local messages, size, count = {}, 0, 4
+  while #messages < length do
+    local page = redis.call('LRANGE', history, #messages, #messages + count - 1)
+    for _, message in ipairs(page) do
+      size = size + #message
+      messages[#messages + 1] = message
+    end
+    if #page == 0 or size > tonumber(ARGV[17]) then
+      return {}
+    end
+    count = count * 4
+  end
+  return messages
+end
+
 local function taken(replaces, previous)
   local action = 'run'
   if intent ~= '' then
@@ -50,7 +67,7 @@ local function taken(replaces, previous)
   elseif attempt > tonumber(ARGV[9]) then
     action = 'fail'
   end
-  local messages = action == 'run' and is_small() and redis.call('LRANGE', KEYS[1], 0, -1) or {}
+  local messages = action == 'run' and is_small() and small_history() or {}
   return {'taken', now, fence, replaces, previous, action, s[5] or '', length, s[6] or '', s[7] or '', s[8] or '',
     s[9] or '', tonumber(s[21] or '0'), messages, s[19] or ''}
 end

@@ -1,4 +1,4 @@
-public import NIOCore
+import NIOCore
 
 extension RedisSessionStore {
     /// Accepts a message: the script `begin_step`.
@@ -54,7 +54,7 @@ extension RedisSessionStore {
         return try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
             do throws(RedisError) {
                 if let acknowledgement {
-                    let route = client.acknowledgingRoute(for: keys.prefix)
+                    let route = client.route(for: keys.prefix, over: .acknowledging)
                     let results = try await route.evaluate(call, following: [acknowledgement.command])
                     return try acknowledgement.checked(results) { $0[0]?.string == "waiting" }
                 }
@@ -173,39 +173,6 @@ extension RedisSessionStore {
         default:
             throw .unexpected(reply)
         }
-    }
-
-    /// The whole history of a step: reads what was not read with its begin. The lease keeps the history still.
-    public func history(of started: StartedStep) async throws(StoreError) -> [ByteBuffer] {
-        let keys = RedisKeys(started.lease.session)
-        var history = started.history
-        var size = min(16, configuration.historyPage)
-        while history.count < started.historyLength {
-            let page = try await messages(keys, from: history.count, count: min(size, started.historyLength - history.count))
-            let bytes = page.reduce(0) { $0 + $1.readableBytes }
-            size = max(1, min(configuration.historyPage, size * 4, page.count * configuration.historyPageBytes / max(bytes, 1)))
-            guard !page.isEmpty else {
-                throw StoreError(.unexpectedReply, "the history of \(keys.session) is shorter than its length")
-            }
-            history.append(contentsOf: page)
-        }
-        return history
-    }
-
-    func messages(_ keys: RedisKeys, from offset: Int, count: Int) async throws(StoreError) -> [ByteBuffer] {
-        let command = range(keys, from: offset, count: count)
-        let reply = try await attempt(for: configuration.retryPatience, persistent: true) { () throws(RedisError) in
-            try await self.client.route(for: keys.prefix).send(command)
-        }
-        return reply.buffers
-    }
-
-    /// Messages `offset ..< offset + count` of a history.
-    func range(_ keys: RedisKeys, from offset: Int, count: Int) -> RedisCommand {
-        var command = RedisCommand("LRANGE", keys.history)
-        command.append(integer: Int64(offset))
-        command.append(integer: Int64(offset + count - 1))
-        return command
     }
 }
 

@@ -33,7 +33,7 @@ extension RedisSessionStore {
             guard let acknowledgement = self.configuration.acknowledgement else {
                 return try await self.client.route(for: keys.prefix).evaluate(call)
             }
-            let route = self.client.acknowledgingRoute(for: keys.prefix)
+            let route = self.client.route(for: keys.prefix, over: .acknowledging)
             return try acknowledgement.checked(try await route.evaluate(call, following: [acknowledgement.command]))
         }
         if let now = reply[1]?.integer { clock.correct(now) }

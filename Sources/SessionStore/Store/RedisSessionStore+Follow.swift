@@ -14,7 +14,7 @@ extension RedisSessionStore {
             RedisCommand("XRANGE", keys.events, "(\(max(step, 0))-\(max(sequence, 0))", "+", "COUNT", String(limit)),
         ]
         if let opened { commands.append(RedisCommand("XRANGE", keys.events, "\(max(opened, 0))-0", "\(max(opened, 0))-0")) }
-        var replies = try await read(commands, key: keys.state)
+        var replies = try await read(commands, key: keys.state, over: .logs)
         if let acknowledgement = configuration.acknowledgement, replies.count > 2, let last = lastEnd(replies[2]),
             !isSettled(replies[0][4], now: replies[1]), !acknowledged.holds(session, epoch: replies[0][5]?.string, step: last)
         {
@@ -70,10 +70,10 @@ extension RedisSessionStore {
         let commands = [
             RedisCommand("HGET", keys.state, "updated_at"), RedisCommand("TIME"), RedisCommand("LRANGE", keys.steps, "0", "-1"),
         ]
-        var replies = try await read(commands, key: keys.state)
+        var replies = try await read(commands, key: keys.state, over: .bulk)
         if let acknowledgement = configuration.acknowledgement, replies.count > 2, !isSettled(replies[0], now: replies[1]) {
             // Clients are told from it how a step ended.
-            replies = try await read(commands, key: keys.state, acknowledgement: acknowledgement)
+            replies = try await read(commands, key: keys.state, over: .bulk, acknowledgement: acknowledgement)
         }
         guard let reply = replies.last else { throw StoreError(.unexpectedReply, "no reply to a look at a journal") }
         var lines: [ByteBuffer] = []

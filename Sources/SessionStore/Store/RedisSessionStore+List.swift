@@ -69,7 +69,7 @@ extension RedisSessionStore {
                     String(window)
                 )
                 return (key, [command])
-            })
+            }, over: .bulk)
         for reply in replies {
             guard let bucket = try reply.get().first else { continue }
             let before = found.count
@@ -92,7 +92,7 @@ extension RedisSessionStore {
             page.map { place in
                 let keys = RedisKeys(place.session)
                 return (keys.state, [RedisCommand("HMGET", keys.state, "status", "fence"), RedisCommand("LLEN", keys.history)])
-            })
+            }, over: .bulk)
         var sessions: [SessionSummary] = []
         var gone: [SessionCursor] = []
         for (place, result) in zip(page, details) {
@@ -130,10 +130,12 @@ extension RedisSessionStore {
     }
 
     /// Sends each key's commands to where the key lives, all at once; answers in the order of `requests`.
-    func sendEach(_ requests: [(key: String, commands: [RedisCommand])]) async -> [Result<[RedisReply], StoreError>] {
+    func sendEach(
+        _ requests: [(key: String, commands: [RedisCommand])], over lane: RedisLane = .usual
+    ) async -> [Result<[RedisReply], StoreError>] {
         await withTaskGroup(of: (Int, Result<[RedisReply], StoreError>).self) { group in
             for (index, request) in requests.enumerated() {
-                group.addTask { (index, await self.pipeline(request.commands, key: request.key)) }
+                group.addTask { (index, await self.pipeline(request.commands, key: request.key, over: lane)) }
             }
             var results = [Result<[RedisReply], StoreError>](repeating: .success([]), count: requests.count)
             for await (index, result) in group { results[index] = result }
@@ -141,9 +143,9 @@ extension RedisSessionStore {
         }
     }
 
-    private func pipeline(_ commands: [RedisCommand], key: String) async -> Result<[RedisReply], StoreError> {
+    private func pipeline(_ commands: [RedisCommand], key: String, over lane: RedisLane) async -> Result<[RedisReply], StoreError> {
         do throws(StoreError) {
-            return .success(try await read(commands, key: key))
+            return .success(try await read(commands, key: key, over: lane))
         } catch {
             return .failure(error)
         }

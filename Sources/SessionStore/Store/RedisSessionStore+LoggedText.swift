@@ -10,8 +10,9 @@ extension RedisSessionStore {
         var text = ByteBuffer()
         var seen = 0
         while true {
-            let reply = try await read(RedisCommand("XRANGE", key, "(\(speaker)-\(seen)", "\(speaker)", "COUNT", "256"), key: key)
-            guard reply.count > 0 else { return text }
+            let replies = try await read(
+                [RedisCommand("XRANGE", key, "(\(speaker)-\(seen)", "\(speaker)", "COUNT", "256")], key: key, over: .bulk)
+            guard let reply = replies.first, reply.count > 0 else { return text }
             let before = seen
             reply.forEachElement { element in
                 guard let entry = LogEntry(reply: element) else { return }

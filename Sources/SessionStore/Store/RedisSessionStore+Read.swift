@@ -1,18 +1,10 @@
-public import NIOCore
-
-/// A page of a session's messages.
-public struct HistoryPage: Sendable {
-    /// Chat messages as JSON, oldest first.
-    public var messages: [ByteBuffer]
-    /// Of the whole history.
-    public var length: Int
-}
+import NIOCore
 
 extension RedisSessionStore {
     /// The state of a session; nil when there is none.
     public func state(_ session: SessionID) async throws(StoreError) -> SessionState? {
         let keys = RedisKeys(session)
-        // One transaction, so that status, pending calls and length belong together.
+        // One transaction, so that status, pending calls and length belong together. Tools and arguments may be large.
         let replies = try await transaction(
             [
                 RedisCommand("HGETALL", keys.state), RedisCommand("LLEN", keys.history), RedisCommand("HGETALL", keys.pending),
@@ -72,20 +64,12 @@ extension RedisSessionStore {
         calls = zip(places, calls).sorted { ($0.0, $0.1.id) < ($1.0, $1.1.id) }.map(\.1)
     }
 
-    /// Messages `offset ..< offset + limit` of a history; nil when there is no session.
-    public func history(_ session: SessionID, offset: Int, limit: Int) async throws(StoreError) -> HistoryPage? {
-        let keys = RedisKeys(session)
-        let replies = try await transaction(
-            [RedisCommand("LLEN", keys.history), range(keys, from: offset, count: limit)], key: keys.history)
-        guard let length = replies[0]?.intValue, let page = replies[1] else { throw .unexpected(replies) }
-        guard length > 0 else { return nil }
-        return HistoryPage(messages: page.buffers, length: length)
-    }
-
-    /// Runs read commands as one transaction and gives back the answer to `EXEC`.
-    func transaction(_ commands: [RedisCommand], key: String) async throws(StoreError) -> RedisReply {
+    /// Runs read commands as one transaction, over the connections for large replies, and gives back the answer to `EXEC`.
+    private func transaction(_ commands: [RedisCommand], key: String) async throws(StoreError) -> RedisReply {
         let pipeline = [RedisCommand("MULTI")] + commands + [RedisCommand("EXEC")]
-        guard let reply = try await read(pipeline, key: key).last else { throw StoreError(.unexpectedReply, "no reply to EXEC") }
+        guard let reply = try await read(pipeline, key: key, over: .bulk).last else {
+            throw StoreError(.unexpectedReply, "no reply to EXEC")
+        }
         // A command that fails does not fail its transaction.
         for index in 0..<reply.count {
             guard let text = reply[index]?.errorMessage else { continue }
@@ -102,19 +86,22 @@ extension RedisSessionStore {
 
     /// Sends commands that may be sent again without harm, and once more when their replies are lost.
     ///
-    /// - Parameter acknowledgement: What must have everything that is read.
+    /// - Parameters:
+    ///   - lane: ``RedisLane/usual`` for small replies alone.
+    ///   - acknowledgement: What must have everything that is read; it has connections of its own.
     /// - Throws: ``StoreError``, never with `.outcomeUnknown`: there is nothing that could have been written.
     func read(
-        _ commands: [RedisCommand], key: String, acknowledgement: Acknowledgement? = nil
+        _ commands: [RedisCommand], key: String, over lane: RedisLane = .usual, acknowledgement: Acknowledgement? = nil
     ) async throws(StoreError) -> [RedisReply] {
         do throws(StoreError) {
             return try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
                 var results: [Result<RedisReply, RedisError>]
                 if let acknowledgement {
-                    results = try await self.client.acknowledgingRoute(for: key).send(pipeline: commands + [acknowledgement.command])
+                    results = try await self.client.route(for: key, over: .acknowledging).send(
+                        pipeline: commands + [acknowledgement.command])
                     if let last = results.popLast() { try acknowledgement.check(last) }
                 } else {
-                    results = try await self.client.route(for: key).send(pipeline: commands)
+                    results = try await self.client.route(for: key, over: lane).send(pipeline: commands)
                 }
                 var replies: [RedisReply] = []
                 for result in results { replies.append(try result.get()) }

@@ -19,7 +19,7 @@ public struct StoreConfiguration: Sendable {
     /// A session whose history has as many messages takes nothing more.
     public var maximumMessages = 100_000
     /// Bytes that a history may have with the message that is brought. What the model answers may go beyond it.
-    public var maximumHistoryBytes = 256 << 20
+    public var maximumHistoryBytes = 32 << 20
     /// Entries in a session's ledger, beside those that its last steps may still need.
     public var ledgerBound = 256
     /// Lines in a session's journal.
@@ -28,10 +28,10 @@ public struct StoreConfiguration: Sendable {
     /// script, where a long one would hold up every other session.
     public var historyAheadBytes = 64 << 10
     public var historyAheadMessages = 128
-    /// Messages per `LRANGE` of what is left, and how many bytes one should bring: pages grow and shrink with the size of what came, since a large reply holds
-    /// up everything behind it on its connection.
-    public var historyPage = 256
-    public var historyPageBytes = 8 << 20
+    /// Messages per `LRANGE` of a history, and how many bytes one should bring: pages follow the size of what came. A client that asks for a
+    /// history is given about as many bytes at once.
+    public var historyPage = 2048
+    public var historyPageBytes = 1 << 20
     /// How long a call whose reply was lost is sent again.
     public var retryPatience: Duration = .seconds(5)
     /// How long a commit is tried. A lease that has run out but that nobody took still writes.

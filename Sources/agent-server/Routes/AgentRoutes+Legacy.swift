@@ -9,8 +9,11 @@ extension AgentRoutes {
     /// client could not answer their calls.
     func legacyMessage(_ request: Request, _ context: Context) async throws -> Response {
         let turn: TurnRequest
+        let share: ByteShare
         do {
-            turn = try TurnRequest(legacyBody: try await body(request))
+            let (body, counted) = try await body(request)
+            share = counted
+            turn = try TurnRequest(legacyBody: body)
         } catch let error as RequestError {
             throw deprecated(Problem(error))
         } catch let error as Problem {
@@ -18,6 +21,8 @@ extension AgentRoutes {
         }
         let stream = ClientStream(limit: settings.answerLimit * 8)
         do throws(TurnError) {
+            // The body counts until the message is accepted.
+            defer { withExtendedLifetime(share) {} }
             try await runner.start(turn, stream: stream)
         } catch {
             throw deprecated(Problem(error))

@@ -8,7 +8,7 @@ extension AgentRoutes {
     /// `POST /agent/message/stream`
     func messageStream(_ request: Request, _ context: Context) async throws -> Response {
         try requireEventStream(request)
-        let body = try await body(request)
+        let (body, share) = try await body(request)
         let turn: TurnRequest
         do throws(RequestError) {
             turn = try TurnRequest(
@@ -21,6 +21,8 @@ extension AgentRoutes {
         // Who may have to wait for the answer may leave meanwhile.
         if turn.onConflict != .reject { ClientStreamHandler.watch(stream, on: context.channel) }
         do throws(TurnError) {
+            // The body counts until the message is accepted.
+            defer { withExtendedLifetime(share) {} }
             try await runner.start(turn, stream: stream)
         } catch {
             throw Problem(error)

@@ -1,3 +1,4 @@
+import AgentService
 import Hummingbird
 import NIOCore
 import SessionStore
@@ -46,9 +47,13 @@ extension AgentRoutes {
         let id = try sessionID(context)
         let offset = try queryInteger("offset", request, default: 0, in: 0...Int(Int32.max))
         let limit = try queryInteger("limit", request, default: 100, in: 1...1000)
+        guard let share = await runner.roomToRead() else { throw Problem.crowded }
+        defer { withExtendedLifetime(share) {} }
         guard let page = try await stored({ () throws(StoreError) in try await store.history(id, offset: offset, limit: limit) }) else {
             throw Problem.sessionNotFound
         }
+        // One message may be larger than a page.
+        share.resize(to: max(share.bytes, 2 * page.messages.reduce(0) { $0 + $1.readableBytes }))
         var body = ByteBuffer()
         body.writeString(#"{"session_id":"#)
         body.writeJSONString(id.text)
@@ -57,7 +62,10 @@ extension AgentRoutes {
             if index > 0 { body.writeString(",") }
             body.writeImmutableBuffer(message)
         }
-        body.writeString("]}")
+        body.writeString("]")
+        let next = offset + page.messages.count
+        if next < page.length, page.messages.count < limit, !page.messages.isEmpty { body.writeString(",\"next_offset\":\(next)") }
+        body.writeString("}")
         return .json(body)
     }
 

@@ -14,6 +14,8 @@ struct AgentRoutes: Sendable {
     let runner: TurnRunner
     let store: RedisSessionStore
     let supervisor: StepSupervisor
+    /// Bodies that are being read, and those of messages that wait.
+    let bodies: ByteBudget
 
     /// The whole router, middleware included.
     func router() -> Router<Context> {
@@ -52,8 +54,11 @@ struct AgentRoutes: Sendable {
 
     /// The request's body, at most as long as the setting allows.
     ///
+    /// What has come of it counts, not what a client says that it will send: to take all the room it has to send as much.
+    ///
     /// - Parameter mayBeAbsent: Clients name a type of a body without bytes, too.
-    func body(_ request: Request, mayBeAbsent: Bool = false) async throws -> ByteBuffer {
+    /// - Returns: The body, and what counts it among those that are held: to be kept as long.
+    func body(_ request: Request, mayBeAbsent: Bool = false) async throws -> (ByteBuffer, ByteShare) {
         let media = request.headers[.contentType].map { $0.prefix { $0 != ";" }.lowercased().trimmingSpaces }
         let isJSON = media.map { $0 == "application/json" || $0.hasSuffix("+json") } ?? true
         let unsupported = Problem(.unsupportedMediaType, "unsupported_media_type", "the body must be application/json")
@@ -62,13 +67,16 @@ struct AgentRoutes: Sendable {
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > settings.bodyLimit {
             throw tooLarge
         }
-        do {
-            let body = try await request.body.collect(upTo: settings.bodyLimit)
-            guard isJSON || body.readableBytes == 0 else { throw unsupported }
-            return body
-        } catch is NIOTooManyBytesError {
-            throw tooLarge
+        guard let share = bodies.take(0) else { throw Problem.crowded }
+        var body = ByteBuffer()
+        for try await part in request.body {
+            guard body.readableBytes + part.readableBytes <= settings.bodyLimit else { throw tooLarge }
+            share.add(part.readableBytes)
+            guard bodies.used <= bodies.limit else { throw Problem.crowded }
+            if body.readableBytes == 0 { body = part } else { body.writeImmutableBuffer(part) }
         }
+        guard isJSON || body.readableBytes == 0 else { throw unsupported }
+        return (body, share)
     }
 
     func sessionID(_ context: Context) throws -> SessionID {

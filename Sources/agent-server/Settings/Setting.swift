@@ -45,7 +45,13 @@ extension Setting {
     static let maximumMessages = Setting(
         name: "AGENT_RUNTIME__MAX_MESSAGES", defaultText: "100000", help: "Messages after which a session takes nothing more.")
     static let maximumHistoryBytes = Setting(
-        name: "AGENT_RUNTIME__MAX_HISTORY_BYTES", defaultText: "268435456", help: "Bytes that a session's history may have.")
+        name: "AGENT_RUNTIME__MAX_HISTORY_BYTES", defaultText: "33554432", help: "Bytes that a session's history may have.")
+    static let historyBytesInFlight = Setting(
+        name: "AGENT_RUNTIME__HISTORY_BYTES_IN_FLIGHT", defaultText: "134217728",
+        help: "Bytes of histories that are held at the same time; steps wait for room.")
+    static let bodyBytesInFlight = Setting(
+        name: "AGENT_RUNTIME__BODY_BYTES_IN_FLIGHT", defaultText: "67108864",
+        help: "Bytes of request bodies that are held at the same time.")
     static let dataDirectory = Setting(
         name: "AGENT_RUNTIME__DATA_DIR", defaultText: "./.agent-runtime", help: "Where the private redis-server keeps its files.")
     static let llmURL = Setting(
@@ -78,7 +84,7 @@ extension Setting {
         name: "AGENT_RUNTIME__DRAIN_SECONDS", defaultText: "30", help: "How long running steps may go on after SIGTERM.")
     static let wait = Setting(
         name: "AGENT_RUNTIME__WAIT_SECONDS", defaultText: "30",
-        help: "How long a message with on_conflict wait may wait for a running step.")
+        help: "How long a message with on_conflict wait may wait for a running step, and any for room for its history.")
     static let keepAlive = Setting(
         name: "AGENT_RUNTIME__KEEP_ALIVE_SECONDS", defaultText: "15", help: "Silence on a stream before a comment is sent.")
     static let followTick = Setting(
@@ -103,7 +109,8 @@ extension Setting {
 
     static let all: [Setting] = [
         host, port, redisURL, sentinelUsername, sentinelPassword, redisCAFile, redisTimeout, redisMaxInFlight, ackReplicas, allowEviction,
-        maximumMessages, maximumHistoryBytes, dataDirectory, llmURL, llmModel, llmAPIKey, llmStream,
+        maximumMessages, maximumHistoryBytes, historyBytesInFlight, bodyBytesInFlight, dataDirectory, llmURL, llmModel, llmAPIKey,
+        llmStream,
         llmIdleTimeout, llmTimeout, internalAPIKey, systemPromptFile, toolsFile, replica, lease, sessionTTL, drain, wait, keepAlive,
         followTick,
         bodyLimit, answerLimit, clientBacklog, maximumSteps, idleTimeout, logLevel, logFormat, version,

@@ -16,6 +16,8 @@ struct Settings: Sendable {
     var allowsEviction: Bool
     var maximumMessages: Int
     var maximumHistoryBytes: Int
+    var historyBytesInFlight: Int
+    var bodyBytesInFlight: Int
     var dataDirectory: String
     /// Nil for the scripted model.
     var llm: OpenAIProvider.Configuration?
@@ -53,7 +55,9 @@ extension Settings {
         ackReplicas = try reader.integer(.ackReplicas, default: 0, in: 0...16)
         allowsEviction = try reader.boolean(.allowEviction, default: false)
         maximumMessages = try reader.integer(.maximumMessages, default: 100_000, in: 2...10_000_000)
-        maximumHistoryBytes = try reader.integer(.maximumHistoryBytes, default: 256 << 20, in: 4096...(1 << 40))
+        maximumHistoryBytes = try reader.integer(.maximumHistoryBytes, default: 32 << 20, in: 4096...(1 << 40))
+        historyBytesInFlight = try reader.integer(.historyBytesInFlight, default: 128 << 20, in: (1 << 20)...(1 << 40))
+        bodyBytesInFlight = try reader.integer(.bodyBytesInFlight, default: 64 << 20, in: (1 << 20)...(1 << 40))
         redis = try Self.redis(reader)
         redis?.commandTimeout = redisTimeout
         redis?.maxInFlight = redisMaxInFlight

@@ -207,7 +207,7 @@ import Testing
     @Test func anEndThatCrossesACancellationIsNone() async throws {
         try await withProvider("http://127.0.0.1:1") { provider in
             let told = Told()
-            let generation = OpenAIGeneration(provider, .hello, client: nil, receiver: told)
+            let generation = OpenAIGeneration(provider, client: nil, receiver: told)
             try generation.receive([.token("one")])
             generation.cancel()
             #expect(throws: CancellationError.self) { try generation.receive([.token("two"), .finish(.stop)]) }

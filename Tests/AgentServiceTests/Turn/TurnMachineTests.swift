@@ -23,10 +23,11 @@ import Testing
         /// One generation; its repair messages go into `history`, as the step runner has it.
         mutating func generate(_ events: [LLMEvent]) throws(LLMError) -> TurnMachine.Conclusion {
             for event in events { try machine.receive(event) }
-            let known = history
+            var known = UsedCallIDs()
+            known.add(history)
             var number = made
             let conclusion = machine.conclude(
-                isUsed: { CallIDs.isUsed($0, in: known) },
+                isUsed: known.contains,
                 makeID: {
                     number += 1
                     return "fresh_\(number)"

@@ -14,12 +14,15 @@ final class PlayedModel: LLMProvider, Sendable {
 
     private let script: Mutex<Script>
     private let received = Mutex<[LLMRequest]>([])
+    /// Whether a request counts as held until its script has ended, and not only until that begins.
+    private let holdsRequests: Bool
 
     let name = "played"
     var requests: [LLMRequest] { received.withLock { $0 } }
 
-    init(_ script: @escaping Script) {
+    init(holdsRequests: Bool = false, _ script: @escaping Script) {
         self.script = Mutex(script)
+        self.holdsRequests = holdsRequests
     }
 
     func play(_ script: @escaping Script) {
@@ -27,9 +30,12 @@ final class PlayedModel: LLMProvider, Sendable {
     }
 
     func generate(_ request: LLMRequest, receiver: any LLMReceiver) -> any LLMGeneration {
-        received.withLock { $0.append(request) }
+        var kept = request
+        kept.share = nil
+        received.withLock { $0.append(kept) }
         let script = script.withLock { $0 }
-        return TaskGeneration(for: receiver) { sink in try await script(request, sink) }
+        let played = holdsRequests ? request : kept
+        return TaskGeneration(for: receiver) { sink in try await script(played, sink) }
     }
 
     /// Says it all and ends.
@@ -72,10 +78,10 @@ final class Turns: Sendable {
 
     init(
         _ session: SessionInRedis, drain: Duration = .seconds(30), maximumSteps: Int = 100,
-        _ change: (inout TurnConfiguration) -> Void = { _ in }, model script: @escaping PlayedModel.Script
+        holdsRequests: Bool = false, _ change: (inout TurnConfiguration) -> Void = { _ in }, model script: @escaping PlayedModel.Script
     ) {
         self.session = session
-        model = PlayedModel(script)
+        model = PlayedModel(holdsRequests: holdsRequests, script)
         var configuration = TurnConfiguration(replica: "owner", model: "default-model", systemPrompt: "be brief")
         configuration.logInterval = .milliseconds(5)
         change(&configuration)

@@ -2,14 +2,14 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// One master of a Cluster: a pipelined connection per event loop, more for commits that wait for replicas, and one for the channels of its
-/// slots. Each is made when it is first wanted.
+/// One master of a Cluster: a pipelined connection per event loop, more for what would hold others up (``RedisLane``), and one for the channels
+/// of its slots. Each is made when it is first wanted.
 final class ClusterNode: Sendable {
     let address: RedisConfiguration.Address
     private let subscriber: RedisSubscriber
     private let isListening = Atomic<Bool>(false)
     private let usual: LazyConnections
-    private let acknowledging: LazyConnections
+    private let side: SideConnections
 
     init(
         _ address: RedisConfiguration.Address, of cluster: RedisConfiguration, eventLoops: [any EventLoop],
@@ -20,14 +20,14 @@ final class ClusterNode: Sendable {
         usual = LazyConnections(eventLoops: eventLoops) {
             RedisConnection(configuration: configuration, eventLoop: $0, logger: logger)
         }
-        acknowledging = LazyConnections(eventLoops: eventLoops, each: LazyConnections.waitingEach) {
-            RedisConnection(configuration: configuration, eventLoop: $0, logger: logger)
+        side = SideConnections(configuration: configuration, eventLoops: eventLoops) {
+            RedisConnection(configuration: $0, eventLoop: $1, logger: logger)
         }
         subscriber = RedisSubscriber(
             configuration: configuration, kind: .shard(onMoved: onMoved), eventLoop: subscriberLoop, logger: logger)
     }
 
-    func connection(_ isAcknowledging: Bool) -> RedisConnection { isAcknowledging ? acknowledging.next() : usual.next() }
+    func connection(_ lane: RedisLane) -> RedisConnection { side.next(lane) ?? usual.next() }
 
     var isReady: Bool { usual.all.contains(where: \.isReady) }
     var generation: UInt64 { usual.all.reduce(0) { $0 &+ $1.generation } }
@@ -44,7 +44,7 @@ final class ClusterNode: Sendable {
 
     func shutDown(telling error: RedisError = .shutDown) {
         usual.shutDown(telling: error)
-        acknowledging.shutDown(telling: error)
+        side.shutDown(telling: error)
         subscriber.shutDown()
     }
 }

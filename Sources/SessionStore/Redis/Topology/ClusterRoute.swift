@@ -4,10 +4,10 @@ struct ClusterRoute: Sendable {
 
     let topology: ClusterTopology
     let slot: Int
-    /// Whether `WAIT` follows the commands.
-    let isAcknowledging: Bool
+    /// Which of a node's connections the commands go over.
+    let lane: RedisLane
 
-    var connection: RedisConnection { node.connection(isAcknowledging) }
+    var connection: RedisConnection { node.connection(lane) }
     private var node: ClusterNode { topology.node(for: slot) }
 
     // MARK: Tasks
@@ -16,7 +16,7 @@ struct ClusterRoute: Sendable {
         var redirects = ClusterRedirects()
         var (node, asks) = (self.node, false)
         while true {
-            let connection = node.connection(isAcknowledging)
+            let connection = node.connection(lane)
             var results = try await connection.send(pipeline: asks ? ClusterRedirects.asking(pipeline) : pipeline)
             if asks { results = ClusterRedirects.withoutAsking(results, to: pipeline) }
             guard let next = next(&redirects, after: results, from: node) else { return results }
@@ -54,7 +54,7 @@ struct ClusterRoute: Sendable {
             guard let (node, asks) = self.next(&redirects, after: [result], from: node) else { return completion(result) }
             self.submit(command, to: node, asks: asks, redirects: redirects, completion: completion)
         }
-        let connection = node.connection(isAcknowledging)
+        let connection = node.connection(lane)
         if asks { connection.submit(asking: command, completion: answered) } else { connection.submit(command, completion: answered) }
     }
 

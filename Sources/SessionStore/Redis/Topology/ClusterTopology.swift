@@ -59,11 +59,8 @@ final class ClusterTopology: RedisTopology {
 
     var subscriber: any RedisSubscriptions { ClusterSubscriptions(topology: self) }
 
-    func route(for key: String) -> RedisRoute { route(for: key, isAcknowledging: false) }
-    func acknowledgingRoute(for key: String) -> RedisRoute { route(for: key, isAcknowledging: true) }
-
-    private func route(for key: String, isAcknowledging: Bool) -> RedisRoute {
-        RedisRoute(way: .cluster(ClusterRoute(topology: self, slot: ClusterSlots.slot(of: key), isAcknowledging: isAcknowledging)))
+    func route(for key: String, over lane: RedisLane) -> RedisRoute {
+        RedisRoute(way: .cluster(ClusterRoute(topology: self, slot: ClusterSlots.slot(of: key), lane: lane)))
     }
 
     var isReady: Bool {
@@ -75,7 +72,7 @@ final class ClusterTopology: RedisTopology {
     }
 
     func masters() -> [RedisConnection] {
-        state.withLock { $0.slots.nodes }.map { node(at: $0).connection(false) }
+        state.withLock { $0.slots.nodes }.map { node(at: $0).connection(.usual) }
     }
 
     // MARK: Nodes
@@ -164,7 +161,7 @@ final class ClusterTopology: RedisTopology {
 
     private func ask(_ candidates: ArraySlice<RedisConfiguration.Address>) {
         guard let address = candidates.first else { return unanswered() }
-        let connection = node(at: address).connection(false)
+        let connection = node(at: address).connection(.usual)
         connection.submit(RedisCommand("CLUSTER", "SLOTS")) { [weak self] result in
             guard let self else { return }
             guard case .success(let reply) = result, let slots = ClusterSlots(reply, asked: address) else {

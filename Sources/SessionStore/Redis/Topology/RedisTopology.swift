@@ -9,13 +9,11 @@ protocol RedisTopology: Sendable {
     var subscriber: any RedisSubscriptions { get }
     /// Whether any connection can be used.
     var isReady: Bool { get }
-    /// Changes whenever a connection was made.
+    /// Changes whenever a usual connection was made.
     var generation: UInt64 { get }
 
     /// The way of a key's commands, over a connection of the caller's event loop where it runs on one.
-    func route(for key: String) -> RedisRoute
-    /// The same over a connection that nothing else waits behind, for commands that are followed by `WAIT`.
-    func acknowledgingRoute(for key: String) -> RedisRoute
+    func route(for key: String, over lane: RedisLane) -> RedisRoute
     /// One connection to each server that takes writes.
     func masters() -> [RedisConnection]
     /// Called every few seconds: finds what has gone unnoticed.

@@ -41,8 +41,7 @@ final class SentinelTopology: RedisTopology {
         watch.start()
     }
 
-    func route(for key: String) -> RedisRoute { servers.route(for: key) }
-    func acknowledgingRoute(for key: String) -> RedisRoute { servers.acknowledgingRoute(for: key) }
+    func route(for key: String, over lane: RedisLane) -> RedisRoute { servers.route(for: key, over: lane) }
     func masters() -> [RedisConnection] { servers.masters() }
 
     func check() {

@@ -6,8 +6,7 @@ import Synchronization
 /// that finds it.
 final class SingleTopology: RedisTopology {
     private let connections: [RedisConnection]
-    /// Made when the first commit waits for replicas.
-    private let acknowledging: LazyConnections
+    private let side: SideConnections
     private let server: RedisSubscriber
     private let next = Atomic<Int>(0)
 
@@ -19,8 +18,8 @@ final class SingleTopology: RedisTopology {
         connections = eventLoops.map {
             RedisConnection(configuration: configuration, locator: locator, eventLoop: $0, logger: logger)
         }
-        acknowledging = LazyConnections(eventLoops: eventLoops, each: LazyConnections.waitingEach) {
-            RedisConnection(configuration: configuration, locator: locator, eventLoop: $0, logger: logger)
+        side = SideConnections(configuration: configuration, eventLoops: eventLoops) {
+            RedisConnection(configuration: $0, locator: locator, eventLoop: $1, logger: logger)
         }
         server = RedisSubscriber(configuration: configuration, locator: locator, eventLoop: eventLoopGroup.next(), logger: logger)
         for connection in connections { connection.start() }
@@ -39,21 +38,17 @@ final class SingleTopology: RedisTopology {
         return topology
     }
 
-    /// On the caller's own event loop, where it runs on one. While that one is being made again, one that is ready.
-    func route(for key: String) -> RedisRoute {
-        RedisRoute(way: .connection(connection))
+    func route(for key: String, over lane: RedisLane) -> RedisRoute {
+        RedisRoute(way: .connection(side.next(lane) ?? connection))
     }
 
+    /// On the caller's own event loop, where it runs on one. While that one is being made again, one that is ready.
     private var connection: RedisConnection {
         let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
         let usual =
             connections.first(where: { $0.eventLoop.inEventLoop })
             ?? connections[Int(UInt(bitPattern: index) % UInt(connections.count))]
         return usual.isReady ? usual : connections.first(where: \.isReady) ?? usual
-    }
-
-    func acknowledgingRoute(for key: String) -> RedisRoute {
-        RedisRoute(way: .connection(acknowledging.next()))
     }
 
     func masters() -> [RedisConnection] { [connection] }
@@ -63,13 +58,13 @@ final class SingleTopology: RedisTopology {
 
     /// The server is at `address` now.
     func follow(_ address: RedisConfiguration.Address) {
-        for connection in connections + acknowledging.all { connection.follow(address) }
+        for connection in connections + side.all { connection.follow(address) }
         server.follow(address)
     }
 
     /// The server at `address` takes no writes any more.
     func leave(_ address: RedisConfiguration.Address) {
-        for connection in connections + acknowledging.all { connection.leave(address) }
+        for connection in connections + side.all { connection.leave(address) }
         server.leave(address)
     }
 
@@ -77,7 +72,7 @@ final class SingleTopology: RedisTopology {
 
     func shutDown() {
         for connection in connections { connection.shutDown() }
-        acknowledging.shutDown()
+        side.shutDown()
         server.shutDown()
     }
 }

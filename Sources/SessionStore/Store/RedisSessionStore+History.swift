@@ -1,0 +1,118 @@
+public import NIOCore
+
+/// A page of a session's messages.
+public struct HistoryPage: Sendable {
+    /// Chat messages as JSON, oldest first.
+    public var messages: [ByteBuffer]
+    /// Of the whole history.
+    public var length: Int
+}
+
+/// A history is as large as its client likes. It is read in pages by bytes, over connections of its own (``RedisLane/bulk``).
+extension RedisSessionStore {
+    /// Reads the whole history of a step, page by page. The lease keeps the history still.
+    ///
+    /// - Parameters:
+    ///   - started: What came with its begin is the first page.
+    ///   - onPage: Takes each page; what it throws ends the reading.
+    public func readHistory(
+        of started: StartedStep, onPage: (_ messages: [ByteBuffer]) throws(StoreError) -> Void
+    ) async throws(StoreError) {
+        let keys = RedisKeys(started.lease.session)
+        // Whoever has seized the lease meanwhile may have added to it.
+        let ahead = Array(started.history.prefix(started.historyLength))
+        if !ahead.isEmpty { try onPage(ahead) }
+        guard ahead.count < started.historyLength else { return }
+        let read = try await readPages(keys, in: ahead.count..<started.historyLength, onPage: onPage)
+        guard ahead.count + read >= started.historyLength else {
+            throw StoreError(.unexpectedReply, "the history of \(keys.session) is shorter than its length")
+        }
+    }
+
+    /// Messages `offset ..< offset + limit` of a history, or fewer of them, where they have more than
+    /// ``StoreConfiguration/historyPageBytes``: at least one, where there is one. Nil when there is no session.
+    public func history(_ session: SessionID, offset: Int, limit: Int) async throws(StoreError) -> HistoryPage? {
+        let keys = RedisKeys(session)
+        var paging = HistoryPaging(mostMessages: configuration.historyPage, bytes: configuration.historyPageBytes)
+        let replies = try await read(
+            [RedisCommand("LLEN", keys.history), range(keys, from: offset, count: min(limit, paging.count))], key: keys.history,
+            over: .bulk)
+        guard replies.count == 2, let length = replies[0].intValue else {
+            throw StoreError(.unexpectedReply, "unexpected reply from Redis to a look at a history")
+        }
+        guard length > 0 else { return nil }
+        var page = HistoryPage(messages: [], length: length)
+        let end = min(length, offset + limit)
+        var bytes = 0
+        var next = replies[1].buffers
+        while true {
+            let before = page.messages.count
+            for message in next.prefix(end - offset - before) {
+                guard page.messages.isEmpty || bytes + message.readableBytes <= configuration.historyPageBytes else { return page }
+                bytes += message.readableBytes
+                page.messages.append(message)
+            }
+            let count = page.messages.count
+            guard count > before, offset + count < end else { return page }
+            paging.came(messages: next.count, bytes: next.reduce(0) { $0 + $1.readableBytes })
+            next = try await messages(keys, from: offset + count, count: min(paging.count, end - offset - count))
+        }
+    }
+
+    /// Whether a session has messages.
+    public func hasHistory(_ session: SessionID) async throws(StoreError) -> Bool {
+        let key = RedisKeys(session).history
+        return try await read(RedisCommand("LLEN", key), key: key).intValue ?? 0 > 0
+    }
+
+    /// The messages of a history that lie in `range`, all of them: what a step has added.
+    public func messages(_ session: SessionID, in range: Range<Int>) async throws(StoreError) -> [ByteBuffer] {
+        var messages: [ByteBuffer] = []
+        _ = try await readPages(RedisKeys(session), in: range) { messages += $0 }
+        return messages
+    }
+
+    /// How many bytes a history has, as the scripts count them; 0 where that is not known.
+    public func historyBytes(_ session: SessionID) async throws(StoreError) -> Int {
+        let key = RedisKeys(session).state
+        return max(0, try await read(RedisCommand("HGET", key, "history_bytes"), key: key).intValue ?? 0)
+    }
+
+    /// The tools that a session's turn has, as its state says.
+    public func tools(_ session: SessionID) async throws(StoreError) -> ByteBuffer? {
+        let key = RedisKeys(session).state
+        return try await read([RedisCommand("HGET", key, "tools")], key: key, over: .bulk).first?.nonEmptyBuffer
+    }
+
+    /// - Returns: How many messages there were. Fewer than `range` has, where the history is shorter.
+    private func readPages(
+        _ keys: RedisKeys, in range: Range<Int>, onPage: (_ messages: [ByteBuffer]) throws(StoreError) -> Void
+    ) async throws(StoreError) -> Int {
+        var paging = HistoryPaging(mostMessages: configuration.historyPage, bytes: configuration.historyPageBytes)
+        var next = range.lowerBound
+        while next < range.upperBound {
+            let page = try await messages(keys, from: next, count: min(paging.count, range.upperBound - next))
+            guard !page.isEmpty else { break }
+            paging.came(messages: page.count, bytes: page.reduce(0) { $0 + $1.readableBytes })
+            next += page.count
+            try onPage(page)
+        }
+        return next - range.lowerBound
+    }
+
+    private func messages(_ keys: RedisKeys, from offset: Int, count: Int) async throws(StoreError) -> [ByteBuffer] {
+        let command = range(keys, from: offset, count: count)
+        let reply = try await attempt(for: configuration.retryPatience, persistent: true) { () throws(RedisError) in
+            try await self.client.route(for: keys.prefix, over: .bulk).send(command)
+        }
+        return reply.buffers
+    }
+
+    /// Messages `offset ..< offset + count` of a history.
+    private func range(_ keys: RedisKeys, from offset: Int, count: Int) -> RedisCommand {
+        var command = RedisCommand("LRANGE", keys.history)
+        command.append(integer: Int64(offset))
+        command.append(integer: Int64(offset + count - 1))
+        return command
+    }
+}

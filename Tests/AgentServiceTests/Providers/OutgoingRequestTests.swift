@@ -1,0 +1,88 @@
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import AgentService
+
+/// What is kept of a request to the model, and for how long.
+@Suite(.timeLimit(.minutes(2))) struct OutgoingRequestTests {
+    private static let token = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n"
+    private static let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
+
+    private func request(_ bytes: Int, of budget: ByteBudget) -> LLMRequest {
+        var request = LLMRequest(
+            model: "m", messages: [ByteBuffer(string: #"{"role":"user","content":"\#(String(repeating: "x", count: bytes))"}"#)])
+        request.share = budget.take(HistoryBudgets.held(bytes))
+        return request
+    }
+
+    /// One that goes in one part, one in several, and one that is written elsewhere than on the event loop.
+    @Test(arguments: [1000, 600_000, 5_000_000]) func theRequestIsLetGoOfWithTheAnswersHead(bytes: Int) async throws {
+        let (head, rest) = (Gate(), Gate())
+        let upstream = try await RawUpstream.start { _ in
+            [.gate(head), .bytes(RawUpstream.unboundedHead + Self.token), .gate(rest), .bytes(Self.end), .close]
+        }
+        defer { upstream.stop() }
+        let budget = ByteBudget(limit: 100 << 20)
+        try await withProvider(upstream.url) { provider in
+            let told = Told()
+            let generation = provider.generate(request(bytes, of: budget), receiver: told)
+            try await eventually("the model has the request") { head.arrivals == 1 }
+            // The messages are gone by then, what goes over the wire is not.
+            #expect(budget.used > bytes && budget.used < bytes + 1000)
+            #expect(upstream.requests.first?.text.hasSuffix(#"x"}],"stream":true,"stream_options":{"include_usage":true}}"#) == true)
+            head.open()
+            #expect(try await told.next() == [.token("x")])
+            #expect(budget.used == 0)
+            rest.open()
+            while try await told.next() != nil {}
+            withExtendedLifetime(generation) {}
+        }
+    }
+
+    @Test func whatIsCancelledOrFailsIsLetGoOf() async throws {
+        let gate = Gate()
+        let upstream = try await RawUpstream.start { _ in [.gate(gate)] }
+        defer {
+            gate.open()
+            upstream.stop()
+        }
+        let budget = ByteBudget(limit: 100 << 20)
+        for bytes in [1000, 5_000_000] {
+            try await withProvider(upstream.url) { provider in
+                let told = Told()
+                let generation = provider.generate(request(bytes, of: budget), receiver: told)
+                generation.cancel()
+                await #expect(throws: CancellationError.self) { try await told.next() }
+                try await eventually("nothing is held") { budget.used == 0 }
+                withExtendedLifetime(generation) {}
+            }
+            try await withProvider("http://127.0.0.1:1") { provider in
+                let told = Told()
+                let generation = provider.generate(request(bytes, of: budget), receiver: told)
+                await #expect(throws: LLMError.self) { try await told.next() }
+                try await eventually("nothing is held") { budget.used == 0 }
+                withExtendedLifetime(generation) {}
+            }
+        }
+    }
+
+    /// A kept connection that was closed: the same bytes are sent once more.
+    @Test func aLargeRequestIsSentAgainAsItWas() async throws {
+        let upstream = try await RawUpstream.start { received in
+            if received.connection == 1, received.place == 1 { return [.close] }
+            return RawUpstream.answer(Self.token + Self.end)
+        }
+        defer { upstream.stop() }
+        let budget = ByteBudget(limit: 100 << 20)
+        try await withProvider(upstream.url) { provider in
+            for _ in 0..<2 {
+                let answer = try await provider.collect(request(2_000_000, of: budget))
+                #expect(answer.error == nil)
+            }
+        }
+        let bodies = upstream.requests.map { $0.text.utf8.count }
+        #expect(bodies.allSatisfy { $0 > 2_000_000 } && Set(bodies).count == 1)
+        #expect(budget.used == 0)
+    }
+}

@@ -1,0 +1,12 @@
+import NIOCore
+
+@testable import SessionStore
+
+extension RedisSessionStore {
+    /// The whole history of a step, at once.
+    func history(of started: StartedStep) async throws(StoreError) -> [ByteBuffer] {
+        var messages: [ByteBuffer] = []
+        try await readHistory(of: started) { messages += $0 }
+        return messages
+    }
+}

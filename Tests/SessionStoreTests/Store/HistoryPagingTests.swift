@@ -1,0 +1,82 @@
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+/// Pages of a history go by bytes.
+@Suite(.timeLimit(.minutes(2))) struct HistoryPagingTests {
+    /// The counts of the pages of a history whose messages have these sizes.
+    private func pages(_ sizes: [Int], bytes: Int = 1 << 20) -> [Int] {
+        var paging = HistoryPaging(mostMessages: 2048, bytes: bytes)
+        var counts: [Int] = []
+        var rest = sizes[...]
+        while !rest.isEmpty {
+            let page = rest.prefix(paging.count)
+            counts.append(page.count)
+            paging.came(messages: page.count, bytes: page.reduce(0, +))
+            rest = rest.dropFirst(page.count)
+        }
+        return counts
+    }
+
+    @Test func smallMessagesComeInFewPages() {
+        #expect(pages(Array(repeating: 200, count: 10_000)) == [4, 32, 256, 2048, 2048, 2048, 2048, 1516])
+        #expect(pages([]) == [])
+    }
+
+    @Test func largeOnesComeOneByOne() {
+        #expect(pages(Array(repeating: 4 << 20, count: 7)) == [4, 1, 1, 1])
+        #expect(pages(Array(repeating: 500_000, count: 9)) == [4, 2, 2, 1])
+        // After a large one it grows again.
+        #expect(pages([10, 10, 10, 4 << 20] + Array(repeating: 10, count: 300)) == [4, 1, 8, 64, 227])
+    }
+
+    /// The session's state says nothing of what was added by hand: it is measured, and read in pages of so many bytes.
+    @Test func whatDoesNotComeWithTheLeaseComesInPages() async throws {
+        let (it, token) = try await ScriptSession.running()
+        _ = try await it.commit(token, 1)
+        for _ in 0..<40 { try await it.command("RPUSH", it.keys.history, String(repeating: "x", count: 200_000)) }
+        let store = try await it.store()
+        guard case .started(let started) = try await store.begin(.user("hello", in: it.session)) else {
+            throw Unexpected(description: "not started")
+        }
+        #expect(started.history.isEmpty && started.historyLength == 43)
+        var pages: [Int] = []
+        try await store.readHistory(of: started) { page in pages.append(page.reduce(0) { $0 + $1.readableBytes }) }
+        #expect(pages.count > 7 && pages.allSatisfy { $0 <= store.configuration.historyPageBytes }, "\(pages)")
+    }
+
+    /// A client that asks for a thousand messages of a long session gets what fits, and where the rest begins.
+    @Test(arguments: SharedRedis.allCases) func aPartOfAHistoryHasABoundInBytes(topology: SharedRedis) async throws {
+        let it = try await ScriptSession(in: topology)
+        let sizes = (0..<60).map { [100, 3_000, 40_000, 150_000][$0 % 4] }
+        for (index, size) in sizes.enumerated() {
+            try await it.command("RPUSH", it.keys.history, "\(index) " + String(repeating: "x", count: size))
+        }
+        let store = try await it.store { $0.historyPageBytes = 200_000 }
+        var read: [ByteBuffer] = []
+        var answers = 0
+        while read.count < sizes.count {
+            let page = try #require(try await store.history(it.session, offset: read.count, limit: 1000))
+            #expect(page.length == 60 && !page.messages.isEmpty)
+            #expect(page.messages.count == 1 || page.messages.reduce(0) { $0 + $1.readableBytes } <= 200_000)
+            read += page.messages
+            answers += 1
+            try #require(answers < 60)
+        }
+        let isSame = read.map { String(buffer: $0) } == (try await it.dump().history)
+        #expect(isSame && answers >= 14)
+    }
+
+    /// One that is larger than a part may be is a part by itself.
+    @Test func aMessageThatIsLargerThanAPartIsRead() async throws {
+        let it = try await ScriptSession()
+        for size in [10, 500_000, 10] { try await it.command("RPUSH", it.keys.history, String(repeating: "x", count: size)) }
+        let store = try await it.store { $0.historyPageBytes = 1000 }
+        for (offset, sizes) in [(0, [10]), (1, [500_000]), (2, [10]), (3, [])] {
+            let page = try #require(try await store.history(it.session, offset: offset, limit: 10))
+            #expect(page.messages.map(\.readableBytes) == sizes)
+        }
+    }
+}
