@@ -17,7 +17,7 @@ demo: ## Two replicas behind nginx, one conversation with tool calls across both
 	@scripts/demo.sh
 
 test: ## Installs what is missing and runs all tests
-	@scripts/install.sh build redis openssl haproxy nginx
+	@scripts/install.sh build redis openssl haproxy nginx faketime
 	swift test --no-parallel
 
 drill: ## Rehearses failures on a deployment that it builds on loopback; DRILL="--redis cluster --duration 600"

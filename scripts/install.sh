@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs Debian packages that are missing. Usage: install.sh build|redis|nginx|haproxy|shellcheck|openssl|spin ...
+# Installs Debian packages that are missing. Usage: install.sh build|redis|nginx|haproxy|shellcheck|openssl|faketime|spin ...
 # Does nothing where everything is there; says what to install where it may not.
 set -euo pipefail
 
@@ -23,6 +23,7 @@ for what in "$@"; do
     haproxy) need haproxy test -x /usr/sbin/haproxy -o -x /usr/bin/haproxy -o -x /usr/local/sbin/haproxy ;;
     shellcheck) need shellcheck command -v shellcheck ;;
     openssl) need openssl command -v openssl ;;
+    faketime) need faketime command -v faketime ;;
     spin)
         need spin command -v spin
         need gcc command -v gcc

@@ -16,6 +16,7 @@ struct ServerProcess {
     func run() async throws {
         let logger = Self.logger(settings)
         let group = MultiThreadedEventLoopGroup.singleton
+        for warning in settings.warnings { logger.warning("\(warning)") }
 
         // Before Redis is started: what cannot be used is found first.
         let openAI = try settings.llm.map { try provider($0, group: group, logger: logger) }

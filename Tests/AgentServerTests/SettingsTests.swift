@@ -46,6 +46,15 @@ import Testing
         #expect(settings.logsJSON && settings.logLevel == .debug && settings.replica == "r-1" && settings.version == "9")
     }
 
+    /// A lease that one lost connection may cost is warned of.
+    @Test(arguments: [
+        ("3000", "2000", false), ("1000", "2000", true), ("3000", "2001", true), ("1000", "666", false), ("9000", "6000", false),
+    ])
+    func aLeaseThatDoesNotFitTheTimeoutIsWarnedOf(lease: String, timeout: String, warns: Bool) throws {
+        let warnings = try settings(["AGENT_RUNTIME__LEASE_MS": lease, "AGENT_RUNTIME__REDIS_TIMEOUT_MS": timeout]).warnings
+        #expect(warnings.contains { $0.contains("AGENT_RUNTIME__LEASE_MS") && $0.contains("AGENT_RUNTIME__REDIS_TIMEOUT_MS") } == warns)
+    }
+
     @Test func theSentinelsHaveCredentialsOfTheirOwn() throws {
         let url = "redis-sentinel://u:p@h1,h2:7/m?sentinel_username=a&sentinel_password=b"
         func group(_ environment: [String: String]) throws -> SentinelGroup {

@@ -3,7 +3,7 @@ import SessionStore
 
 /// Tells a step from its session's log, and on through the steps that replace it, to `done`. A value: it is given the log's entries in
 /// order and writes the events that the client does not have.
-struct LogReader {
+struct LogReader: Equatable {
     enum Outcome: Equatable {
         /// All of it was told; more may come.
         case more

@@ -3,8 +3,9 @@ import SessionStore
 
 /// Tells a client what the log says of a step: events that are there already, then those that come, through to `done`.
 ///
-/// It reads the log and nothing else, so it can run on any replica, and any number of them at once. It subscribes before it waits, reads
-/// again once the subscription stands, then on every wake-up and on a timer: a lost wake-up costs delay, not data (I5).
+/// It reads the log and nothing else, so it can run on any replica, and any number of them at once. It reads on its own until it has caught
+/// up, and then together with the session's other viewers, in a ``LogFeed``: that subscribes before it waits, reads again once the subscription
+/// stands, then on every wake-up and on a timer. A lost wake-up costs delay, not data (I5).
 struct StepFollower: Sendable {
     let store: RedisSessionStore
     let session: SessionID
@@ -15,11 +16,13 @@ struct StepFollower: Sendable {
     let followsSession: Bool
     /// The longest time between two looks at the log.
     let tick: Duration
-    /// Called with a step whose replica is lost, before the follower waits.
+    /// Shared with the replica's other viewers.
+    var feeds = LogFeeds()
+    /// Called with a step whose replica is lost, before the follower waits; not by all viewers of a session.
     var onOrphan: @Sendable (_ step: Int) async -> Void = { _ in }
 
     /// Entries per look at the log.
-    private static let page = 256
+    static let page = 256
     /// How many leases a step may be without a replica before the client is asked to come again.
     private static let orphanLeases = 5
     /// How long a client may take nothing at all.
@@ -34,12 +37,17 @@ struct StepFollower: Sendable {
     /// - Returns: Whether the client was told everything, through to `done`. A step that may still end otherwise is never said to have failed.
     private func tell() async -> Bool {
         var reader = LogReader(place)
-        var wakes: SessionWakes?
+        var chair: Chair?
+        defer { if let chair { leave(chair) } }
+        /// Until when the next look may wait; nil where it is due.
+        var timeout: Duration?
         var orphaned: ContinuousClock.Instant?
         if let voided = place.voids { restart(reader.step, voiding: voided, because: .unknownEventID) }
         while stream.isOpen, control.reason == nil {
             guard await clientHasRoom() else { return false }
-            guard let view = await look(reader.position) else { return false }
+            guard let look = await look(reader, &chair, timeout: timeout) else { return false }
+            let view = look.view
+            timeout = nil
             if view.step == reader.step, let nonce = reader.nonce, nonce != view.nonce {
                 // A failover of Redis gave the fence out twice, or the session was deleted and begun anew.
                 guard followsSession else {
@@ -50,37 +58,30 @@ struct StepFollower: Sendable {
                 reader.restart()
                 continue
             }
-            var outcome = LogReader.Outcome.more
-            stream.write { outcome = reader.read(view.entries, into: &$0) }
-            switch outcome {
+            reader = look.reader
+            stream.write { $0.writeImmutableBuffer(look.bytes) }
+            switch look.outcome {
             case .done: return true
             // Of a step that runs the end is still to come: it is told from the history then.
             case .gone: return view.isRunning && view.step == reader.step ? false : await tellFromHistory(reader, view)
             case .more: break
             }
             // The state was read before the log, so the log may be ahead.
-            if view.entries.count == Self.page || (reader.step > view.step && !view.entries.isEmpty) { continue }
+            if look.isFull || (reader.step > view.step && look.hasEntries) { continue }
             guard view.isRunning, view.step == reader.step else { return await tellFromHistory(reader, view) }
+            let current = chair ?? sit()
+            chair = current
             if view.isOrphaned {
                 let since = orphaned ?? .now
                 orphaned = since
                 guard ContinuousClock.now - since < store.configuration.lease * Self.orphanLeases else { return false }
-                await onOrphan(view.step)
+                await current.feed.takeOver { await onOrphan(view.step) }
             } else {
                 orphaned = nil
             }
-            let current = wakes ?? subscribe()
-            wakes = current
-            await current.next(timeout: view.leaseLeft > .zero ? min(tick, view.leaseLeft) : tick)
+            timeout = view.leaseLeft > .zero ? min(tick, view.leaseLeft) : tick
         }
         return false
-    }
-
-    private func subscribe() -> SessionWakes {
-        let wakes = store.wakes(of: session)
-        stream.whenClosed { [signal = wakes.signal] in signal.wake() }
-        control.whenStopped { [signal = wakes.signal] in signal.wake() }
-        return wakes
     }
 
     /// The log is read no faster than the client reads.
@@ -102,7 +103,7 @@ struct StepFollower: Sendable {
     /// Redis may be failing over: a viewer has the patience that the step's owner has with its commit.
     ///
     /// - Returns: Nil when the log could not be read for all that time, or nobody wants it any more.
-    private func look(_ position: (step: Int, sequence: Int)) async -> LogView? {
+    func page(after position: (step: Int, sequence: Int)) async -> LogView? {
         let begun = ContinuousClock.now
         let patience = max(store.configuration.lease, store.configuration.commitPatience)
         while true {

@@ -6,6 +6,10 @@ import SessionStore
 public final class Sweeper: Service {
     /// Hints per look at a bucket.
     private static let page = 128
+    /// Looks between two for hints that lie too far in the future.
+    private static let farLooks = 4
+    /// About how long between two looks for sessions in the index that have expired.
+    private static let pruning = Duration.seconds(60)
 
     private let runner: TurnRunner
     private let period: Duration
@@ -20,23 +24,67 @@ public final class Sweeper: Service {
 
     public func run() async throws {
         try? await cancelWhenGracefulShutdown {
-            // Replicas that were started together, or that lost the same Redis, do not look in step.
-            try await Task.sleep(for: self.period * Double.random(in: 0...1))
-            while !Task.isCancelled {
-                await self.look()
-                try await Task.sleep(for: self.period * Double.random(in: 0.75...1.25))
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await self.beats() }
+                group.addTask { try await self.looks() }
+                try await group.waitForAll()
             }
         }
     }
 
-    private func look() async {
+    /// A silence of Redis is noticed by these, whatever else is sent to it.
+    private func beats() async throws {
+        while !Task.isCancelled {
+            runner.store.beat()
+            try await Task.sleep(for: runner.store.beatPeriod)
+        }
+    }
+
+    private func looks() async throws {
+        // Replicas that were started together, or that lost the same Redis, do not look in step.
+        try await Task.sleep(for: period * Double.random(in: 0...1))
+        let rounds = max(RedisKeys.bucketCount, Int(Self.pruning / period))
+        var round = Int.random(in: 0..<rounds)
+        while !Task.isCancelled {
+            await look(round)
+            round = (round + 1) % rounds
+            try await Task.sleep(for: period * Double.random(in: 0.75...1.25))
+        }
+    }
+
+    /// - Parameter round: Counts the looks; some are for what is rarely there.
+    private func look(_ round: Int) async {
+        let looksFar = round % Self.farLooks == 0 || runner.store.clockWasSetBack
         await withDiscardingTaskGroup { group in
-            for bucket in 0..<RedisKeys.bucketCount { group.addTask { await self.look(bucket) } }
+            for bucket in 0..<RedisKeys.bucketCount {
+                group.addTask {
+                    await self.look(inBucket: bucket)
+                    if looksFar { await self.lookFar(bucket) }
+                    if round == bucket { await self.prune(bucket) }
+                }
+            }
+        }
+    }
+
+    private func lookFar(_ bucket: Int) async {
+        guard !runner.supervisor.isDraining else { return }
+        do throws(StoreError) {
+            for orphan in try await runner.store.farOrphans(bucket: bucket) { _ = await take(orphan) }
+        } catch {
+            logger.debug("a look for hints in the future failed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func prune(_ bucket: Int) async {
+        do throws(StoreError) {
+            try await runner.store.prune(bucket: bucket)
+        } catch {
+            logger.debug("a look for expired sessions failed", metadata: ["error": "\(error)"])
         }
     }
 
     /// Looks at one bucket until nothing there is due, or nothing more can be done.
-    private func look(_ bucket: Int) async {
+    private func look(inBucket bucket: Int) async {
         while !Task.isCancelled, !runner.supervisor.isDraining {
             do throws(StoreError) {
                 let (orphans, hasMore) = try await runner.store.orphans(bucket: bucket, limit: Self.page)
@@ -52,7 +100,7 @@ public final class Sweeper: Service {
 
     private func take(_ orphan: Orphan) async -> Bool {
         do throws(TurnError) {
-            return try await runner.takeOver(orphan.session, step: orphan.step)
+            return try await runner.takeOver(orphan.session, step: orphan.step, isStale: orphan.isStale)
         } catch {
             // A replica that drains, or runs as much as it may, leaves it to others.
             if case .store(let error) = error {

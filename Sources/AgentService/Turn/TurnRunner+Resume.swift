@@ -78,7 +78,7 @@ extension TurnRunner {
         defer { supervisor.unregister(control) }
         await StepFollower(
             store: store, session: session, control: control, stream: stream, place: place, followsSession: followsSession,
-            tick: configuration.followTick,
+            tick: configuration.followTick, feeds: feeds,
             onOrphan: { step in await self.takeOverIfPossible(session, step: step) }
         ).run()
     }

@@ -6,11 +6,12 @@ extension TurnRunner {
     ///
     /// Does nothing while the step's lease has not run out, for a while after Redis was away, and on a replica that drains.
     ///
+    /// - Parameter isStale: Its lease would run out too late, since Redis's clock was set back.
     /// - Returns: Whether it runs here now.
     /// - Throws: ``TurnError``
     @discardableResult
-    public func takeOver(_ session: SessionID, step: Int) async throws(TurnError) -> Bool {
-        try await seize(TakeOver(session: session, step: step, reason: .lost), returnsAtEnd: false)
+    public func takeOver(_ session: SessionID, step: Int, isStale: Bool = false) async throws(TurnError) -> Bool {
+        try await seize(TakeOver(session: session, step: step, reason: isStale ? .stale : .lost), returnsAtEnd: false)
     }
 
     /// Has a lost step run on without waiting for a sweeper, which comes by in any case.

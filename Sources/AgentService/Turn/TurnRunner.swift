@@ -12,6 +12,8 @@ public final class TurnRunner: Sendable {
     let keepAlive: KeepAlive
     /// What is held of histories.
     public let histories: HistoryBudgets
+    /// What its viewers share.
+    let feeds = LogFeeds()
     let logger: Logger
     private let systemPrompt: ByteBuffer?
     /// Tells the logs when a lease of theirs was taken.

@@ -33,9 +33,10 @@ public final class RedisServer: Sendable {
 
     /// - Parameters:
     ///   - options: Further lines of its configuration, as command line arguments.
+    ///   - clock: Its clock, where that is not the system's.
     ///   - tls: Options with certificates: then the port takes TLS and nothing else.
     public static func start(
-        _ options: [String] = [], tls: [String]? = nil, directory given: URL? = nil, port givenPort: Int? = nil
+        _ options: [String] = [], clock: FakeClock? = nil, tls: [String]? = nil, directory given: URL? = nil, port givenPort: Int? = nil
     ) async throws -> RedisServer {
         let directory = try given ?? temporaryDirectory()
         let port = try givenPort ?? freePort()
@@ -46,7 +47,8 @@ public final class RedisServer: Sendable {
                 "--user", AccessRules.user,
             ] + (options.contains("--cluster-enabled") ? AccessRules.clusterNode : AccessRules.server) + options
             + (tls.map { ["--port", "0", "--tls-port", "\(port)"] + $0 } ?? [])
-        let process = try ChildProcess("redis-server", arguments, directory: directory)
+        let environment = clock.map { ProcessInfo.processInfo.environment.merging($0.environment) { $1 } }
+        let process = try ChildProcess("redis-server", arguments, environment: environment, directory: directory)
         let server = RedisServer(
             directory: directory, port: port, process: process,
             credentials: options.firstIndex(of: "--requirepass").map { ["--no-auth-warning", "-a", options[$0 + 1]] } ?? [])

@@ -3,6 +3,9 @@ public struct TakeOver: Sendable {
     public enum Reason: Sendable {
         /// Its replica is lost: only a lease that has run out or was released is taken.
         case lost
+        /// Its replica is lost, but the lease that it left counts by a clock of Redis that was set back since, and would run out too late:
+        /// it is taken all the same.
+        case stale
         /// The step is to be ended: a living lease is taken, too, and whoever takes the step over later ends it as well.
         case cancel
     }

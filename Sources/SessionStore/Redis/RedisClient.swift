@@ -27,6 +27,8 @@ public final class RedisClient: Service {
     /// The way of commands for a key, or for a key that begins so: the hash tag must be in it.
     public func route(for key: String) -> RedisRoute { topology.route(for: key, over: .usual) }
     func route(for key: String, over lane: RedisLane) -> RedisRoute { topology.route(for: key, over: lane) }
+    /// Where a key is, as far as is known.
+    func place(of key: String) -> RedisPlace { topology.place(of: key) }
     /// The connection for a key, as far as is known.
     public func connection(for key: String) -> RedisConnection { route(for: key).connection }
 

@@ -39,6 +39,8 @@ public final class RedisConnection: Sendable {
 
     /// How often a connection was made. It changes whenever what was known of Redis's contents may be stale.
     public var generation: UInt64 { status.generation.load(ordering: .acquiring) }
+    /// Where the server is that it was last connected to, or is to be.
+    public var address: RedisConfiguration.Address { status.address.withLock { $0 } ?? configuration.address }
     public var isReady: Bool { status.isReady.load(ordering: .acquiring) }
 
     /// - Parameter observer: Told of connections and messages; not kept alive.
@@ -186,4 +188,6 @@ public final class RedisConnection: Sendable {
 final class RedisConnectionStatus: Sendable {
     let generation = Atomic<UInt64>(0)
     let isReady = Atomic<Bool>(false)
+    /// Nil before the first connection.
+    let address = Mutex<RedisConfiguration.Address?>(nil)
 }

@@ -244,6 +244,7 @@ final class RedisConnectionCore {
             eventLoop.scheduleTask(in: TimeAmount(pause)) { bound.value.start() }
         case .sendWaiting:
             hasWarned = false
+            status.address.withLock { $0 = configuration.address }
             status.generation.wrappingAdd(1, ordering: .acquiringAndReleasing)
             status.isReady.store(true, ordering: .releasing)
             let requests = waiting

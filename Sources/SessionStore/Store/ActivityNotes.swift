@@ -4,17 +4,22 @@ import Synchronization
 /// Sessions whose activity is to be noted in the index. Nobody waits for it, so notes gather for a few milliseconds: one command per bucket
 /// instead of two per turn.
 ///
-/// Listing writes this replica's first. A note that is lost is made up for by the session's next one.
+/// Listing writes this replica's first. What could not be written is tried again after a while.
 final class ActivityNotes: Sendable {
     private struct State {
         var notes: [SessionID: Int64] = [:]
         var isScheduled = false
+        /// Some could not be written, and wait for the next time.
+        var isHeld = false
     }
 
     /// How long notes gather.
     static let delay = TimeAmount.milliseconds(5)
     /// As many are written at once.
     static let limit = 1024
+    /// How long notes wait that could not be written, and how many; a session whose note is lost is not listed before its next message.
+    static let pause = TimeAmount.seconds(1)
+    static let mostKept = 65_536
 
     private let client: RedisClient
     private let state = Mutex(State())
@@ -28,14 +33,16 @@ final class ActivityNotes: Sendable {
         let (isFull, schedules) = state.withLock { state in
             state.notes[session] = time
             defer { state.isScheduled = true }
-            return (state.notes.count >= Self.limit, !state.isScheduled)
+            return (state.notes.count >= Self.limit && !state.isHeld, !state.isScheduled)
         }
         if isFull { write() }
-        if schedules {
-            client.subscriber.eventLoop.scheduleTask(in: Self.delay) { [weak self] in
-                self?.state.withLock { $0.isScheduled = false }
-                self?.write()
-            }
+        if schedules { schedule(in: Self.delay) }
+    }
+
+    private func schedule(in delay: TimeAmount) {
+        client.subscriber.eventLoop.scheduleTask(in: delay) { [weak self] in
+            self?.state.withLock { ($0.isScheduled, $0.isHeld) = (false, false) }
+            self?.write()
         }
     }
 
@@ -46,17 +53,42 @@ final class ActivityNotes: Sendable {
 
     /// Writes what has gathered, and waits for it; gives up at the first failure.
     func flush() async {
-        for (key, command) in take() {
-            do throws(RedisError) { _ = try await client.route(for: key).send(command) } catch { return }
+        let batches = take()
+        for (index, batch) in batches.enumerated() {
+            do throws(RedisError) {
+                _ = try await client.route(for: batch.key).send(batch.command)
+            } catch {
+                for unwritten in batches[index...] { putBack(unwritten.notes) }
+                return
+            }
         }
     }
 
     private func write() {
-        for (key, command) in take() { client.route(for: key).submit(command) { _ in } }
+        for batch in take() {
+            client.route(for: batch.key).submit(batch.command) { [weak self] result in
+                if case .failure = result { self?.putBack(batch.notes) }
+            }
+        }
     }
 
+    /// Written once more, they take nothing back: only what is later counts.
+    private func putBack(_ notes: [Note]) {
+        let schedules = state.withLock { state in
+            for (session, time) in notes {
+                guard state.notes.count < Self.mostKept || state.notes[session] != nil else { break }
+                state.notes[session] = max(time, state.notes[session] ?? time)
+            }
+            defer { (state.isScheduled, state.isHeld) = (true, true) }
+            return !state.isScheduled
+        }
+        if schedules { schedule(in: Self.pause) }
+    }
+
+    private typealias Note = (key: SessionID, value: Int64)
+
     /// What has gathered: a command for each bucket.
-    private func take() -> [(key: String, command: RedisCommand)] {
+    private func take() -> [(key: String, command: RedisCommand, notes: [Note])] {
         let notes = state.withLock { state in
             defer { state.notes = [:] }
             return state.notes
@@ -70,7 +102,7 @@ final class ActivityNotes: Sendable {
                 command.append(integer: time)
                 command.append(session.text)
             }
-            return (key, command)
+            return (key, command, notes)
         }
     }
 }

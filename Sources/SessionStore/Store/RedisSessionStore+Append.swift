@@ -58,12 +58,14 @@ extension RedisSessionStore {
         call.append(keys.prefix, "wake")
         call.append(asking ? configuration.instance : "")
         call.append(events)
-        route.submitEvaluate(call) { [clock] result in
+        let sent = ContinuousClock.now
+        route.submitEvaluate(call) { result in
             switch result {
             case .failure(let error):
+                self.refused(error, key: keys.prefix)
                 completion(.failure(StoreError(error, mayHaveBeenApplied: error.mayHaveBeenApplied)), false)
             case .success(let reply):
-                if let now = reply[1]?.integer { clock.correct(now) }
+                self.heard(reply[1]?.integer, of: keys.prefix, sent: sent)
                 switch reply[0]?.string {
                 case "written": completion(.success(.held), true)
                 case "lost": completion(.success(.lost(step: reply[2]?.intValue ?? 0, intent: reply[3]?.string ?? "")), false)
@@ -94,8 +96,9 @@ extension RedisSessionStore {
     ///
     /// - Parameter route: Of the session's other commands: taken where it leads to the hint, too.
     public func moveHint(_ session: SessionID, on route: RedisRoute) {
-        guard let now = clock.now else { return }
-        let key = RedisKeys(session).running
+        let keys = RedisKeys(session)
+        guard let now = time(of: keys.prefix) else { return }
+        let key = keys.running
         var hint = RedisCommand("ZADD", key, "GT")
         hint.append(integer: now + leaseMilliseconds + configuration.hintMargin.milliseconds)
         hint.append(session.text)

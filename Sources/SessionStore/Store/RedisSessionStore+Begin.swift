@@ -6,7 +6,7 @@ extension RedisSessionStore {
     /// - Throws: ``StoreError`` with `.outcomeUnknown` when the message may have been written, or may yet be.
     public func begin(_ begin: BeginStep) async throws(StoreError) -> BeginOutcome {
         let keys = RedisKeys(begin.session)
-        var known = try await now()
+        var known = try await now(of: keys.prefix)
         var lateAnswers = 0
         var isRepeated = false
         while true {
@@ -16,10 +16,11 @@ extension RedisSessionStore {
             var hint = RedisCommand("ZADD", keys.running, "GT")
             hint.append(integer: due)
             hint.append(begin.session.text)
+            let sent = ContinuousClock.now
             let reply = try await send(
                 call, after: hint, acknowledged: begin.input.isToolResult, keys: keys, isRepeated: &isRepeated)
             guard let now = reply[1]?.integer else { throw .unexpected(reply) }
-            clock.correct(now)
+            heard(now, of: keys.prefix, sent: sent)
             if reply[0]?.string == "late" {
                 // The clock was off, or the command was long on its way. Once more with the time it has just told us.
                 lateAnswers += 1

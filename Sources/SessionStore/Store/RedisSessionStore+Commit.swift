@@ -28,6 +28,7 @@ extension RedisSessionStore {
             call.append(pending.json)
         }
         call.append(commit.events)
+        let sent = ContinuousClock.now
         // Replicas that are late are waited for again: the commit stays, and says that it was made already.
         let reply = try await attempt(for: configuration.commitPatience, persistent: true) { [call] () throws(RedisError) in
             guard let acknowledgement = self.configuration.acknowledgement else {
@@ -36,7 +37,7 @@ extension RedisSessionStore {
             let route = self.client.route(for: keys.prefix, over: .acknowledging)
             return try acknowledgement.checked(try await route.evaluate(call, following: [acknowledgement.command]))
         }
-        if let now = reply[1]?.integer { clock.correct(now) }
+        heard(reply[1]?.integer, of: keys.prefix, sent: sent)
         switch reply[0]?.string {
         case "committed", "already":
             if let now = reply[1]?.integer { activity.note(commit.lease.session, at: now) }
@@ -58,7 +59,6 @@ extension RedisSessionStore {
         }
         switch reply[0]?.string {
         case "released":
-            if let now = reply[1]?.integer { clock.correct(now) }
             var hint = RedisCommand("ZADD", keys.running)
             hint.append(integer: reply[1]?.integer ?? 0)
             hint.append(lease.session.text)

@@ -14,6 +14,7 @@ extension RedisSessionStore {
             RedisCommand("XRANGE", keys.events, "(\(max(step, 0))-\(max(sequence, 0))", "+", "COUNT", String(limit)),
         ]
         if let opened { commands.append(RedisCommand("XRANGE", keys.events, "\(max(opened, 0))-0", "\(max(opened, 0))-0")) }
+        let sent = ContinuousClock.now
         var replies = try await read(commands, key: keys.state, over: .logs)
         if let acknowledgement = configuration.acknowledgement, replies.count > 2, let last = lastEnd(replies[2]),
             !isSettled(replies[0][4], now: replies[1]), !acknowledged.holds(session, epoch: replies[0][5]?.string, step: last)
@@ -23,8 +24,8 @@ extension RedisSessionStore {
             if let last = lastEnd(replies[2]) { acknowledged.note(session, epoch: replies[0][5]?.string, step: last) }
         }
         guard replies.count == commands.count else { throw StoreError(.unexpectedReply, "too few replies to a look at a log") }
-        let (state, time) = (replies[0], replies[1])
-        let now = (time[0]?.integerValue ?? 0) * 1000 + (time[1]?.integerValue ?? 0) / 1000
+        let (state, now) = (replies[0], replies[1].time ?? 0)
+        heard(now, of: keys.prefix, sent: sent)
         return LogView(
             status: state[0]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle,
             step: state[1]?.intValue ?? 0,

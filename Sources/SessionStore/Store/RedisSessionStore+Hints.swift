@@ -5,6 +5,8 @@ import NIOCore
 public struct Orphan: Sendable, Equatable {
     public var session: SessionID
     public var step: Int
+    /// The lease would run out too late: Redis's clock was set back.
+    public var isStale = false
 }
 
 /// When to look at a session whose step may have lost its replica.
@@ -21,37 +23,46 @@ extension RedisSessionStore {
     /// - Parameters:
     ///   - bucket: 0 ..< ``RedisKeys/bucketCount``.
     ///   - limit: Hints that are looked at.
-    /// - Returns: The steps to take over, and whether more hints may be due.
+    /// - Returns: The steps to take over, and whether another look may find more: not where this one has led to nothing.
     public func orphans(bucket: Int, limit: Int) async throws(StoreError) -> (orphans: [Orphan], hasMore: Bool) {
-        // So that an outage is noticed when it ends, not when the first step is to be taken over after it.
-        _ = outage.isOver(client)
         let key = RedisKeys.running(bucket: bucket)
-        let hints = try await dueHints(key, limit: limit)
-        guard !hints.isEmpty else { return ([], false) }
+        let now = try await latestTime()
+        let hints = try await hints(key, from: "-inf", to: String(now), skip: 0, limit: limit)
         var orphans: [Orphan] = []
         var idle: [Hint] = []
+        // What stays due where it is would be found again, and again.
+        var hasMoved = false
         for (hint, view) in zip(hints, try await look(hints.map(\.session))) {
             guard let view else {
                 logger.warning("a session is damaged", metadata: ["session": "\(hint.session)"])
                 postpone(hint.session, for: Self.damagePause)
+                hasMoved = true
                 continue
             }
             if view.isOrphaned {
                 orphans.append(Orphan(session: hint.session, step: view.step))
             } else if view.isRunning {
-                setHint(hint.session, due: view.leaseUntil + configuration.hintMargin.milliseconds)
+                let due = view.leaseUntil + configuration.hintMargin.milliseconds
+                setHint(hint.session, due: due)
+                hasMoved = hasMoved || due > now
             } else if hint.due <= view.now {
                 // A step that rests on this hint can no longer begin: its script refuses once the hint is due.
                 idle.append(hint)
             }
         }
         try await forget(idle, in: key)
-        return (orphans, hints.count == limit)
+        return (orphans, hints.count == limit && (hasMoved || !idle.isEmpty || !orphans.isEmpty))
     }
 
-    private func dueHints(_ key: String, limit: Int) async throws(StoreError) -> [Hint] {
-        let command = RedisCommand(
-            "ZRANGEBYSCORE", key, "-inf", String(try await now()), "WITHSCORES", "LIMIT", "0", String(limit))
+    /// By the clock that is ahead of the others: a hint counts by that of its session's server.
+    func latestTime() async throws(StoreError) -> Int64 {
+        if let time = outage.latestTime { return time }
+        return try await now()
+    }
+
+    /// Hints in a range of scores, the earliest first.
+    func hints(_ key: String, from: String, to: String, skip: Int, limit: Int) async throws(StoreError) -> [Hint] {
+        let command = RedisCommand("ZRANGEBYSCORE", key, from, to, "WITHSCORES", "LIMIT", String(skip), String(limit))
         let reply = try await read(command, key: key)
         var hints: [Hint] = []
         for index in stride(from: 0, to: reply.count - 1, by: 2) {
@@ -74,7 +85,7 @@ extension RedisSessionStore {
     /// Has a session whose step could not be taken over, or not be ended, looked at again after a while, a lease's time where none is given: so
     /// it does not stand before others.
     public func postpone(_ session: SessionID, for pause: Duration? = nil) {
-        guard let now = clock.now else { return }
+        guard let now = time(of: RedisKeys(session).prefix) else { return }
         setHint(session, due: now + (pause?.milliseconds ?? leaseMilliseconds))
     }
 

@@ -1,15 +1,18 @@
 extension RedisSessionStore {
     /// What a session's state says of its latest step: one round trip.
     public func look(_ session: SessionID) async throws(StoreError) -> StepView {
-        try view(try await read(lookCommands(session), key: RedisKeys(session).state))
+        let sent = ContinuousClock.now
+        return try view(try await read(lookCommands(session), key: RedisKeys(session).state), of: session, sent: sent)
     }
 
     /// Looks at many sessions at once; answers in their order, nil for one that is damaged.
     func look(_ sessions: [SessionID]) async throws(StoreError) -> [StepView?] {
         var views: [StepView?] = []
-        for result in await sendEach(sessions.map { (RedisKeys($0).state, lookCommands($0)) }) {
+        let sent = ContinuousClock.now
+        let results = await sendEach(sessions.map { (RedisKeys($0).state, lookCommands($0)) })
+        for (session, result) in zip(sessions, results) {
             do throws(StoreError) {
-                views.append(try view(try result.get()))
+                views.append(try view(try result.get(), of: session, sent: sent))
             } catch {
                 guard error.code == .damaged else { throw error }
                 views.append(nil)
@@ -26,12 +29,14 @@ extension RedisSessionStore {
         ]
     }
 
-    private func view(_ reply: [RedisReply]) throws(StoreError) -> StepView {
-        guard reply.count == 2, let seconds = reply[0][0]?.integerValue, let microseconds = reply[0][1]?.integerValue else {
+    private func view(
+        _ reply: [RedisReply], of session: SessionID, sent: ContinuousClock.Instant
+    ) throws(StoreError) -> StepView {
+        guard reply.count == 2, let now = reply[0].time else {
             throw StoreError(.unexpectedReply, "unexpected reply from Redis to a look at a session")
         }
-        let (now, state) = (seconds * 1000 + microseconds / 1000, reply[1])
-        clock.correct(now)
+        let state = reply[1]
+        heard(now, of: RedisKeys(session).prefix, sent: sent)
         let step = state[1]?.intValue ?? 0
         let replaces = state[4]?.intValue ?? 0
         // The fields stay when the next step begins; they are that one's only where it directly follows.

@@ -104,7 +104,10 @@ extension RedisSessionStore {
                     results = try await self.client.route(for: key, over: lane).send(pipeline: commands)
                 }
                 var replies: [RedisReply] = []
-                for result in results { replies.append(try result.get()) }
+                for result in results {
+                    if case .failure(let error) = result { self.refused(error, key: key) }
+                    replies.append(try result.get())
+                }
                 return replies
             }
         } catch {

@@ -1,12 +1,12 @@
 extension RedisSessionStore {
     /// Takes the next lease on a running step: the script `take_over`.
     ///
-    /// For a lost replica's step this does nothing in the first ``StoreConfiguration/outagePause`` after Redis was away, unless the step
-    /// was released (I6).
+    /// For a lost replica's step this does nothing in the first ``StoreConfiguration/outagePause`` after Redis was away from where the
+    /// session is, unless the step was released (I6).
     ///
     /// - Throws: ``StoreError``; with `.outcomeUnknown` the lease may have been taken. It then runs out like any other.
     public func takeOver(_ takeOver: TakeOver) async throws(StoreError) -> TakeOverOutcome {
-        if takeOver.reason == .lost, !outage.isOver(client) {
+        if takeOver.reason != .cancel, !outage.isOver(at: client.place(of: RedisKeys(takeOver.session).prefix)) {
             guard try await look(takeOver.session).isReleased else { return .tooEarly }
         }
         let outcome = try await send(takeOver, verdict: nil)
@@ -17,7 +17,7 @@ extension RedisSessionStore {
 
     private func send(_ takeOver: TakeOver, verdict: SuspectStep.Verdict?) async throws(StoreError) -> TakeOverOutcome {
         let keys = RedisKeys(takeOver.session)
-        let isForced = takeOver.reason == .cancel
+        let isCancel = takeOver.reason == .cancel
         var call = RedisScriptCall(StoreScripts.takeOver, keys: keys)
         call.append(takeOver.token.text)
         call.append(takeOver.token.nonce)
@@ -25,8 +25,8 @@ extension RedisSessionStore {
         call.append(integer: leaseMilliseconds)
         call.append(integer: ttlMilliseconds)
         call.append(integer: Int64(takeOver.step))
-        call.append(isForced ? "1" : "0")
-        call.append(isForced ? Self.cancelIntent : "")
+        call.append(takeOver.reason == .lost ? "0" : "1")
+        call.append(isCancel ? Self.cancelIntent : "")
         call.append(integer: Int64(configuration.maximumAttempts))
         call.append(publish)
         call.append(keys.prefix, "wake")
@@ -37,10 +37,18 @@ extension RedisSessionStore {
         call.append(verdict?.rawValue ?? "")
         call.append(integer: Int64(configuration.historyAheadBytes))
         call.append(integer: Int64(configuration.historyAheadMessages))
-        let reply = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
-            try await self.client.route(for: keys.prefix).evaluate(call)
+        let sent = ContinuousClock.now
+        let answer = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) -> RedisReply? in
+            do throws(RedisError) {
+                return try await self.client.route(for: keys.prefix).evaluate(call)
+            } catch {
+                // What Redis refuses now it may have refused the owner. Asked again until it serves, this could be there first.
+                guard !isCancel, self.refused(error, key: keys.prefix) else { throw error }
+                return nil
+            }
         }
-        if let now = reply[1]?.integer { clock.correct(now) }
+        guard let reply = answer else { return .tooEarly }
+        heard(reply[1]?.integer, of: keys.prefix, sent: sent)
         guard let step = reply[2]?.intValue else { throw .unexpected(reply) }
         switch reply[0]?.string {
         case "taken":

@@ -22,6 +22,9 @@ extension RedisSessionStore {
             signal: signal, subscription: client.subscriber.subscribe(sharded: RedisKeys(session).wake) { _ in signal.wake() })
     }
 
+    /// A signal of a task's own.
+    public func signal() -> WakeSignal { WakeSignal(eventLoop: client.subscriber.eventLoop) }
+
     /// Listens to the channel on which this replica is told that a step was taken from it.
     public func messagesToReplica(_ handler: @escaping RedisSubscriber.Handler) -> RedisSubscription {
         client.subscriber.subscribe(RedisKeys.replica(configuration.replica), handler)

@@ -1,5 +1,6 @@
 public import Logging
 import NIOCore
+import Synchronization
 
 /// The sessions in Redis: every rule of the protocol between replicas, and the only way to touch a session.
 ///
@@ -7,8 +8,8 @@ import NIOCore
 public final class RedisSessionStore: Sendable {
     public let configuration: StoreConfiguration
     let client: RedisClient
-    let clock = RedisClock()
     let outage: OutageWatch
+    let staleLeases = Mutex(StaleLeases())
     let activity: ActivityNotes
     let acknowledged = AcknowledgedSteps()
     /// What the keys of this deployment may look like.
@@ -20,7 +21,7 @@ public final class RedisSessionStore: Sendable {
         self.configuration = configuration
         activity = ActivityNotes(client: client)
         layout = LayoutState(configuration.layout)
-        outage = OutageWatch(pause: configuration.outagePause)
+        outage = OutageWatch(lease: configuration.lease, pause: configuration.outagePause)
         self.logger = logger
     }
 
@@ -30,17 +31,6 @@ public final class RedisSessionStore: Sendable {
     var publish: String { client.isOneServer ? "PUBLISH" : "SPUBLISH" }
     var leaseMilliseconds: Int64 { configuration.lease.milliseconds }
     var ttlMilliseconds: Int64 { configuration.sessionTTL?.milliseconds ?? 0 }
-
-    /// Redis's time in ms; asks for it when it is not known yet.
-    func now() async throws(StoreError) -> Int64 {
-        if let now = clock.now { return now }
-        let reply = try await read(RedisCommand("TIME"), key: "")
-        guard let seconds = reply[0]?.integerValue, let microseconds = reply[1]?.integerValue else {
-            throw .unexpected(reply)
-        }
-        clock.correct(seconds * 1000 + microseconds / 1000)
-        return seconds * 1000 + microseconds / 1000
-    }
 }
 
 extension RedisReply {

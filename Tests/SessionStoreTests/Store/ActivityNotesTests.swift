@@ -29,6 +29,22 @@ import Testing
         try await redis.kill()
     }
 
+    @Test(arguments: [true, false]) func whatCouldNotBeWrittenIsKept(flushes: Bool) async throws {
+        let redis = try await RedisServer.start()
+        let store = try await redis.store()
+        try redis.cli("CONFIG", "SET", "min-replicas-to-write", "1")
+        let session = SessionID.unique()
+        store.activity.note(session, at: 1_700_000_000_007)
+        if flushes { await store.activity.flush() }
+        try await eventually("they are refused") { try redis.cli("INFO", "errorstats").contains("NOREPLICAS") }
+        store.activity.note(.unique(), at: 1_700_000_000_008)
+        try redis.cli("CONFIG", "SET", "min-replicas-to-write", "0")
+        try await eventually("both are noted") { try indexed(redis) == 2 }
+        #expect(try redis.cli("ZSCORE", RedisKeys(session).index, session.text) == "1700000000007")
+        store.client.shutDown()
+        try await redis.kill()
+    }
+
     @Test func whoListsSeesItsOwnAndAnOlderNoteTakesNothingBack() async throws {
         let redis = try await RedisServer.shared()
         let store = try await redis.store()

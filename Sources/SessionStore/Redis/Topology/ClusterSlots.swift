@@ -51,6 +51,17 @@ struct ClusterSlots: Sendable {
         owners[slot] = node
     }
 
+    /// The slots that another node had in an older table.
+    func moved(since old: ClusterSlots) -> [Int] {
+        // Most tables say the same as the one before.
+        guard nodes != old.nodes || owners != old.owners else { return [] }
+        let places = old.nodes.map { node in nodes.firstIndex(of: node) }
+        return owners.indices.filter { slot in
+            let (owner, before) = (Int(owners[slot]), Int(old.owners[slot]))
+            return nodes.indices.contains(owner) && places.indices.contains(before) && places[before] != owner
+        }
+    }
+
     private mutating func index(of address: Address) -> UInt16? {
         if let index = nodes.firstIndex(of: address) { return UInt16(index) }
         guard nodes.count < Self.mostNodes else { return nil }

@@ -9,6 +9,7 @@ import Synchronization
 final class ClusterTopology: RedisTopology {
     private struct State {
         var slots = ClusterSlots()
+        var moves = ClusterMoves()
         /// Whether the Cluster takes commands, by a node's word.
         var isServing = false
         var nodes: [RedisConfiguration.Address: ClusterNode] = [:]
@@ -21,6 +22,11 @@ final class ClusterTopology: RedisTopology {
         var turn = 0
         var hasWarned = false
         var isShutDown = false
+
+        mutating func learn(_ new: ClusterSlots) {
+            moves.add(new.moved(since: slots), at: .now)
+            slots = new
+        }
     }
 
     private enum Refresh {
@@ -71,6 +77,13 @@ final class ClusterTopology: RedisTopology {
         state.withLock { state in state.nodes.values.reduce(state.pastGeneration) { $0 &+ $1.generation } }
     }
 
+    func place(of key: String) -> RedisPlace {
+        let slot = ClusterSlots.slot(of: key)
+        return state.withLock { state in
+            RedisPlace(node: state.slots.owner(of: slot) ?? configuration.address, slot: slot, since: state.moves[slot])
+        }
+    }
+
     func masters() -> [RedisConnection] {
         state.withLock { $0.slots.nodes }.map { node(at: $0).connection(.usual) }
     }
@@ -107,7 +120,9 @@ final class ClusterTopology: RedisTopology {
     /// The slot is at this node from now on.
     func moved(_ slot: Int, to address: RedisConfiguration.Address) -> ClusterNode {
         let owner = state.withLock { state in
-            state.slots.move(slot, to: address)
+            var slots = state.slots
+            slots.move(slot, to: address)
+            state.learn(slots)
             return node(at: address, &state)
         }
         eventLoop.execute { [listeners] in listeners.reroute(slot, to: owner) }
@@ -179,7 +194,8 @@ final class ClusterTopology: RedisTopology {
     private func refreshed(_ slots: ClusterSlots, isServing: Bool) {
         let gone = state.withLock { state -> [ClusterNode] in
             state.refresh = .none
-            (state.slots, state.isServing, state.hasWarned) = (slots, isServing, false)
+            state.learn(slots)
+            (state.isServing, state.hasWarned) = (isServing, false)
             let unlisted = Set(state.nodes.keys).subtracting(slots.nodes)
             let gone = unlisted.intersection(state.unlisted).compactMap { state.nodes.removeValue(forKey: $0) }
             state.unlisted = unlisted.subtracting(gone.map(\.address))

@@ -14,6 +14,8 @@ protocol RedisTopology: Sendable {
 
     /// The way of a key's commands, over a connection of the caller's event loop where it runs on one.
     func route(for key: String, over lane: RedisLane) -> RedisRoute
+    /// Where a key is, as far as is known.
+    func place(of key: String) -> RedisPlace
     /// One connection to each server that takes writes.
     func masters() -> [RedisConnection]
     /// Called every few seconds: finds what has gone unnoticed.

@@ -31,6 +31,17 @@ import Testing
         #expect(table.owner(of: 16384) == nil && table.owner(of: -1) == nil)
     }
 
+    /// What another node had before; a slot that was nobody's has not moved.
+    @Test func knowsWhatHasMoved() throws {
+        let before = try #require(try slots("*2 *3 :0 :100 *3 $2 n1 :7001 $2 id *3 :200 :300 *3 $2 n2 :7002 $2 id"))
+        let after = try #require(try slots("*2 *3 :0 :99 *3 $2 n2 :7002 $2 id *3 :100 :300 *3 $2 n1 :7001 $2 id"))
+        #expect(after.moved(since: before) == Array(0...99) + Array(200...300))
+        #expect(after.moved(since: after).isEmpty && after.moved(since: ClusterSlots()).isEmpty)
+        var moved = after
+        moved.move(100, to: .node(3))
+        #expect(moved.moved(since: after) == [100])
+    }
+
     @Test func aNodeThatDoesNotKnowItsAddressMeansItsOwn() throws {
         for host in ["$0 ", "$-1", "$1 ?"] {
             let table = try #require(try slots("*1 *3 :0 :16383 *3 \(host) :7009 $2 id"))

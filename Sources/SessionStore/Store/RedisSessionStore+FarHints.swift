@@ -1,0 +1,74 @@
+import Synchronization
+
+/// What was written before Redis's clock was set back counts by a time that is yet to come. On a clock that runs as it should, this finds
+/// nothing but sessions that are damaged, and steps of replicas with a longer lease.
+extension RedisSessionStore {
+    private static let farPage = 128
+    private static let mostFarPages = 64
+    /// Hints and clocks may be off by as much.
+    private static let farSlack: Int64 = 1000
+
+    /// Whether there is something to be found, by what this replica has seen.
+    public var clockWasSetBack: Bool { outage.wasSetBack }
+
+    /// Looks at the hints in one bucket that are due later than any should be, and brings them forward. To be called every few looks.
+    ///
+    /// - Parameter bucket: 0 ..< ``RedisKeys/bucketCount``.
+    /// - Returns: The steps to take over.
+    public func farOrphans(bucket: Int) async throws(StoreError) -> [Orphan] {
+        let key = RedisKeys.running(bucket: bucket)
+        let span = leaseMilliseconds + configuration.hintMargin.milliseconds
+        let bound = try await latestTime() + span + Self.farSlack
+        var orphans: [Orphan] = []
+        var staying = 0
+        for _ in 0..<Self.mostFarPages {
+            let hints = try await hints(key, from: "(\(bound)", to: "+inf", skip: staying, limit: Self.farPage)
+            var earlier: [Hint] = []
+            for (hint, view) in zip(hints, try await look(hints.map(\.session))) {
+                switch view.map({ farHint(hint, $0) }) {
+                case .early(let due)?: earlier.append(Hint(session: hint.session, due: due))
+                case .orphan(let isStale)?:
+                    if let step = view?.step { orphans.append(Orphan(session: hint.session, step: step, isStale: isStale)) }
+                    staying += 1
+                case .stays?, nil: staying += 1
+                }
+            }
+            try await bringForward(earlier, in: key)
+            if hints.count < Self.farPage { break }
+        }
+        return orphans
+    }
+
+    private enum FarHint {
+        /// It is due then.
+        case early(Int64)
+        case orphan(isStale: Bool)
+        /// It is due when it should be.
+        case stays
+    }
+
+    private func farHint(_ hint: Hint, _ view: StepView) -> FarHint {
+        if view.isOrphaned { return .orphan(isStale: false) }
+        let span = leaseMilliseconds + configuration.hintMargin.milliseconds
+        guard view.isRunning, hint.due <= view.leaseUntil + configuration.hintMargin.milliseconds + Self.farSlack else {
+            // No earlier: a step that is about to begin may rest on it.
+            return .early(view.now + span)
+        }
+        let isSuspect = view.leaseLeft > configuration.lease && outage.wasSetBack(at: client.place(of: RedisKeys(hint.session).prefix))
+        guard isSuspect else { return .stays }
+        let age = staleLeases.withLock { $0.age(of: hint.session, step: view.step, leaseUntil: view.leaseUntil, at: .now) }
+        return age > configuration.lease + configuration.hintMargin ? .orphan(isStale: true) : .stays
+    }
+
+    /// Has sessions looked at earlier than was said, never later.
+    private func bringForward(_ hints: [Hint], in key: String) async throws(StoreError) {
+        guard !hints.isEmpty else { return }
+        var command = RedisCommand("ZADD", capacity: key.utf8.count + 80 * hints.count)
+        command.append(contentsOf: [key, "XX", "LT"])
+        for hint in hints {
+            command.append(integer: hint.due)
+            command.append(hint.session.text)
+        }
+        _ = try await read(command, key: key)
+    }
+}

@@ -1,0 +1,96 @@
+import Foundation
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import AgentService
+@testable import SessionStore
+
+@Suite struct LogWindowTests {
+    private func entry(_ sequence: Int, _ text: String = "x", step: Int = 7) -> LogEntry {
+        LogEntry(step: step, lastSequence: sequence, fields: [("token", ByteBuffer(string: text))])
+    }
+
+    private func view(_ entries: [LogEntry], step: Int = 7, nonce: String = "aaaa") -> LogView {
+        LogView(status: .running, step: step, nonce: nonce, leaseLeft: .seconds(1), opening: nil, entries: entries)
+    }
+
+    private func reader(_ sequence: Int) -> LogReader { LogReader(.after(EventID(step: 7, sequence: sequence, nonce: "aaaa"))) }
+
+    private func ids(_ look: LogLook?) -> [String]? {
+        look.map { look in
+            String(buffer: look.bytes).components(separatedBy: "\n").filter { $0.hasPrefix("id: ") }.map { String($0.dropFirst(4)) }
+        }
+    }
+
+    private func look(_ window: LogWindow, from sequence: Int) -> LogLook? {
+        var window = window
+        return window.look(reader(sequence))
+    }
+
+    private func isPlain(_ window: LogWindow, from sequence: Int) -> Bool? {
+        look(window, from: sequence)?.isPlain(before: reader(sequence))
+    }
+
+    @Test func readersAtAnyPlaceWithinAreToldTheRest() {
+        var window = LogWindow(at: (7, 2))
+        #expect(look(window, from: 2) == nil, "nothing was read")
+        window.add(view([entry(3), entry(4)]))
+        window.add(view([entry(5)]))
+        #expect(window.end.step == 7 && window.end.sequence == 5)
+        #expect(look(window, from: 1) == nil)
+        for place in 2...5 {
+            let told = look(window, from: place)
+            #expect(ids(told) == (place..<5).map { "7-\($0 + 1).aaaa" } && told?.reader == reader(5))
+            #expect(isPlain(window, from: place) == true && told?.hasEntries == (place < 5))
+        }
+        // One that is ahead of what was read is told nothing.
+        #expect(ids(look(window, from: 9)) == [])
+        // Most are at the same place; they are told the same.
+        let first = window.look(reader(3))
+        let second = window.look(reader(3))
+        #expect(first?.bytes == second?.bytes && ids(second) == ["7-4.aaaa", "7-5.aaaa"])
+    }
+
+    /// The last read is there for all; older ones are bounded.
+    @Test func whatIsOldGoes() {
+        var window = LogWindow(at: (7, 0))
+        window.add(view((1...1000).map { entry($0) }))
+        #expect(ids(look(window, from: 0))?.count == 1000)
+        window.add(view([entry(1001)]))
+        #expect(window.start.sequence == 744)
+        #expect(look(window, from: 743) == nil)
+        #expect(ids(look(window, from: 744))?.count == 257)
+        window.add(view([entry(1002, String(repeating: "x", count: 1 << 20))]))
+        #expect(look(window, from: 1001) != nil)
+        window.add(view([entry(1003)]))
+        #expect(look(window, from: 1001) == nil)
+        #expect(ids(look(window, from: 1002)) == ["7-1003.aaaa"])
+    }
+
+    @Test func anotherLogVoidsWhatIsHeld() {
+        for (step, nonce) in [(7, "zzzz"), (1, "bbbb")] {
+            var window = LogWindow(at: (7, 0))
+            window.add(view([entry(1), entry(2)]))
+            window.add(view([], step: step, nonce: nonce))
+            #expect(look(window, from: 1) == nil)
+            #expect(isPlain(window, from: 2) == false)
+        }
+    }
+
+    /// What might be old is looked at again before anything but tokens is made of it.
+    @Test func onlyTheRunningStepsEventsArePlain() {
+        var window = LogWindow(at: (7, 0))
+        var idle = view([entry(1)])
+        idle.status = .idle
+        window.add(idle)
+        #expect(isPlain(window, from: 0) == false)
+        window.add(view([], step: 8))
+        #expect(isPlain(window, from: 0) == false)
+        window = LogWindow(at: (7, 1))
+        window.add(view([entry(5)]))
+        #expect(look(window, from: 1)?.outcome == .gone && isPlain(window, from: 1) == false)
+        window.add(view([LogEntry(step: 7, lastSequence: 6, fields: [("done", ByteBuffer(string: "{}"))])]))
+        #expect(look(window, from: 5)?.outcome == .done && isPlain(window, from: 5) == true)
+    }
+}

@@ -1,0 +1,179 @@
+import Foundation
+import SessionStore
+import TestSupport
+import Testing
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// I6, the other half: steps whose replicas live are not taken over, though their leases have run out because of Redis. Real servers.
+@Suite(.timeLimit(.minutes(5))) struct StallTests {
+    private static let count = 20
+
+    /// Twenty steps that run on one replica, and what looks at them on another.
+    private struct Scene {
+        let redis: RedisServer
+        let upstream: Upstream
+        let gate = Gate()
+        let owner: Replica
+        let other: Replica
+        let sessions = (0..<StallTests.count).map { _ in SessionID.unique() }
+
+        let lease: Int64
+
+        init(_ redis: RedisServer, lease: Int64, _ settings: [String: String] = [:]) async throws {
+            (self.redis, self.lease) = (redis, lease)
+            let (gate, upstream) = (gate, try await Upstream.start())
+            upstream.answer { request in
+                request.lastContent == "hold" ? .text("half", " and half").inserting(.gate(gate), after: 2) : .text("next")
+            }
+            self.upstream = upstream
+            let environment = ["AGENT_RUNTIME__FOLLOW_TICK_MS": "100", "AGENT_RUNTIME__LEASE_MS": "\(lease)"].merging(settings) { $1 }
+            async let first = Replica.start(redis: redis.url, upstream: upstream.url, name: "owner", environment: environment)
+            async let second = Replica.start(redis: redis.url, upstream: upstream.url, name: "other", environment: environment)
+            (owner, other) = try await (first, second)
+        }
+
+        /// Runs `fault` while all steps run, viewers follow them, and messages wait for them; then lets them end.
+        func run(_ fault: () async throws -> Void) async throws {
+            try await withThrowingTaskGroup(of: Answer.self) { group in
+                for session in sessions {
+                    group.addTask { try await owner.client.post(AgentClient.body(session.text, ["content": "hold"])) }
+                }
+                try await eventually("all run") { gate.arrivals == sessions.count }
+                for (index, session) in sessions.enumerated() {
+                    group.addTask {
+                        var viewer = try await other.client.open("GET", "/agent/sessions/\(session)/stream")
+                        return try await viewer.rest()
+                    }
+                    guard index % 2 == 0 else { continue }
+                    let body = AgentClient.body(session.text, ["content": "then"], ["on_conflict": "wait"])
+                    group.addTask { try await other.client.post(body) }
+                }
+                try await eventually("all are looked at") {
+                    try sessions.allSatisfy { try redis.lines("PUBSUB", "NUMSUB", RedisKeys($0).wake).last != "0" }
+                }
+                // A replica that has just started leaves all alone for a lease; this one is to be tempted.
+                try await passLease()
+                try await fault()
+                try check()
+                gate.open()
+                for try await answer in group {
+                    #expect(["half and half", "next"].contains(answer.content) && answer.done["status"] == "completed")
+                    #expect(!answer.events.contains { $0.name == "restart" })
+                }
+            }
+            #expect(upstream.violations.isEmpty)
+        }
+
+        private func leaseUntil(_ session: SessionID) throws -> Int64 {
+            Int64(try redis.cli("HGET", RedisKeys(session).state, "lease_until")) ?? 0
+        }
+
+        /// Returns when a lease's time has passed, and a little more.
+        func passLease() async throws {
+            let first = try leaseUntil(sessions[0])
+            try await eventually("time passes") { try leaseUntil(sessions[0]) > first + lease + 500 }
+        }
+
+        /// Whether each lease is its owner's again, or another replica's.
+        func areRenewed() throws -> Bool {
+            let now = try redis.milliseconds()
+            return try sessions.allSatisfy { try (1...lease).contains(leaseUntil($0) - now) }
+        }
+
+        func check() throws {
+            let fences = try sessions.map { try redis.cli("HGET", RedisKeys($0).state, "fence") }
+            #expect(fences.count { $0 != "1" } == 0, "living steps that were restarted")
+        }
+
+        func stop() async throws {
+            for replica in [owner, other] { try await replica.stop() }
+            upstream.stop()
+            try await redis.kill()
+        }
+    }
+
+    /// Longer than a lease, and shorter than the timeout of a command: no connection is lost.
+    @Test(arguments: [(1000, 2000, 1500), (3000, 6000, 4000)]) func aStallOfRedis(lease: Int, timeout: Int, stall: Int) async throws {
+        let scene = try await Scene(
+            .start(), lease: Int64(lease), ["AGENT_RUNTIME__REDIS_TIMEOUT_MS": "\(timeout)"])
+        try await scene.run {
+            scene.redis.process.signal(SIGSTOP)
+            try await Task.sleep(for: .milliseconds(stall))
+            scene.redis.process.signal(SIGCONT)
+            try await eventually("all leases live") { try scene.areRenewed() }
+        }
+        try await scene.stop()
+    }
+
+    /// Redis's host is set right, or Redis has moved to another one.
+    @Test func aStepOfRedissClock() async throws {
+        let clock = try FakeClock()
+        let scene = try await Scene(.start(clock: clock), lease: 2000)
+        try await scene.run {
+            for seconds in [10, 40, 10, -20] {
+                try clock.set(ahead: seconds)
+                try await eventually("the clock is set") {
+                    let now = Int64(Date.now.timeIntervalSince1970) + Int64(seconds)
+                    return try abs(scene.redis.milliseconds() / 1000 - now) < 5
+                }
+                try await eventually("all leases live") { try scene.areRenewed() }
+                try scene.check()
+                try await scene.passLease()
+            }
+        }
+        try await scene.stop()
+    }
+
+    /// The clock is set back, and the owner dies with it: leases and hints lie in the future.
+    @Test func aReplicaThatIsLostWhenTheClockIsSetBack() async throws {
+        let clock = try FakeClock()
+        try clock.set(ahead: 60)
+        let redis = try await RedisServer.start(clock: clock)
+        let upstream = try await Upstream.start()
+        let gate = Gate()
+        upstream.answer { request in
+            // Asked for the first time, and again by whoever takes the step over.
+            upstream.requests.count { $0.lastContent == request.lastContent } == 1
+                ? .text("half", " and half").inserting(.gate(gate), after: 2) : .text("a whole", " answer")
+        }
+        let lease = Duration.seconds(1)
+        let environment = ["AGENT_RUNTIME__LEASE_MS": "1000"]
+        async let first = Replica.start(redis: redis.url, upstream: upstream.url, name: "owner", environment: environment)
+        async let second = Replica.start(redis: redis.url, upstream: upstream.url, name: "other", environment: environment)
+        let (owner, other) = try await (first, second)
+        // One dies before it has renewed by the new clock, one after.
+        for (session, renews) in [(SessionID.unique(), false), (.unique(), true)] {
+            var open = try await owner.client.open(AgentClient.body(session.text, ["content": .string(session.text)]))
+            try await open.next { $0.data["token"].string == "half" }
+            func leaseLeft() throws -> Int64 {
+                (Int64(try redis.cli("HGET", RedisKeys(session).state, "lease_until")) ?? 0) - (try redis.milliseconds())
+            }
+            if !renews { try await owner.pause() }
+            try clock.set(ahead: renews ? 0 : 30)
+            try await eventually("the clock is set") { try leaseLeft() > 20_000 || renews }
+            if renews { try await eventually("it has renewed") { try (1...2000).contains(leaseLeft()) } }
+            let lost = ContinuousClock.now
+            if renews { try await owner.pause() }
+            try await eventually("it is answered") { try redis.history(session).last?["content"] == "a whole answer" }
+            // A lease and a second as always, and as much because of the clock.
+            #expect(ContinuousClock.now - lost < (lease + .seconds(1)) * 2)
+            owner.resume()
+            _ = try await open.rest()
+        }
+        gate.open()
+        for replica in [owner, other] { try await replica.stop() }
+        upstream.stop()
+        try await redis.kill()
+    }
+}
+
+extension RedisServer {
+    /// Since 1970, by its clock.
+    fileprivate func milliseconds() throws -> Int64 {
+        let time = try lines("TIME").compactMap { Int64($0) }
+        return time.count == 2 ? time[0] * 1000 + time[1] / 1000 : 0
+    }
+}

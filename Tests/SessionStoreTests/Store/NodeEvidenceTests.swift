@@ -1,0 +1,109 @@
+import Testing
+
+@testable import SessionStore
+
+/// I6: when a lease that has run out is a lost replica's. Clocks are the test's; Redis's is `epoch` ahead.
+@Suite struct NodeEvidenceTests {
+    private static let epoch: Int64 = 1_700_000_000_000
+    private static let (limit, pause): (Int64, Int64) = (1000, 3000)
+
+    /// Heard of since 0, at each quarter of a second, until after the first pause.
+    private func trusted() -> NodeEvidence {
+        var evidence = NodeEvidence(Self.epoch, sent: 0, received: 1, quietLimit: Self.limit, pause: Self.pause)
+        for now in stride(from: Int64(250), through: 4000, by: 250) { evidence.hear(at: now) }
+        return evidence
+    }
+
+    @Test func aServerThatIsNewHasBeenAway() {
+        var evidence = NodeEvidence(Self.epoch, sent: 0, received: 1, quietLimit: Self.limit, pause: Self.pause)
+        for now in stride(from: Int64(250), through: 3000, by: 250) {
+            evidence.hear(at: now)
+            #expect(!evidence.isTrusted(at: now))
+        }
+        evidence.hear(at: 3250)
+        #expect(evidence.isTrusted(at: 3250))
+    }
+
+    @Test func aSilenceIsJudgedByTheReplyThatEndsIt() {
+        var evidence = trusted()
+        // Beats may be late.
+        evidence.hear(at: 4900)
+        #expect(evidence.isTrusted(at: 4900))
+        // Nothing is heard now.
+        #expect(!evidence.isTrusted(at: 6000))
+        evidence.hear(at: 6001)
+        #expect(!evidence.isTrusted(at: 6001))
+        for now in stride(from: Int64(6250), through: 9000, by: 250) {
+            evidence.hear(at: now)
+            #expect(!evidence.isTrusted(at: now))
+        }
+        evidence.hear(at: 9001)
+        #expect(evidence.isTrusted(at: 9001))
+    }
+
+    /// What was asked before a stall is answered after it, and counts when it was executed.
+    @Test func aReplyThatWasQueuedDuringAStallEndsIt() {
+        var evidence = trusted()
+        evidence.heard(Self.epoch + 5500, sent: 4001, received: 5500)
+        #expect(!evidence.isTrusted(at: 5500))
+    }
+
+    /// A reply that stood behind others on its connection, while others came: Redis was there.
+    @Test func aReplyThatWasLongOnItsWayIsNoSilenceAndNoJump() {
+        var evidence = trusted()
+        evidence.heard(Self.epoch + 4010, sent: 4005, received: 6500)
+        #expect(!evidence.isTrusted(at: 6500), "nothing else has come")
+        evidence = trusted()
+        for now in stride(from: Int64(4250), through: 6500, by: 250) { evidence.hear(at: now) }
+        evidence.heard(Self.epoch + 4010, sent: 4005, received: 6500)
+        #expect(evidence.isTrusted(at: 6500))
+        // Asked long ago, executed only now.
+        evidence.heard(Self.epoch + 6505, sent: 4005, received: 6510)
+        #expect(evidence.isTrusted(at: 6510) && evidence.time(at: 6510) - Self.epoch == 6510)
+    }
+
+    @Test(arguments: [10_000, 1500, -1500, -30_000, 3_600_000]) func aClockThatJumpsIsNoticedAtOnce(by jump: Int64) {
+        var evidence = trusted()
+        evidence.heard(Self.epoch + 4250 + jump, sent: 4249, received: 4250)
+        #expect(!evidence.isTrusted(at: 4250) && evidence.time(at: 4250) == Self.epoch + 4250 + jump)
+        for now in stride(from: Int64(4500), through: 7500, by: 250) {
+            evidence.heard(Self.epoch + now + jump, sent: now - 1, received: now)
+            #expect(evidence.isTrusted(at: now) == (now >= 7250), "\(now)")
+        }
+        // What counts by the clock before may lie in the future for as long as it was set back, and a lease.
+        #expect((evidence.staleUntil > 7500) == (jump < 0))
+        if jump < 0 { #expect(evidence.staleUntil - (4250 - jump + Self.pause) <= 2) }
+    }
+
+    /// A server whose machine stood still, its clock as well.
+    @Test func aClockThatStoodStillIsNoticed() {
+        var evidence = trusted()
+        evidence.heard(Self.epoch + 4001, sent: 6000, received: 6001)
+        #expect(!evidence.isTrusted(at: 6001))
+    }
+
+    @Test func clocksMayDrift() {
+        var evidence = trusted()
+        for step in 1...10_000 {
+            let now = 4000 + 250 * Int64(step)
+            evidence.heard(Self.epoch + now + Int64(step) / 4, sent: now - 1, received: now)
+            #expect(evidence.isTrusted(at: now))
+        }
+        #expect(evidence.time(at: 0) - Self.epoch >= 2499)
+    }
+
+    @Test func aRefusalBeginsAPause() {
+        var evidence = trusted()
+        evidence.refused(at: 4100)
+        for now in stride(from: Int64(4250), through: 7000, by: 250) {
+            evidence.hear(at: now)
+            #expect(!evidence.isTrusted(at: now))
+        }
+        evidence.hear(at: 7100)
+        #expect(evidence.isTrusted(at: 7100))
+    }
+}
+
+extension NodeEvidence {
+    fileprivate mutating func hear(at now: Int64) { heard(1_700_000_000_000 + now, sent: now - 1, received: now) }
+}
