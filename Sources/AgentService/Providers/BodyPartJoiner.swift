@@ -11,14 +11,19 @@ protocol BodyReceiver: AnyObject {
 /// Models send each event as a chunk of its own, and the HTTP client goes a long way for each part. Joining those that are there already costs
 /// one copy and a tenth of the time. Nothing waits: what was read goes on before the read's end is told. Only what was read together with the end
 /// goes through the HTTP client, which has its connection free again before it tells of that. It keeps all the rest, too: heads, ends, losses.
-final class BodyPartJoiner: ChannelInboundHandler {
+///
+/// Each part passes the ``AnswerGate`` first. What the gate refuses ends the connection.
+final class BodyPartJoiner: ChannelDuplexHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias InboundOut = HTTPClientResponsePart
+    typealias OutboundIn = HTTPClientRequestPart
+    typealias OutboundOut = HTTPClientRequestPart
 
     /// Gets the rest of this response's body.
     var receiver: (any BodyReceiver)?
     /// Whether an earlier response has come over this connection.
     private(set) var isKept = false
+    private var gate = AnswerGate()
     private let current: NIOLoopBoundBox<BodyPartJoiner?>
     private var first: ByteBuffer?
     /// From the second part on; its memory is used again by nobody: the consumer keeps slices of it.
@@ -36,8 +41,26 @@ final class BodyPartJoiner: ChannelInboundHandler {
         try pipeline.addHandler(BodyPartJoiner(current: current), position: .after(decoder))
     }
 
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if case .head = unwrapOutboundIn(data) { gate.requestBegan() }
+        context.write(data, promise: promise)
+    }
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
+        let part = unwrapInboundIn(data)
+        switch gate.judge(part) {
+        case .pass: receive(part, data, context)
+        case .drop: break
+        case .refuse(let error):
+            passOn(context)
+            receiver = nil
+            context.fireErrorCaught(error)
+            context.close(promise: nil)
+        }
+    }
+
+    private func receive(_ part: HTTPClientResponsePart, _ data: NIOAny, _ context: ChannelHandlerContext) {
+        switch part {
         case .head:
             passOn(context)
             receiver = nil
@@ -70,6 +93,7 @@ final class BodyPartJoiner: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         passOn(context)
         receiver = nil
+        gate.shut()
         whileCurrent { context.fireChannelInactive() }
     }
 

@@ -13,14 +13,24 @@ struct LoopClient: Sendable {
         var configuration = configuration
         configuration.http1_1ConnectionDebugInitializer = { channel in
             channel.eventLoop.makeCompletedFuture {
-                try BodyPartJoiner.add(to: channel, current: current)
-                try RequestJoiner.add(to: channel)
+                try Self.addHandlers(to: channel, current: current)
                 try AnswerBuffers.set(on: channel)
             }
         }
         self.eventLoop = eventLoop
         self.current = current
         http = HTTPClient(eventLoopGroup: eventLoop, configuration: configuration)
+    }
+
+    private static func addHandlers(to channel: any Channel, current: NIOLoopBoundBox<BodyPartJoiner?>) throws {
+        try BodyPartJoiner.add(to: channel, current: current)
+        try RequestJoiner.add(to: channel)
+    }
+
+    /// Adds what this client adds to each of its connections. For connections that are made
+    /// elsewhere.
+    func prepare(_ channel: any Channel) throws {
+        try Self.addHandlers(to: channel, current: current)
     }
 
     /// Has the body that follows the head handed to `receiver` without the HTTP client's detour. To be called on the event loop, within `didReceiveHead`.

@@ -17,12 +17,20 @@ import Testing
         return (channel, current)
     }
 
+    /// A part from the decoder; a head answers a request that was sent before.
+    private static func read(_ part: HTTPClientResponsePart, on channel: EmbeddedChannel) {
+        if case .head = part {
+            channel.pipeline.write(HTTPClientRequestPart.head(HTTPRequestHead(version: .http1_1, method: .POST, uri: "/")), promise: nil)
+        }
+        channel.pipeline.fireChannelRead(part)
+    }
+
     /// What comes out after each read from the socket.
     private static func joined(_ reads: [HTTPClientResponsePart]...) throws -> [[HTTPClientResponsePart]] {
         let (channel, _) = try joiningChannel()
         defer { _ = try? channel.finish() }
         return try reads.map { parts in
-            for part in parts { channel.pipeline.fireChannelRead(part) }
+            for part in parts { read(part, on: channel) }
             channel.pipeline.fireChannelReadComplete()
             var out: [HTTPClientResponsePart] = []
             while let part = try channel.readInbound(as: HTTPClientResponsePart.self) { out.append(part) }
@@ -37,13 +45,15 @@ import Testing
     }
 
     @Test func nothingIsHandedOnBeforeWhatCameBefore() throws {
-        let out = try Self.joined([Self.body("a"), Self.body("b"), .end(nil), Self.head, Self.body("c")])
-        #expect(out == [[Self.body("ab"), .end(nil), Self.head, Self.body("c")]])
+        let out = try Self.joined([Self.head], [Self.body("a"), Self.body("b"), .end(nil), Self.head, Self.body("c")])
+        #expect(out == [[Self.head], [Self.body("ab"), .end(nil), Self.head, Self.body("c")]])
     }
 
     /// An answer that is cut off is still read as far as it came.
     @Test func whatWasReadGoesOnBeforeTheConnectionEnds() throws {
         let (channel, _) = try Self.joiningChannel()
+        Self.read(Self.head, on: channel)
+        #expect(try channel.readInbound(as: HTTPClientResponsePart.self) == Self.head)
         channel.pipeline.fireChannelRead(Self.body("last"))
         channel.pipeline.fireErrorCaught(HTTPParserError.invalidEOFState)
         #expect(try channel.readInbound(as: HTTPClientResponsePart.self) == Self.body("last"))
@@ -79,7 +89,7 @@ import Testing
         defer { _ = try? channel.finish() }
         let (one, two) = (Receiver(), Receiver())
         func read(_ parts: HTTPClientResponsePart...) throws -> [HTTPClientResponsePart] {
-            for part in parts { channel.pipeline.fireChannelRead(part) }
+            for part in parts { Self.read(part, on: channel) }
             channel.pipeline.fireChannelReadComplete()
             #expect(current.value == nil)
             var out: [HTTPClientResponsePart] = []
@@ -118,12 +128,51 @@ import Testing
                 let strong = Receiver()
                 receiver = strong
                 claim.receiver = strong
-                channel.pipeline.fireChannelRead(Self.head)
+                Self.read(Self.head, on: channel)
                 claim.receiver = nil
             }
             #expect(receiver != nil)
             if let last { channel.pipeline.fireChannelRead(last) } else { channel.pipeline.fireChannelInactive() }
             #expect(receiver == nil)
         }
+    }
+
+    // MARK: What the gate refuses
+
+    private static func head(_ code: UInt) -> HTTPClientResponsePart {
+        .head(HTTPResponseHead(version: .http1_1, status: .init(statusCode: Int(code))))
+    }
+
+    /// The HTTP client learns that its connection has failed, and nothing of what follows.
+    @Test(arguments: [0, 1, 99, 101, 600, 999] as [UInt]) func whatIsRefusedEndsTheConnection(code: UInt) throws {
+        let (channel, current) = try Self.joiningChannel()
+        let claim = Claim(current)
+        try channel.pipeline.syncOperations.addHandler(claim)
+        try channel.connect(to: SocketAddress(unixDomainSocketPath: "/model")).wait()
+        let receiver = Receiver()
+        claim.receiver = receiver
+        for part in [Self.head, Self.body("a"), .end(nil)] { Self.read(part, on: channel) }
+        for _ in 0..<3 { #expect(try channel.readInbound(as: HTTPClientResponsePart.self) != nil) }
+        Self.read(Self.head(code), on: channel)
+        #expect { try channel.throwIfErrorCaught() } throws: {
+            ($0 as? LLMError)?.code == .invalidResponse && ($0 as? LLMError)?.status == Int(code)
+        }
+        #expect(!channel.isActive)
+        for part in [Self.body("b"), .end(nil), Self.head, Self.body("c")] { Self.read(part, on: channel) }
+        channel.pipeline.fireChannelReadComplete()
+        #expect(try channel.readInbound(as: HTTPClientResponsePart.self) == nil)
+        #expect(receiver.parts == [])
+    }
+
+    /// A server that is only about to answer has not answered.
+    @Test func anInformationalHeadDoesNotMakeAConnectionKept() throws {
+        let (channel, _) = try Self.joiningChannel()
+        defer { _ = try? channel.finish() }
+        let joiner = try channel.pipeline.syncOperations.handler(type: BodyPartJoiner.self)
+        for code in [100, 102, 199] as [UInt] { Self.read(Self.head(code), on: channel) }
+        #expect(try channel.readInbound(as: HTTPClientResponsePart.self) == nil)
+        #expect(!joiner.isKept)
+        Self.read(Self.head, on: channel)
+        #expect(joiner.isKept)
     }
 }

@@ -1,0 +1,74 @@
+import TestSupport
+import Testing
+
+@testable import AgentService
+
+/// Status lines that no server should send.
+@Suite struct OddStatusTests {
+    static let whole = OpenAIProviderFailureTests.whole
+    static let expected: [LLMEvent] = [.token("so far"), .finish(.stop)]
+
+    static func answer(_ status: String) -> RawUpstream.Step {
+        .bytes("HTTP/1.1 \(status) Odd\r\nContent-Type: text/event-stream\r\nContent-Length: 2\r\n\r\nhi")
+    }
+
+    @Test(arguments: ["000", "001", "099", "100", "101", "199", "600", "999"]) func anOddStatusIsAnInvalidResponse(status: String)
+        async throws
+    {
+        for place in [0, 1] {
+            let upstream = try await RawUpstream.start {
+                $0.connection == 0 && $0.place == place ? [Self.answer(status)] : RawUpstream.answer(Self.whole)
+            }
+            defer { upstream.stop() }
+            try await withProvider(upstream.url) { provider in
+                if place == 1 { #expect(try await provider.collect().events == Self.expected) }
+                let odd = try await provider.collect()
+                #expect(odd.error == .invalidResponse, "\(odd.message)")
+                #expect(odd.events == [])
+                // The connection is not used again, and the next one is.
+                try await eventually("the connection is closed") { upstream.openConnections == 0 }
+                #expect(try await provider.collect().events == Self.expected)
+            }
+            #expect(upstream.requests.map { [$0.connection, $0.place] } == (place == 0 ? [] : [[0, 0]]) + [[0, place], [1, 0]])
+        }
+    }
+
+    /// The body, the trailers and the connection's end may each come in a segment of their own.
+    @Test(arguments: [
+        ["HTTP/1.1 000\r\n\r\n", "to the end"],
+        ["HTTP/1.1 099 Odd\r\nTransfer-Encoding: chunked\r\n\r\n", "2\r\nhi\r\n", "0\r\nX: y\r\n\r\n"],
+        ["HTTP/1.0 042 Odd\r\n\r\n"], ["HTTP/1.1 101 Odd\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", "PRI * HTTP/2.0\r\n\r\n"],
+        ["HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 000 Odd\r\nContent-Length: 0\r\n\r\n"],
+    ])
+    func howeverItComes(segments: [String]) async throws {
+        let upstream = try await RawUpstream.start { _ in segments.map(RawUpstream.Step.bytes) + [.close] }
+        defer { upstream.stop() }
+        let decoded = try await withProvider(upstream.url) { try await $0.collect() }
+        #expect(decoded.error == .invalidResponse, "\(decoded.message)")
+        #expect(decoded.events == [])
+        #expect(upstream.requests.count == 1)
+    }
+
+    @Test(arguments: [100, 102, 103, 199]) func anInformationalStatusIsPassedOver(status: Int) async throws {
+        let upstream = try await RawUpstream.start { _ in
+            [.bytes("HTTP/1.1 \(status) Soon\r\nX: y\r\n\r\n"), .bytes("HTTP/1.1 \(status) Soon\r\n\r\n")] + RawUpstream.answer(Self.whole)
+        }
+        defer { upstream.stop() }
+        try await withProvider(upstream.url) { provider in
+            for _ in 0..<2 {
+                let decoded = try await provider.collect()
+                #expect(decoded.events == Self.expected)
+            }
+        }
+        #expect(upstream.connections == 1)
+    }
+
+    /// Only a connection that has answered before may have been closed in the moment of its use.
+    @Test func aLossAfterAnInformationalStatusIsNotRepeated() async throws {
+        let upstream = try await RawUpstream.start { _ in [.bytes("HTTP/1.1 100 Continue\r\n\r\n"), .close] }
+        defer { upstream.stop() }
+        let decoded = try await withProvider(upstream.url) { try await $0.collect() }
+        #expect(decoded.error == .unavailable)
+        #expect(upstream.requests.count == 1)
+    }
+}
