@@ -17,10 +17,14 @@ public struct TokenUsage: Sendable, Equatable {
     public var completionTokens: Int
     public var totalTokens: Int { promptTokens + completionTokens }
 
+    /// Counts come from models and from journals: what cannot be one becomes the nearest that can,
+    /// so that they may be added.
     public init(promptTokens: Int = 0, completionTokens: Int = 0) {
-        self.promptTokens = promptTokens
-        self.completionTokens = completionTokens
+        self.promptTokens = Self.possible(promptTokens)
+        self.completionTokens = Self.possible(completionTokens)
     }
+
+    static func possible(_ count: Int) -> Int { min(max(count, 0), 1 << 40) }
 }
 
 /// Why a model stopped, in OpenAI's words (`finish_reason`).

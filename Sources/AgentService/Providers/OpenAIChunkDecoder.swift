@@ -203,7 +203,7 @@ struct OpenAIChunkDecoder: Sendable {
     }
 
     /// A number of tokens, kept in a range in which sums cannot overflow.
-    private static func count(_ value: JSONSlice) -> Int { min(max(value.integer ?? 0, 0), 1 << 40) }
+    private static func count(_ value: JSONSlice) -> Int { TokenUsage.possible(value.integer ?? 0) }
 
     private static func unexpected(_ field: StaticString) -> LLMError {
         LLMError(.invalidResponse, "The model's answer has an unexpected form: \(field).")

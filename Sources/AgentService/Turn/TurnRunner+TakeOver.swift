@@ -45,7 +45,7 @@ extension TurnRunner {
         // Another round where the step was taken over between the look and the seizure. It can be as often as it may be begun.
         for _ in 0...store.configuration.maximumAttempts {
             let view = try await look(session)
-            guard view.isRunning, step.map({ (view.origin...view.step).contains($0) }) ?? true else {
+            guard view.isRunning, step.map(view.answers) ?? true else {
                 throw view.step == 0 ? .noSession : .notRunning
             }
             if view.isBeingCancelled, !view.isOrphaned { return view.replaces }

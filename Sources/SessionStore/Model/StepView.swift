@@ -14,6 +14,8 @@ public struct StepView: Sendable {
     public var origin: Int
 
     public var isRunning: Bool { status == .running }
+    /// Whether a step is the latest one, or one whose place it took.
+    public func answers(for step: Int) -> Bool { step == self.step || origin <= step && step < self.step }
     /// Whether it runs and may be taken over.
     public var isOrphaned: Bool { isRunning && leaseUntil <= now }
     /// Whether its replica has given it up.

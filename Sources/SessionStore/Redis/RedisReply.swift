@@ -46,7 +46,11 @@ public struct RedisReply: Sendable {
 
     public var kind: Kind { node.kind }
     public var isNull: Bool { node.kind == .null }
-    public var integer: Int64? { node.kind == .integer ? node.value : nil }
+    /// The number, where it is one that sessions have. Outside of ``numbers`` it is nil, like that of
+    /// another kind of reply: so sums cannot overflow.
+    public var integer: Int64? { wireInteger.flatMap { Self.numbers.contains($0) ? $0 : nil } }
+    /// The number as it came.
+    var wireInteger: Int64? { node.kind == .integer ? node.value : nil }
 
     /// The bytes of a string, a status or an error; shares the reply's storage.
     public var buffer: ByteBuffer? {

@@ -24,13 +24,13 @@ extension RedisSessionStore {
             if let last = lastEnd(replies[2]) { acknowledged.note(session, epoch: replies[0][5]?.string, step: last) }
         }
         guard replies.count == commands.count else { throw StoreError(.unexpectedReply, "too few replies to a look at a log") }
-        let (state, now) = (replies[0], replies[1].time ?? 0)
+        let (state, now) = (replies[0], replies[1].time)
         heard(now, of: keys.prefix, sent: sent)
         return LogView(
             status: state[0]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle,
-            step: state[1]?.intValue ?? 0,
+            step: Int(try state[1].number(in: "fence")),
             nonce: state[2]?.string ?? "",
-            leaseLeft: .milliseconds(max(0, (state[3]?.integerValue ?? 0) - now)),
+            leaseLeft: .milliseconds(max(0, try state[3].number(in: "lease_until") - (now ?? 0))),
             opening: replies.dropFirst(3).first.flatMap { $0[0] }.flatMap { LogEntry(reply: $0) },
             entries: entries(replies[2])
         )
@@ -86,8 +86,10 @@ extension RedisSessionStore {
 
 extension LogEntry {
     init?(reply: RedisReply) {
-        guard let id = reply[0]?.string, let dash = id.firstIndex(of: "-"), let step = Int(id[..<dash]),
-            let sequence = Int(id[id.index(after: dash)...]), let values = reply[1]
+        // Redis's own ids go up to 2^64; those that replicas write do not.
+        let ids = 0...Int(RedisReply.numbers.upperBound)
+        guard let id = reply[0]?.string, let dash = id.firstIndex(of: "-"), let step = Int(id[..<dash]), ids.contains(step),
+            let sequence = Int(id[id.index(after: dash)...]), ids.contains(sequence), let values = reply[1]
         else { return nil }
         var fields: [(name: String, value: ByteBuffer)] = []
         fields.reserveCapacity(values.count / 2)

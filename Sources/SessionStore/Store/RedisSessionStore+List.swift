@@ -114,6 +114,7 @@ extension RedisSessionStore {
                     session: place.session,
                     lastActivity: place.lastActivity,
                     status: replies[0][0]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle,
+                    // One session that cannot be shown in full does not hide the others.
                     step: replies[0][1]?.intValue ?? 0,
                     historyLength: length
                 ))

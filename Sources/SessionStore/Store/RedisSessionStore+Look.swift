@@ -29,26 +29,33 @@ extension RedisSessionStore {
         ]
     }
 
+    /// Takes in the time that came with a look, before what else it says.
     private func view(
         _ reply: [RedisReply], of session: SessionID, sent: ContinuousClock.Instant
     ) throws(StoreError) -> StepView {
+        heard(reply.first?.time, of: RedisKeys(session).prefix, sent: sent)
+        return try view(reply)
+    }
+
+    /// Reads the replies to a look.
+    func view(_ reply: [RedisReply]) throws(StoreError) -> StepView {
         guard reply.count == 2, let now = reply[0].time else {
             throw StoreError(.unexpectedReply, "unexpected reply from Redis to a look at a session")
         }
         let state = reply[1]
-        heard(now, of: RedisKeys(session).prefix, sent: sent)
-        let step = state[1]?.intValue ?? 0
-        let replaces = state[4]?.intValue ?? 0
+        let step = Int(try state[1].number(in: "fence"))
+        let replaces = Int(try state[4].number(in: "replaces"))
+        let origin = Int(try state[5].number(in: "origin"))
         // The fields stay when the next step begins; they are that one's only where it directly follows.
         let isReplacing = replaces > 0 && replaces == step - 1
         return StepView(
             status: state[0]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle,
             step: step,
-            leaseUntil: state[2]?.integerValue ?? 0,
+            leaseUntil: try state[2].number(in: "lease_until"),
             now: now,
             isBeingCancelled: state[3]?.string == Self.cancelIntent,
             replaces: isReplacing ? replaces : 0,
-            origin: isReplacing ? state[5]?.intValue ?? replaces : step
+            origin: !isReplacing ? step : origin > 0 ? origin : replaces
         )
     }
 }

@@ -20,7 +20,7 @@ extension RedisSessionStore {
         for index in stride(from: 0, to: hash.count - 1, by: 2) {
             if let name = hash[index]?.string { fields[name] = hash[index + 1] }
         }
-        func number(_ name: String) -> Int64 { fields[name]?.integerValue ?? 0 }
+        func number(_ name: String) throws(StoreError) -> Int64 { try fields[name].number(in: name) }
         var pending: [(id: String, json: ByteBuffer)] = []
         for index in stride(from: 0, to: calls.count - 1, by: 2) {
             // The empty id is the filler that keeps the key in place.
@@ -29,12 +29,12 @@ extension RedisSessionStore {
         try await sortInModelsOrder(&pending, keys: keys)
         return SessionState(
             status: fields["status"]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle,
-            step: Int(number("fence")),
+            step: Int(try number("fence")),
             nonce: fields["nonce"]?.string ?? "",
             owner: fields["owner"]?.string ?? "",
-            leaseUntil: number("lease_until"),
-            now: (time[0]?.integerValue ?? 0) * 1000 + (time[1]?.integerValue ?? 0) / 1000,
-            attempt: Int(number("attempt")),
+            leaseUntil: try number("lease_until"),
+            now: time.time ?? 0,
+            attempt: Int(try number("attempt")),
             intent: fields["intent"]?.string ?? "",
             epoch: fields["epoch"]?.string ?? "",
             settings: TurnSettings(
@@ -43,10 +43,10 @@ extension RedisSessionStore {
                 metadata: fields["metadata"]?.nonEmptyBuffer,
                 onDisconnect: fields["on_disconnect"]?.string.flatMap(TurnSettings.OnDisconnect.init(rawValue:))
             ),
-            createdAt: number("created_at"),
-            updatedAt: number("updated_at"),
-            promptTokens: Int(number("prompt_tokens")),
-            completionTokens: Int(number("completion_tokens")),
+            createdAt: try number("created_at"),
+            updatedAt: try number("updated_at"),
+            promptTokens: Int(try number("prompt_tokens")),
+            completionTokens: Int(try number("completion_tokens")),
             historyLength: length,
             pending: pending
         )

@@ -43,13 +43,3 @@ extension RedisSessionStore {
         return time
     }
 }
-
-extension RedisReply {
-    /// Milliseconds since 1970 from an answer to `TIME`.
-    var time: Int64? {
-        guard let seconds = self[0]?.integerValue, let microseconds = self[1]?.integerValue, (0...(1 << 43)).contains(seconds) else {
-            return nil
-        }
-        return seconds * 1000 + microseconds / 1000
-    }
-}

@@ -34,11 +34,6 @@ public final class RedisSessionStore: Sendable {
 }
 
 extension RedisReply {
-    /// An integer, whether Redis sent it as one or as text.
-    var integerValue: Int64? { integer ?? string.flatMap { Int64($0) } }
-
-    var intValue: Int? { integerValue.flatMap { Int(exactly: $0) } }
-
     /// The bytes, nil where they are empty or missing.
     var nonEmptyBuffer: ByteBuffer? {
         guard let buffer, buffer.readableBytes > 0 else { return nil }

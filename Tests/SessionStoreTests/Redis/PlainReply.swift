@@ -20,7 +20,7 @@ indirect enum PlainReply: Equatable, Sendable {
         let bytes = reply.buffer.flatMap { $0.getBytes(at: $0.readerIndex, length: $0.readableBytes) }
         switch reply.kind {
         case .string, .status, .error:
-            guard let bytes, reply.string == String(decoding: bytes, as: UTF8.self), reply.integer == nil else { return nil }
+            guard let bytes, reply.string == String(decoding: bytes, as: UTF8.self), reply.wireInteger == nil else { return nil }
             switch reply.kind {
             case .string: self = .string(bytes)
             case .status: self = .status(String(decoding: bytes, as: UTF8.self))
@@ -28,16 +28,16 @@ indirect enum PlainReply: Equatable, Sendable {
             }
             guard reply.errorMessage == (reply.kind == .error ? reply.string : nil) else { return nil }
         case .integer:
-            guard let integer = reply.integer, bytes == nil, reply.string == nil else { return nil }
+            guard let integer = reply.wireInteger, bytes == nil, reply.string == nil else { return nil }
             self = .integer(integer)
         case .null:
-            guard bytes == nil, reply.string == nil, reply.integer == nil else { return nil }
+            guard bytes == nil, reply.string == nil, reply.wireInteger == nil else { return nil }
             self = .null
         case .array:
             var plain: [PlainReply] = []
             for (index, element) in elements.enumerated() {
                 guard let other = reply[index], other.kind == element.kind, other.count == element.count, other.buffer == element.buffer,
-                    other.integer == element.integer, let value = PlainReply(other)
+                    other.wireInteger == element.wireInteger, let value = PlainReply(other)
                 else { return nil }
                 plain.append(value)
             }

@@ -77,4 +77,30 @@ import Testing
         for index in 0..<reply.count { sum += reply[index]?.integer ?? 0 }
         #expect(sum == 4_999_950_000)
     }
+
+    /// What is counted with has room for it.
+    @Test func numbersThatNoSessionHasAreNone() throws {
+        let limit: Int64 = 1 << 53
+        for number in [0, -1, limit, -limit] {
+            #expect(try Self.reply(.integer(number)).integer == number)
+            #expect(try Self.reply(.string(Array("\(number)".utf8))).integerValue == number)
+        }
+        for number in [limit + 1, -limit - 1, .max, .min] {
+            #expect(try Self.reply(.integer(number)).integer == nil)
+            #expect(try Self.reply(.string(Array("\(number)".utf8))).integerValue == nil)
+        }
+        let time = try Self.reply(.array([.string(Array("\(limit)".utf8)), .string(Array("\(limit)".utf8))])).time
+        #expect(time == limit * 1000 + limit / 1000)
+        #expect(try Self.reply(.array([.integer(1)])).time == nil)
+    }
+
+    @Test func aFieldOfASessionIsANumberOrDamaged() throws {
+        #expect(try RedisReply?.none.number(in: "f") == 0)
+        for plain in [PlainReply.null, .string([])] { #expect(try RedisReply?.some(Self.reply(plain)).number(in: "f") == 0) }
+        #expect(try RedisReply?.some(Self.reply(.string(Array("12".utf8)))).number(in: "f") == 12)
+        for text in ["x", "1.5", " 1", "9007199254740993", "9223372036854775808"] {
+            let reply: RedisReply? = try Self.reply(.string(Array(text.utf8)))
+            #expect { try reply.number(in: "f") } throws: { ($0 as? StoreError)?.code == .damaged }
+        }
+    }
 }
