@@ -56,8 +56,10 @@ public struct RedisError: Error, Sendable, CustomStringConvertible {
 }
 
 extension RedisError {
-    /// Reads an error reply, without its leading `-`. Redis has refused the command, so it was not applied; only a script may have failed after
-    /// its first write, and says its name then.
+    /// Reads an error reply, without its leading `-`. Redis has refused the command, so it was not
+    /// applied. Only a script may have failed after its first write; Redis names the script then.
+    /// One that does not compile has not begun, and the server's own state (its memory, its disk,
+    /// its replicas) stops no script that has written.
     init(reply text: String) {
         let words = text.split(separator: " ", maxSplits: 3)
         let word = words.first.map(String.init) ?? ""
@@ -79,14 +81,14 @@ extension RedisError {
             case "WRONGTYPE": .wrongType
             default: .reply(word.prefix(bytes: 64))
             }
-        let failedWithin: Bool =
+        let hasBegun: Bool =
             switch code {
             // One that cannot be compiled has not begun.
-            case .reply where text.contains("ompiling script"): false
-            case .reply, .wrongType: text.contains("script:") || text.contains("user_script")
+            case .reply, .wrongType, .notPermitted:
+                (text.contains("script:") || text.contains("user_script")) && !text.contains("ompiling script")
             default: false
             }
-        self.init(code, "Redis answered: \(text.prefix(bytes: 512))", mayHaveBeenApplied: failedWithin)
+        self.init(code, "Redis answered: \(text.prefix(bytes: 512))", mayHaveBeenApplied: hasBegun)
     }
 
     /// `MOVED 3999 127.0.0.1:6381`; the host may be empty or an IPv6 address.

@@ -32,13 +32,22 @@ import Testing
         }
     }
 
-    /// A script that failed in its middle may have written; one that was never compiled has not.
+    /// Redis names a script that has failed on its way. What it had written before stays.
     @Test(arguments: [
-        ("ERR user_script:7: Script attempted to access nonexistent global variable 'x' script: 0f, on @user_script:7.", true),
-        ("ERR Error compiling script (new function): user_script:1: unexpected symbol near '#'", false),
+        ("ERR user_script:3: attempt to index a nil value script: 0a1b, on @user_script:3.", true),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value script: 0a1b, on @user_script:1.", true),
+        ("ERR Wrong number of args calling Redis command from script script: 0a1b, on @user_script:9.", true),
+        ("ERR The user executing the script can't run this command or subcommand script: 0a1b, on @user_script:2.", true),
+        ("NOPERM User alice has no permissions to run the 'publish' command script: 0a1b, on @user_script:2.", true),
+        ("ERR Error compiling script (new function): user_script:1: '=' expected near 'is'", false),
+        ("ERR Unexpected flag in script shebang: no-such-flag", false),
         ("ERR Unexpected engine in script shebang: lua2", false), ("ERR unknown command 'EVAL'", false),
-    ]) func aScriptThatFailedMayHaveWritten(text: String, mayHave: Bool) {
-        #expect(RedisError(reply: text).mayHaveBeenApplied == mayHave)
+        ("ERR Script attempted to access a non local key in a cluster node script: 0a1b, on @user_script:2.", true),
+        ("OOM command not allowed when used memory > 'maxmemory'. script: 0a1b, on @user_script:1.", false),
+        ("READONLY You can't write against a read only replica. script: 0a1b, on @user_script:1.", false),
+    ])
+    func onlyAScriptThatHasBegunMayHaveWritten(text: String, mayHaveBeenApplied: Bool) {
+        #expect(RedisError(reply: text).mayHaveBeenApplied == mayHaveBeenApplied)
     }
 
     @Test(arguments: [

@@ -19,8 +19,11 @@ struct ClusterRoute: Sendable {
             let connection = node.connection(lane)
             var results = try await connection.send(pipeline: asks ? ClusterRedirects.asking(pipeline) : pipeline)
             if asks { results = ClusterRedirects.withoutAsking(results, to: pipeline) }
-            guard let next = next(&redirects, after: results, from: node) else { return results }
-            (node, asks) = next
+            switch next(&redirects, after: results, to: pipeline, from: node) {
+            case .node(let other, let othersAsks): (node, asks) = (other, othersAsks)
+            case .answer: return results
+            case .failure(let error): return results.map { _ in .failure(error) }
+            }
         }
     }
 
@@ -51,8 +54,11 @@ struct ClusterRoute: Sendable {
     ) {
         let answered: Completion = { result in
             var redirects = redirects
-            guard let (node, asks) = self.next(&redirects, after: [result], from: node) else { return completion(result) }
-            self.submit(command, to: node, asks: asks, redirects: redirects, completion: completion)
+            switch self.next(&redirects, after: [result], to: [command], from: node) {
+            case .node(let node, let asks): self.submit(command, to: node, asks: asks, redirects: redirects, completion: completion)
+            case .answer: completion(result)
+            case .failure(let error): completion(.failure(error))
+            }
         }
         let connection = node.connection(lane)
         if asks { connection.submit(asking: command, completion: answered) } else { connection.submit(command, completion: answered) }
@@ -60,20 +66,32 @@ struct ClusterRoute: Sendable {
 
     // MARK: Redirections
 
-    /// Where the commands go next; nil when the results are the caller's.
+    private enum Next {
+        /// The commands go there.
+        case node(ClusterNode, asks: Bool)
+        /// The results are the caller's.
+        case answer
+        /// The caller gets this instead of the results.
+        case failure(RedisError)
+    }
+
     private func next(
-        _ redirects: inout ClusterRedirects, after results: [Result<RedisReply, RedisError>], from node: ClusterNode
-    ) -> (ClusterNode, asks: Bool)? {
-        guard let error = ClusterRedirects.redirection(in: results) else {
-            for case .failure(let error) in results { topology.noticed(error) }
-            return nil
-        }
-        switch redirects.next(after: error, asked: node.address) {
-        case .move(let slot, let address): return (topology.moved(slot, to: address), false)
-        case .ask(let address): return (topology.node(at: address), true)
+        _ redirects: inout ClusterRedirects, after results: [Result<RedisReply, RedisError>], to commands: [RedisCommand],
+        from node: ClusterNode
+    ) -> Next {
+        switch redirects.next(after: results, to: commands, asked: node.address) {
+        case .move(let slot, let address): return .node(topology.moved(slot, to: address), asks: false)
+        case .ask(let address): return .node(topology.node(at: address), asks: true)
+        case .wait(let mayHaveBeenApplied):
+            notice(results)
+            return .failure(.apart(mayHaveBeenApplied: mayHaveBeenApplied))
         case .giveUp:
-            topology.noticed(error)
-            return nil
+            notice(results)
+            return .answer
         }
+    }
+
+    private func notice(_ results: [Result<RedisReply, RedisError>]) {
+        for case .failure(let error) in results { topology.noticed(error) }
     }
 }

@@ -4,7 +4,49 @@ import Testing
 
 @Suite struct ClusterRedirectsTests {
     private func next(_ redirects: inout ClusterRedirects, _ error: String) -> ClusterRedirects.Action {
-        redirects.next(after: RedisError(reply: error), asked: .node(0))
+        redirects.next(after: [.failure(RedisError(reply: error))], to: [RedisCommand("GET", "k")], asked: .node(0))
+    }
+
+    /// What is done about a look at a session, whose commands were answered so: by an error, or by
+    /// `ok`.
+    private func next(_ commands: [RedisCommand], _ answers: String...) throws -> ClusterRedirects.Action {
+        var redirects = ClusterRedirects()
+        let results = try answers.map { answer throws -> Result<RedisReply, RedisError> in
+            answer == "ok" ? .success(try RedisReply(resp: "+OK")) : .failure(RedisError(reply: answer))
+        }
+        return redirects.next(after: results, to: commands, asked: .node(0))
+    }
+
+    private static let look = [RedisCommand("HMGET", "{s}:state"), RedisCommand("TIME"), RedisCommand("XRANGE", "{s}:events")]
+    private static let transaction = [
+        RedisCommand("MULTI"), RedisCommand("HGETALL", "{s}:state"), RedisCommand("LLEN", "{s}:history"), RedisCommand("EXEC"),
+    ]
+    private static let write = [RedisCommand("EVALSHA", "0a1b", "1", "{s}:state"), RedisCommand("LRANGE", "{s}:history")]
+
+    /// A key that has moved looks, where it was, as if it had never been.
+    @Test func answersOfWhichSomeWereRedirectedAreNotUsed() throws {
+        let (ask, moved) = ("ASK 1 n1:7001", "MOVED 1 n1:7001")
+        #expect(try next(Self.look, "ok", "ok", "ok") == .giveUp)
+        #expect(try next(Self.look, "ok", "ok", ask) == .wait(mayHaveBeenApplied: true))
+        #expect(try next(Self.look, ask, "ok", "ok") == .wait(mayHaveBeenApplied: true))
+        // Every node tells the time.
+        #expect(try next(Self.look, ask, "ok", ask) == .ask(.node(1)))
+        #expect(try next(Self.look, moved, "ok", moved) == .move(slot: 1, to: .node(1)))
+        // The slot has arrived meanwhile.
+        #expect(try next(Self.look, ask, "ok", "MOVED 1 n2:7002") == .move(slot: 1, to: .node(2)))
+        #expect(try next(Self.look, moved, "ok", "ASK 1 n2:7002") == .move(slot: 1, to: .node(1)))
+        #expect(try next(Self.transaction, "ok", ask, ask, "EXECABORT x") == .ask(.node(1)))
+        #expect(try next(Self.transaction, "ok", "ok", ask, "EXECABORT x") == .wait(mayHaveBeenApplied: true))
+        #expect(try next(Self.look, "TRYAGAIN x", "ok", "TRYAGAIN x") == .giveUp)
+    }
+
+    /// Nothing says that nothing was written where a script has run.
+    @Test func whatRanBeforeTheRedirectionMayHaveBeenApplied() throws {
+        #expect(try next(Self.write, "ok", "MOVED 1 n1:7001") == .wait(mayHaveBeenApplied: true))
+        #expect(try next(Self.write, "ERR x script: 0a1b", "ASK 1 n1:7001") == .wait(mayHaveBeenApplied: true))
+        #expect(try next(Self.write, "TRYAGAIN x", "ASK 1 n1:7001") == .wait(mayHaveBeenApplied: false))
+        #expect(try next(Self.write, "NOSCRIPT x", "MOVED 1 n1:7001") == .wait(mayHaveBeenApplied: false))
+        #expect(try next([Self.write[0], RedisCommand("WAIT", "1", "5")], "MOVED 1 n1:7001", "ok") == .move(slot: 1, to: .node(1)))
     }
 
     @Test func redirectionsAreFollowed() {
@@ -35,14 +77,5 @@ import Testing
         let asking = ClusterRedirects.asking(commands).map(\.name)
         #expect(asking == ["ASKING", "GET", "ASKING", "MULTI", "GET", "LLEN", "EXEC", "ASKING", "WAIT"])
         #expect(ClusterRedirects.withoutAsking(asking, to: commands) == commands.map(\.name))
-    }
-
-    @Test func theFirstRedirectionDecides() {
-        let results: [Result<RedisReply, RedisError>] = [
-            .failure(RedisError(reply: "ERR x")), .failure(RedisError(reply: "ASK 1 n1:7001")),
-            .failure(RedisError(reply: "MOVED 1 n2:7002")),
-        ]
-        #expect(ClusterRedirects.redirection(in: results)?.code == .ask(slot: 1, host: "n1", port: 7001))
-        #expect(ClusterRedirects.redirection(in: [results[0]]) == nil)
     }
 }
