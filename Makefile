@@ -3,7 +3,7 @@
 # Warnings of this package's own targets are errors here; see Package.swift.
 export AGENT_RUNTIME_STRICT = 1
 
-.PHONY: run demo test drill check verify format build release bench clean help
+.PHONY: run demo test drill check verify fuzz format build release bench clean help
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,8 +32,12 @@ verify: ## Searches the model of the protocol between replicas (SPIN; a few minu
 	@scripts/install.sh spin
 	@verification/verify.sh
 
+fuzz: ## Tries mutations of what comes from outside; FUZZ=1000000 for more, FUZZ="100000 7" for another seed
+	@scripts/install.sh build
+	@Fuzz/run.sh $(FUZZ)
+
 format: ## Formats the sources in place
-	swift format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks
+	swift format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks Fuzz
 
 build: ## A debug build
 	@scripts/install.sh build
@@ -48,4 +52,4 @@ bench: ## Measures the server; results in Benchmarks/results
 	@Benchmarks/run.sh
 
 clean: ## Removes what was built
-	rm -rf .build Benchmarks/.build
+	rm -rf .build Benchmarks/.build Fuzz/.build Fuzz/.build-explore

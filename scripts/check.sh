@@ -38,7 +38,7 @@ report "Every Lua script explains KEYS, ARGV and its answers in its head:" \
         done
     done)"
 
-report "Format (make format mends it):" "$(swift format lint --recursive --parallel --strict Package.swift Sources Tests Benchmarks 2>&1 || true)"
+report "Format (make format mends it):" "$(swift format lint --recursive --parallel --strict Package.swift Sources Tests Benchmarks Fuzz 2>&1 || true)"
 
 # An unpacked archive has no list of what belongs to it.
 files() {

@@ -1,0 +1,78 @@
+import NIOCore
+
+@testable import AgentService
+@testable import SessionStore
+
+/// What a client sends: bodies, and the texts that come in headers, queries and paths.
+final class ClientRequests: Target {
+    private(set) var accepted = 0
+
+    func run(_ input: [UInt8]) {
+        let input = Input(input)
+        let body = ByteBuffer(bytes: input.bytes)
+        let text = String(decoding: input.bytes, as: UTF8.self)
+        let header = input.choices[2] & 1 == 0 ? nil : String(text.prefix(Int(input.choices[3])))
+        if let request = try? TurnRequest(body: body, idempotencyKey: header, lastEventID: nil, traceparent: header) {
+            check(request)
+        }
+        if let request = try? TurnRequest(legacyBody: body) { check(request) }
+        names(text)
+        json(body)
+        _ = try? ToolRegistry(parsing: body)
+    }
+
+    private func check(_ request: TurnRequest) {
+        switch request.input {
+        case .user(let message), .toolResult(let message, _, _):
+            let value = try? JSONSlice(parsing: message)
+            hold(value?["role"]?.string != nil, "a message that is accepted is none: \(String(buffer: message))")
+        case .retry: break
+        }
+        for part in [request.settings.tools, request.settings.metadata].compactMap({ $0 }) {
+            hold((try? JSONText(parsing: part)) != nil, "what is stored is no JSON: \(String(buffer: part))")
+        }
+        hold(SessionID(request.session.text) == request.session, "\(request.session)")
+    }
+
+    /// Ids, as they come in headers, queries and paths; each line is one.
+    private func names(_ text: String) {
+        for line in text.split(separator: "\n", maxSplits: 4) {
+            if let id = EventID(line) {
+                hold(EventID(id.description) == id, "\(id)")
+                let entry = LogEntry(step: id.step, lastSequence: id.sequence, fields: [("token", ByteBuffer(string: "x"))])
+                let view = LogView(status: .idle, step: 7, nonce: id.nonce, leaseLeft: .zero, opening: nil, entries: [entry])
+                for place in [.after(id), .before(id), LogPlace.resuming(after: id, in: view, joinsNext: true)].compactMap({ $0 }) {
+                    var reader = LogReader(place)
+                    var out = ByteBuffer()
+                    _ = reader.read([entry], into: &out)
+                    _ = reader.position
+                }
+            }
+            let name = String(line)
+            if let cursor = SessionCursor(name) { hold(SessionCursor(cursor.description) == cursor, "\(cursor)") }
+            if let session = SessionID(name) { hold(0..<RedisKeys.bucketCount ~= RedisKeys(session).bucket, "\(session)") }
+        }
+    }
+
+    /// What is accepted once is accepted again, as it came and as it is written then.
+    private func json(_ body: ByteBuffer) {
+        guard let value = try? JSONSlice(parsing: body) else { return }
+        accepted += 1
+        var written = ByteBuffer()
+        written.writeSSESafeJSON(value.buffer)
+        hold((try? JSONSlice(parsing: written)) != nil, "no JSON any more: \(String(buffer: written))")
+        walk(value, depth: 0)
+    }
+
+    private func walk(_ value: JSONSlice, depth: Int) {
+        _ = (value.integer, value.bool, value.isNull, value.text)
+        if let string = value.string {
+            var written = ByteBuffer()
+            written.writeJSONString(string)
+            hold((try? JSONSlice(parsing: written))?.string == string, "another string: \(string.debugDescription)")
+        }
+        guard depth < 20 else { return }
+        for element in value.elements { walk(element, depth: depth + 1) }
+        for member in value.members { walk(member.value, depth: depth + 1) }
+    }
+}

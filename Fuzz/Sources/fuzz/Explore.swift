@@ -1,0 +1,34 @@
+#if EXPLORE
+import Foundation
+
+// libFuzzer. Built with `-sanitize=fuzzer`, which counts what code an input reaches; see run.sh.
+
+private typealias Callback = @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
+
+@_silgen_name("LLVMFuzzerRunDriver")
+private func runDriver(
+    _ count: UnsafeMutablePointer<Int32>,
+    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>, _ callback: Callback
+) -> Int32
+
+/// Its own `main` wants one; that main is not used.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 { 0 }
+
+nonisolated(unsafe) private var target: (any Target)?
+
+func explore() {
+    guard let kind = ProcessInfo.processInfo.environment["FUZZ_KIND"].flatMap(Kind.init), let made = try? kind.target() else {
+        print("FUZZ_KIND must be one of \(Kind.allCases.map(\.rawValue))")
+        exit(64)
+    }
+    target = made
+    var count = CommandLine.argc
+    var arguments = CommandLine.unsafeArgv
+    exit(
+        runDriver(&count, &arguments) { start, count in
+            target?.run(Array(UnsafeBufferPointer(start: start, count: count)))
+            return 0
+        })
+}
+#endif

@@ -1,0 +1,95 @@
+import Logging
+import NIOCore
+import NIOEmbedded
+
+@testable import AgentService
+@testable import SessionStore
+
+/// Bytes from what answers at Redis's address: through the decoder to everything that reads a
+/// reply.
+final class RedisReplies: Target {
+    private(set) var accepted = 0
+
+    private static let session = SessionID("s")
+    private static let address = RedisConfiguration.Address.tcp(host: "redis", port: 6379)
+    /// Not connected: it reads what it is given.
+    private let store: RedisSessionStore
+
+    init() {
+        let logger = Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() }
+        store = RedisSessionStore(
+            client: RedisClient(configuration: RedisConfiguration(Self.address), eventLoopGroup: EmbeddedEventLoop(), logger: logger),
+            configuration: StoreConfiguration(replica: "fuzz"), logger: logger)
+    }
+
+    func run(_ input: [UInt8]) {
+        let input = Input(input)
+        guard let decoder = try? RedisReplyDecoder(maxBytes: 64 << 10, maxNodes: 4096) else { return }
+        var replies: [RedisReply] = []
+        do {
+            for piece in input.pieces {
+                try decoder.feed(ByteBuffer(bytes: piece))
+                while let reply = try decoder.next() { replies.append(reply) }
+            }
+        } catch {
+            hold((try? decoder.next()) == nil, "a reply after an error")
+        }
+        if !replies.isEmpty { accepted += 1 }
+        for reply in replies { read(reply) }
+        pair(replies)
+    }
+
+    private func read(_ reply: RedisReply) {
+        _ = (reply.description, reply.buffers, reply.integerValue, reply.time, reply[-1], reply[.max], reply.strings(from: 1))
+        if let text = reply.errorMessage {
+            let error = RedisError(reply: text)
+            var redirects = ClusterRedirects()
+            _ = redirects.next(after: [.failure(error)], to: [RedisCommand("GET", "k")], asked: Self.address)
+        }
+        if let text = reply.string {
+            _ = (SwitchMaster(text), RedisRequirements.shortcomings([text]), StepName(message: text))
+        }
+        _ = try? RedisReply?.some(reply).number(in: "f")
+        if let slots = ClusterSlots(reply, asked: Self.address) { _ = (0..<16).map { slots.owner(of: $0 * 1024) } }
+        _ = TurnSettings(reply: reply, at: 1)
+        _ = try? Acknowledgement(replicas: 1).check(.success(reply))
+        log(reply)
+        journal(reply.buffers)
+    }
+
+    /// An event log.
+    private func log(_ reply: RedisReply) {
+        var entries: [LogEntry] = []
+        reply.forEachElement { if let entry = LogEntry(reply: $0) { entries.append(entry) } }
+        guard let first = entries.first else { return }
+        let id = EventID(step: max(1, first.step), sequence: max(0, first.lastSequence), nonce: "n")
+        let view = LogView(status: .running, step: first.step, nonce: "n", leaseLeft: .zero, opening: first, entries: entries)
+        for place in [.beginning(of: first.step), .after(id), .before(id), LogPlace.resuming(after: id, in: view, joinsNext: true)] {
+            guard let place else { continue }
+            var reader = LogReader(place)
+            var out = ByteBuffer()
+            _ = reader.read(entries, into: &out)
+            hold(reader.position.sequence >= 0, "\(reader.position)")
+        }
+    }
+
+    /// A journal, or the messages of a history.
+    private func journal(_ lines: [ByteBuffer]) {
+        guard let session = Self.session else { return }
+        for step in [1, 2, Int.max] {
+            if let rebuilt = RebuiltStep(step: step, journal: lines, isComplete: true) {
+                _ = (rebuilt.range.count, rebuilt.events(session, messages: lines))
+            }
+        }
+    }
+
+    /// Answers of several commands that were sent together: a look at a session.
+    private func pair(_ replies: [RedisReply]) {
+        guard replies.count >= 2 else { return }
+        for index in replies.indices.dropLast() {
+            guard let view = try? store.view([replies[index], replies[index + 1]]) else { continue }
+            _ = (view.isOrphaned, view.leaseLeft, view.answers(for: 1), view.answers(for: .max), view.leaseUntil + 1000)
+            _ = store.clock.now.map { $0 + 1000 }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Usage: run.sh [COUNT [SEED]]           tries COUNT mutations of each kind of input (100000), a
+# process for each kind
+#        run.sh replay KIND SEED NUMBER  tries one of them again, with a backtrace
+# run.sh explore KIND [OPTIONS]   searches with libFuzzer; OPTIONS are its own, as
+# -max_total_time=600
+set -euo pipefail
+cd "$(dirname "$0")"
+
+# @testable sees the inside of the libraries. One file after another: with whole modules optimized
+# the compiler drops what only tests would see.
+options=(-c release -Xswiftc -enable-testing)
+
+if [ "${1:-}" = explore ]; then
+    kind=${2:?"a kind: model, request or redis"}
+    shift 2
+    # Not with gold, which fails on libFuzzer's archive.
+    nice swift build "${options[@]}" --scratch-path .build-explore -Xswiftc -sanitize=fuzzer -Xswiftc -DEXPLORE -Xswiftc -use-ld=lld
+    mkdir -p "found/$kind"
+    FUZZ_KIND=$kind exec .build-explore/release/fuzz "found/$kind" -artifact_prefix="found/$kind-" -max_len=16384 -timeout=20 "$@"
+fi
+
+swift build "${options[@]}"
+exec .build/release/fuzz "$@"
