@@ -21,7 +21,7 @@ test: ## Installs what is missing and runs all tests
 	swift test --no-parallel
 
 drill: ## Rehearses failures on a deployment that it builds on loopback; DRILL="--redis cluster --duration 600"
-	@scripts/install.sh build redis haproxy
+	@scripts/install.sh build redis haproxy faketime
 	@scripts/drill.sh $(DRILL)
 
 check: ## Format, warnings, import rules, shell scripts

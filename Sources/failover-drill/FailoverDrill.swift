@@ -114,7 +114,7 @@ struct FailoverDrill: AsyncParsableCommand {
         } catch {
             throw Failure.unavailable("the deployment could not be started: \(error)")
         }
-        let faults = try kinds().filter { $0.exists(in: topology) }
+        let faults = try kinds().filter { $0.exists(in: system.redis) }
         let injector = FaultInjector(system: system)
         let drill = Drill(
             options: options, url: system.balancer.url, headers: [:], faults: faults.map(\.rawValue),

@@ -89,7 +89,7 @@ final class RedisReplies: Target {
         for index in replies.indices.dropLast() {
             guard let view = try? store.view([replies[index], replies[index + 1]]) else { continue }
             _ = (view.isOrphaned, view.leaseLeft, view.answers(for: 1), view.answers(for: .max), view.leaseUntil + 1000)
-            _ = store.clock.now.map { $0 + 1000 }
+            _ = store.time(of: "").map { $0 + 1000 }
         }
     }
 }

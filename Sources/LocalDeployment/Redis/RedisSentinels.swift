@@ -32,17 +32,19 @@ public final class RedisSentinels: Sendable {
     ///   - sentinelPassword: What the sentinels want from clients.
     ///   - tls: Options with certificates: then everything goes over TLS.
     ///   - downAfter: How long a master may be silent before it is replaced.
+    ///   - clock: The servers', where that is not the system's. Sentinels have the system's.
     public static func start(
         replicas: Int = 1, _ options: [String] = [], password: String? = nil, sentinelPassword: String? = nil,
-        tls: [String]? = nil, downAfter: Duration = .milliseconds(500)
+        tls: [String]? = nil, downAfter: Duration = .milliseconds(500), clock: FakeClock? = nil
     ) async throws -> RedisSentinels {
         var options = ["--repl-diskless-sync-delay", "0"] + options
         if let password { options += ["--requirepass", password, "--masterauth", password] }
         if tls != nil { options += ["--tls-replication", "yes"] }
-        let master = try await RedisServer.start(options, tls: tls)
+        let master = try await RedisServer.start(options, clock: clock, tls: tls)
         var servers = [master]
         for _ in 0..<replicas {
-            servers.append(try await RedisServer.start(["--replicaof", "127.0.0.1", "\(master.port)"] + options, tls: tls))
+            servers.append(
+                try await RedisServer.start(["--replicaof", "127.0.0.1", "\(master.port)"] + options, clock: clock, tls: tls))
         }
         var sentinels: [Sentinel] = []
         for _ in 0..<3 {

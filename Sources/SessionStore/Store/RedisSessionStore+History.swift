@@ -85,7 +85,7 @@ extension RedisSessionStore {
     }
 
     /// - Returns: How many messages there were. Fewer than `range` has, where the history is shorter.
-    private func readPages(
+    func readPages(
         _ keys: RedisKeys, in range: Range<Int>, onPage: (_ messages: [ByteBuffer]) throws(StoreError) -> Void
     ) async throws(StoreError) -> Int {
         var paging = HistoryPaging(mostMessages: configuration.historyPage, bytes: configuration.historyPageBytes)

@@ -20,7 +20,7 @@ extension RedisSessionStore {
             if let expected, expected != present { return .historyMismatch(length: present) }
             guard length <= present else { return .tooLong(historyLength: present) }
             guard length < present else { return .rewound(historyLength: present, step: view.step) }
-            let around = try await read(range(keys, from: length - 1, count: 2), key: keys.history).buffers
+            let around = try await messages(session, in: length - 1..<length + 1)
             guard around.count == 2, let kept = ChatRole(of: around[0]), let next = ChatRole(of: around[1]) else { continue }
             guard next != .tool else { return .splitsCalls }
             let cut = try await cut(keys, to: length, from: present)
@@ -54,13 +54,11 @@ extension RedisSessionStore {
 
     private func cut(_ keys: RedisKeys, to length: Int, from present: Int) async throws(StoreError) -> Cut {
         var cut = Cut(length: length)
-        var offset = length
-        while offset < present {
-            let page = try await messages(keys, from: offset, count: min(configuration.historyPage, present - offset))
-            guard !page.isEmpty else { break }
-            for message in page { cut.bytes += message.readableBytes }
-            offset += page.count
+        var bytes = 0
+        _ = try await readPages(keys, in: length..<present) { page in
+            for message in page { bytes += message.readableBytes }
         }
+        cut.bytes = bytes
         // A step's line says which messages it added. Lines stand in the order of the steps.
         for line in try await journal(keys.session).lines.reversed() {
             guard let line = try? JSONSlice(parsing: line), let step = line["step"]?.integer,

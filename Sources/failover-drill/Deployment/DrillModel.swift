@@ -21,7 +21,7 @@ final class DrillModel: Sendable {
     private let generations = Mutex(0)
     private let upstream: Upstream
 
-    var url: String { upstream.url }
+    var port: Int { upstream.port }
     /// Requests that a model's server would have refused.
     var violations: [String] { upstream.violations }
     var generationCount: Int { generations.withLock { $0 } }

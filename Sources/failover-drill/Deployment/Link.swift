@@ -10,6 +10,8 @@ final class Link: Sendable {
         case silent
         /// Connections end, and new ones are closed at once.
         case cut
+        /// Connections end, and whatever is asked over new ones gets these bytes.
+        case answering(String)
     }
 
     private struct State {
@@ -53,7 +55,7 @@ final class Link: Sendable {
             switch condition {
             case .well: channel.read()
             case .silent: break
-            case .cut: channel.close(promise: nil)
+            case .cut, .answering: channel.close(promise: nil)
             }
         }
     }
@@ -63,10 +65,17 @@ final class Link: Sendable {
         state.withLock { $0.listener }?.close(promise: nil)
     }
 
-    fileprivate var mayPass: Bool { state.withLock { $0.condition == .well } }
+    fileprivate var mayPass: Bool { state.withLock { if case .well = $0.condition { true } else { false } } }
 
     private func connect(_ inbound: any Channel) {
-        guard state.withLock({ $0.condition != .cut }) else { return inbound.close(promise: nil) }
+        switch state.withLock({ $0.condition }) {
+        case .cut: return inbound.close(promise: nil)
+        case .answering(let text):
+            watch(inbound)
+            try? inbound.pipeline.syncOperations.addHandler(Answer(text))
+            return inbound.read()
+        case .well, .silent: break
+        }
         ClientBootstrap(group: inbound.eventLoop)
             .channelOption(.autoRead, value: false)
             .channelOption(.allowRemoteHalfClosure, value: true)
@@ -104,6 +113,22 @@ final class Link: Sendable {
         func channelActive(context: ChannelHandlerContext) {
             link.connect(context.channel)
             context.fireChannelActive()
+        }
+    }
+
+    /// Answers the first bytes, and ends.
+    private final class Answer: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+
+        private let text: String
+
+        init(_ text: String) {
+            self.text = text
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let channel = context.channel
+            channel.writeAndFlush(ByteBuffer(string: text)).whenComplete { _ in channel.close(promise: nil) }
         }
     }
 

@@ -17,6 +17,8 @@ final class LocalSystem: Sendable {
 
     let redis: RedisUnderTest
     let model: DrillModel
+    /// From the replicas to the model.
+    let modelLink: Link
     let replicas: [ReplicaUnderTest]
     let balancer: HAProxy
     let lease: Duration
@@ -29,9 +31,10 @@ final class LocalSystem: Sendable {
         setenv("TMPDIR", directory.path, 1)
         let redis = try await RedisUnderTest.start(options.redis, replicas: options.redisReplicas)
         let model = try await DrillModel.start()
+        let modelLink = try await Link.start(to: model.port)
         let settings = ReplicaUnderTest.Settings(
             server: options.server, redis: redis.url, redisPort: options.redis == .single ? redis.servers.first?.port : nil,
-            upstream: model.url,
+            upstream: "http://127.0.0.1:\(modelLink.port)",
             environment: [
                 "AGENT_RUNTIME__LEASE_MS": "\(options.lease.milliseconds)", "AGENT_RUNTIME__ACK_REPLICAS": "\(options.ackReplicas)",
                 // An outage of the model, or of a link, is to be noticed within a drill.
@@ -41,13 +44,14 @@ final class LocalSystem: Sendable {
         var replicas: [ReplicaUnderTest] = []
         for number in 1...replicaCount { replicas.append(try await ReplicaUnderTest.start("replica-\(number)", settings)) }
         let balancer = try await HAProxy.start(before: replicas.map(\.link.port), directory: directory)
-        return LocalSystem(redis, model, replicas, balancer, lease: options.lease, directory)
+        return LocalSystem(redis, model, modelLink, replicas, balancer, lease: options.lease, directory)
     }
 
     private init(
-        _ redis: RedisUnderTest, _ model: DrillModel, _ replicas: [ReplicaUnderTest], _ balancer: HAProxy, lease: Duration, _ directory: URL
+        _ redis: RedisUnderTest, _ model: DrillModel, _ modelLink: Link, _ replicas: [ReplicaUnderTest], _ balancer: HAProxy,
+        lease: Duration, _ directory: URL
     ) {
-        (self.redis, self.model, self.replicas, self.balancer) = (redis, model, replicas, balancer)
+        (self.redis, self.model, self.modelLink, self.replicas, self.balancer) = (redis, model, modelLink, replicas, balancer)
         (self.lease, self.directory) = (lease, directory)
     }
 
@@ -55,6 +59,7 @@ final class LocalSystem: Sendable {
     func stop(keepsLogs: Bool) async -> URL? {
         balancer.process.signal(SIGKILL)
         for replica in replicas { await replica.stop() }
+        modelLink.stop()
         model.stop()
         await redis.stop()
         for folder in (try? FileManager.default.contentsOfDirectory(at: directory, includingPropertiesForKeys: nil)) ?? [] {

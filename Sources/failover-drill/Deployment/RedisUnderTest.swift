@@ -19,29 +19,33 @@ final class RedisUnderTest: Sendable {
     /// For the replicas.
     let url: String
     private let kind: Kind
+    /// The servers'; nil where libfaketime is not installed. Sentinels have the system's.
+    let clock: FakeClock?
     /// As they are now: a server that was killed is another process afterwards.
     private let current: Mutex<[RedisServer]>
 
     /// - Parameter replicas: Of each master, where there are to be any.
     static func start(_ topology: Topology, replicas: Int) async throws -> RedisUnderTest {
+        let clock = try? FakeClock()
         switch topology {
         case .single:
             // Its files are the data: it comes back with them.
-            let server = try await RedisServer.start(single)
-            return RedisUnderTest(topology, .single, [server], url: server.url)
+            let server = try await RedisServer.start(single, clock: clock)
+            return RedisUnderTest(topology, .single, [server], url: server.url, clock)
         case .sentinel:
-            let all = try await RedisSentinels.start(replicas: replicas, downAfter: .seconds(1))
-            return RedisUnderTest(topology, .sentinel(all), all.servers, url: all.url)
+            let all = try await RedisSentinels.start(replicas: replicas, downAfter: downAfter, clock: clock)
+            return RedisUnderTest(topology, .sentinel(all), all.servers, url: all.url, clock)
         case .cluster:
-            let all = try await RedisCluster.start(replicas: replicas)
-            return RedisUnderTest(topology, .cluster(all), all.nodes, url: all.url)
+            let all = try await RedisCluster.start(replicas: replicas, clock: clock)
+            return RedisUnderTest(topology, .cluster(all), all.nodes, url: all.url, clock)
         }
     }
 
+    private static let downAfter = Duration.seconds(1)
     private static let single = ["--appendonly", "yes", "--appendfsync", "always"]
 
-    private init(_ topology: Topology, _ kind: Kind, _ servers: [RedisServer], url: String) {
-        (self.topology, self.kind, self.url) = (topology, kind, url)
+    private init(_ topology: Topology, _ kind: Kind, _ servers: [RedisServer], url: String, _ clock: FakeClock?) {
+        (self.topology, self.kind, self.url, self.clock) = (topology, kind, url, clock)
         current = Mutex(servers)
     }
 
@@ -74,7 +78,7 @@ final class RedisUnderTest: Sendable {
             }
             options = RedisCluster.nodeOptions(port: try freePort())
         }
-        let again = try await RedisServer.start(options, directory: master.directory, port: master.port)
+        let again = try await RedisServer.start(options, clock: clock, directory: master.directory, port: master.port)
         current.withLock { servers in
             if let place = servers.firstIndex(where: { $0.port == again.port }) { servers[place] = again }
         }
@@ -111,6 +115,33 @@ final class RedisUnderTest: Sendable {
                 return role.contains("role:master") || role.contains("master_link_status:up")
             }
         }
+    }
+
+    /// All servers stand still, and nobody replaces them meanwhile.
+    func stall(for duration: Duration) async throws {
+        try sentinelsWait(.seconds(600))
+        for server in servers { server.process.signal(SIGSTOP) }
+        try? await Task.sleep(for: duration)
+        for server in servers { server.process.signal(SIGCONT) }
+        try await settle()
+        try sentinelsWait(Self.downAfter)
+    }
+
+    private func sentinelsWait(_ duration: Duration) throws {
+        guard case .sentinel(let sentinels) = kind else { return }
+        for sentinel in sentinels.sentinels {
+            try sentinel.cli("SENTINEL", "SET", RedisSentinels.masterName, "down-after-milliseconds", "\(duration.milliseconds)")
+        }
+    }
+
+    /// What the master prints that has the key.
+    @discardableResult
+    func cli(_ key: String, _ arguments: [String]) throws -> String {
+        for master in try masters() {
+            let answer = try master.cli(arguments)
+            if !answer.hasPrefix("MOVED") { return answer }
+        }
+        throw NeverHappened(description: "no master has \(key)")
     }
 
     private static func slots(_ server: RedisServer) throws -> [Substring] {

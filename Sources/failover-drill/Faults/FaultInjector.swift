@@ -61,8 +61,30 @@ struct FaultInjector: Sendable {
             try await Task.sleep(for: .seconds(2))
             system.model.set(.well)
             return "the model is \(mood.rawValue)"
+        case .redisStall:
+            let pause = system.lease * 1.5 + .milliseconds(choice)
+            try await system.redis.stall(for: pause)
+            return "all of Redis stood still for \(pause.milliseconds) ms"
+        case .clockStep:
+            let step = choice % 2 == 0 ? 30 : -30
+            try system.redis.clock?.set(ahead: step)
+            try await Task.sleep(for: system.lease * 2)
+            try system.redis.clock?.set(ahead: 0)
+            return "Redis's clock \(step) s ahead, and back"
+        case .longHistory:
+            return try await ReadingInLoop(system: system).run(for: .seconds(4))
+        case .poison:
+            system.modelLink.set(.answering(Self.poison))
+            try await Task.sleep(for: .seconds(2))
+            system.modelLink.set(.well)
+            return "the model's server answers with the status 000"
+        case .viewers:
+            return try await Viewers(system: system).run(count: 400, session: "viewed-\(choice)")
         }
     }
+
+    /// An answer that ended replicas once.
+    private static let poison = "HTTP/1.1 000 x\r\nContent-Length: 2\r\n\r\nhi"
 
     /// - Returns: How.
     private func cut(_ link: Link, for duration: Duration, choice: Int) async throws -> String {

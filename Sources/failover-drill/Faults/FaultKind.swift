@@ -21,13 +21,24 @@ enum FaultKind: String, Sendable, CaseIterable {
     case redisCut = "redis-cut"
     /// The model answers with errors, breaks off, or falls silent.
     case model
+    /// All of Redis's servers stand still for longer than a lease.
+    case redisStall = "redis-stall"
+    /// The clock of Redis's servers jumps by 30 s, and back.
+    case clockStep = "clock-step"
+    /// Some clients read a session's long history in a loop.
+    case longHistory = "long-history"
+    /// The model's server answers with the status 000.
+    case poison
+    /// 400 clients view one session's answer.
+    case viewers
 
     /// Whether there is such a thing there.
-    func exists(in topology: RedisUnderTest.Topology) -> Bool {
+    func exists(in redis: RedisUnderTest) -> Bool {
         switch self {
-        case .failover: topology != .single
+        case .failover: redis.topology != .single
         // Sentinels and nodes give out the servers' own addresses.
-        case .redisCut: topology == .single
+        case .redisCut: redis.topology == .single
+        case .clockStep: redis.clock != nil
         default: true
         }
     }
