@@ -20,6 +20,15 @@ public struct Certificates: Sendable {
 
     /// The same without the port.
     public func redisOptions(for names: [String]) async throws -> [String] {
+        let server = try await server(for: names)
+        return [
+            "--tls-cert-file", server.certificate, "--tls-key-file", server.key, "--tls-ca-cert-file", authority,
+            "--tls-auth-clients", "no",
+        ]
+    }
+
+    /// A server's certificate for these names, and its key.
+    public func server(for names: [String]) async throws -> (certificate: String, key: String) {
         try await Self.run(Self.newKey("server") + ["-out", "server.csr", "-subj", "/CN=redis"], in: directory)
         try "subjectAltName=\(names.joined(separator: ","))".write(
             to: directory.appending(path: "names"), atomically: true, encoding: .utf8)
@@ -28,10 +37,19 @@ public struct Certificates: Sendable {
                 "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile",
                 "names", "-out", "server.pem",
             ], in: directory)
-        return [
-            "--tls-cert-file", directory.path + "/server.pem", "--tls-key-file", directory.path + "/server.key",
-            "--tls-ca-cert-file", authority, "--tls-auth-clients", "no",
-        ]
+        return (directory.path + "/server.pem", directory.path + "/server.key")
+    }
+
+    /// A client's certificate of this authority, and its key.
+    public func client(_ name: String = "client") async throws -> (certificate: String, key: String) {
+        try await Self.run(Self.newKey(name) + ["-out", "\(name).csr", "-subj", "/CN=\(name)"], in: directory)
+        try await Self.run(
+            [
+                "x509", "-req", "-in", "\(name).csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out",
+                "\(name).pem",
+            ],
+            in: directory)
+        return (directory.path + "/\(name).pem", directory.path + "/\(name).key")
     }
 
     private static func newKey(_ name: String) -> [String] {

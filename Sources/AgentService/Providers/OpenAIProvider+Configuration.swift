@@ -1,4 +1,5 @@
 public import NIOCore
+public import SessionStore
 
 extension OpenAIProvider {
     /// Where the model is and how long to wait for it. Its description shows no key.
@@ -9,6 +10,8 @@ extension OpenAIProvider {
         public var apiKey: String?
         /// Sent as `X-Internal-Auth`.
         public var internalKey: String?
+        /// What TLS trusts and shows.
+        public var tls = TLSFiles()
         /// False asks for whole answers. Either way the server may answer in the other form.
         public var stream = true
         /// Silence: until the head of the answer, and between parts of its body.

@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
+import SessionStore
 
 extension OpenAIProvider {
     /// Whether the error says that the other side is gone.
@@ -21,7 +22,10 @@ extension OpenAIProvider {
     }
 
     private static func transportError(_ error: any Error) -> LLMError {
-        switch error {
+        if let reason = TLSFailure.describe(error) {
+            return LLMError(.unavailable, "The connection to the model's server failed: \(reason).")
+        }
+        return switch error {
         case let error as HTTPClientError:
             switch error {
             case .connectTimeout, .getConnectionFromPoolTimeout:

@@ -3,6 +3,7 @@ public import Logging
 public import NIOCore
 internal import NIOHTTP1
 public import ServiceLifecycle
+internal import SessionStore
 
 /// A model behind OpenAI's chat completions API (https://platform.openai.com/docs/api-reference/chat).
 ///
@@ -17,7 +18,8 @@ public final class OpenAIProvider: LLMProvider, Service {
     private let template: HTTPClient.Request
     let logger: Logger
 
-    /// - Throws: ``ConfigurationError`` if the base URL is none, or a key cannot stand in a header.
+    /// - Throws: ``ConfigurationError`` if the base URL is none, a key cannot stand in a header, or
+    ///   a file of TLS cannot be used.
     public init(configuration: Configuration, eventLoopGroup: any EventLoopGroup, logger: Logger) throws(ConfigurationError) {
         self.configuration = configuration
         self.logger = logger
@@ -31,6 +33,11 @@ public final class OpenAIProvider: LLMProvider, Service {
             ),
             decompression: .disabled
         )
+        do throws(TLSFileError) {
+            settings.tlsConfiguration = try configuration.tls.clientConfiguration()
+        } catch {
+            throw ConfigurationError(description: error.description)
+        }
         // Over HTTP/2 the server's limit of streams on the one connection would make generations wait for each other.
         settings.httpVersion = .http1Only
         // A refused connection is an answer: the caller decides whether to try again.

@@ -30,7 +30,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        close(context, RedisError(.connectionLost, "the connection to Redis failed: \(error)", mayHaveBeenApplied: true))
+        let reason = TLSFailure.describe(error) ?? "\(error)"
+        close(context, RedisError(.connectionLost, "the connection to Redis failed: \(reason)", mayHaveBeenApplied: true))
     }
 
     func channelInactive(context: ChannelHandlerContext) {

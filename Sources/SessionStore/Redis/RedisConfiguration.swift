@@ -29,8 +29,15 @@ public struct RedisConfiguration: Sendable, CustomStringConvertible {
     public var password: String?
     public var database = 0
     public var usesTLS = false
+    /// What TLS trusts and shows.
+    public var tls = TLSFiles()
     /// Certificates to trust, PEM; nil for the system's.
-    public var caFile: String?
+    public var caFile: String? {
+        get { tls.caFile }
+        set { tls.caFile = newValue }
+    }
+    /// Shared by all copies, as those of a client's connections are.
+    let sharedTLS = RedisTLS()
     public var connectTimeout: Duration = .seconds(2)
     /// How long a command may take, the wait for a connection included. A reply that is later closes the connection.
     public var commandTimeout: Duration = .seconds(2)
@@ -65,6 +72,22 @@ public struct RedisConfiguration: Sendable, CustomStringConvertible {
         configuration.address = address
         configuration.topology = .single
         return configuration
+    }
+
+    public var hasPassword: Bool {
+        if case .sentinel(let group) = topology, group.password != nil { return true }
+        return password != nil
+    }
+
+    /// The hosts that are connected to as far as the settings name them; none for a unix socket.
+    public var hosts: [String] {
+        let addresses =
+            switch topology {
+            case .single: [address]
+            case .sentinel(let group): group.sentinels
+            case .cluster(let seeds): seeds
+            }
+        return addresses.compactMap { if case .tcp(let host, _) = $0 { host } else { nil } }
     }
 
     /// Without the password.

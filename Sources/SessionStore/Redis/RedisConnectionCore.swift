@@ -277,7 +277,7 @@ final class RedisConnectionCore {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let operations = channel.pipeline.syncOperations
-                    if configuration.usesTLS { try operations.addHandler(RedisTLS.handler(configuration)) }
+                    if configuration.usesTLS { try operations.addHandler(configuration.sharedTLS.handler(configuration)) }
                     let decoder = try RedisReplyDecoder(maxBytes: configuration.maxReplyBytes, maxNodes: configuration.maxReplyNodes)
                     try operations.addHandler(RedisChannelHandler(decoder: decoder, core: bound.value, logger: logger))
                 }

@@ -75,7 +75,10 @@ import Testing
         try await redis.kill()
     }
 
-    private static func expectRefusal(_ configuration: RedisConfiguration, connectTimeout: Duration = .seconds(10)) async throws {
+    /// - Parameter reason: Words of the error.
+    static func expectRefusal(
+        _ configuration: RedisConfiguration, connectTimeout: Duration = .seconds(10), because reason: String = ""
+    ) async throws {
         let connection = RedisConnection.open(configuration) { $0.connectTimeout = connectTimeout }
         defer { connection.shutDown() }
         for _ in 0..<3 {
@@ -83,6 +86,7 @@ import Testing
             #expect(error.code == .connectionFailed, "\(error)")
             #expect(!error.mayHaveBeenApplied)
             #expect(error.message.contains("\(configuration)"))
+            #expect(reason.isEmpty || error.message.contains(reason), "\(error)")
         }
         #expect(!connection.isReady && connection.generation == 0)
     }
