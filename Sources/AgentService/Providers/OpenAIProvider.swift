@@ -72,7 +72,7 @@ public final class OpenAIProvider: LLMProvider, Service {
     /// The request on the wire, without its body.
     func upstreamRequest(_ request: LLMRequest) -> HTTPClient.Request {
         var upstream = template
-        if let traceparent = request.traceparent, traceparent.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) {
+        if let traceparent = request.traceparent, TraceParent.isValid(traceparent) {
             upstream.headers.add(name: "traceparent", value: traceparent)
         }
         return upstream

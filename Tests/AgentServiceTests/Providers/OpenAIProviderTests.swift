@@ -115,13 +115,16 @@ import Testing
             $0.apiKey = "api-key"
             $0.internalKey = "internal-key"
         } _: {
-            try await $0.collect(LLMRequest(model: "a \"model\"", messages: messages, tools: tools, traceparent: "00-aa-bb-01"))
+            try await $0.collect(
+                LLMRequest(
+                    model: "a \"model\"", messages: messages, tools: tools,
+                    traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
         }
         let request = try #require(upstream.requests.first)
         #expect(request.path == "/v1/chat/completions")
         #expect(request.headers["authorization"] == "Bearer api-key")
         #expect(request.headers["x-internal-auth"] == "internal-key")
-        #expect(request.headers["traceparent"] == "00-aa-bb-01")
+        #expect(request.headers["traceparent"] == "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
         #expect(request.headers["content-type"] == "application/json")
         #expect(request.headers["accept"] == "text/event-stream")
         // Byte by byte: nothing is decoded and encoded again.
