@@ -36,11 +36,16 @@ public final class StepSupervisor: Service {
     private let next = Atomic<Int>(0)
     private let maximumSteps: Int
     private let drain: Duration
+    /// How long it refuses what is new at least, so that load balancers learn of the stop before
+    /// the port is closed.
+    private let notice: Duration
     private let logger: Logger
 
-    public init(maximumSteps: Int, drain: Duration, executors: EventLoopExecutors, logger: Logger) {
+    /// - Parameter notice: How long draining takes at least; a part of `drain`.
+    public init(maximumSteps: Int, drain: Duration, notice: Duration = .zero, executors: EventLoopExecutors, logger: Logger) {
         self.maximumSteps = maximumSteps
         self.drain = drain
+        self.notice = min(notice, drain)
         self.logger = logger
         self.executors = executors
         // Bounded by the places: a job is only submitted under a reservation.
@@ -154,6 +159,7 @@ public final class StepSupervisor: Service {
     }
 
     private func shutDown() async {
+        let noticed = ContinuousClock.now.advanced(by: notice)
         let count = state.withLock { state in
             state.isDraining = true
             return state.count
@@ -171,6 +177,7 @@ public final class StepSupervisor: Service {
                 group.cancelAll()
             }
         }
+        try? await Task.sleep(until: noticed, clock: .continuous)
         // What ends a step may have come in since.
         while !state.withLock({ $0.finishIfIdle() }), !Task.isCancelled { await idle() }
         state.withLock { $0.isFinished = true }

@@ -14,8 +14,9 @@ import Testing
         let group: ServiceGroup
         let task: Task<Void, any Error>
 
-        init(maximumSteps: Int = 10, drain: Duration = .seconds(30)) {
-            let supervisor = StepSupervisor(maximumSteps: maximumSteps, drain: drain, executors: .shared, logger: .quiet)
+        init(maximumSteps: Int = 10, drain: Duration = .seconds(30), notice: Duration = .zero) {
+            let supervisor = StepSupervisor(
+                maximumSteps: maximumSteps, drain: drain, notice: notice, executors: .shared, logger: .quiet)
             let group = ServiceGroup(services: [supervisor], logger: .quiet)
             (self.supervisor, self.group) = (supervisor, group)
             task = Task { try await group.run() }
@@ -47,6 +48,20 @@ import Testing
         gate.open()
         try await running.drain()
         try await running.ended()
+    }
+
+    /// Load balancers must have the time to notice, also where nothing runs.
+    @Test func aStopIsNoticedBeforeItsEnd() async throws {
+        let running = Running(notice: .milliseconds(300))
+        let begun = ContinuousClock.now
+        try await running.drain()
+        #expect(throws: StepSupervisor.Refusal.draining) { try running.supervisor.launch {} }
+        try await running.ended()
+        #expect(begun.duration(to: .now) >= .milliseconds(300))
+        // It is a part of the drain.
+        let short = Running(drain: .milliseconds(10), notice: .seconds(600))
+        try await short.drain()
+        try await short.ended()
     }
 
     /// A step that is cancelled makes room, also while it holds up the stop.
