@@ -36,5 +36,11 @@ public struct LLMError: Error, Sendable, CustomStringConvertible {
         }
     }
 
+    /// What logs may show. The upstream's own words may quote the conversation.
+    var logText: String? {
+        if let status { return "HTTP \(status)" }
+        return code == .upstream ? nil : message
+    }
+
     public var description: String { "\(code.rawValue): \(message)" }
 }

@@ -4,7 +4,9 @@ import SessionStore
 
 extension StepRunner {
     /// Stores the end of the step, and only then tells the client.
-    func end(with ending: TurnMachine.Ending) async {
+    ///
+    /// - Parameter cause: Why it has failed, for the log.
+    func end(with ending: TurnMachine.Ending, cause: String? = nil) async {
         // What a model has cost that was cut off is not known.
         let usage = ending.status == .cancelled && !machine.hasUsage ? nil : machine.usage
         var events = await log.close()
@@ -33,6 +35,7 @@ extension StepRunner {
         do throws(StoreError) {
             switch try await runner.store.commit(commit) {
             case .held:
+                logFailure(ending, cause)
                 stream.finish { buffer in
                     for (offset, event) in last.enumerated() {
                         encoder.write(event.name, json: event.json, sequence: firstFinal + offset, into: &buffer)
@@ -42,9 +45,7 @@ extension StepRunner {
                 await tellLoss(step: step, intent: intent)
             }
         } catch {
-            runner.logger.warning(
-                "a step could not be committed",
-                metadata: ["session": "\(lease.session)", "step": "\(lease.step)", "error": "\(error)"])
+            logger.warning("a step could not be committed", metadata: ["error": "\(error)", "code": "store_unavailable"])
             // Whoever takes the step over will fare no better.
             if error.code == .damaged { runner.store.postpone(lease.session, for: RedisSessionStore.damagePause) }
             fail("the answer could not be stored; send the request again", code: "store_unavailable")
@@ -56,9 +57,7 @@ extension StepRunner {
         // A client wanted it where the step was seized for a cancel, or the session is gone.
         // Otherwise this replica was taken for lost.
         let isWanted = step == 0 || !intent.isEmpty
-        runner.logger.log(
-            level: isWanted ? .debug : .notice,
-            "the lease was lost", metadata: ["session": "\(lease.session)", "step": "\(lease.step)", "latest": "\(step)"])
+        logger.log(level: isWanted ? .debug : .notice, "the lease was lost", metadata: ["latest": "\(step)"])
         guard step > 0 else {
             fail("the session was deleted", code: "session_deleted", retryable: false)
             return
@@ -69,8 +68,7 @@ extension StepRunner {
         do throws(TurnError) {
             _ = try await runner.cancel(lease.session, step: lease.step)
         } catch {
-            runner.logger.debug(
-                "a step whose client has left was not cancelled", metadata: ["session": "\(lease.session)", "error": "\(error)"])
+            logger.debug("a step whose client has left was not cancelled", metadata: ["error": "\(error)"])
         }
     }
 
@@ -82,6 +80,13 @@ extension StepRunner {
                 unlogged: .error, json: StreamChunk.error(message, code: code, retryable: retryable), into: &buffer)
             EventEncoder.write(unlogged: .done, json: done.json, into: &buffer)
         }
+    }
+
+    private func logFailure(_ ending: TurnMachine.Ending, _ cause: String?) {
+        guard ending.status == .failed else { return }
+        var metadata: Logger.Metadata = ["code": "\(ending.errorCode ?? "")"]
+        if let cause { metadata["error"] = "\(cause)" }
+        logger.warning("a step has failed", metadata: metadata)
     }
 
     /// A line of the session's audit trail.

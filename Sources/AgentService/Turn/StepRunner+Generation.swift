@@ -53,7 +53,7 @@ extension StepRunner: LLMReceiver {
             // The reason is the control's.
             tell(.failure(LLMError(.unavailable, "the generation was stopped")))
         case .failure(let error):
-            runner.logger.error("a generation failed", metadata: ["session": "\(lease.session)", "error": "\(error)"])
+            logger.error("a generation failed", metadata: ["error": "\(error)", "code": "llm_unavailable"])
             tell(.failure(LLMError(.unavailable, "the model could not be asked")))
         }
     }

@@ -13,6 +13,8 @@ final class StepRunner: Sendable {
     let origin: Origin
     let stream: ClientStream
     let traceparent: String?
+    /// Of the request that began it; nil where it was taken over.
+    let requestID: String?
     let control = StepControl()
     let log: StepLog
     let encoder: EventEncoder
@@ -42,7 +44,7 @@ final class StepRunner: Sendable {
         nobody.close()
         self.init(
             runner: runner, started: taken.started, share: nil, origin: .takenOver(taken.action, replaces: taken.replaces),
-            replaced: taken.replaced, stream: nobody, traceparent: nil, onGenerating: {}, onEnd: onEnd)
+            replaced: taken.replaced, stream: nobody, traceparent: nil, requestID: nil, onGenerating: {}, onEnd: onEnd)
     }
 
     /// A step that was begun here.
@@ -52,17 +54,17 @@ final class StepRunner: Sendable {
     ///   - onGenerating: Called once, when the step is about to ask the model; what it resumes has its turn once the model is asked, where the
     ///     history came with the lease.
     convenience init(
-        runner: TurnRunner, started: StartedStep, share: ByteShare?, stream: ClientStream, traceparent: String?,
+        runner: TurnRunner, started: StartedStep, share: ByteShare?, stream: ClientStream, traceparent: String?, requestID: String?,
         onGenerating: @escaping @Sendable () -> Void
     ) {
         self.init(
             runner: runner, started: started, share: share, origin: .begun, replaced: [], stream: stream, traceparent: traceparent,
-            onGenerating: onGenerating, onEnd: {})
+            requestID: requestID, onGenerating: onGenerating, onEnd: {})
     }
 
     private init(
         runner: TurnRunner, started: StartedStep, share: ByteShare?, origin: Origin, replaced: [EventID], stream: ClientStream,
-        traceparent: String?,
+        traceparent: String?, requestID: String?,
         onGenerating: @escaping @Sendable () -> Void, onEnd: @escaping @Sendable () -> Void
     ) {
         self.runner = runner
@@ -73,6 +75,7 @@ final class StepRunner: Sendable {
         self.replaced = replaced
         self.stream = stream
         self.traceparent = traceparent
+        self.requestID = requestID
         self.onGenerating = onGenerating
         self.onEnd = onEnd
         encoder = EventEncoder(step: started.lease.step, nonce: started.lease.token.nonce)
@@ -90,6 +93,15 @@ final class StepRunner: Sendable {
     }
 
     var lease: StepLease { started.lease }
+
+    /// For the lines of this step. Made when one is written: most steps write none.
+    var logger: Logger {
+        var logger = runner.logger
+        logger[metadataKey: "session"] = "\(lease.session)"
+        logger[metadataKey: "step"] = "\(lease.step)"
+        if let requestID { logger[metadataKey: "request"] = "\(requestID)" }
+        return logger
+    }
 
     /// Begins the step. At the end of what follows, the client's stream has had its last event.
     func run() async -> StepSupervisor.Sequel {
@@ -149,17 +161,16 @@ final class StepRunner: Sendable {
             await handOver()
             stream.handOver()
         case (nil, .failure(Unasked.crowded)):
-            runner.logger.warning(
-                "there was no room for a history in time",
-                metadata: ["session": "\(lease.session)", "step": "\(lease.step)", "bytes": "\(started.historyBytes)"])
+            logger.warning(
+                "there was no room for a history in time", metadata: ["bytes": "\(started.historyBytes)", "code": "overloaded"])
             await handOver()
             stream.giveUp()
         case (.clientLeft, _):
             await end(with: TurnMachine.cancelled(text: machine.text))
         case (nil, .failure(let error as LLMError)):
-            await end(with: machine.failed(error))
+            await end(with: machine.failed(error), cause: error.logText)
         case (nil, .failure(let error)):
-            runner.logger.warning("a history could not be read", metadata: ["session": "\(lease.session)", "error": "\(error)"])
+            logger.warning("a history could not be read", metadata: ["error": "\(error)", "code": "store_unavailable"])
             await leave()
         }
         return ended()
@@ -179,7 +190,7 @@ final class StepRunner: Sendable {
             await end(with: TurnMachine.cancelled(text: text))
         } catch {
             // The lease runs out, and whoever takes it then finishes the cancel.
-            runner.logger.warning("a log could not be read", metadata: ["session": "\(lease.session)", "error": "\(error)"])
+            logger.warning("a log could not be read", metadata: ["error": "\(error)", "code": "store_unavailable"])
         }
     }
 
@@ -191,7 +202,7 @@ final class StepRunner: Sendable {
             _ = try await runner.store.release(lease)
         } catch {
             // The lease runs out by itself.
-            runner.logger.warning("a step could not be released", metadata: ["session": "\(lease.session)", "error": "\(error)"])
+            logger.warning("a step could not be released", metadata: ["error": "\(error)", "code": "store_unavailable"])
         }
     }
 }

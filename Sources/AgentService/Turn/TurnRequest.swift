@@ -26,6 +26,8 @@ public struct TurnRequest: Sendable {
     public var lastEventID: EventID?
     /// W3C trace context, passed on to the model.
     public var traceparent: String?
+    /// The request's name in logs.
+    public var requestID: String?
 }
 
 /// A field of a request that cannot be used.

@@ -87,7 +87,8 @@ public final class TurnRunner: Sendable {
                     }
                     // The client hears that its message was accepted while the model is already asked, unless the history is still to be read.
                     let step = StepRunner(
-                        runner: self, started: started, share: share, stream: stream, traceparent: request.traceparent
+                        runner: self, started: started, share: share, stream: stream, traceparent: request.traceparent,
+                        requestID: request.requestID
                     ) {
                         answer.resume(returning: .success(nil))
                     }

@@ -34,7 +34,7 @@ extension RedisSessionStore {
         var hasMoved = false
         for (hint, view) in zip(hints, try await look(hints.map(\.session))) {
             guard let view else {
-                logger.warning("a session is damaged", metadata: ["session": "\(hint.session)"])
+                logger.warning("a session is damaged", metadata: ["session": "\(hint.session)", "code": "session_damaged"])
                 postpone(hint.session, for: Self.damagePause)
                 hasMoved = true
                 continue

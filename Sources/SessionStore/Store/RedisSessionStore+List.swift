@@ -102,7 +102,9 @@ extension RedisSessionStore {
             } catch {
                 guard error.code == .damaged else { throw error }
                 // One session that cannot be shown does not hide the others.
-                logger.warning("a session is damaged", metadata: ["session": "\(place.session)", "error": "\(error)"])
+                logger.warning(
+                    "a session is damaged",
+                    metadata: ["session": "\(place.session)", "error": "\(error)", "code": "session_damaged"])
                 continue
             }
             guard replies.count == 2, let length = replies[1].intValue, length > 0 || replies[0][1]?.isNull == false else {
