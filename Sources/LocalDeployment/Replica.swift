@@ -46,6 +46,8 @@ public final class Replica: Sendable {
     ) throws -> ChildProcess {
         var settings = [
             "PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin", "PORT": "0", "AGENT_RUNTIME__REPLICA": name,
+            // There is no load balancer that would have to notice.
+            "AGENT_RUNTIME__DRAIN_NOTICE_SECONDS": "0",
         ]
         settings["AGENT_RUNTIME__REDIS_URL"] = redis
         settings["AGENT_RUNTIME__LLM_PROXY_URL"] = upstream

@@ -30,6 +30,8 @@ struct AgentServer: AsyncParsableCommand {
 
     func run() async throws {
         HeapSettings.apply()
+        HangUpSignal.ignore()
+        DescriptorLimit.raise()
         let flags = [
             (Setting.host, host), (.port, port), (.redisURL, redisURL), (.llmURL, llmURL), (.llmModel, llmModel),
         ].compactMap { setting, value in value.map { (setting, $0) } }
@@ -37,28 +39,18 @@ struct AgentServer: AsyncParsableCommand {
         do throws(SettingsError) {
             settings = try Settings(SettingsReader(environment: ProcessInfo.processInfo.environment, flags: flags))
         } catch {
-            throw Exit.usage("\(error)")
+            Exit.usage("\(error)").say()
+            throw ExitCode(64)
         }
-        try await ServerProcess(settings: settings).run()
-    }
-}
-
-/// One line on standard error, and a code of sysexits.h.
-enum Exit {
-    /// EX_USAGE: a setting cannot be used.
-    static func usage(_ line: String) -> ExitCode {
-        say(line)
-        return ExitCode(64)
-    }
-
-    /// EX_UNAVAILABLE: something that the server needs is not there.
-    static func unavailable(_ line: String) -> ExitCode {
-        say(line)
-        return ExitCode(69)
-    }
-
-    private static func say(_ line: String) {
-        var output = StandardError()
-        print("agent-server: \(line)", to: &output)
+        let log = LogWriter(format: settings.logsJSON ? .json(replica: settings.replica) : .text, limit: settings.logQueue)
+        // What was logged stands before the last line, and before the prompt.
+        defer { log.finish() }
+        do {
+            try await ServerProcess(settings: settings, log: log).run()
+        } catch let exit as Exit {
+            log.finish()
+            exit.say()
+            throw ExitCode(exit.code)
+        }
     }
 }

@@ -100,7 +100,8 @@ extension Problem {
         case .overloaded:
             self = Problem(.serviceUnavailable, "overloaded", "too many commands to Redis are under way").retry(after: .seconds(1))
         case .damaged:
-            self.init(.internalServerError, "session_damaged", "a key of this session holds what does not belong there: \(error)")
+            self.init(.internalServerError, "session_damaged", "a key of this session holds what does not belong there")
+            cause = "\(error)"
         case .newerLayout:
             self = .layoutNewer()
         case .unavailable, .cancelled:

@@ -13,6 +13,8 @@ struct Problem: Error, HTTPResponseError, Sendable {
     /// Further members, as JSON.
     var members: [(name: String, json: String)] = []
     var headers: HTTPFields = [:]
+    /// For the log alone: what is not the client's business.
+    var cause: String?
 
     init(_ status: HTTPResponse.Status, _ code: String, _ detail: String) {
         self.status = status
@@ -82,5 +84,6 @@ extension HTTPField.Name {
     static let requestID = HTTPField.Name("X-Request-ID") ?? .via
     static let deprecation = HTTPField.Name("Deprecation") ?? .via
     static let link = HTTPField.Name("Link") ?? .via
+    static let secFetchSite = HTTPField.Name("Sec-Fetch-Site") ?? .via
     static let lastEventID = HTTPField.Name("Last-Event-ID") ?? .ifMatch
 }

@@ -1,5 +1,4 @@
 import AgentService
-import ArgumentParser
 import Hummingbird
 import HummingbirdCore
 import Logging
@@ -12,14 +11,15 @@ import UnixSignals
 /// Puts the server together and runs it until it is told to stop.
 struct ServerProcess {
     let settings: Settings
+    let log: LogWriter
 
     func run() async throws {
-        let logger = Self.logger(settings)
+        let logger = logger()
         let group = MultiThreadedEventLoopGroup.singleton
-        for warning in settings.warnings { logger.warning("\(warning)") }
 
         // Before Redis is started: what cannot be used is found first.
         let openAI = try settings.llm.map { try provider($0, group: group, logger: logger) }
+        for warning in settings.warnings { logger.warning("\(warning)") }
         var services: [any Service] = []
         let ownsRedis = settings.redis == nil
         var redis = try await redisConfiguration(&services, logger: logger)
@@ -45,7 +45,7 @@ struct ServerProcess {
         turns.historyBytesInFlight = settings.historyBytesInFlight
         let executors = EventLoopExecutors(group)
         let supervisor = StepSupervisor(
-            maximumSteps: settings.maximumSteps, drain: settings.drain, executors: executors, logger: logger)
+            maximumSteps: settings.maximumSteps, drain: settings.drain, notice: settings.drainNotice, executors: executors, logger: logger)
         let keepAlive = KeepAlive(period: settings.keepAlive)
         if let openAI { services.append(openAI) }
         let runner = TurnRunner(
@@ -71,6 +71,7 @@ struct ServerProcess {
             },
             configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4096),
             onServerRunning: { channel in
+                try? await AcceptPause.add(to: channel, logger: logger)
                 let port = channel.localAddress?.port ?? settings.port
                 logger.notice("listening", metadata: ["url": "http://\(settings.host):\(port)"])
             },
@@ -80,7 +81,8 @@ struct ServerProcess {
         // Stopped from the last to the first: the steps are drained while the server still writes their streams, and Redis
         // goes when nobody needs it any more.
         services += [
-            HeapTrimmer(histories: runner.histories), keepAlive, Sweeper(runner: runner, logger: logger), application, supervisor,
+            HeapTrimmer(histories: runner.histories), HangUpSignal(logger: logger), keepAlive, Sweeper(runner: runner, logger: logger),
+            application, supervisor,
         ]
         var configuration = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger))
@@ -112,7 +114,7 @@ struct ServerProcess {
     }
 
     /// What the settings are to blame for, in words that name them.
-    private static func exit(_ error: any Error, _ settings: Settings) -> ExitCode? {
+    private static func exit(_ error: any Error, _ settings: Settings) -> Exit? {
         let (host, port) = ("\(Setting.host.name) (--host)", "\(Setting.port.name) (--port)")
         switch error {
         case let error as SettingsError:
@@ -160,11 +162,8 @@ struct ServerProcess {
         return configuration
     }
 
-    private static func logger(_ settings: Settings) -> Logger {
-        var logger = Logger(label: "agent-server") { label in
-            guard settings.logsJSON else { return StreamLogHandler.standardError(label: label) }
-            return JSONLogHandler(label: label)
-        }
+    private func logger() -> Logger {
+        var logger = Logger(label: "agent-server") { [log] in QueuedLogHandler(label: $0, writer: log) }
         logger.logLevel = settings.logLevel
         return logger
     }

@@ -33,7 +33,7 @@ import Testing
 
     @Test func aBodyThatIsTooLargeEndsTheConnection() async throws {
         let answer = try await exchange(
-            "POST /agent/message/stream HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{")
+            "POST /agent/message/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{")
         #expect(answer.hasPrefix("HTTP/1.1 413"))
         #expect(answer.lowercased().contains("connection: close"))
     }
@@ -42,7 +42,7 @@ import Testing
         let body = AgentClient.body(SessionID.unique().text, ["content": "x"]).text
         let connection = try await RawHTTP.connect(port: try #require(URL(string: replica.url)?.port))
         try await connection.send(
-            "POST /agent/message/stream HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+            "POST /agent/message/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
         )
         try await eventually("100 Continue") { connection.received.hasPrefix("HTTP/1.1 100") }
         try await connection.send(body)
@@ -53,7 +53,7 @@ import Testing
     @Test func aBodyThatIsNotThereDoesNotHoldUpTheStop() async throws {
         let connection = try await RawHTTP.connect(port: try #require(URL(string: replica.url)?.port))
         try await connection.send(
-            "POST /agent/message/stream HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n{"
+            "POST /agent/message/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n{"
         )
         // It has the head.
         try await eventually("100 Continue") { connection.received.hasPrefix("HTTP/1.1 100") }
@@ -64,19 +64,19 @@ import Testing
 
     @Test func theAnswerToHEADHasNoBody() async throws {
         let answer = try await exchange(
-            "HEAD /nowhere HTTP/1.1\r\nHost: h\r\n\r\nGET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            "HEAD /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         #expect(answer.components(separatedBy: "HTTP/1.1 ").map { $0.prefix(3) } == ["", "404", "200"])
     }
 
     @Test func aClientThatHasFinishedSendingStillGetsItsAnswer() async throws {
-        #expect(try await exchange("GET /health HTTP/1.1\r\nHost: h\r\n\r\n", halfClose: true).contains("agent-runtime"))
+        #expect(try await exchange("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", halfClose: true).contains("agent-runtime"))
     }
 
     /// Also where its answer is a stream within the server.
     @Test func aLegacyClientThatHasFinishedSendingStillGetsItsAnswer() async throws {
         upstream.answer { _ in .text("Hello") }
         let body = #"{"role":"user","content":"Hi"}"#
-        let head = "POST /agent/message/stream/legacy HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+        let head = "POST /agent/message/stream/legacy HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         let answer = try await exchange("\(head)Content-Length: \(body.utf8.count)\r\n\r\n\(body)", halfClose: true)
         #expect(answer.contains(#""message":"Hello""#))
     }
@@ -92,7 +92,7 @@ import Testing
         // Several times over what sockets hold.
         let port = try #require(URL(string: replica.url)?.port)
         let slow = try await RawHTTP.connect(port: port, reads: false)
-        let request = "GET /agent/sessions/\(session)/history HTTP/1.1\r\nHost: h\r\n\r\n"
+        let request = "GET /agent/sessions/\(session)/history HTTP/1.1\r\nHost: localhost\r\n\r\n"
         try await slow.send(String(repeating: request, count: 4))
         let other = try await RawHTTP.connect(port: port)
         try await other.send(request)
@@ -146,7 +146,7 @@ import Testing
     private func post(_ body: String, reads: Bool = true) async throws -> RawHTTP {
         let connection = try await RawHTTP.connect(port: try #require(URL(string: replica.url)?.port), reads: reads)
         try await connection.send(
-            "POST /agent/message/stream HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+            "POST /agent/message/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
         )
         return connection
     }

@@ -36,14 +36,16 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "{", "{\"session_id\":", "nonsense", "{} {}", "\u{FEFF}{}", "{\"a\":\"\\ud800\"}", String(repeating: "[", count: 5000),
+        "", "{", "{\"session_id\":", "nonsense", "{} {}", "\u{FEFF}", "{}\u{FEFF}", "\u{FEFF}\u{FEFF}{}", "{\"a\":\"\\ud800\"}",
+        String(repeating: "[", count: 5000),
     ])
     func bodiesThatAreNoJSON(_ body: String) async throws {
         expect(try await send(body), 400, "invalid_json")
     }
 
     @Test(arguments: [
-        ("[]", "object"), ("\"text\"", "object"), ("{}", "session_id"), (#"{"session_id":1,"message":{"content":"x"}}"#, "session_id"),
+        ("[]", "object"), ("\"text\"", "object"), ("{}", "session_id"), ("\u{FEFF}{}", "session_id"),
+        (#"{"session_id":1,"message":{"content":"x"}}"#, "session_id"),
         (#"{"session_id":"","message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"a b","message":{"content":"x"}}"#, "session_id"),
         (#"{"session_id":"a}b","message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"s"}"#, "message"),
         (#"{"session_id":"s","message":null}"#, "message"), (#"{"session_id":"s","message":"hello"}"#, "message"),
@@ -113,6 +115,7 @@ import Testing
         expect(try await client.result("x", of: "call_never", in: id), 404, "unknown_call")
         expect(try await client.get("/agent/sessions/a%20b"), 400, "invalid_request", names: "session_id")
         expect(try await client.get("/agent/sessions/\(id)/history?limit=0"), 400, "invalid_request", names: "limit")
+        expect(try await client.get("/agent/sessions/\(id)/history?include_system=1"), 400, "invalid_request", names: "include_system")
         expect(try await client.get("/agent/sessions/\(id)/history?offset=99999999999999999999"), 400, "invalid_request", names: "offset")
         expect(try await client.get("/agent/sessions?cursor=nonsense"), 400, "invalid_request", names: "cursor")
     }
@@ -203,7 +206,13 @@ import Testing
         expect(try await client.send("POST", "/health", body: "{}"), 405, "method_not_allowed")
         let body = AgentClient.body(session, ["content": "x"]).text
         expect(try await send(body, headers: ["Content-Type": "text/plain"]), 415, "unsupported_media_type")
+        for coding in ["gzip", "deflate, gzip", "br"] {
+            expect(try await send(body, headers: ["Content-Encoding": coding]), 415, "unsupported_media_type", names: "Content-Encoding")
+        }
+        expect(try await send(body, headers: ["Host": "evil.example"]), 421, "misdirected", names: "Host")
+        expect(try await send(body, headers: ["Origin": "https://evil.example"]), 403, "forbidden_origin")
         expect(try await send(body, headers: ["Accept": "text/html"]), 406, "not_acceptable")
+        #expect(try await send("\u{FEFF}" + body, headers: ["Content-Encoding": "identity"]).status == 200)
         #expect(
             try await send(body, headers: ["Accept": "text/html, */*;q=0.1", "Content-Type": "application/json; charset=utf-8"]).status
                 == 200)

@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import SessionStore
 import TestSupport
@@ -50,9 +51,19 @@ import Testing
     @Test func theHistoryInPages() async throws {
         let session = SessionID.unique().text
         for index in 1...5 { #expect(try await client.say("message \(index)", in: session).status == 200) }
+        let stored = try redis.history(try #require(SessionID(session)))
+        let whole = try await client.get("/agent/sessions/\(session)/history?include_system=true").json
+        #expect(whole["messages"].array == stored && stored.first?["content"].string != nil)
         let all = try await client.get("/agent/sessions/\(session)/history").json
         #expect(all["history_length"] == 11)
-        #expect(all["messages"].array == (try redis.history(try #require(SessionID(session)))))
+        // The system prompt is the operator's; its place stays.
+        #expect(all["messages"].array == [["role": "system"]] + stored.dropFirst())
+        for query in ["?offset=0&limit=1", "?limit=1&include_system=false"] {
+            let first = try await client.get("/agent/sessions/\(session)/history\(query)").json
+            #expect(first["messages"] == [["role": "system"]] && first["history_length"] == 11)
+        }
+        let second = try await client.get("/agent/sessions/\(session)/history?offset=1&limit=1").json
+        #expect(second["messages"].array == [stored[1]])
         var paged: [JSON] = []
         for offset in stride(from: 0, to: 12, by: 4) {
             paged += try await client.get("/agent/sessions/\(session)/history?offset=\(offset)&limit=4").json["messages"].array
@@ -79,6 +90,19 @@ import Testing
         #expect(sizes == [4, 1, 1])
         // What was asked for is there.
         #expect(try await client.get("/agent/sessions/\(session.text)/history?offset=1&limit=2").json["next_offset"] == .null)
+    }
+
+    /// A history without a system prompt begins with a message of the client's.
+    @Test func onlyASystemPromptIsNotShown() async throws {
+        let prompt = try temporaryDirectory().appending(path: "prompt.txt")
+        try "".write(to: prompt, atomically: true, encoding: .utf8)
+        let replica = try await Replica.start(
+            redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__SYSTEM_PROMPT_FILE": prompt.path])
+        let session = SessionID.unique().text
+        #expect(try await replica.client.say("hello", in: session).status == 200)
+        let history = try await replica.client.get("/agent/sessions/\(session)/history").json
+        #expect(history["messages"][0] == ["role": "user", "content": "hello"])
+        try await replica.stop()
     }
 
     @Test func theListAndItsCursor() async throws {

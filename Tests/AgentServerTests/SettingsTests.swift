@@ -20,6 +20,7 @@ import Testing
         #expect(settings.redis == nil && settings.llm == nil && settings.model == "scripted")
         #expect(settings.lease == .milliseconds(3000) && settings.drain == .seconds(30) && settings.sessionTTL == nil)
         #expect(settings.bodyLimit == 4 << 20 && settings.version == buildVersion)
+        #expect(settings.drainNotice == .seconds(2) && settings.logQueue == 8192 && settings.allowedHosts.isEmpty)
     }
 
     @Test func everyValueArrives() throws {
@@ -36,10 +37,14 @@ import Testing
             "AGENT_RUNTIME__SYSTEM_PROMPT_FILE": prompt.path, "AGENT_RUNTIME__TOOLS_FILE": tools.path, "AGENT_RUNTIME__LEASE_MS": "1500",
             "AGENT_RUNTIME__SESSION_TTL": "60", "AGENT_RUNTIME__DRAIN_SECONDS": "5", "AGENT_RUNTIME__LOG_FORMAT": "json",
             "AGENT_RUNTIME__LOG_LEVEL": "debug", "AGENT_RUNTIME__REPLICA": "r-1", "AGENT_RUNTIME__VERSION": "9",
+            "AGENT_RUNTIME__DRAIN_NOTICE_SECONDS": "4", "AGENT_RUNTIME__LOG_QUEUE": "99",
+            "AGENT_RUNTIME__ALLOWED_HOSTS": "a.example, B.example:80",
         ])
+        #expect(settings.drainNotice == .seconds(4) && settings.logQueue == 99)
+        #expect(settings.allowedHosts == Set(["a.example", "b.example"].compactMap { HostName($0) }))
         #expect(settings.host == "::1" && settings.port == 9000)
         #expect(settings.redis?.password == "p@" && settings.redis?.database == 3 && settings.redis?.commandTimeout == .milliseconds(700))
-        #expect(settings.llm?.stream == false && settings.llm?.apiKey == "k" && settings.llm?.internalKey == "i")
+        #expect(settings.llm?.stream == false && settings.llm?.apiKey == "k" && settings.llm?.internalKey == nil)
         #expect(settings.systemPrompt == "Be brief.")
         #expect(settings.tools.json.map { String(buffer: $0) }?.contains("grep") == true)
         #expect(settings.lease == .milliseconds(1500) && settings.sessionTTL == .seconds(60) && settings.drain == .seconds(5))
@@ -102,6 +107,10 @@ import Testing
         ("AGENT_RUNTIME__HISTORY_BYTES_IN_FLIGHT", "1000"), ("AGENT_RUNTIME__BODY_BYTES_IN_FLIGHT", "many"),
         ("AGENT_RUNTIME__MAX_HISTORY_BYTES", "1"), ("AGENT_RUNTIME__BODY_LIMIT", "12"), ("AGENT_RUNTIME__MAX_STEPS", "0"),
         ("AGENT_RUNTIME__SESSION_TTL", "5"), ("AGENT_RUNTIME__INTERNAL_API_KEY", "k "), ("AGENT_RUNTIME__INTERNAL_API_KEY", "schlüssel"),
+        ("AGENT_RUNTIME__LLM_INTERNAL_AUTH", "key:"), ("AGENT_RUNTIME__LLM_INTERNAL_AUTH", "sesame"),
+        ("AGENT_RUNTIME__ALLOWED_HOSTS", "a b"), ("AGENT_RUNTIME__ALLOWED_HOSTS", "http://a"),
+        ("AGENT_RUNTIME__DRAIN_NOTICE_SECONDS", "601"), ("AGENT_RUNTIME__LOG_QUEUE", "1"),
+        ("AGENT_RUNTIME__LLM_MODEL", "m\n"), ("AGENT_RUNTIME__LLM_MODEL", "a\u{7f}b"), ("AGENT_RUNTIME__LLM_MODEL", "\tm"),
     ]) func whatCannotBeUsedIsNamed(_ name: String, value: String) {
         #expect { try settings([name: value]) } throws: { "\($0)".hasPrefix(name) }
     }

@@ -29,7 +29,7 @@ import Testing
         #expect(path == "/agent/sessions/\(session)/stream")
         let whole = try await client.get(path)
         #expect(whole.status == 200 && whole.header("Content-Type") == "text/event-stream")
-        #expect(whole.header("Cache-Control") == "no-store" && whole.header("X-Accel-Buffering") == "no")
+        #expect(whole.header("Cache-Control") == "no-store, no-transform" && whole.header("X-Accel-Buffering") == "no")
         #expect(whole.replica == "one")
         #expect(whole.events == told.events)
         for (index, event) in told.events.dropLast().enumerated() {
@@ -99,7 +99,7 @@ import Testing
         let body = AgentClient.body(session, ["content": "hello"]).text
         let slow = try await RawHTTP.connect(port: try #require(URL(string: replica.url)?.port), reads: false)
         try await slow.send(
-            "POST /agent/message/stream HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+            "POST /agent/message/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
         )
         try await eventually("the step has ended", timeout: .seconds(60)) {
             try await client.get("/agent/sessions/\(session)").json["status"] == "idle"

@@ -2,6 +2,10 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
+#if canImport(Glibc)
+import Glibc
+#endif
+
 /// A connection on which a test sends whatever bytes it likes.
 public final class RawHTTP: Sendable {
     private let channel: any Channel
@@ -34,6 +38,12 @@ public final class RawHTTP: Sendable {
 
     public func finishSending() async throws {
         try await channel.close(mode: .output).get()
+    }
+
+    /// Closes the connection; with `reset` as a process does that dies with unread bytes.
+    public func leave(reset: Bool) async throws {
+        if reset { try await (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get() }
+        try await channel.close().get()
     }
 
     /// Of a client that did not read.

@@ -67,6 +67,8 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     private var wake: (@Sendable () -> Void)?
     /// The HTTP encoder's place: what is written from there goes to the socket as it is.
     private var encoder: ChannelHandlerContext?
+    /// Tells whether the client knows chunks.
+    private let versions = HTTP10Handler()
     /// The client has shut down its sending half.
     private var isInputClosed = false
     /// Whether that ends the stream.
@@ -80,7 +82,11 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
     func handlerAdded(context: ChannelHandlerContext) {
         let buffers = AdaptiveRecvByteBufferAllocator(minimum: Self.readBytes, initial: Self.readBytes, maximum: 65_536)
         try? context.channel.syncOptions?.setOption(.recvAllocator, value: buffers)
-        encoder = try? context.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self)
+        let pipeline = context.pipeline.syncOperations
+        encoder = try? pipeline.context(handlerType: HTTPResponseEncoder.self)
+        if let decoder = try? pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self) {
+            try? pipeline.addHandler(versions, position: .after(decoder))
+        }
         isWritable = context.channel.isWritable
         let (handler, eventLoop) = (NIOLoopBound(self, eventLoop: context.eventLoop), context.eventLoop)
         wake = {
@@ -149,7 +155,7 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
         while let writing, isWritable || !writing.stream.isOpen {
             switch writing.stream.take(thenWake: wake) {
             case .bytes(var bytes, let isLast):
-                bytes.frameAsChunk()
+                if !versions.answersOld { bytes.frameAsChunk() }
                 writing.encoder.write(wrapOutboundOut(.byteBuffer(bytes)), promise: nil)
                 // The response's end takes the last bytes along, once the connection has room for it.
                 if isLast, isWritable { continue }

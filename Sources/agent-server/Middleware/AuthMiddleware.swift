@@ -1,27 +1,32 @@
 import Crypto
 import HTTPTypes
 import Hummingbird
+import Logging
 
 /// Lets requests pass that carry the internal key, as `X-Internal-Auth` or as a bearer token (RFC 6750).
 ///
 /// Digests are compared, not keys: that takes the same time wherever two keys differ.
-struct AuthMiddleware<Context: RequestContext>: RouterMiddleware {
+struct AuthMiddleware: RouterMiddleware {
+    typealias Context = AgentRequestContext
+
     private let digest: SHA256.Digest
+    private let refusals = RefusalLog()
 
     init(key: String) {
         digest = SHA256.hash(data: Array(key.utf8))
     }
 
     func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
-        guard isOpen(request.uri.path) || carriesKey(request.headers) else {
+        guard Endpoint.isOpen(request.uri.path) || carriesKey(request.headers) else {
+            refusals.note(
+                [
+                    "method": .string(request.method.rawValue), "path": .string(LogText.path(request.uri.path)),
+                    "client": .stringConvertible(LogText.Client(address: context.channel.remoteAddress)), "code": "unauthorized",
+                    "key": request.headers[.internalAuth] == nil && request.headers[.authorization] == nil ? "missing" : "wrong",
+                ], context.logger, eventLoop: context.channel.eventLoop)
             throw Problem(.unauthorized, "unauthorized", "the key is missing or wrong").with(.wwwAuthenticate, "Bearer")
         }
         return try await next(request, context)
-    }
-
-    /// Health checks come from load balancers, which have no key.
-    private func isOpen(_ path: String) -> Bool {
-        path == "/health" || path.hasPrefix("/health/")
     }
 
     private func carriesKey(_ headers: HTTPFields) -> Bool {

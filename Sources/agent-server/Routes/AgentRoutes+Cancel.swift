@@ -8,7 +8,7 @@ extension AgentRoutes {
     /// `POST /agent/sessions/{id}/cancel`
     func cancel(_ request: Request, _ context: Context) async throws -> Response {
         let id = try sessionID(context)
-        let named = try stepToCancel(try await body(request, mayBeAbsent: true).0)
+        let named = try stepToCancel(try await body(request, context, mayBeAbsent: true).0)
         let step: Int
         do throws(TurnError) {
             step = try await runner.cancel(id, step: named)

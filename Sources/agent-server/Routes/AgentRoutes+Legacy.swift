@@ -8,10 +8,10 @@ extension AgentRoutes {
     /// `POST /agent/message/stream/legacy`: one JSON answer, as the original's first version had it. The turn is offered no tools, since this
     /// client could not answer their calls.
     func legacyMessage(_ request: Request, _ context: Context) async throws -> Response {
-        let turn: TurnRequest
+        var turn: TurnRequest
         let share: ByteShare
         do {
-            let (body, counted) = try await body(request)
+            let (body, counted) = try await body(request, context)
             share = counted
             turn = try TurnRequest(legacyBody: body)
         } catch let error as RequestError {
@@ -19,6 +19,7 @@ extension AgentRoutes {
         } catch let error as Problem {
             throw deprecated(error)
         }
+        turn.requestID = context.requestID
         let stream = ClientStream(limit: settings.answerLimit * 8)
         do throws(TurnError) {
             // The body counts until the message is accepted.

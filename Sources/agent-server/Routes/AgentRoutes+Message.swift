@@ -8,8 +8,8 @@ extension AgentRoutes {
     /// `POST /agent/message/stream`
     func messageStream(_ request: Request, _ context: Context) async throws -> Response {
         try requireEventStream(request)
-        let (body, share) = try await body(request)
-        let turn: TurnRequest
+        let (body, share) = try await body(request, context)
+        var turn: TurnRequest
         do throws(RequestError) {
             turn = try TurnRequest(
                 body: body, idempotencyKey: request.headers[.idempotencyKey], lastEventID: request.headers[.lastEventID],
@@ -17,6 +17,7 @@ extension AgentRoutes {
         } catch {
             throw Problem(error)
         }
+        turn.requestID = context.requestID
         let stream = ClientStream(limit: settings.clientBacklog)
         // Who may have to wait for the answer may leave meanwhile.
         if turn.onConflict != .reject { ClientStreamHandler.watch(stream, on: context.channel) }
@@ -55,7 +56,8 @@ extension AgentRoutes {
     func streamHeaders(_ session: SessionID) -> HTTPFields {
         [
             .contentType: "text/event-stream",
-            .cacheControl: "no-store",
+            // Proxies that compress would hold the events back.
+            .cacheControl: "no-store, no-transform",
             .accelBuffering: "no",
             .location: "/agent/sessions/\(session)/stream",
             .replica: settings.replica,

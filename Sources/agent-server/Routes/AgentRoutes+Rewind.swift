@@ -6,7 +6,7 @@ extension AgentRoutes {
     /// `POST /agent/sessions/{id}/rewind` with `{"history_length":N,"expected_length"?}`
     func rewind(_ request: Request, _ context: Context) async throws -> Response {
         let session = try sessionID(context)
-        let (body, _) = try await body(request)
+        let (body, _) = try await body(request, context)
         let fields: RewindFields
         do throws(RequestError) { fields = try RewindFields(body: body) } catch { throw Problem(error) }
         let outcome = try await stored { () throws(StoreError) in

@@ -42,11 +42,12 @@ extension AgentRoutes {
         return .json(body)
     }
 
-    /// `GET /agent/sessions/{id}/history?offset=&limit=`
+    /// `GET /agent/sessions/{id}/history?offset=&limit=&include_system=`
     func history(_ request: Request, _ context: Context) async throws -> Response {
         let id = try sessionID(context)
         let offset = try queryInteger("offset", request, default: 0, in: 0...Int(Int32.max))
         let limit = try queryInteger("limit", request, default: 100, in: 1...1000)
+        let showsSystem = try queryBoolean("include_system", request)
         guard let share = await runner.roomToRead() else { throw Problem.crowded }
         defer { withExtendedLifetime(share) {} }
         guard let page = try await stored({ () throws(StoreError) in try await store.history(id, offset: offset, limit: limit) }) else {
@@ -60,7 +61,10 @@ extension AgentRoutes {
         body.writeString(",\"history_length\":\(page.length),\"offset\":\(offset),\"messages\":[")
         for (index, message) in page.messages.enumerated() {
             if index > 0 { body.writeString(",") }
-            body.writeImmutableBuffer(message)
+            // The prompt is the operator's, not the client's. Its place stays, so that offsets mean
+            // what they mean in Redis.
+            let isHidden = offset + index == 0 && !showsSystem && (try? JSONSlice(parsing: message))?["role"]?.string == "system"
+            body.writeImmutableBuffer(isHidden ? ByteBuffer(string: #"{"role":"system"}"#) : message)
         }
         body.writeString("]")
         let next = offset + page.messages.count

@@ -20,9 +20,12 @@ struct AgentRoutes: Sendable {
     /// The whole router, middleware included.
     func router() -> Router<Context> {
         let router = Router(context: Context.self, options: .autoGenerateHeadEndpoints)
-        router.add(middleware: RequestIDMiddleware())
-        router.add(middleware: ProblemMiddleware())
-        if let key = settings.internalAPIKey { router.add(middleware: AuthMiddleware(key: key)) }
+        router.add(middleware: AccessMiddleware())
+        if let key = settings.internalAPIKey {
+            router.add(middleware: AuthMiddleware(key: key))
+        } else {
+            router.add(middleware: LoopbackMiddleware(allowed: settings.allowedHosts))
+        }
         for endpoint in Endpoint.allCases {
             router.on(endpoint.routerPath, method: endpoint.method) { request, context in
                 try await respond(endpoint, request, context)
@@ -52,33 +55,6 @@ struct AgentRoutes: Sendable {
         }
     }
 
-    /// The request's body, at most as long as the setting allows.
-    ///
-    /// What has come of it counts, not what a client says that it will send: to take all the room it has to send as much.
-    ///
-    /// - Parameter mayBeAbsent: Clients name a type of a body without bytes, too.
-    /// - Returns: The body, and what counts it among those that are held: to be kept as long.
-    func body(_ request: Request, mayBeAbsent: Bool = false) async throws -> (ByteBuffer, ByteShare) {
-        let media = request.headers[.contentType].map { $0.prefix { $0 != ";" }.lowercased().trimmingSpaces }
-        let isJSON = media.map { $0 == "application/json" || $0.hasSuffix("+json") } ?? true
-        let unsupported = Problem(.unsupportedMediaType, "unsupported_media_type", "the body must be application/json")
-        guard isJSON || mayBeAbsent else { throw unsupported }
-        let tooLarge = Problem(.contentTooLarge, "body_too_large", "the body is larger than \(settings.bodyLimit) bytes")
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > settings.bodyLimit {
-            throw tooLarge
-        }
-        guard let share = bodies.take(0) else { throw Problem.crowded }
-        var body = ByteBuffer()
-        for try await part in request.body {
-            guard body.readableBytes + part.readableBytes <= settings.bodyLimit else { throw tooLarge }
-            share.add(part.readableBytes)
-            guard bodies.used <= bodies.limit else { throw Problem.crowded }
-            if body.readableBytes == 0 { body = part } else { body.writeImmutableBuffer(part) }
-        }
-        guard isJSON || body.readableBytes == 0 else { throw unsupported }
-        return (body, share)
-    }
-
     func sessionID(_ context: Context) throws -> SessionID {
         guard let id = context.parameters.get("session_id").flatMap({ SessionID($0.removingPercentEncoding ?? $0) }) else {
             throw Problem(.badRequest, "invalid_request", "session_id must be 1–128 of A-Z a-z 0-9 . _ : -, and not . or ..")
@@ -93,6 +69,15 @@ struct AgentRoutes: Sendable {
             throw Problem(.badRequest, "invalid_request", "\(name) must be a whole number from \(range.lowerBound) to \(range.upperBound)")
         }
         return value
+    }
+
+    /// `true` or `false` from the query; false where it is absent.
+    func queryBoolean(_ name: String, _ request: Request) throws -> Bool {
+        switch request.uri.queryParameters.get(name) {
+        case nil, "false": return false
+        case "true": return true
+        default: throw Problem(.badRequest, "invalid_request", "\(name) must be true or false")
+        }
     }
 }
 

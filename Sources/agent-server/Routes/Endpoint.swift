@@ -36,6 +36,11 @@ enum Endpoint: CaseIterable {
 
     var routerPath: RouterPath { RouterPath(path) }
 
+    /// Health checks come from load balancers, which have no key.
+    static func isOpen(_ path: String) -> Bool {
+        path == "/health" || path.hasPrefix("/health/")
+    }
+
     /// The methods that a path knows; empty for an unknown path.
     static func methods(of path: String) -> [HTTPRequest.Method] {
         let segments = path.split(separator: "/")

@@ -7,6 +7,9 @@ struct Setting: Sendable {
     let help: String
     var isSecret = false
 
+    /// For a secret: the variable that names a file which holds it.
+    var fileVariable: String? { isSecret ? "\(name)_FILE" : nil }
+
     /// The components of its swift-configuration key: `AGENT_RUNTIME__LLM_MODEL` is `agent.runtime_.llm.model`.
     var keyComponents: [String] {
         let prefix = "AGENT_RUNTIME__"
@@ -32,6 +35,10 @@ extension Setting {
         name: "AGENT_RUNTIME__SENTINEL_PASSWORD", defaultText: "none", help: "The sentinels' own password.", isSecret: true)
     static let redisCAFile = Setting(
         name: "AGENT_RUNTIME__REDIS_CA_FILE", defaultText: "the system's", help: "Certificates to trust for rediss://, PEM.")
+    static let redisCertificateFile = Setting(
+        name: "AGENT_RUNTIME__REDIS_CERT_FILE", defaultText: "none", help: "Client certificate for rediss://, with its chain, PEM.")
+    static let redisKeyFile = Setting(
+        name: "AGENT_RUNTIME__REDIS_KEY_FILE", defaultText: "none", help: "The private key of AGENT_RUNTIME__REDIS_CERT_FILE, PEM.")
     static let redisTimeout = Setting(
         name: "AGENT_RUNTIME__REDIS_TIMEOUT_MS", defaultText: "2000", help: "How long Redis may take to answer a command.")
     static let redisMaxInFlight = Setting(
@@ -67,9 +74,21 @@ extension Setting {
         name: "AGENT_RUNTIME__LLM_IDLE_TIMEOUT_MS", defaultText: "60000", help: "Silence of the LLM before llm_timeout.")
     static let llmTimeout = Setting(
         name: "AGENT_RUNTIME__LLM_TIMEOUT_MS", defaultText: "600000", help: "A whole generation before llm_timeout.")
+    static let llmInternalAuth = Setting(
+        name: "AGENT_RUNTIME__LLM_INTERNAL_AUTH", defaultText: "none where AGENT_RUNTIME__LLM_API_KEY is set, else internal",
+        help: "What the LLM's server gets as X-Internal-Auth: internal (the clients' key), none, or key:TEXT.", isSecret: true)
+    static let llmCAFile = Setting(
+        name: "AGENT_RUNTIME__LLM_CA_FILE", defaultText: "the system's", help: "Certificates to trust for the LLM's https://, PEM.")
+    static let llmCertificateFile = Setting(
+        name: "AGENT_RUNTIME__LLM_CERT_FILE", defaultText: "none", help: "Client certificate for the LLM's server, with its chain, PEM.")
+    static let llmKeyFile = Setting(
+        name: "AGENT_RUNTIME__LLM_KEY_FILE", defaultText: "none", help: "The private key of AGENT_RUNTIME__LLM_CERT_FILE, PEM.")
     static let internalAPIKey = Setting(
         name: "AGENT_RUNTIME__INTERNAL_API_KEY", defaultText: "none",
         help: "What clients must send. Absent: requests are open, and only loopback is bound.", isSecret: true)
+    static let allowedHosts = Setting(
+        name: "AGENT_RUNTIME__ALLOWED_HOSTS", defaultText: "none",
+        help: "Without a key: names beside loopback's that requests may name in Host and Origin, separated by commas.")
     static let systemPromptFile = Setting(
         name: "AGENT_RUNTIME__SYSTEM_PROMPT_FILE", defaultText: "built in", help: "Text of the system prompt; an empty file for none.")
     static let toolsFile = Setting(
@@ -82,6 +101,9 @@ extension Setting {
         name: "AGENT_RUNTIME__SESSION_TTL", defaultText: "none", help: "Seconds without a write after which a session expires.")
     static let drain = Setting(
         name: "AGENT_RUNTIME__DRAIN_SECONDS", defaultText: "30", help: "How long running steps may go on after SIGTERM.")
+    static let drainNotice = Setting(
+        name: "AGENT_RUNTIME__DRAIN_NOTICE_SECONDS", defaultText: "2",
+        help: "How long after SIGTERM the port answers 503 at least, so that load balancers notice. Part of the drain.")
     static let wait = Setting(
         name: "AGENT_RUNTIME__WAIT_SECONDS", defaultText: "30",
         help: "How long a message with on_conflict wait may wait for a running step, and any for room for its history.")
@@ -104,23 +126,29 @@ extension Setting {
     static let logLevel = Setting(
         name: "AGENT_RUNTIME__LOG_LEVEL", defaultText: "info", help: "trace, debug, info, notice, warning, error or critical.")
     static let logFormat = Setting(name: "AGENT_RUNTIME__LOG_FORMAT", defaultText: "text", help: "text or json.")
+    static let logQueue = Setting(
+        name: "AGENT_RUNTIME__LOG_QUEUE", defaultText: "8192",
+        help: "Log lines that may wait to be written; more are dropped and counted.")
     static let version = Setting(
         name: "AGENT_RUNTIME__VERSION", defaultText: "the build's", help: "Shown by /health.")
 
     static let all: [Setting] = [
-        host, port, redisURL, sentinelUsername, sentinelPassword, redisCAFile, redisTimeout, redisMaxInFlight, ackReplicas, allowEviction,
+        host, port, redisURL, sentinelUsername, sentinelPassword, redisCAFile, redisCertificateFile, redisKeyFile, redisTimeout,
+        redisMaxInFlight, ackReplicas, allowEviction,
         maximumMessages, maximumHistoryBytes, historyBytesInFlight, bodyBytesInFlight, dataDirectory, llmURL, llmModel, llmAPIKey,
-        llmStream,
-        llmIdleTimeout, llmTimeout, internalAPIKey, systemPromptFile, toolsFile, replica, lease, sessionTTL, drain, wait, keepAlive,
+        llmInternalAuth, llmCAFile, llmCertificateFile, llmKeyFile, llmStream,
+        llmIdleTimeout, llmTimeout, internalAPIKey, allowedHosts, systemPromptFile, toolsFile, replica, lease, sessionTTL, drain,
+        drainNotice, wait, keepAlive,
         followTick,
-        bodyLimit, answerLimit, clientBacklog, maximumSteps, idleTimeout, logLevel, logFormat, version,
+        bodyLimit, answerLimit, clientBacklog, maximumSteps, idleTimeout, logLevel, logFormat, logQueue, version,
     ]
 
     /// The list that `--help` shows.
     static var overview: String {
         all.map { setting in
             let flag = setting.flag.map { " (\($0))" } ?? ""
-            return "\(setting.name)\(flag)\n    \(setting.help) Default: \(setting.defaultText)."
+            let file = setting.fileVariable.map { " Or \($0), the path of a file with the value." } ?? ""
+            return "\(setting.name)\(flag)\n    \(setting.help)\(file) Default: \(setting.defaultText)."
         }.joined(separator: "\n")
     }
 }

@@ -1,17 +1,47 @@
+import AgentService
 import SessionStore
 
 extension Settings {
-    /// What works, but not as well as it could; one sentence each.
+    /// What an operator should know of settings that can be used, and are risky. Shows no secret.
     var warnings: [String] {
-        var warnings: [String] = []
-        if lease * 2 < redisTimeout * 3 {
-            // A connection that dies in silence is given up after the timeout, and only then the lease is renewed over another one.
-            warnings.append(
-                """
-                \(Setting.lease.name) (\(lease.milliseconds)) should be at least one and a half times \(Setting.redisTimeout.name) \
-                (\(redisTimeout.milliseconds)): else one lost connection to Redis may cost a living replica its steps
-                """)
-        }
-        return warnings
+        [weakKey, keyForStrangers, modelInClear, redisInClear, shortLease].compactMap { $0 }
+    }
+
+    private static let shortestKey = 16
+
+    private var weakKey: String? {
+        guard let internalAPIKey, internalAPIKey.utf8.count < Self.shortestKey, HostName(host)?.isLoopback != true else { return nil }
+        return "\(Setting.internalAPIKey.name) has fewer than \(Self.shortestKey) characters: it can be guessed from \(host)"
+    }
+
+    private var modelHost: HostName? { llm.flatMap { HostName(url: $0.baseURL) } }
+
+    private var keyForStrangers: String? {
+        guard let llm, let internalAPIKey, llm.internalKey == internalAPIKey, modelHost?.isWithinDeployment != true else { return nil }
+        return """
+            \(Setting.internalAPIKey.name), which opens every session, is sent to \(modelHost?.text ?? "the model's server"); \
+            \(Setting.llmInternalAuth.name)=none keeps it here
+            """
+    }
+
+    private var modelInClear: String? {
+        guard let llm, llm.baseURL.hasPrefix("http://"), modelHost?.isLoopback != true else { return nil }
+        return "\(Setting.llmURL.name): conversations and keys go to \(modelHost?.text ?? "the model's server") in clear text"
+    }
+
+    private var redisInClear: String? {
+        guard let redis, !redis.usesTLS, redis.hasPassword else { return nil }
+        let hosts = redis.hosts.filter { HostName($0)?.isLoopback != true }
+        guard let host = hosts.first else { return nil }
+        return "\(Setting.redisURL.name): the password goes to \(host) in clear text; rediss:// encrypts it"
+    }
+
+    /// A connection that dies in silence is given up after the timeout, and only then the lease is renewed over another one.
+    private var shortLease: String? {
+        guard lease * 2 < redisTimeout * 3 else { return nil }
+        return """
+            \(Setting.lease.name) (\(lease.milliseconds)) should be at least one and a half times \(Setting.redisTimeout.name) \
+            (\(redisTimeout.milliseconds)): else one lost connection to Redis may cost a living replica its steps
+            """
     }
 }

@@ -23,12 +23,15 @@ struct Settings: Sendable {
     var llm: OpenAIProvider.Configuration?
     var model: String
     var internalAPIKey: String?
+    /// Names beside loopback's that requests without a key may name.
+    var allowedHosts: Set<HostName>
     var systemPrompt: String?
     var tools: ToolRegistry
     var replica: String
     var lease: Duration
     var sessionTTL: Duration?
     var drain: Duration
+    var drainNotice: Duration
     var wait: Duration
     var keepAlive: Duration
     var followTick: Duration
@@ -39,6 +42,7 @@ struct Settings: Sendable {
     var idleTimeout: Duration
     var logLevel: Logger.Level
     var logsJSON: Bool
+    var logQueue: Int
     var version: String
 }
 
@@ -64,7 +68,8 @@ extension Settings {
         dataDirectory = reader.string(.dataDirectory) ?? "./.agent-runtime"
         internalAPIKey = try Self.key(reader, .internalAPIKey)
         llm = try Self.llm(reader, internalKey: internalAPIKey)
-        model = reader.string(.llmModel) ?? "scripted"
+        model = try Self.model(reader)
+        allowedHosts = try Self.allowedHosts(reader)
         systemPrompt = try Self.systemPrompt(reader)
         tools = try Self.tools(reader)
         replica = reader.string(.replica) ?? "\(ProcessInfo.processInfo.hostName):\(port)"
@@ -75,6 +80,7 @@ extension Settings {
                 .sessionTTL, "must be at least twice AGENT_RUNTIME__LEASE_MS: a lease is renewed after a third, and so is the expiry")
         }
         drain = .seconds(try reader.integer(.drain, default: 30, in: 0...86400))
+        drainNotice = .seconds(try reader.integer(.drainNotice, default: 2, in: 0...600))
         wait = .seconds(try reader.integer(.wait, default: 30, in: 0...3600))
         keepAlive = .seconds(try reader.integer(.keepAlive, default: 15, in: 1...3600))
         followTick = .milliseconds(try reader.integer(.followTick, default: 1000, in: 10...60_000))
@@ -86,15 +92,16 @@ extension Settings {
         let levels = Logger.Level.allCases.map(\.rawValue)
         logLevel = Logger.Level(rawValue: try reader.choice(.logLevel, default: "info", of: levels)) ?? .info
         logsJSON = try reader.choice(.logFormat, default: "text", of: ["text", "json"]) == "json"
+        logQueue = try reader.integer(.logQueue, default: 8192, in: 16...1_000_000)
         version = reader.string(.version) ?? buildVersion
-        guard internalAPIKey != nil || Self.isLoopback(host) else {
+        guard internalAPIKey != nil || HostName(host)?.isLoopback == true else {
             throw SettingsError(
                 .internalAPIKey, "must be set to listen on \(host): without a key only a loopback address is bound")
         }
     }
 
     /// What can stand in a header, and arrives there as it was sent.
-    private static func key(_ reader: SettingsReader, _ setting: Setting) throws(SettingsError) -> String? {
+    static func key(_ reader: SettingsReader, _ setting: Setting) throws(SettingsError) -> String? {
         guard let key = reader.string(setting) else { return nil }
         guard key.utf8.allSatisfy({ 0x20...0x7E ~= $0 }), key.first != " ", key.last != " " else {
             throw SettingsError(setting, "must be of printable ASCII characters, without a space at its ends")
@@ -106,8 +113,13 @@ extension Settings {
         guard let url = reader.string(.redisURL) else { return nil }
         do {
             var configuration = try RedisConfiguration(url: url)
-            configuration.caFile = reader.string(.redisCAFile)
-            if let file = configuration.caFile { _ = try contents(of: file, .redisCAFile) }
+            configuration.tls.caFile = try file(reader, .redisCAFile)
+            configuration.tls.certificateFile = try file(reader, .redisCertificateFile)
+            configuration.tls.keyFile = try file(reader, .redisKeyFile)
+            guard (configuration.tls.certificateFile == nil) == (configuration.tls.keyFile == nil) else {
+                throw SettingsError(.redisCertificateFile, "and \(Setting.redisKeyFile.name) need each other")
+            }
+            if configuration.usesTLS { try checkTLS(configuration) }
             try sentinelCredentials(reader, &configuration)
             return configuration
         } catch let error as SettingsError {
@@ -124,23 +136,6 @@ extension Settings {
         if let username = reader.string(.sentinelUsername) { group.username = username }
         guard group.username == nil || group.password != nil else { throw SettingsError(.sentinelUsername, "needs a password beside it") }
         configuration.topology = .sentinel(group)
-    }
-
-    private static func llm(_ reader: SettingsReader, internalKey: String?) throws(SettingsError) -> OpenAIProvider.Configuration? {
-        let idle = try reader.integer(.llmIdleTimeout, default: 60_000, in: 10...86_400_000)
-        let total = try reader.integer(.llmTimeout, default: 600_000, in: 10...86_400_000)
-        let streams = try reader.boolean(.llmStream, default: true)
-        guard let url = reader.string(.llmURL) else { return nil }
-        guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
-            throw SettingsError(.llmURL, "must begin with http:// or https://")
-        }
-        var configuration = OpenAIProvider.Configuration(baseURL: url)
-        configuration.apiKey = try key(reader, .llmAPIKey)
-        configuration.internalKey = internalKey
-        configuration.stream = streams
-        configuration.idleTimeout = .milliseconds(Int64(idle))
-        configuration.totalTimeout = .milliseconds(Int64(total))
-        return configuration
     }
 
     private static func systemPrompt(_ reader: SettingsReader) throws(SettingsError) -> String? {
@@ -164,16 +159,26 @@ extension Settings {
         }
     }
 
-    private static func contents(of path: String, _ setting: Setting) throws(SettingsError) -> Data {
+    /// Files that cannot be used are found at the start, and not with the first connection.
+    private static func checkTLS(_ configuration: RedisConfiguration) throws(SettingsError) {
+        do throws(TLSFileError) { try configuration.tls.check() } catch {
+            throw SettingsError(error.isAuthority ? .redisCAFile : .redisCertificateFile, error.description)
+        }
+    }
+
+    /// The path of a file that can be read.
+    static func file(_ reader: SettingsReader, _ setting: Setting) throws(SettingsError) -> String? {
+        guard let path = reader.string(setting) else { return nil }
+        _ = try contents(of: path, setting)
+        return path
+    }
+
+    static func contents(of path: String, _ setting: Setting) throws(SettingsError) -> Data {
         do {
             return try Data(contentsOf: URL(filePath: path))
         } catch {
             throw SettingsError(setting, "the file \(path) cannot be read")
         }
-    }
-
-    static func isLoopback(_ host: String) -> Bool {
-        host == "localhost" || host == "::1" || (host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." })
     }
 }
 

@@ -5,7 +5,12 @@ struct SettingsError: Error, CustomStringConvertible {
     var description: String
 
     init(_ setting: Setting, _ problem: String) {
-        description = "\(setting.name)\(setting.flag.map { " (\($0))" } ?? ""): \(problem)"
+        self.init("\(setting.name)\(setting.flag.map { " (\($0))" } ?? "")", problem)
+    }
+
+    /// Of a variable that is no setting of its own.
+    init(_ variable: String, _ problem: String) {
+        description = "\(variable): \(problem)"
     }
 }
 
@@ -14,7 +19,8 @@ struct SettingsReader {
     private let config: ConfigReader
 
     /// - Parameter flags: What the command line gives, by setting.
-    init(environment: [String: String], flags: [(Setting, String)]) {
+    init(environment: [String: String], flags: [(Setting, String)]) throws(SettingsError) {
+        let environment = try SecretFiles.read(environment, flags: flags)
         let values = flags.filter { !$0.1.isEmpty }.map {
             (AbsoluteConfigKey($0.0.keyComponents), ConfigValue(.string($0.1), isSecret: $0.0.isSecret))
         }

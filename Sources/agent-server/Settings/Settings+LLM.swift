@@ -1,0 +1,62 @@
+import AgentService
+import NIOCore
+import SessionStore
+
+extension Settings {
+    static func llm(_ reader: SettingsReader, internalKey: String?) throws(SettingsError) -> OpenAIProvider.Configuration? {
+        let idle = try reader.integer(.llmIdleTimeout, default: 60_000, in: 10...86_400_000)
+        let total = try reader.integer(.llmTimeout, default: 600_000, in: 10...86_400_000)
+        let streams = try reader.boolean(.llmStream, default: true)
+        let apiKey = try key(reader, .llmAPIKey)
+        let internalAuth = try internalAuth(reader, hasAPIKey: apiKey != nil, internalKey: internalKey)
+        guard let url = reader.string(.llmURL) else { return nil }
+        guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
+            throw SettingsError(.llmURL, "must begin with http:// or https://")
+        }
+        var configuration = OpenAIProvider.Configuration(baseURL: url)
+        configuration.apiKey = apiKey
+        configuration.internalKey = internalAuth
+        configuration.stream = streams
+        configuration.idleTimeout = .milliseconds(Int64(idle))
+        configuration.totalTimeout = .milliseconds(Int64(total))
+        configuration.tls.caFile = try file(reader, .llmCAFile)
+        configuration.tls.certificateFile = try file(reader, .llmCertificateFile)
+        configuration.tls.keyFile = try file(reader, .llmKeyFile)
+        guard (configuration.tls.certificateFile == nil) == (configuration.tls.keyFile == nil) else {
+            throw SettingsError(.llmCertificateFile, "and \(Setting.llmKeyFile.name) need each other")
+        }
+        do throws(TLSFileError) { try configuration.tls.check() } catch {
+            throw SettingsError(error.isAuthority ? .llmCAFile : .llmCertificateFile, error.description)
+        }
+        return configuration
+    }
+
+    /// What goes to the model's server as `X-Internal-Auth`. One that has a key of its own needs
+    /// none of ours.
+    private static func internalAuth(
+        _ reader: SettingsReader, hasAPIKey: Bool, internalKey: String?
+    ) throws(SettingsError) -> String? {
+        let prefix = "key:"
+        let problem = SettingsError(.llmInternalAuth, "must be internal, none or key:TEXT, with TEXT of printable ASCII characters")
+        switch try key(reader, .llmInternalAuth) {
+        case nil: return hasAPIKey ? nil : internalKey
+        case "internal": return internalKey
+        case "none": return nil
+        case let value? where value.hasPrefix(prefix):
+            let key = String(value.dropFirst(prefix.count))
+            guard !key.isEmpty, key.first != " " else { throw problem }
+            return key
+        default: throw problem
+        }
+    }
+
+    /// The model's name goes into each request's JSON, where a line break from a file would be
+    /// refused far from its cause.
+    static func model(_ reader: SettingsReader) throws(SettingsError) -> String {
+        guard let name = reader.string(.llmModel) else { return "scripted" }
+        guard !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+            throw SettingsError(.llmModel, "must not have control characters, nor a line break at its end")
+        }
+        return name
+    }
+}
