@@ -36,10 +36,11 @@ struct LayoutCommand: AsyncParsableCommand {
         var layout: Int
 
         func run() async throws {
-            guard (RedisLayout.first...RedisLayout.known).contains(layout) else {
-                throw Exit.usage("layout raise: this build knows the layouts \(RedisLayout.first) to \(RedisLayout.known), not \(layout)")
-            }
             try await LayoutCommand.withStore { store, client in
+                guard (RedisLayout.first...RedisLayout.known).contains(layout) else {
+                    throw Exit.usage(
+                        "layout raise: this build knows the layouts \(RedisLayout.first) to \(RedisLayout.known), not \(layout)")
+                }
                 let current = try await store.deploymentLayout() ?? RedisLayout.first
                 guard layout >= current else {
                     throw Exit.usage("layout raise: the layout is \(current) already; it cannot be lowered, since sessions may have it")
@@ -65,6 +66,15 @@ struct LayoutCommand: AsyncParsableCommand {
 
     /// Runs `body` on the Redis of the settings.
     private static func withStore(_ body: (RedisSessionStore, RedisClient) async throws -> Void) async throws {
+        do {
+            try await open(body)
+        } catch let exit as Exit {
+            exit.say()
+            throw ExitCode(exit.code)
+        }
+    }
+
+    private static func open(_ body: (RedisSessionStore, RedisClient) async throws -> Void) async throws {
         let settings: Settings
         do throws(SettingsError) {
             settings = try Settings(SettingsReader(environment: ProcessInfo.processInfo.environment, flags: []))
