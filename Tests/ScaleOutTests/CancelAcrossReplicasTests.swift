@@ -124,4 +124,20 @@ import Testing
         }
         #expect(try await open.rest().done["status"] == "cancelled")
     }
+
+    /// A lease that a client had taken is no sign that a replica is starved; one that was taken over
+    /// is.
+    @Test func aLeaseThatAClientTookIsNotNoticed() async throws {
+        let (deleted, lost) = (SessionID.unique(), SessionID.unique())
+        var open = try await start(deleted)
+        #expect(try await two.client.send("DELETE", "/agent/sessions/\(deleted)").status == 204)
+        #expect(try await open.rest().error?["code"] == "session_deleted")
+        #expect(!one.process.log.contains("the lease was lost"), "\(one.process.log)")
+
+        open = try await start(lost)
+        try await one.pause()
+        try await eventually("the other one has it") { two.process.log.contains("a step was taken over") }
+        one.resume()
+        try await eventually("the first one says so") { one.process.log.contains("the lease was lost") }
+    }
 }

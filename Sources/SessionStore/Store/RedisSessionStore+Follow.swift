@@ -68,13 +68,14 @@ extension RedisSessionStore {
     /// - Returns: Whether it is complete, too: it keeps the last ``StoreConfiguration/journalBound`` lines.
     public func journal(_ session: SessionID) async throws(StoreError) -> (lines: [ByteBuffer], isComplete: Bool) {
         let keys = RedisKeys(session)
-        let commands = [
-            RedisCommand("HGET", keys.state, "updated_at"), RedisCommand("TIME"), RedisCommand("LRANGE", keys.steps, "0", "-1"),
-        ]
-        var replies = try await read(commands, key: keys.state, over: .bulk)
+        var commands = [RedisCommand("LRANGE", keys.steps, "0", "-1")]
+        if configuration.acknowledgement != nil {
+            commands = [RedisCommand("HGET", keys.state, "updated_at"), RedisCommand("TIME")] + commands
+        }
+        var replies = try await read(commands, key: keys.steps, over: .bulk)
         if let acknowledgement = configuration.acknowledgement, replies.count > 2, !isSettled(replies[0], now: replies[1]) {
             // Clients are told from it how a step ended.
-            replies = try await read(commands, key: keys.state, over: .bulk, acknowledgement: acknowledgement)
+            replies = try await read(commands, key: keys.steps, over: .bulk, acknowledgement: acknowledgement)
         }
         guard let reply = replies.last else { throw StoreError(.unexpectedReply, "no reply to a look at a journal") }
         var lines: [ByteBuffer] = []
