@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Usage: run.sh [COUNT [SEED]]           tries COUNT mutations of each kind of input (100000), a
-# process for each kind
-#        run.sh replay KIND SEED NUMBER  tries one of them again, with a backtrace
-# run.sh explore KIND [OPTIONS]   searches with libFuzzer; OPTIONS are its own, as
-# -max_total_time=600
+# Usage: run.sh [COUNT [SEED]]
+#            tries COUNT mutations (100000) of each kind of input, a process for each kind
+#        run.sh replay KIND SEED NUMBER
+#            tries one of them again, with a backtrace
+#        run.sh input KIND FILE
+#            tries a file that libFuzzer has left
+#        run.sh explore KIND [OPTIONS]
+#            searches with libFuzzer; OPTIONS are its own, as -max_total_time=600
 set -euo pipefail
 cd "$(dirname "$0")"
 
-# @testable sees the inside of the libraries. One file after another: with whole modules optimized
-# the compiler drops what only tests would see.
+# `@testable` sees the inside of libraries that are built for it.
 options=(-c release -Xswiftc -enable-testing)
 
 if [ "${1:-}" = explore ]; then

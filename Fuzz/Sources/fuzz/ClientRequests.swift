@@ -19,11 +19,12 @@ final class ClientRequests: Target {
         names(text)
         json(body)
         _ = try? ToolRegistry(parsing: body)
+        if let rewind = try? RewindFields(body: body) { hold(rewind.historyLength > 0, "\(rewind)") }
     }
 
     private func check(_ request: TurnRequest) {
         switch request.input {
-        case .user(let message), .toolResult(let message, _, _):
+        case .user(let message), .toolResult(let message, _, _), .replacement(let message):
             let value = try? JSONSlice(parsing: message)
             hold(value?["role"]?.string != nil, "a message that is accepted is none: \(String(buffer: message))")
         case .retry: break

@@ -68,6 +68,7 @@ enum Corpus {
         #"{"role":"user","content":"hello","session_id":"s"}"#, "1-2.abcd\n1700000000000-s-1\ns-1\n", "[[[[{}]]]]",
         #"{"a":{"a":{"a":{"a":[]}}}}"#,
         #"  [ -0 , 1E+2 , 123456789012345678901234567890 , "\"\\\/\b\f\n\r\t\u00e9" ]  "#, #"{"step":3}"#,
+        #"{"history_length":5,"expected_length":7}"#,
     ]
 
     static let requestWords = [

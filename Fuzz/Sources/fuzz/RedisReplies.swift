@@ -77,7 +77,9 @@ final class RedisReplies: Target {
     private func journal(_ lines: [ByteBuffer]) {
         guard let session = Self.session else { return }
         for step in [1, 2, Int.max] {
-            if let rebuilt = RebuiltStep(step: step, journal: lines, isComplete: true) {
+            for nonce in [nil, "abcd"] {
+                let found = RebuiltStep.find(step, nonce: nonce, journal: lines, isComplete: true)
+                guard case .found(let rebuilt) = found else { continue }
                 _ = (rebuilt.range.count, rebuilt.events(session, messages: lines))
             }
         }

@@ -22,10 +22,11 @@ extension RedisReply? {
 }
 
 extension RedisReply {
-    /// The answer to `TIME` in milliseconds.
+    /// The answer to `TIME` in milliseconds: a number like any other, and none before 1970.
     var time: Int64? {
-        // The largest number that is read, times 1,000, has room.
+        // Numbers that are read have room for the product.
         guard let seconds = self[0]?.integerValue, let microseconds = self[1]?.integerValue else { return nil }
-        return seconds * 1000 + microseconds / 1000
+        let time = seconds * 1000 + microseconds / 1000
+        return time >= 0 && Self.numbers.contains(time) ? time : nil
     }
 }

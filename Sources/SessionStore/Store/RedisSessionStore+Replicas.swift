@@ -44,7 +44,7 @@ extension RedisSessionStore {
     /// The time in ms of the server that has `key`.
     func time(_ key: String) async throws(StoreError) -> Int64 {
         let reply = try await read(RedisCommand("TIME"), key: key)
-        guard let seconds = reply[0]?.integerValue, let microseconds = reply[1]?.integerValue else { throw .unexpected(reply) }
-        return seconds * 1000 + microseconds / 1000
+        guard let time = reply.time else { throw .unexpected(reply) }
+        return time
     }
 }

@@ -89,9 +89,13 @@ import Testing
             #expect(try Self.reply(.integer(number)).integer == nil)
             #expect(try Self.reply(.string(Array("\(number)".utf8))).integerValue == nil)
         }
-        let time = try Self.reply(.array([.string(Array("\(limit)".utf8)), .string(Array("\(limit)".utf8))])).time
-        #expect(time == limit * 1000 + limit / 1000)
-        #expect(try Self.reply(.array([.integer(1)])).time == nil)
+        func time(_ parts: Int64...) throws -> Int64? {
+            try Self.reply(.array(parts.map { .string(Array("\($0)".utf8)) })).time
+        }
+        #expect(try time(1_700_000_000, 123_456) == 1_700_000_000_123)
+        #expect(try time(limit / 1000 - 1, 0) == (limit / 1000 - 1) * 1000)
+        for parts in [(limit, limit), (-limit, limit), (-1, 0), (limit / 1000 + 1, 0)] { #expect(try time(parts.0, parts.1) == nil) }
+        #expect(try time(1) == nil)
     }
 
     @Test func aFieldOfASessionIsANumberOrDamaged() throws {
