@@ -12,7 +12,7 @@ import Darwin
 /// The first SIGTERM or SIGINT lets running steps end; a second one ends the process at once. Steps
 /// that run are taken over by other replicas then.
 enum SecondSignal {
-    /// - Parameter beforeExit: Must not wait.
+    /// - Parameter beforeExit: Must not wait for long.
     static func watch(logger: Logger, beforeExit: @Sendable () -> Void) async {
         var count = 0
         for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {

@@ -89,7 +89,10 @@ struct ServerProcess {
         // The last resort, should something not end by itself.
         configuration.maximumGracefulShutdownDuration = settings.drain + settings.keepAlive + .seconds(30)
         let embedded = services.lazy.compactMap { $0 as? EmbeddedRedis }.first
-        async let _: Void = SecondSignal.watch(logger: logger) { embedded?.stopWithoutWaiting() }
+        async let _: Void = SecondSignal.watch(logger: logger) { [log] in
+            embedded?.stopWithoutWaiting()
+            log.finish()
+        }
         do {
             try await ServiceGroup(configuration: configuration).run()
         } catch {

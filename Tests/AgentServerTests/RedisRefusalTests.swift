@@ -19,6 +19,7 @@ import Testing
             let answer = try await replica.client.say("again", in: "s")
             #expect(answer.status == 503 && answer.code == "store_unavailable", "\(answer.text)")
         }
+        try await eventually("the log says so") { refusals(replica, "OOM") > 0 }
         #expect(refusals(replica, "OOM") == 1, "\(replica.process.log)")
         #expect(try await replica.client.get("/health/ready").status == 200)
         #expect(try await replica.client.get("/agent/sessions/s/stream").done["status"] == "completed")
@@ -38,6 +39,7 @@ import Testing
         let answer = try await replica.client.say("again", in: "s")
         #expect(answer.status == 503 && answer.code == "store_unavailable", "\(answer.text)")
         try await eventually("it is not ready") { try await replica.client.get("/health/ready").status == 503 }
+        try await eventually("the log says so") { refusals(replica, "READONLY") > 0 }
         #expect(refusals(replica, "READONLY") == 1, "\(replica.process.log)")
         try redis.cli("REPLICAOF", "NO", "ONE")
         try await eventually("it is ready") { try await replica.client.get("/health/ready").status == 200 }
