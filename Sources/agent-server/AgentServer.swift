@@ -39,18 +39,11 @@ struct AgentServer: AsyncParsableCommand {
         do throws(SettingsError) {
             settings = try Settings(SettingsReader(environment: ProcessInfo.processInfo.environment, flags: flags))
         } catch {
-            Exit.usage("\(error)").say()
-            throw ExitCode(64)
+            throw Exit.usage("\(error)")
         }
         let log = LogWriter(format: settings.logsJSON ? .json(replica: settings.replica) : .text, limit: settings.logQueue)
-        // What was logged stands before the last line, and before the prompt.
+        Exit.ends(log)
         defer { log.finish() }
-        do {
-            try await ServerProcess(settings: settings, log: log).run()
-        } catch let exit as Exit {
-            log.finish()
-            exit.say()
-            throw ExitCode(exit.code)
-        }
+        try await ServerProcess(settings: settings, log: log).run()
     }
 }

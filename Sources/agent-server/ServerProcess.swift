@@ -1,4 +1,5 @@
 import AgentService
+import ArgumentParser
 import Hummingbird
 import HummingbirdCore
 import Logging
@@ -91,7 +92,7 @@ struct ServerProcess {
         let embedded = services.lazy.compactMap { $0 as? EmbeddedRedis }.first
         async let _: Void = SecondSignal.watch(logger: logger) { [log] in
             embedded?.stopWithoutWaiting()
-            log.finish()
+            log.finish(timeout: .milliseconds(200))
         }
         do {
             try await ServiceGroup(configuration: configuration).run()
@@ -117,7 +118,7 @@ struct ServerProcess {
     }
 
     /// What the settings are to blame for, in words that name them.
-    private static func exit(_ error: any Error, _ settings: Settings) -> Exit? {
+    private static func exit(_ error: any Error, _ settings: Settings) -> ExitCode? {
         let (host, port) = ("\(Setting.host.name) (--host)", "\(Setting.port.name) (--port)")
         switch error {
         case let error as SettingsError:

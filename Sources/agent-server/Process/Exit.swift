@@ -1,16 +1,30 @@
+import ArgumentParser
+import Synchronization
+
 /// Why the process ends before or without serving: one line on standard error, and a code of
 /// sysexits.h.
-struct Exit: Error {
-    var code: Int32
-    var line: String
+enum Exit {
+    private static let log = Mutex<LogWriter?>(nil)
 
     /// EX_USAGE: a setting cannot be used.
-    static func usage(_ line: String) -> Exit { Exit(code: 64, line: line) }
+    static func usage(_ line: String) -> ExitCode {
+        say(line)
+        return ExitCode(64)
+    }
 
     /// EX_UNAVAILABLE: something that the server needs is not there.
-    static func unavailable(_ line: String) -> Exit { Exit(code: 69, line: line) }
+    static func unavailable(_ line: String) -> ExitCode {
+        say(line)
+        return ExitCode(69)
+    }
 
-    func say() {
+    /// Has what is logged before the end stand before its line.
+    static func ends(_ writer: LogWriter) {
+        log.withLock { $0 = writer }
+    }
+
+    private static func say(_ line: String) {
+        log.withLock { $0 }?.finish()
         var output = StandardError()
         print("agent-server: \(line)", to: &output)
     }
