@@ -95,7 +95,7 @@ public enum BeginRefusal: Sendable, Equatable {
 public struct StartedStep: Sendable {
     public var lease: StepLease
     /// The whole history, as JSON, where it is small; else nothing of it:
-    /// ``RedisSessionStore/history(of:)`` reads it.
+    /// ``RedisSessionStore/readHistory(of:onPage:)`` reads it.
     public var history: [ByteBuffer]
     /// Messages in the whole history.
     public var historyLength: Int
