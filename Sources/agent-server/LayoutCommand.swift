@@ -66,15 +66,6 @@ struct LayoutCommand: AsyncParsableCommand {
 
     /// Runs `body` on the Redis of the settings.
     private static func withStore(_ body: (RedisSessionStore, RedisClient) async throws -> Void) async throws {
-        do {
-            try await open(body)
-        } catch let exit as Exit {
-            exit.say()
-            throw ExitCode(exit.code)
-        }
-    }
-
-    private static func open(_ body: (RedisSessionStore, RedisClient) async throws -> Void) async throws {
         let settings: Settings
         do throws(SettingsError) {
             settings = try Settings(SettingsReader(environment: ProcessInfo.processInfo.environment, flags: []))

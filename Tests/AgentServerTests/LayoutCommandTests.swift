@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test func aPrivateRedisHasTheLatestLayout() async throws {
-        let directory = try temporaryDirectory()
+        let directory = try temporaryDirectory().appending(path: "data")
         let replica = try await Replica.start(redis: nil, environment: ["AGENT_RUNTIME__DATA_DIR": directory.path])
         #expect(try ChildProcess.output("redis-cli", ["-s", directory.path + "/redis.sock", "HGET", "agent:meta", "layout"]) == "2\n")
         #expect(try await replica.stop() == 0)

@@ -49,10 +49,13 @@ struct RebuiltStep {
         line["replaced"]?.elements.contains { $0.string == "\(step).\(nonce)" } ?? false
     }
 
+    /// No history has as many messages: a line that says so was written by hand.
+    private static let longestHistory = 1 << 32
+
     private init?(_ line: JSONSlice, number: Int) {
         guard let status = line["status"]?.string.flatMap(StepStatus.init(rawValue:)),
             let from = line["history"]?.elements.first(where: { _ in true })?.integer,
-            let to = line["history"]?.elements.dropFirst().first(where: { _ in true })?.integer, 0 <= from, from <= to
+            let to = line["history"]?.elements.dropFirst().first(where: { _ in true })?.integer, 0 <= from, from <= to, to <= Self.longestHistory
         else { return nil }
         (step, self.status, self.line, range) = (number, status, line, from..<to)
     }

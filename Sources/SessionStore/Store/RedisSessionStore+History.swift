@@ -42,6 +42,7 @@ extension RedisSessionStore {
         }
         guard length > 0 else { return nil }
         var page = HistoryPage(messages: [], length: length)
+        guard offset < length else { return page }
         let end = min(length, offset + limit)
         var bytes = 0
         var next = replies[1].buffers

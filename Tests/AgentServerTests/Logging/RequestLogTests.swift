@@ -86,8 +86,13 @@ import Testing
         let session = SessionID.unique().text
         var open = try await one.client.open(AgentClient.body(session, ["content": "x"]), headers: ["X-Request-ID": "req-7"])
         try await open.next { $0.data["token"] == "a" }
-        #expect(try await two.client.send("POST", "/agent/sessions/\(session)/cancel").status == 202)
-        #expect(try await open.rest().done["status"] == "cancelled")
+        try await one.pause()
+        try await eventually("the other has it") {
+            try await two.client.get("/agent/sessions/\(session)").json["step"] == 2
+        }
+        gate.open()
+        one.resume()
+        #expect(try await open.rest().done["status"] == "completed")
         let line = try await LogLines.first(one, "the line") { $0["message"] == "the lease was lost" }
         #expect(line["request"] == "req-7" && line["session"].string == session && line["step"] == "1")
         gate.open()

@@ -25,7 +25,9 @@ import Testing
         }
         #expect(try await turns.say("again").all().done["status"] == "completed")
         #expect(turns.model.requests.last?.messages.count == (count == 0 ? 1 : 0) + count + 3)
-        #expect(proxy.roundTrips.map(\.first) == ["ZADD"] + Array(repeating: "LRANGE", count: pages) + ["EVALSHA"])
+        // The last of what comes before the commit says that the model is asked: what came with the begin was enough to say so.
+        let reading = Array(repeating: "LRANGE", count: pages) + (pages > 0 ? ["EVALSHA"] : [])
+        #expect(proxy.roundTrips.map(\.first) == ["ZADD"] + reading + ["EVALSHA"])
         try await proxy.stop()
     }
 }
