@@ -92,7 +92,7 @@ struct ServerProcess {
         let embedded = services.lazy.compactMap { $0 as? EmbeddedRedis }.first
         async let _: Void = SecondSignal.watch(logger: logger) { [log] in
             embedded?.stopWithoutWaiting()
-            log.finish(timeout: .milliseconds(200))
+            log.finish()
         }
         do {
             try await ServiceGroup(configuration: configuration).run()
