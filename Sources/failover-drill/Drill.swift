@@ -116,7 +116,7 @@ struct Drill: Sendable {
                     try await Task.sleep(for: .milliseconds(200))
                     continue
                 }
-                let history = try await client.get("/agent/sessions/\(record.id)/history?limit=1000")
+                let history = try await client.get("/agent/sessions/\(record.id)/history?limit=1000&include_system=true")
                 guard history.status == 200 else { continue }
                 return Verdict(
                     record: record, state: state.json, history: history.json["messages"].array, knowsModel: model != nil

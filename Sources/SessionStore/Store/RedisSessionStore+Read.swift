@@ -94,11 +94,11 @@ extension RedisSessionStore {
         _ commands: [RedisCommand], key: String, over lane: RedisLane = .usual, acknowledgement: Acknowledgement? = nil
     ) async throws(StoreError) -> [RedisReply] {
         do throws(StoreError) {
-            return try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
+            let lane = acknowledgement == nil ? lane : .acknowledging
+            return try await attempt(for: configuration.retryPatience, over: lane) { () throws(RedisError) in
                 var results: [Result<RedisReply, RedisError>]
                 if let acknowledgement {
-                    results = try await self.client.route(for: key, over: .acknowledging).send(
-                        pipeline: commands + [acknowledgement.command])
+                    results = try await self.client.route(for: key, over: lane).send(pipeline: commands + [acknowledgement.command])
                     if let last = results.popLast() { try acknowledgement.check(last) }
                 } else {
                     results = try await self.client.route(for: key, over: lane).send(pipeline: commands)

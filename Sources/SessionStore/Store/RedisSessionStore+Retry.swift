@@ -6,9 +6,13 @@ extension RedisSessionStore {
     /// A reply that was lost is always asked for again, since every script knows its token. What was certainly not applied is
     /// tried again only where `persistent` is set, or where another server has it by now: a new request is better refused at once, a commit
     /// is not.
+    ///
+    /// - Parameter lane: Connections beside the usual ones are made again at a moment of their own. While the usual ones serve, theirs are
+    ///   waited for.
     func attempt<Value: Sendable>(
         for patience: Duration,
         persistent: Bool = false,
+        over lane: RedisLane = .usual,
         _ body: () async throws(RedisError) -> Value
     ) async throws(StoreError) -> Value {
         let deadline = ContinuousClock.now.advanced(by: patience)
@@ -23,6 +27,7 @@ extension RedisSessionStore {
                 mayHaveBeenApplied = mayHaveBeenApplied || error.mayHaveBeenApplied
                 let again =
                     mayHaveBeenApplied || (persistent && error.isTransient)
+                    || (lane != .usual && error.isTransient && client.isReady)
                     || (client.configuration.topology != .single && error.isOfTopology)
                 if error.code == .cancelled || !again || ContinuousClock.now + pause >= deadline {
                     throw StoreError(error, mayHaveBeenApplied: mayHaveBeenApplied)

@@ -25,7 +25,7 @@ import Testing
     /// All keys of a session live in one Cluster slot, whatever its name.
     @Test(arguments: ["a", "s-1", "...", ":", "a:b_c.D-9"]) func allKeysShareTheHashTag(text: String) throws {
         let keys = RedisKeys(try #require(SessionID(text)))
-        #expect(keys.all == ["history", "state", "pending", "ledger", "events", "steps"].map { "agent:{\(text)}:\($0)" })
+        #expect(keys.all == ["history", "state", "pending", "ledger", "events", "steps", "reasoning"].map { "agent:{\(text)}:\($0)" })
         for key in keys.all + [keys.wake] {
             let open = try #require(key.firstIndex(of: "{"))
             let close = try #require(key.firstIndex(of: "}"))

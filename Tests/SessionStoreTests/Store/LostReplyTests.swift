@@ -230,7 +230,7 @@ import Testing
         _ = try await lossy.started()
         lossy.eater.lose(loss, of: "EXEC")
         #expect(try await lossy.store.state(lossy.it.session)?.step == 1)
-        lossy.eater.lose(loss, of: "EXEC")
+        lossy.eater.lose(loss, of: "LRANGE")
         #expect(try await lossy.store.history(lossy.it.session, offset: 0, limit: 9)?.length == 1)
         lossy.eater.lose(loss, of: "XRANGE")
         #expect(try await lossy.store.log(lossy.it.session, afterStep: 0, sequence: 0, limit: 9).entries.count == 1)
