@@ -90,7 +90,8 @@ public final class RedisServer: Sendable {
         let key = RedisKeys(session).history
         let length = Int(try cli("LLEN", key)) ?? 0
         guard length > 0 else { return [] }
-        return try lines("LRANGE", key, "0", "-1").map { try JSON($0) }
+        // It may have been deleted meanwhile: then there is one line, and nothing in it.
+        return try lines("LRANGE", key, "0", "-1").filter { !$0.isEmpty }.map { try JSON($0) }
     }
 
     public func stop() async throws {
