@@ -55,7 +55,8 @@ struct RebuiltStep {
     private init?(_ line: JSONSlice, number: Int) {
         guard let status = line["status"]?.string.flatMap(StepStatus.init(rawValue:)),
             let from = line["history"]?.elements.first(where: { _ in true })?.integer,
-            let to = line["history"]?.elements.dropFirst().first(where: { _ in true })?.integer, 0 <= from, from <= to, to <= Self.longestHistory
+            let to = line["history"]?.elements.dropFirst().first(where: { _ in true })?.integer, 0 <= from, from <= to,
+            to <= Self.longestHistory
         else { return nil }
         (step, self.status, self.line, range) = (number, status, line, from..<to)
     }
