@@ -148,7 +148,10 @@ final class LogFeed: Sendable {
         let (seats, readsOn) = state.withLock { state -> ([Seat], Bool) in
             state.leader = nil
             // A viewer that is further behind has come meanwhile: read once more, from there.
-            if view != nil, let end = state.window?.end, end != place { return ([], true) }
+            if view != nil, let end = state.window?.end, end != place {
+                // This one may leave instead of leading again.
+                return (state.seats.values.filter { $0 !== leader }, true)
+            }
             if let view { state.window?.add(view) }
             (state.published, state.hasFailed) = (number, view == nil)
             return (state.seats.values.filter { $0 !== leader }, view?.entries.count == StepFollower.page)

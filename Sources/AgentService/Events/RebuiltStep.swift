@@ -88,7 +88,8 @@ struct RebuiltStep {
             status: status, session: session, step: step, historyLength: range.upperBound, pendingCalls: calls.map(\.id),
             usage: line["usage"].map {
                 TokenUsage(
-                    promptTokens: $0["prompt_tokens"]?.integer ?? 0, completionTokens: $0["completion_tokens"]?.integer ?? 0)
+                    promptTokens: TokenUsage.possible($0["prompt_tokens"]?.integer ?? 0),
+                    completionTokens: TokenUsage.possible($0["completion_tokens"]?.integer ?? 0))
             },
             metadata: line["metadata"]?.text.buffer)
         events.append((.done, done.json))

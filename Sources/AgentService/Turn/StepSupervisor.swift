@@ -169,7 +169,8 @@ public final class StepSupervisor: Service {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await self.idle() }
                 group.addTask {
-                    try? await Task.sleep(for: self.drain)
+                    // Cancelled when all have ended by themselves: then what ends a step may still come in.
+                    do { try await Task.sleep(for: self.drain) } catch { return }
                     self.stopAll()
                     await self.idle()
                 }

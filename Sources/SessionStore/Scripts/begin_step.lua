@@ -76,7 +76,7 @@ if length == 0 then
   redis.call('DEL', pending)
   version = 1
 end
-if version < 2 then
+if version < 2 or last_role == '' then
   -- Builds that know layout 1 alone do not keep it.
   last_role = false
 end
@@ -226,13 +226,14 @@ if retries then
 end
 -- What another message takes the place of. One that the model's server has refused goes when the next one comes.
 local removed = ''
-if role == 'user' and (kind == 'replace' or kind == 'user' and tonumber(s[14] or '') == length - 1) then
+local rejected = fence .. ' ' .. (length - 1)
+if role == 'user' and (kind == 'replace' or kind == 'user' and s[14] == rejected) then
   removed = last
 end
 -- Results of open calls are always taken: without them the session could only be deleted.
 local after = length - (removed ~= '' and 1 or 0)
 if kind ~= 'tool_result' and ((ARGV[23] ~= '0' and after >= tonumber(ARGV[23]))
-  or (ARGV[24] ~= '0' and bytes - #removed + #ARGV[8] > tonumber(ARGV[24]))) then
+  or (ARGV[24] ~= '0' and math.max(0, bytes - #removed) + #ARGV[8] > tonumber(ARGV[24]))) then
   return {'history_full', now, length, bytes}
 end
 if tonumber(ARGV[5]) <= now then
@@ -388,7 +389,7 @@ end
 local is_only = removed ~= '' and length == 1
 if removed ~= '' then
   if not is_only then redis.call('LTRIM', history, 0, -2) end
-  length, bytes = length - 1, bytes - #removed
+  length, bytes = length - 1, math.max(0, bytes - #removed)
 end
 local messages = {}
 if length == 0 and removed == '' then
@@ -429,7 +430,9 @@ if #messages > 0 then
 end
 if kind == 'tool_result' then
   last_role = 'tool'
-elseif kind ~= 'retry' then
+elseif kind == 'retry' then
+  last_role = role
+else
   last_role, turn = 'user', fence
 end
 for _, id in ipairs(open > 0 and redis.call('HKEYS', pending) or {}) do

@@ -68,7 +68,8 @@ local role, rejected = ARGV[13], ''
 if role == '' then
   role = s[5] or ''
   if ARGV[14] == '1' and role == 'user' then
-    rejected = length - 1
+    -- Of this step: builds that know layout 1 alone leave the field as it is when they run another.
+    rejected = step .. ' ' .. (length - 1)
   end
 end
 redis.call('HSET', state, 'status', call_count > 0 and 'waiting' or 'idle', 'token', '', 'lease_until', 0, 'intent', '',

@@ -136,7 +136,7 @@ extension RedisSessionStore {
             let lease = StepLease(session: begin.session, token: begin.token, step: step)
             return .started(
                 StartedStep(
-                    lease: lease, history: messages, historyLength: length, historyBytes: bytes,
+                    lease: lease, history: messages, historyLength: length, historyBytes: max(0, bytes),
                     settings: TurnSettings(reply: reply, at: 4)))
         case ("waiting", let step?):
             return .waiting(step: step, historyLength: reply[3]?.intValue ?? 0, open: reply.strings(from: 4))

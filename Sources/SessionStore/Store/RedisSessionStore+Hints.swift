@@ -100,11 +100,15 @@ extension RedisSessionStore {
 
     /// Removes entries from a sorted set that have not moved since: the script `forget_entries`.
     func forget(_ entries: [Hint], in key: String) async throws(StoreError) {
+        try await forget(entries.map { ($0.session.text, $0.due) }, in: key)
+    }
+
+    func forget(_ entries: [(member: String, score: Int64)], in key: String) async throws(StoreError) {
         guard !entries.isEmpty else { return }
         var call = RedisScriptCall(StoreScripts.forgetEntries, keys: [key], capacity: 64 * entries.count)
         for entry in entries {
-            call.append(entry.session.text)
-            call.append(integer: entry.due)
+            call.append(entry.member)
+            call.append(integer: entry.score)
         }
         _ = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
             try await self.client.route(for: key).evaluate(call)

@@ -14,11 +14,15 @@ extension RedisSessionStore {
         var entry = RedisCommand("ZADD", key)
         entry.append(integer: now)
         entry.append(ownEntry.text)
-        let silent = RedisCommand("ZRANGEBYSCORE", key, "-inf", "\(now - replicaPatience.milliseconds)", "LIMIT", "0", "64")
+        let silent = RedisCommand("ZRANGEBYSCORE", key, "-inf", "\(now - replicaPatience.milliseconds)", "WITHSCORES", "LIMIT", "0", "64")
         guard let gone = try await read([entry, silent], key: key).last, gone.count > 0 else { return }
-        var removal = RedisCommand("ZREM", key)
-        removal.append(contentsOf: gone.strings(from: 0))
-        _ = try await read(removal, key: key)
+        // Each only where it is still silent: after an outage of Redis all say so at once.
+        var entries: [(member: String, score: Int64)] = []
+        for index in stride(from: 0, to: gone.count - 1, by: 2) {
+            guard let member = gone[index]?.string, let score = gone[index + 1]?.string.flatMap(Double.init) else { continue }
+            entries.append((member, Int64(clampingRounded: score)))
+        }
+        try await forget(entries, in: key)
     }
 
     /// Says that this replica goes. It waits for no answer: nothing depends on its success.

@@ -66,7 +66,9 @@ extension RedisSessionStore {
             else { break }
             guard end > length else { break }
             cut.lines += 1
-            cut.firstStep = step
+            // The message may have begun a step that this one took over.
+            let replaced = line["replaced"]?.elements.compactMap { $0.string?.prefix { $0 != "." } }.compactMap { Int($0) } ?? []
+            cut.firstStep = replaced.reduce(step, min)
         }
         return cut
     }

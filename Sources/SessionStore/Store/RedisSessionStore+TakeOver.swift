@@ -97,7 +97,7 @@ extension RedisSessionStore {
         let settings = TurnSettings(reply: reply, at: 8)
         return TakenStep(
             started: StartedStep(
-                lease: lease, history: messages, historyLength: length, historyBytes: bytes, settings: settings),
+                lease: lease, history: messages, historyLength: length, historyBytes: max(0, bytes), settings: settings),
             action: action, replaces: replaces, previousOwner: reply[4]?.string ?? "", replaced: Self.chain(reply[14]?.string ?? ""))
     }
 }

@@ -39,7 +39,11 @@ final class RequestBodyGuard: ChannelInboundHandler, ChannelOutboundHandler, Rem
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !isEnding else { return }
+        guard !isEnding else {
+            // Thrown away; but the answer, which may be a long stream, is not to be cut for a body that has come.
+            if case .end = unwrapInboundIn(data) { bodyEnded() }
+            return
+        }
         switch unwrapInboundIn(data) {
         case .head(let request):
             isOpen = true
@@ -50,11 +54,15 @@ final class RequestBodyGuard: ChannelInboundHandler, ChannelOutboundHandler, Rem
         case .body:
             break
         case .end:
-            isOpen = false
-            timer?.cancel()
-            timer = nil
+            bodyEnded()
         }
         context.fireChannelRead(data)
+    }
+
+    private func bodyEnded() {
+        isOpen = false
+        timer?.cancel()
+        timer = nil
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {

@@ -78,8 +78,9 @@ final class LogWriter: Sendable {
     private func run() {
         while true {
             var batch = next()
+            let count = batch.dropped + batch.records.count
             if batch.dropped > 0 { batch.records.append(Self.report(dropped: batch.dropped)) }
-            if !writeLines(batch.records) { state.withLock { $0.dropped += batch.records.count } }
+            if !writeLines(batch.records) { state.withLock { $0.dropped += count } }
             if batch.isLast { break }
         }
         ended.signal()

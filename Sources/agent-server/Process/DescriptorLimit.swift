@@ -30,4 +30,22 @@ enum DescriptorLimit {
         }
         return Int(clamping: limit.rlim_cur)
     }
+
+    /// From which descriptor on the table counts as full: a fifth of it, 1,024 at most, is kept for the model, for Redis
+    /// and for the runtime.
+    ///
+    /// The runtime itself cannot do without: libdispatch, which runs Swift's tasks on Linux, opens
+    /// `/proc/self/task/…/stat` now and then, and ends the process where it cannot (SIGILL in
+    /// `_dispatch_workq_monitor_pools`).
+    ///
+    /// - Parameter limit: Of `RLIMIT_NOFILE`, ≥ 0.
+    static func lastForClients(of limit: Int) -> Int { limit - min(limit / 5, 1024) }
+
+    /// - Returns: Whether the lowest free descriptor is at `bound` or above, or there is none.
+    static func isTaken(upTo bound: Int) -> Bool {
+        let free = dup(STDOUT_FILENO)
+        if free < 0 { return errno == EMFILE }
+        close(free)
+        return Int(free) >= bound
+    }
 }

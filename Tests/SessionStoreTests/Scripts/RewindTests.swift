@@ -114,6 +114,32 @@ import Testing
         #expect(try await it.begin().length == 3)
     }
 
+    /// Also of a session of layout 1, whose state does not say whose the last message is.
+    @Test(arguments: [1, 2]) func aRetryAsOftenAsTheServerRefuses(layout: Int) async throws {
+        let (it, token) = try await ScriptSession.running()
+        var rejected = CommitArguments()
+        rejected.isRejected = true
+        _ = try await it.commit(token, 1, rejected)
+        for step in 2...3 {
+            let again = LeaseToken().text
+            #expect(try await it.retry { ($0.token, $0.layout) = (again, layout) }.step == step)
+            _ = try await it.commit(again, step, rejected)
+            #expect(try await it.dump().state["last_role"] == "user")
+            #expect(try await it.dump().state["rejected"] == "\(step) 0")
+        }
+        #expect(try await it.begin { $0.layout = layout }.length == 1)
+    }
+
+    /// Builds of layout 1 leave `rejected` as it is: what it says is of another step then.
+    @Test func aMessageThatWasRefusedInAnotherStepStays() async throws {
+        let (it, token) = try await ScriptSession.running()
+        var rejected = CommitArguments()
+        rejected.isRejected = true
+        _ = try await it.commit(token, 1, rejected)
+        try await it.command("HINCRBY", it.keys.state, "fence", "1")
+        #expect(try await it.begin().length == 2)
+    }
+
     @Test(arguments: [1, 2]) func aRetryMayReplaceTheLastMessage(layout: Int) async throws {
         let (it, token) = try await ScriptSession.running { $0.layout = layout }
         _ = try await it.commit(token, 1, CommitArguments())
