@@ -32,7 +32,13 @@ extension EmbeddedRedis {
                 "the private redis-server has ended; starting it again",
                 metadata: ["in_ms": "\(wait.milliseconds)", "log": "\(directory.lastWords)"])
             try await Task.sleep(for: wait)
-            do { try launch() } catch { logger.error("\(error)") }
+            do {
+                try launch()
+            } catch {
+                logger.error("\(error)")
+                // So that the next pause is longer: what has ended has lived no longer since.
+                process.withLock { $0 = nil }
+            }
         }
     }
 
