@@ -15,11 +15,12 @@
 --       8 cut bytes         of the messages that go
 --       9 last role         of the last message that stays
 --      10 lines             of the journal that go, counted from its end
---      11 first step        whose calls and keys the ledger forgets; 0 for none
+--      11 first step        whose calls the ledger forgets; 0 for none
 --      12 journal line      JSON, with 0 for the step's number, which is not known before
 --      13 journal bound     lines
 --      14 publish command  15 wake channel
 --      16 known layout      the highest one that this replica can read
+--      17 first key step    whose idempotency keys the ledger forgets: one whose message stays keeps its key; 0 for none
 --
 -- Answers  rewound now step length | busy now step | moved now (the session is not as the caller has seen it) |
 --          none now (there is no history) | newer now layout
@@ -73,11 +74,12 @@ while true do
   if not last or tonumber(string.match(last, '^{"at":(%d+)') or '-1') < kept then break end
   redis.call('LTRIM', reasoning, 0, -2)
 end
-local first = tonumber(ARGV[11])
-if first > 0 then
+local first = {['c:'] = tonumber(ARGV[11]), ['k:'] = tonumber(ARGV[17])}
+if first['c:'] > 0 then
   local all = redis.call('HGETALL', ledger)
   for i = 1, #all, 2 do
-    if string.sub(all[i], 1, 2) ~= 't:' and tonumber(string.match(all[i + 1], '^%d+') or '0') >= first then
+    local from = first[string.sub(all[i], 1, 2)]
+    if from and tonumber(string.match(all[i + 1], '^%d+') or '0') >= from then
       redis.call('HDEL', ledger, all[i])
     end
   end

@@ -50,6 +50,8 @@ extension RedisSessionStore {
         var lines = 0
         /// The first step of which nothing is left; nil for none.
         var firstStep: Int?
+        /// The first step whose message goes, too.
+        var firstKeyStep: Int?
     }
 
     private func cut(_ keys: RedisKeys, to length: Int, from present: Int) async throws(StoreError) -> Cut {
@@ -62,13 +64,15 @@ extension RedisSessionStore {
         // A step's line says which messages it added. Lines stand in the order of the steps.
         for line in try await journal(keys.session).lines.reversed() {
             guard let line = try? JSONSlice(parsing: line), let step = line["step"]?.integer,
-                let end = line["history"]?.elements.dropFirst().first(where: { _ in true })?.integer
+                let bounds = line["history"]?.elements.prefix(2).compactMap(\.integer), let start = bounds.first, let end = bounds.last
             else { break }
             guard end > length else { break }
             cut.lines += 1
             // The message may have begun a step that this one took over.
             let replaced = line["replaced"]?.elements.compactMap { $0.string?.prefix { $0 != "." } }.compactMap { Int($0) } ?? []
             cut.firstStep = replaced.reduce(step, min)
+            // What the step answers stands before its own messages. Where that stays, so does its key: sent again it would be stored twice.
+            cut.firstKeyStep = start > length ? cut.firstStep : step < .max ? step + 1 : step
         }
         return cut
     }
@@ -93,6 +97,7 @@ extension RedisSessionStore {
         call.append(publish)
         call.append(keys.prefix, "wake")
         call.append(integer: Int64(RedisLayout.known))
+        call.append(integer: Int64(cut.firstKeyStep ?? 0))
         return try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
             try await self.client.route(for: keys.prefix).evaluate(call)
         }

@@ -47,6 +47,24 @@ import Testing
         #expect(try await it.begin { ($0.layout, $0.key, $0.digest) = (layout, "key-2", "d") }.step == 4)
     }
 
+    /// The message stays, and only its answer goes: sent again it is known.
+    @Test func aMessageThatStaysKeepsItsKey() async throws {
+        let it = try await conversation()
+        #expect(try await it.store().rewind(it.session, to: 3) == .rewound(historyLength: 3, step: 3))
+        #expect(try await it.dump().ledger.keys.filter { !$0.hasPrefix("t:") }.sorted() == ["k:key-1", "k:key-2"])
+        #expect(try await it.begin { ($0.layout, $0.key, $0.digest) = (2, "key-2", "d") }.name == "replay")
+        #expect(try await it.dump().history.count == 3)
+    }
+
+    /// The step that the key names was taken over: the journal's line is the later one's.
+    @Test func aMessageWhoseStepWasTakenOverLosesItsKeyWithIt() async throws {
+        let it = try await conversation()
+        try await it.command("LSET", it.keys.steps, "-1", #"{"step":9,"status":"waiting","history":[3,4],"replaced":["2.aaaa"]}"#)
+        try await it.command("HSET", it.keys.state, "fence", "9")
+        #expect(try await it.store().rewind(it.session, to: 2) == .rewound(historyLength: 2, step: 10))
+        #expect(try await it.dump().ledger.keys.filter { !$0.hasPrefix("t:") }.sorted() == ["k:key-1"])
+    }
+
     @Test func callsAreNotParted() async throws {
         let it = try await conversation()
         let store = try await it.store()
