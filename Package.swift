@@ -40,7 +40,7 @@ let package = Package(
             pkgConfig: "hiredis",
             providers: [.apt(["libhiredis-dev"])]
         ),
-        .systemLibrary(name: "CHeap"),
+        .systemLibrary(name: "CMalloc"),
         .target(
             name: "SessionStore",
             dependencies: [
@@ -73,7 +73,7 @@ let package = Package(
             name: "agent-server",
             dependencies: [
                 "AgentService",
-                "CHeap",
+                "CMalloc",
                 "SessionStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),

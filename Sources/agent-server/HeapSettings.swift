@@ -1,4 +1,4 @@
-import CHeap
+import CMalloc
 
 /// How glibc's heap treats memory that is free again.
 ///

@@ -1,5 +1,5 @@
 import AgentService
-import CHeap
+import CMalloc
 import ServiceLifecycle
 
 /// Gives the system back what histories have taken of the heap.

@@ -45,30 +45,30 @@ struct ServerProcess {
         turns.wait = settings.wait
         turns.historyBytesInFlight = settings.historyBytesInFlight
         let executors = EventLoopExecutors(group)
-        let supervisor = StepSupervisor(
+        let scheduler = StepScheduler(
             maximumSteps: settings.maximumSteps, drain: settings.drain, notice: settings.drainNotice, executors: executors, logger: logger)
         let keepAlive = KeepAlive(period: settings.keepAlive)
         if let openAI { services.append(openAI) }
-        let runner = TurnRunner(
-            store: store, provider: openAI ?? ScriptedProvider() as any LLMProvider, supervisor: supervisor, logWriter: EventLogWriter(),
+        let service = TurnService(
+            store: store, provider: openAI ?? ScriptedProvider() as any LLMProvider, scheduler: scheduler, flushTimer: LogFlushTimer(),
             keepAlive: keepAlive,
             configuration: turns, logger: logger)
         let routes = AgentRoutes(
-            settings: settings, runner: runner, store: store, supervisor: supervisor,
+            settings: settings, service: service, store: store, scheduler: scheduler,
             bodies: ByteBudget(limit: max(settings.bodyBytesInFlight, settings.bodyLimit)))
         let idleTimeout = TimeAmount.milliseconds(settings.idleTimeout.milliseconds)
         let application = Application(
-            responder: OwnTask(base: routes.router().buildResponder(), executors: executors),
+            responder: DetachedResponder(base: routes.router().buildResponder(), executors: executors),
             server: HTTPServerBuilder { responder in
                 let channel = HTTP1Channel(
                     responder: responder,
                     configuration: .init(
                         additionalChannelHandlers: [
-                            CloseAfterAnswer(), RequestBodyGuard(bodyLimit: settings.bodyLimit, patience: idleTimeout),
+                            DelayedCloseHandler(), RequestBodyGuard(bodyLimit: settings.bodyLimit, patience: idleTimeout),
                             ClientStreamHandler(),
                         ],
                         idleTimeout: idleTimeout))
-                return OnEventLoop(base: channel, executors: executors)
+                return EventLoopPinnedChannel(base: channel, executors: executors)
             },
             configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4096),
             onServerRunning: { channel in
@@ -82,8 +82,8 @@ struct ServerProcess {
         // Stopped from the last to the first: the steps are drained while the server still writes their streams, and Redis
         // goes when nobody needs it any more.
         services += [
-            HeapTrimmer(histories: runner.histories), HangUpSignal(logger: logger), keepAlive, Sweeper(runner: runner, logger: logger),
-            application, supervisor,
+            HeapTrimmer(histories: service.histories), HangUpSignal(logger: logger), keepAlive, Sweeper(service: service, logger: logger),
+            application, scheduler,
         ]
         var configuration = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger))

@@ -42,7 +42,7 @@ final class ClientRequests: Target {
                 hold(EventID(id.description) == id, "\(id)")
                 let entry = LogEntry(step: id.step, lastSequence: id.sequence, fields: [("token", ByteBuffer(string: "x"))])
                 let view = LogView(status: .idle, step: 7, nonce: id.nonce, leaseLeft: .zero, opening: nil, entries: [entry])
-                for place in [.after(id), .before(id), LogPlace.resuming(after: id, in: view, joinsNext: true)].compactMap({ $0 }) {
+                for place in [.after(id), .before(id), LogPosition.resuming(after: id, in: view, joinsNext: true)].compactMap({ $0 }) {
                     var reader = LogReader(place)
                     var out = ByteBuffer()
                     _ = reader.read([entry], into: &out)

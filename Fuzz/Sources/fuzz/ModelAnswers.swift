@@ -12,7 +12,7 @@ final class ModelAnswers: Target {
     private(set) var accepted = 0
     private let loop = EmbeddedEventLoop()
     /// Never used for requests, so that it needs no connection; it lives as long as the process.
-    private let client: LoopClient
+    private let client: PerEventLoopHTTPClient
     private let logger: Logger
     private let template: HTTPClient.Request
 
@@ -20,7 +20,7 @@ final class ModelAnswers: Target {
         var logger = Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() }
         logger.logLevel = .critical
         self.logger = logger
-        client = LoopClient(eventLoop: loop, configuration: .init())
+        client = PerEventLoopHTTPClient(eventLoop: loop, configuration: .init())
         template = try HTTPClient.Request(url: "http://model/v1/chat/completions", method: .POST, body: .string("{}"))
     }
 
@@ -89,8 +89,8 @@ final class ModelAnswers: Target {
 private final class AnswerReader: HTTPClientResponseDelegate, BodyReceiver, @unchecked Sendable {
     typealias Response = Void
 
-    private let client: LoopClient
-    private var answer: OpenAIAnswer
+    private let client: PerEventLoopHTTPClient
+    private var answer: ChatCompletionDecoder
     private var events: [LLMEvent] = []
     private var isOver = false
     private var task: HTTPClient.Task<Void>?
@@ -99,9 +99,9 @@ private final class AnswerReader: HTTPClientResponseDelegate, BodyReceiver, @unc
     private var parts = 0
     var isRead: Flag?
 
-    init(client: LoopClient, expectsStream: Bool) {
+    init(client: PerEventLoopHTTPClient, expectsStream: Bool) {
         self.client = client
-        answer = OpenAIAnswer(expectsStream: expectsStream, maxBytes: 64 << 10, maxErrorBytes: 1 << 10)
+        answer = ChatCompletionDecoder(expectsStream: expectsStream, maxBytes: 64 << 10, maxErrorBytes: 1 << 10)
     }
 
     func didReceiveHead(task: HTTPClient.Task<Void>, _ head: HTTPResponseHead) -> EventLoopFuture<Void> {
@@ -138,7 +138,7 @@ private final class AnswerReader: HTTPClientResponseDelegate, BodyReceiver, @unc
         isOver = true
     }
 
-    private func step(_ body: (inout OpenAIAnswer, inout [LLMEvent]) throws(LLMError) -> OpenAIAnswer.Progress) {
+    private func step(_ body: (inout ChatCompletionDecoder, inout [LLMEvent]) throws(LLMError) -> ChatCompletionDecoder.Progress) {
         guard !isOver else { return }
         do throws(LLMError) {
             if try body(&answer, &events) == .finished { isOver = true }

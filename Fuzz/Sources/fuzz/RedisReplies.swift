@@ -64,7 +64,7 @@ final class RedisReplies: Target {
         guard let first = entries.first else { return }
         let id = EventID(step: max(1, first.step), sequence: max(0, first.lastSequence), nonce: "n")
         let view = LogView(status: .running, step: first.step, nonce: "n", leaseLeft: .zero, opening: first, entries: entries)
-        for place in [.beginning(of: first.step), .after(id), .before(id), LogPlace.resuming(after: id, in: view, joinsNext: true)] {
+        for place in [.beginning(of: first.step), .after(id), .before(id), LogPosition.resuming(after: id, in: view, joinsNext: true)] {
             guard let place else { continue }
             var reader = LogReader(place)
             var out = ByteBuffer()
@@ -78,7 +78,7 @@ final class RedisReplies: Target {
         guard let session = Self.session else { return }
         for step in [1, 2, Int.max] {
             for nonce in [nil, "abcd"] {
-                let found = RebuiltStep.find(step, nonce: nonce, journal: lines, isComplete: true)
+                let found = ReconstructedStep.find(step, nonce: nonce, journal: lines, isComplete: true)
                 guard case .found(let rebuilt) = found else { continue }
                 _ = (rebuilt.range.count, rebuilt.events(session, messages: lines))
             }

@@ -125,13 +125,13 @@ final class LogFeed: Sendable {
     ) async {
         await wakes.next(timeout: timeout)
         guard isWanted() else { return handOver() }
-        let (place, number) = state.withLock { state in
+        let (position, number) = state.withLock { state in
             state.started += 1
             return (state.window?.end ?? (0, 0), state.started)
         }
-        let view = await read(place)
+        let view = await read(position)
         guard view != nil || isWanted() else { return handOver() }
-        publish(view, after: place, number: number, from: seat)
+        publish(view, after: position, number: number, from: seat)
     }
 
     /// What has woken the leader is for the next one.
@@ -144,17 +144,17 @@ final class LogFeed: Sendable {
         for seat in seats { seat.signal.wake() }
     }
 
-    private func publish(_ view: LogView?, after place: LogWindow.Position, number: Int, from leader: Seat) {
+    private func publish(_ view: LogView?, after position: LogWindow.Position, number: Int, from leader: Seat) {
         let (seats, readsOn) = state.withLock { state -> ([Seat], Bool) in
             state.leader = nil
             // A viewer that is further behind has come meanwhile: read once more, from there.
-            if view != nil, let end = state.window?.end, end != place {
+            if view != nil, let end = state.window?.end, end != position {
                 // This one may leave instead of leading again.
                 return (state.seats.values.filter { $0 !== leader }, true)
             }
             if let view { state.window?.add(view) }
             (state.published, state.hasFailed) = (number, view == nil)
-            return (state.seats.values.filter { $0 !== leader }, view?.entries.count == StepFollower.page)
+            return (state.seats.values.filter { $0 !== leader }, view?.entries.count == LogFollower.page)
         }
         if readsOn { wakes.signal.wake() }
         for seat in seats { seat.signal.wake() }

@@ -20,8 +20,8 @@ struct LogReader: Equatable {
     private(set) var nonce: String?
     private var formerNonce: String?
 
-    init(_ place: LogPlace) {
-        (step, sequence, nonce, formerNonce) = (place.step, place.sequence, place.nonce, place.formerNonce)
+    init(_ position: LogPosition) {
+        (step, sequence, nonce, formerNonce) = (position.step, position.sequence, position.nonce, position.formerNonce)
     }
 
     /// The nonce by which the journal's line of the step is told from that of another session; nil where the client has none.
@@ -60,17 +60,17 @@ struct LogReader: Equatable {
     private mutating func tell(_ entry: LogEntry, into buffer: inout ByteBuffer) -> Outcome {
         guard entry.step == step else { return .gone }
         guard entry.lastSequence > sequence else { return .more }
-        var place = entry.lastSequence - entry.fields.count
+        var position = entry.lastSequence - entry.fields.count
         // An event between was cut out of the log.
-        guard let nonce, place <= sequence else { return .gone }
+        guard let nonce, position <= sequence else { return .gone }
         let encoder = EventEncoder(step: step, nonce: nonce)
         for field in entry.fields {
-            place += 1
-            guard place > sequence, let name = LoggedEvents.Name(rawValue: field.name) else { continue }
+            position += 1
+            guard position > sequence, let name = LoggedEvents.Name(rawValue: field.name) else { continue }
             if name == .token {
-                encoder.write(token: String(buffer: field.value), sequence: place, into: &buffer)
+                encoder.write(token: String(buffer: field.value), sequence: position, into: &buffer)
             } else {
-                encoder.write(name, json: field.value, sequence: place, into: &buffer)
+                encoder.write(name, json: field.value, sequence: position, into: &buffer)
             }
             if name == .done { return .done }
         }

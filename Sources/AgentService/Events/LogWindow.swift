@@ -18,11 +18,11 @@ struct LogWindow {
     /// What readers at one place were told of the last read: most are at the same.
     private var told: (from: LogReader, look: LogLook)?
 
-    init(at place: Position) {
-        (start, end) = (place, place)
+    init(at position: Position) {
+        (start, end) = (position, position)
     }
 
-    func covers(_ place: Position) -> Bool { place >= start }
+    func covers(_ position: Position) -> Bool { position >= start }
 
     /// Takes in what was read after ``end``.
     mutating func add(_ view: LogView) {
@@ -56,9 +56,9 @@ struct LogWindow {
     mutating func look(_ reader: LogReader) -> LogLook? {
         guard let view, covers(reader.position) else { return nil }
         if let told, told.from == reader { return told.look }
-        let place = reader.position
+        let position = reader.position
         // Nearly all of what is held was told before.
-        let first = entries.lastIndex { ($0.entry.step, $0.entry.lastSequence) <= place }.map { $0 + 1 } ?? 0
+        let first = entries.lastIndex { ($0.entry.step, $0.entry.lastSequence) <= position }.map { $0 + 1 } ?? 0
         let look = LogLook(reader, told: entries[first...].map(\.entry), view)
         told = (reader, look)
         return look

@@ -14,7 +14,7 @@ public final class OpenAIProvider: LLMProvider, Service {
 
     let configuration: Configuration
     /// One for each event loop: a client keeps connections of any loop for any request, and would have the answers cross threads.
-    private let clients: [LoopClient]
+    private let clients: [PerEventLoopHTTPClient]
     private let template: HTTPClient.Request
     let logger: Logger
 
@@ -44,11 +44,11 @@ public final class OpenAIProvider: LLMProvider, Service {
         settings.connectionPool.retryConnectionEstablishment = false
         // The caller's trace context is passed on by hand; a span that nobody collects costs microseconds.
         settings.tracing.tracer = nil
-        clients = eventLoopGroup.makeIterator().map { [settings] in LoopClient(eventLoop: $0, configuration: settings) }
+        clients = eventLoopGroup.makeIterator().map { [settings] in PerEventLoopHTTPClient(eventLoop: $0, configuration: settings) }
     }
 
     /// The client of the caller's event loop; the first one for a caller on none.
-    private var client: LoopClient? {
+    private var client: PerEventLoopHTTPClient? {
         clients.first { $0.eventLoop.inEventLoop } ?? clients.first
     }
 
@@ -64,7 +64,7 @@ public final class OpenAIProvider: LLMProvider, Service {
     }
 
     public func generate(_ request: LLMRequest, receiver: any LLMReceiver) -> any LLMGeneration {
-        let generation = OpenAIGeneration(self, client: client, receiver: receiver)
+        let generation = HTTPGeneration(self, client: client, receiver: receiver)
         generation.start(request)
         return generation
     }

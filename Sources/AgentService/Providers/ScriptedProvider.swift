@@ -45,7 +45,7 @@ public struct ScriptedProvider: LLMProvider {
         var words = 0
         for token in answer.tokens {
             try await pause()
-            try sink([.token(token)])
+            try sink([.textDelta(token)])
             words += 1
         }
         for (index, call) in answer.calls.enumerated() {

@@ -6,7 +6,7 @@ extension StepRunner {
     /// Stores the end of the step, and only then tells the client.
     ///
     /// - Parameter cause: Why it has failed, for the log.
-    func end(with ending: TurnMachine.Ending, cause: String? = nil) async {
+    func end(with ending: StepStateMachine.Ending, cause: String? = nil) async {
         // What a model has cost that was cut off is not known.
         let usage = ending.status == .cancelled && !machine.hasUsage ? nil : machine.usage
         var events = await log.close()
@@ -33,7 +33,7 @@ extension StepRunner {
         )
         commit.isRejected = ending.isRejected
         do throws(StoreError) {
-            switch try await runner.store.commit(commit) {
+            switch try await service.store.commit(commit) {
             case .held:
                 logFailure(ending, cause)
                 stream.finish { buffer in
@@ -47,7 +47,7 @@ extension StepRunner {
         } catch {
             logger.warning("a step could not be committed", metadata: ["error": "\(error)", "code": "store_unavailable"])
             // Whoever takes the step over will fare no better.
-            if error.code == .damaged { runner.store.postpone(lease.session, for: RedisSessionStore.damagePause) }
+            if error.code == .damaged { service.store.postpone(lease.session, for: RedisSessionStore.damagePause) }
             fail("the answer could not be stored; send the request again", code: "store_unavailable")
         }
     }
@@ -62,11 +62,11 @@ extension StepRunner {
             fail("the session was deleted", code: "session_deleted", retryable: false)
             return
         }
-        await runner.tell(lease.session, from: .end(of: lease.step, nonce: lease.token.nonce), to: stream)
+        await service.tell(lease.session, from: .end(of: lease.step, nonce: lease.token.nonce), to: stream)
         guard started.settings.onDisconnect == .cancel, !stream.isOpen else { return }
         // The client was this replica's all the time; where its step runs now, nobody would notice that it has left.
         do throws(TurnError) {
-            _ = try await runner.cancel(lease.session, step: lease.step)
+            _ = try await service.cancel(lease.session, step: lease.step)
         } catch {
             logger.debug("a step whose client has left was not cancelled", metadata: ["error": "\(error)"])
         }
@@ -82,7 +82,7 @@ extension StepRunner {
         }
     }
 
-    private func logFailure(_ ending: TurnMachine.Ending, _ cause: String?) {
+    private func logFailure(_ ending: StepStateMachine.Ending, _ cause: String?) {
         guard ending.status == .failed else { return }
         var metadata: Logger.Metadata = ["code": "\(ending.errorCode ?? "")"]
         if let cause { metadata["error"] = "\(cause)" }
@@ -90,7 +90,7 @@ extension StepRunner {
     }
 
     /// A line of the session's audit trail.
-    private func journalLine(_ ending: TurnMachine.Ending, _ usage: TokenUsage?) -> ByteBuffer {
+    private func journalLine(_ ending: StepStateMachine.Ending, _ usage: TokenUsage?) -> ByteBuffer {
         let duration = begun.duration(to: .now).milliseconds
         let from = started.historyLength
         var json = ByteBuffer()
@@ -99,7 +99,7 @@ extension StepRunner {
         json.writeStaticString(#","status":""#)
         json.writeString(ending.status.rawValue)
         json.writeStaticString(#"","owner":"#)
-        json.writeJSONString(runner.configuration.replica)
+        json.writeJSONString(service.configuration.replica)
         json.writeStaticString(#","history":["#)
         json.writeDecimal(from)
         json.writeStaticString(",")

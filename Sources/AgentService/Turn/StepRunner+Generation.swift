@@ -6,21 +6,21 @@ import Synchronization
 /// The time in which the model writes.
 extension StepRunner: LLMReceiver {
     struct Generating: Sendable {
-        var machine: TurnMachine
+        var machine: StepStateMachine
         /// What is kept of the history.
         var usedCalls = UsedCallIDs()
         /// Told what came of it, once.
-        var onConclusion: (@Sendable (Result<TurnMachine.Conclusion, any Error>) -> Void)?
+        var onConclusion: (@Sendable (Result<StepStateMachine.Conclusion, any Error>) -> Void)?
     }
 
     /// Asks the model. A stop signal ends that, which closes the upstream's connection.
     ///
     /// Nothing here keeps the request: the model's provider does, until the model answers.
-    func ask(_ request: LLMRequest, onConclusion: @escaping @Sendable (Result<TurnMachine.Conclusion, any Error>) -> Void) {
+    func ask(_ request: LLMRequest, onConclusion: @escaping @Sendable (Result<StepStateMachine.Conclusion, any Error>) -> Void) {
         generating.withLock { $0.onConclusion = onConclusion }
-        guard control.reason == nil else { return end(.failure(CancellationError())) }
-        let generation = runner.provider.generate(request, receiver: self)
-        control.whenStopped { generation.cancel() }
+        guard stopSignal.reason == nil else { return end(.failure(CancellationError())) }
+        let generation = service.provider.generate(request, receiver: self)
+        stopSignal.whenStopped { generation.cancel() }
     }
 
     func receive(_ batch: [LLMEvent]) throws {
@@ -33,10 +33,10 @@ extension StepRunner: LLMReceiver {
     /// Sends a batch's tokens to the client at once, and to the log.
     private func show(_ batch: [LLMEvent]) {
         var sequence = log.append { pending in
-            for case .token(let token) in batch { pending.append(token: token) }
+            for case .textDelta(let token) in batch { pending.append(token: token) }
         }
         stream.write { buffer in
-            for case .token(let token) in batch {
+            for case .textDelta(let token) in batch {
                 encoder.write(token: token, sequence: sequence, into: &buffer)
                 sequence += 1
             }
@@ -58,16 +58,16 @@ extension StepRunner: LLMReceiver {
         }
     }
 
-    private func conclude() -> TurnMachine.Conclusion {
+    private func conclude() -> StepStateMachine.Conclusion {
         generating.withLock { generating in
             let calls = generating.usedCalls
-            let conclusion = generating.machine.conclude(isUsed: calls.contains, makeID: { CallIDs.make() })
+            let conclusion = generating.machine.conclude(isUsed: calls.contains, makeID: { CallIDGenerator.make() })
             if case .repair(let messages) = conclusion { generating.usedCalls.add(messages) }
             return conclusion
         }
     }
 
-    private func tell(_ generated: Result<TurnMachine.Conclusion, any Error>) {
+    private func tell(_ generated: Result<StepStateMachine.Conclusion, any Error>) {
         generating.withLock { $0.onConclusion.take() }?(generated)
     }
 }

@@ -34,8 +34,8 @@ extension StepRunner {
         messages.reserveCapacity(started.historyLength + repair.count)
         var bytes = 0
         do throws(StoreError) {
-            try await runner.store.readHistory(of: started) { page throws(StoreError) in
-                guard control.reason == nil else { throw StoreError(.cancelled, "the step was stopped") }
+            try await service.store.readHistory(of: started) { page throws(StoreError) in
+                guard stopSignal.reason == nil else { throw StoreError(.cancelled, "the step was stopped") }
                 calls.add(page)
                 messages += page
                 bytes += page.reduce(0) { $0 + $1.readableBytes }
@@ -43,11 +43,11 @@ extension StepRunner {
                 if HistoryBudgets.held(bytes) > share.bytes { share.resize(to: HistoryBudgets.held(bytes)) }
             }
             // Where the history came with the lease, the script has noted that the model is asked.
-            if let opening, opening.history.count < started.historyLength { await runner.store.noteAsking(lease) }
+            if let opening, opening.history.count < started.historyLength { await service.store.noteAsking(lease) }
             calls.add(repair)
             generating.withLock { $0.usedCalls = calls }
             var request = LLMRequest(
-                model: started.settings.model ?? runner.configuration.model, messages: messages + repair,
+                model: started.settings.model ?? service.configuration.model, messages: messages + repair,
                 tools: try await offeredTools(opening), traceparent: traceparent)
             request.share = share
             return request
@@ -63,16 +63,16 @@ extension StepRunner {
             share.resize(to: bytes)
             return share
         }
-        let patience = max(runner.configuration.wait, runner.store.configuration.lease)
-        return await runner.histories.turns(bytes: started.historyBytes).take(bytes, until: .now.advanced(by: patience)) { stop in
-            control.whenStopped(stop)
+        let patience = max(service.configuration.wait, service.store.configuration.lease)
+        return await service.histories.turns(bytes: started.historyBytes).take(bytes, until: .now.advanced(by: patience)) { stop in
+            stopSignal.whenStopped(stop)
         }
     }
 
     /// An empty array of the client's means no tools; upstreams refuse an empty array.
     private func offeredTools(_ opening: Opening?) async throws(StoreError) -> ByteBuffer? {
-        guard hasOwnTools else { return runner.configuration.tools.json }
-        let own = if let opening { opening.tools } else { try await runner.store.tools(lease.session) }
+        guard hasOwnTools else { return service.configuration.tools.json }
+        let own = if let opening { opening.tools } else { try await service.store.tools(lease.session) }
         guard let own, own.readableBytes > 2 else { return nil }
         return own
     }

@@ -8,15 +8,15 @@ import Synchronization
 /// No task runs while the model writes: a token is shown and logged by whoever reads the model's socket. What comes before and after that are jobs of
 /// their own.
 final class StepRunner: Sendable {
-    let runner: TurnRunner
+    let service: TurnService
     let started: StartedStep
     let origin: Origin
     let stream: ClientStream
     let traceparent: String?
     /// Of the request that began it; nil where it was taken over.
     let requestID: String?
-    let control = StepControl()
-    let log: StepLog
+    let stopSignal = StopSignal()
+    let log: EventLogWriter
     let encoder: EventEncoder
     let begun = ContinuousClock.now
     private let onGenerating: @Sendable () -> Void
@@ -39,11 +39,11 @@ final class StepRunner: Sendable {
     /// A step that was taken over. Nobody listens to it but the log.
     ///
     /// - Parameter onEnd: Called when it has ended and its place is free.
-    convenience init(runner: TurnRunner, taken: TakenStep, onEnd: @escaping @Sendable () -> Void) {
+    convenience init(service: TurnService, taken: TakenStep, onEnd: @escaping @Sendable () -> Void) {
         let nobody = ClientStream()
         nobody.close()
         self.init(
-            runner: runner, started: taken.started, share: nil, origin: .takenOver(taken.action, replaces: taken.replaces),
+            service: service, started: taken.started, share: nil, origin: .takenOver(taken.action, replaces: taken.replaces),
             replaced: taken.replaced, stream: nobody, traceparent: nil, requestID: nil, onGenerating: {}, onEnd: onEnd)
     }
 
@@ -54,20 +54,20 @@ final class StepRunner: Sendable {
     ///   - onGenerating: Called once, when the step is about to ask the model; what it resumes has its turn once the model is asked, where the
     ///     history came with the lease.
     convenience init(
-        runner: TurnRunner, started: StartedStep, share: ByteShare?, stream: ClientStream, traceparent: String?, requestID: String?,
+        service: TurnService, started: StartedStep, share: ByteShare?, stream: ClientStream, traceparent: String?, requestID: String?,
         onGenerating: @escaping @Sendable () -> Void
     ) {
         self.init(
-            runner: runner, started: started, share: share, origin: .begun, replaced: [], stream: stream, traceparent: traceparent,
+            service: service, started: started, share: share, origin: .begun, replaced: [], stream: stream, traceparent: traceparent,
             requestID: requestID, onGenerating: onGenerating, onEnd: {})
     }
 
     private init(
-        runner: TurnRunner, started: StartedStep, share: ByteShare?, origin: Origin, replaced: [EventID], stream: ClientStream,
+        service: TurnService, started: StartedStep, share: ByteShare?, origin: Origin, replaced: [EventID], stream: ClientStream,
         traceparent: String?, requestID: String?,
         onGenerating: @escaping @Sendable () -> Void, onEnd: @escaping @Sendable () -> Void
     ) {
-        self.runner = runner
+        self.service = service
         self.started = started.withoutRequest
         opening = Mutex(Opening(history: started.history, tools: started.settings.tools, share: share))
         hasOwnTools = started.settings.tools != nil
@@ -79,24 +79,24 @@ final class StepRunner: Sendable {
         self.onGenerating = onGenerating
         self.onEnd = onEnd
         encoder = EventEncoder(step: started.lease.step, nonce: started.lease.token.nonce)
-        log = StepLog(
-            store: runner.store,
+        log = EventLogWriter(
+            store: service.store,
             lease: started.lease,
-            interval: runner.configuration.logInterval,
-            batchLimit: runner.configuration.logBatch,
-            onLost: { [control] step, intent in control.stop(.lost(step: step, intent: intent)) }
+            interval: service.configuration.logInterval,
+            batchLimit: service.configuration.logBatch,
+            onLost: { [stopSignal] step, intent in stopSignal.stop(.lost(step: step, intent: intent)) }
         )
         generating = Mutex(
             Generating(
-                machine: TurnMachine(
-                    maximumBytes: runner.configuration.maximumAnswerBytes, maximumCalls: runner.configuration.maximumCalls)))
+                machine: StepStateMachine(
+                    maximumBytes: service.configuration.maximumAnswerBytes, maximumCalls: service.configuration.maximumCalls)))
     }
 
     var lease: StepLease { started.lease }
 
     /// For the lines of this step. Made when one is written: most steps write none.
     var logger: Logger {
-        var logger = runner.logger
+        var logger = service.logger
         logger[metadataKey: "session"] = "\(lease.session)"
         logger[metadataKey: "step"] = "\(lease.step)"
         if let requestID { logger[metadataKey: "request"] = "\(requestID)" }
@@ -104,12 +104,12 @@ final class StepRunner: Sendable {
     }
 
     /// Begins the step. At the end of what follows, the client's stream has had its last event.
-    func run() async -> StepSupervisor.Sequel {
-        runner.supervisor.register(control)
-        runner.logWriter.add(log)
+    func run() async -> StepScheduler.NextAction {
+        service.scheduler.register(stopSignal)
+        service.flushTimer.add(log)
         switch origin {
         case .begun:
-            if started.settings.onDisconnect == .cancel { stream.whenClosed { [control] in control.stop(.clientLeft) } }
+            if started.settings.onDisconnect == .cancel { stream.whenClosed { [stopSignal] in stopSignal.stop(.clientLeft) } }
             onGenerating()
             return await generate()
         case .takenOver(.run, _):
@@ -123,20 +123,20 @@ final class StepRunner: Sendable {
         return ended()
     }
 
-    private func ended() -> StepSupervisor.Sequel {
-        runner.logWriter.remove(log)
-        runner.supervisor.unregister(control)
+    private func ended() -> StepScheduler.NextAction {
+        service.flushTimer.remove(log)
+        service.scheduler.unregister(stopSignal)
         stream.finish()
         return .end(onEnd)
     }
 
     /// What the model has said so far.
-    var machine: TurnMachine { generating.withLock { $0.machine } }
+    var machine: StepStateMachine { generating.withLock { $0.machine } }
 
     /// Asks the model, once the history is there.
     ///
     /// - Parameter repair: What follows the history, where the model is asked for the second time.
-    private func generate(adding repair: [ByteBuffer] = []) async -> StepSupervisor.Sequel {
+    private func generate(adding repair: [ByteBuffer] = []) async -> StepScheduler.NextAction {
         do throws(Unasked) {
             let request = try await request(adding: repair)
             return .wait { proceed in
@@ -148,8 +148,8 @@ final class StepRunner: Sendable {
     }
 
     /// Does what the end of a generation leads to.
-    private func conclude(_ generated: Result<TurnMachine.Conclusion, any Error>) async -> StepSupervisor.Sequel {
-        switch (control.reason, generated) {
+    private func conclude(_ generated: Result<StepStateMachine.Conclusion, any Error>) async -> StepScheduler.NextAction {
+        switch (stopSignal.reason, generated) {
         case (.lost(let step, let intent), _):
             _ = await log.close()
             await tellLoss(step: step, intent: intent)
@@ -166,7 +166,7 @@ final class StepRunner: Sendable {
             await handOver()
             stream.giveUp()
         case (.clientLeft, _):
-            await end(with: TurnMachine.cancelled(text: machine.text))
+            await end(with: StepStateMachine.cancelled(text: machine.text))
         case (nil, .failure(let error as LLMError)):
             await end(with: machine.failed(error), cause: error.logText)
         case (nil, .failure(let error)):
@@ -186,8 +186,8 @@ final class StepRunner: Sendable {
     /// Finishes a cancel: what the log holds is the answer.
     private func endWithLoggedText(of step: Int) async {
         do throws(StoreError) {
-            let text = try await runner.store.loggedText(lease.session, step: step)
-            await end(with: TurnMachine.cancelled(text: text))
+            let text = try await service.store.loggedText(lease.session, step: step)
+            await end(with: StepStateMachine.cancelled(text: text))
         } catch {
             // The lease runs out, and whoever takes it then finishes the cancel.
             logger.warning("a log could not be read", metadata: ["error": "\(error)", "code": "store_unavailable"])
@@ -199,7 +199,7 @@ final class StepRunner: Sendable {
         // What is left would go into a log whose step begins anew.
         _ = await log.close()
         do throws(StoreError) {
-            _ = try await runner.store.release(lease)
+            _ = try await service.store.release(lease)
         } catch {
             // The lease runs out by itself.
             logger.warning("a step could not be released", metadata: ["error": "\(error)", "code": "store_unavailable"])

@@ -11,13 +11,13 @@ public final class Sweeper: Service {
     /// About how long between two looks for sessions in the index that have expired.
     private static let pruning = Duration.seconds(60)
 
-    private let runner: TurnRunner
+    private let service: TurnService
     private let period: Duration
     private let logger: Logger
 
     /// - Parameter period: About how long between two looks; with the margin of the hints it must stay well below a second.
-    public init(runner: TurnRunner, period: Duration = .milliseconds(400), logger: Logger) {
-        self.runner = runner
+    public init(service: TurnService, period: Duration = .milliseconds(400), logger: Logger) {
+        self.service = service
         self.period = period
         self.logger = logger
     }
@@ -35,8 +35,8 @@ public final class Sweeper: Service {
     /// A silence of Redis is noticed by these, whatever else is sent to it.
     private func beats() async throws {
         while !Task.isCancelled {
-            runner.store.beat()
-            try await Task.sleep(for: runner.store.beatPeriod)
+            service.store.beat()
+            try await Task.sleep(for: service.store.beatPeriod)
         }
     }
 
@@ -54,7 +54,7 @@ public final class Sweeper: Service {
 
     /// - Parameter round: Counts the looks; some are for what is rarely there.
     private func look(_ round: Int) async {
-        let looksFar = round % Self.farLooks == 0 || runner.store.clockWasSetBack
+        let looksFar = round % Self.farLooks == 0 || service.store.clockWasSetBack
         await withDiscardingTaskGroup { group in
             for bucket in 0..<RedisKeys.bucketCount {
                 group.addTask {
@@ -67,9 +67,9 @@ public final class Sweeper: Service {
     }
 
     private func lookFar(_ bucket: Int) async {
-        guard !runner.supervisor.isDraining else { return }
+        guard !service.scheduler.isDraining else { return }
         do throws(StoreError) {
-            for orphan in try await runner.store.farOrphans(bucket: bucket) { _ = await take(orphan) }
+            for orphan in try await service.store.farOrphans(bucket: bucket) { _ = await take(orphan) }
         } catch {
             logger.debug("a look for hints in the future failed", metadata: ["error": "\(error)"])
         }
@@ -77,7 +77,7 @@ public final class Sweeper: Service {
 
     private func prune(_ bucket: Int) async {
         do throws(StoreError) {
-            try await runner.store.prune(bucket: bucket)
+            try await service.store.prune(bucket: bucket)
         } catch {
             logger.debug("a look for expired sessions failed", metadata: ["error": "\(error)"])
         }
@@ -85,9 +85,9 @@ public final class Sweeper: Service {
 
     /// Looks at one bucket until nothing there is due, or nothing more can be done.
     private func look(inBucket bucket: Int) async {
-        while !Task.isCancelled, !runner.supervisor.isDraining {
+        while !Task.isCancelled, !service.scheduler.isDraining {
             do throws(StoreError) {
-                let (orphans, hasMore) = try await runner.store.orphans(bucket: bucket, limit: Self.page)
+                let (orphans, hasMore) = try await service.store.orphans(bucket: bucket, limit: Self.page)
                 var takenCount = 0
                 for orphan in orphans where await take(orphan) { takenCount += 1 }
                 if !hasMore || takenCount < orphans.count { return }
@@ -100,12 +100,12 @@ public final class Sweeper: Service {
 
     private func take(_ orphan: Orphan) async -> Bool {
         do throws(TurnError) {
-            return try await runner.takeOver(orphan.session, step: orphan.step, isStale: orphan.isStale)
+            return try await service.takeOver(orphan.session, step: orphan.step, isStale: orphan.isStale)
         } catch {
             // A replica that drains, or runs as much as it may, leaves it to others.
             if case .store(let error) = error {
                 logger.warning("a lost step could not be taken over", metadata: ["session": "\(orphan.session)", "error": "\(error)"])
-                runner.store.postpone(orphan.session, for: error.code == .damaged ? RedisSessionStore.damagePause : nil)
+                service.store.postpone(orphan.session, for: error.code == .damaged ? RedisSessionStore.damagePause : nil)
             }
             return false
         }

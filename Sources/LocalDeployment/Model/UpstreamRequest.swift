@@ -37,43 +37,43 @@ public enum Conversation {
         var open: Set<String> = []
         var used: Set<String> = []
         for (index, message) in messages.enumerated() {
-            let place = "messages[\(index)]"
+            let path = "messages[\(index)]"
             let allowed: Set<String> = ["role", "content", "tool_calls", "tool_call_id", "name"]
             let unknown = Set(message.object.keys).subtracting(allowed)
-            if !unknown.isEmpty { return "\(place) has unknown fields \(unknown.sorted())" }
+            if !unknown.isEmpty { return "\(path) has unknown fields \(unknown.sorted())" }
             let role = message["role"].string
-            if role != "tool", !open.isEmpty { return "\(place): the calls \(open.sorted()) have no answer" }
+            if role != "tool", !open.isEmpty { return "\(path): the calls \(open.sorted()) have no answer" }
             switch role {
             case "system":
-                if index > 0 { return "\(place): a system message that is not the first" }
-                if message["content"].string == nil { return "\(place).content is missing" }
+                if index > 0 { return "\(path): a system message that is not the first" }
+                if message["content"].string == nil { return "\(path).content is missing" }
             case "user":
-                if message["content"].string == nil, message["content"].array.isEmpty { return "\(place).content is missing" }
+                if message["content"].string == nil, message["content"].array.isEmpty { return "\(path).content is missing" }
             case "assistant":
                 let calls = message["tool_calls"].array
-                if message.object["tool_calls"] != nil, calls.isEmpty { return "\(place).tool_calls is empty" }
-                if message["content"].string == nil, calls.isEmpty { return "\(place).content is missing" }
+                if message.object["tool_calls"] != nil, calls.isEmpty { return "\(path).tool_calls is empty" }
+                if message["content"].string == nil, calls.isEmpty { return "\(path).content is missing" }
                 for call in calls {
                     guard let id = call["id"].string, !id.isEmpty, call["type"].string == "function" else {
-                        return "\(place): a call is malformed"
+                        return "\(path): a call is malformed"
                     }
-                    guard used.insert(id).inserted else { return "\(place): the call id \(id) was used before" }
+                    guard used.insert(id).inserted else { return "\(path): the call id \(id) was used before" }
                     open.insert(id)
-                    guard id.utf8.count <= 40 else { return "\(place): the call id \(id) has more than 40 characters" }
+                    guard id.utf8.count <= 40 else { return "\(path): the call id \(id) has more than 40 characters" }
                     guard let name = call["function"]["name"].string, name.wholeMatch(of: /[a-zA-Z0-9_-]{1,64}/) != nil else {
-                        return "\(place): the name of a call does not match ^[a-zA-Z0-9_-]{1,64}$"
+                        return "\(path): the name of a call does not match ^[a-zA-Z0-9_-]{1,64}$"
                     }
                     guard let text = call["function"]["arguments"].string, case .object = try? JSON(text) else {
-                        return "\(place): arguments are not a JSON object"
+                        return "\(path): arguments are not a JSON object"
                     }
                 }
             case "tool":
                 guard let id = message["tool_call_id"].string, open.remove(id) != nil else {
-                    return "\(place): a tool message for no open call"
+                    return "\(path): a tool message for no open call"
                 }
-                if message["content"].string == nil { return "\(place).content is missing" }
+                if message["content"].string == nil { return "\(path).content is missing" }
             default:
-                return "\(place).role is \(message["role"])"
+                return "\(path).role is \(message["role"])"
             }
         }
         return open.isEmpty ? nil : "the calls \(open.sorted()) have no answer"

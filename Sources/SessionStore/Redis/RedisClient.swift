@@ -28,7 +28,7 @@ public final class RedisClient: Service {
     public func route(for key: String) -> RedisRoute { topology.route(for: key, over: .usual) }
     func route(for key: String, over lane: RedisLane) -> RedisRoute { topology.route(for: key, over: lane) }
     /// Where a key is, as far as is known.
-    func place(of key: String) -> RedisPlace { topology.place(of: key) }
+    func location(of key: String) -> KeyLocation { topology.location(of: key) }
     /// The connection for a key, as far as is known.
     public func connection(for key: String) -> RedisConnection { route(for: key).connection }
 

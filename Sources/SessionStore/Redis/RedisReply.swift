@@ -76,13 +76,13 @@ public struct RedisReply: Sendable {
     /// An element of an array; nil outside its range. Takes constant time in an array without arrays in it.
     public subscript(position: Int) -> RedisReply? {
         guard position >= 0, position < count else { return nil }
-        var place = index + 1
-        if node.end - place == count {
-            place += position
+        var next = index + 1
+        if node.end - next == count {
+            next += position
         } else {
-            for _ in 0..<position { place = nodes[place].end }
+            for _ in 0..<position { next = nodes[next].end }
         }
-        return place < nodes.count ? RedisReply(self, index: place) : nil
+        return next < nodes.count ? RedisReply(self, index: next) : nil
     }
 
     /// The bytes of each element that has some; they share the reply's storage.
@@ -95,10 +95,10 @@ public struct RedisReply: Sendable {
 
     /// Calls `body` with each element in order.
     func forEachElement(_ body: (RedisReply) -> Void) {
-        var place = index + 1
-        for _ in 0..<count where place < nodes.count {
-            body(RedisReply(self, index: place))
-            place = nodes[place].end
+        var next = index + 1
+        for _ in 0..<count where next < nodes.count {
+            body(RedisReply(self, index: next))
+            next = nodes[next].end
         }
     }
 }

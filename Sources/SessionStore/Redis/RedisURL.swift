@@ -34,14 +34,14 @@ extension RedisConfiguration {
 
     private init(authority: Substring, usesTLS: Bool) throws(RedisURLError) {
         let (credentials, rest) = try Self.credentials(authority)
-        var place = rest
+        var authority = rest
         var database = 0
-        if let slash = place.firstIndex(of: "/") {
-            let text = place[place.index(after: slash)...]
-            place = place[..<slash]
+        if let slash = authority.firstIndex(of: "/") {
+            let text = authority[authority.index(after: slash)...]
+            authority = authority[..<slash]
             if !text.isEmpty { database = try Self.number(text, "the database", 0...9999) }
         }
-        self.init(try Self.hostAndPort(place, defaultPort: 6379))
+        self.init(try Self.hostAndPort(authority, defaultPort: 6379))
         (username, password) = credentials
         self.database = database
         self.usesTLS = usesTLS
@@ -59,22 +59,22 @@ extension RedisConfiguration {
         return ((user.isEmpty ? nil : user, password), text[text.index(after: at)...])
     }
 
-    static func hostAndPort(_ place: Substring, defaultPort: Int) throws(RedisURLError) -> Address {
-        var host = place
+    static func hostAndPort(_ authority: Substring, defaultPort: Int) throws(RedisURLError) -> Address {
+        var host = authority
         var port = defaultPort
-        if place.hasPrefix("[") {
-            guard let end = place.firstIndex(of: "]") else { throw RedisURLError("the host begins with [ but has no ]") }
-            host = place[place.index(after: place.startIndex)..<end]
-            let rest = place[place.index(after: end)...]
+        if authority.hasPrefix("[") {
+            guard let end = authority.firstIndex(of: "]") else { throw RedisURLError("the host begins with [ but has no ]") }
+            host = authority[authority.index(after: authority.startIndex)..<end]
+            let rest = authority[authority.index(after: end)...]
             if rest.hasPrefix(":") {
                 port = try number(rest.dropFirst(), "the port", 1...65535)
             } else if !rest.isEmpty {
                 throw RedisURLError("after the host's ] only a port may stand")
             }
-        } else if let colon = place.lastIndex(of: ":") {
-            host = place[..<colon]
+        } else if let colon = authority.lastIndex(of: ":") {
+            host = authority[..<colon]
             guard !host.contains(":") else { throw RedisURLError("an IPv6 address must stand in [ ]") }
-            port = try number(place[place.index(after: colon)...], "the port", 1...65535)
+            port = try number(authority[authority.index(after: colon)...], "the port", 1...65535)
         }
         guard !host.isEmpty else { throw RedisURLError("the host is missing") }
         guard !host.contains(where: { "?#[] \t\r\n".contains($0) }) else {

@@ -54,7 +54,7 @@ extension RedisSessionStore {
             // No earlier: a step that is about to begin may rest on it.
             return .early(view.now + span)
         }
-        let isSuspect = view.leaseLeft > configuration.lease && outage.wasSetBack(at: client.place(of: RedisKeys(hint.session).prefix))
+        let isSuspect = view.leaseLeft > configuration.lease && outage.wasSetBack(at: client.location(of: RedisKeys(hint.session).prefix))
         guard isSuspect else { return .stays }
         let age = staleLeases.withLock { $0.age(of: hint.session, step: view.step, leaseUntil: view.leaseUntil, at: .now) }
         return age > configuration.lease + configuration.hintMargin ? .orphan(isStale: true) : .stays

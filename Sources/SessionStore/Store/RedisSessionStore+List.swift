@@ -49,17 +49,17 @@ extension RedisSessionStore {
         await activity.flush()
         // Some more than the limit, for those that share the cursor's millisecond and come before it.
         var window = limit + 65
-        var found = try await places(after: cursor, limit: limit, window: window)
+        var found = try await entries(after: cursor, limit: limit, window: window)
         while found == nil {
             window *= 4
-            found = try await places(after: cursor, limit: limit, window: window)
+            found = try await entries(after: cursor, limit: limit, window: window)
         }
         return try await page(of: found ?? [], limit: limit)
     }
 
-    /// The places after `cursor` in the list; nil when a bucket's first `window` entries do not suffice to know `limit` of them,
+    /// The entries after `cursor` in the list; nil when a bucket's first `window` entries do not suffice to know `limit` of them,
     /// since too many sessions share the cursor's millisecond.
-    private func places(after cursor: SessionCursor?, limit: Int, window: Int) async throws(StoreError) -> [SessionCursor]? {
+    private func entries(after cursor: SessionCursor?, limit: Int, window: Int) async throws(StoreError) -> [SessionCursor]? {
         var found: [SessionCursor] = []
         let replies = await sendEach(
             (0..<RedisKeys.bucketCount).map { bucket in
@@ -77,8 +77,8 @@ extension RedisSessionStore {
                 guard let session = bucket[index]?.string.flatMap({ SessionID($0) }), let score = bucket[index + 1]?.string,
                     let time = Double(score)
                 else { continue }
-                let place = SessionCursor(lastActivity: Int64(clampingRounded: time), session: session)
-                if cursor?.precedes(place) ?? true { found.append(place) }
+                let entry = SessionCursor(lastActivity: Int64(clampingRounded: time), session: session)
+                if cursor?.precedes(entry) ?? true { found.append(entry) }
             }
             if bucket.count / 2 == window, found.count - before <= limit { return nil }
         }
@@ -89,13 +89,13 @@ extension RedisSessionStore {
     private func page(of found: [SessionCursor], limit: Int) async throws(StoreError) -> SessionPage {
         let page = found.prefix(limit)
         let details = await sendEach(
-            page.map { place in
-                let keys = RedisKeys(place.session)
+            page.map { cursor in
+                let keys = RedisKeys(cursor.session)
                 return (keys.state, [RedisCommand("HMGET", keys.state, "status", "fence"), RedisCommand("LLEN", keys.history)])
             }, over: .bulk)
         var sessions: [SessionSummary] = []
         var gone: [SessionCursor] = []
-        for (place, result) in zip(page, details) {
+        for (cursor, result) in zip(page, details) {
             let replies: [RedisReply]
             do throws(StoreError) {
                 replies = try result.get()
@@ -104,17 +104,17 @@ extension RedisSessionStore {
                 // One session that cannot be shown does not hide the others.
                 logger.warning(
                     "a session is damaged",
-                    metadata: ["session": "\(place.session)", "error": "\(error)", "code": "session_damaged"])
+                    metadata: ["session": "\(cursor.session)", "error": "\(error)", "code": "session_damaged"])
                 continue
             }
             guard replies.count == 2, let length = replies[1].intValue, length > 0 || replies[0][1]?.isNull == false else {
-                gone.append(place)
+                gone.append(cursor)
                 continue
             }
             sessions.append(
                 SessionSummary(
-                    session: place.session,
-                    lastActivity: place.lastActivity,
+                    session: cursor.session,
+                    lastActivity: cursor.lastActivity,
                     status: replies[0][0]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle,
                     // One session that cannot be shown in full does not hide the others.
                     step: replies[0][1]?.intValue ?? 0,
@@ -126,9 +126,9 @@ extension RedisSessionStore {
     }
 
     /// Removes sessions from the index that are gone, where they have not begun anew meanwhile.
-    private func forget(_ places: [SessionCursor]) async throws(StoreError) {
-        for (key, places) in Dictionary(grouping: places, by: { RedisKeys($0.session).index }) {
-            try await forget(places.map { Hint(session: $0.session, due: $0.lastActivity) }, in: key)
+    private func forget(_ cursors: [SessionCursor]) async throws(StoreError) {
+        for (key, cursors) in Dictionary(grouping: cursors, by: { RedisKeys($0.session).index }) {
+            try await forget(cursors.map { Hint(session: $0.session, due: $0.lastActivity) }, in: key)
         }
     }
 

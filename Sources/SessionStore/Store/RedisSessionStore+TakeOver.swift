@@ -6,7 +6,7 @@ extension RedisSessionStore {
     ///
     /// - Throws: ``StoreError``; with `.outcomeUnknown` the lease may have been taken. It then runs out like any other.
     public func takeOver(_ takeOver: TakeOver) async throws(StoreError) -> TakeOverOutcome {
-        if takeOver.reason != .cancel, !outage.isOver(at: client.place(of: RedisKeys(takeOver.session).prefix)) {
+        if takeOver.reason != .cancel, !outage.isOver(at: client.location(of: RedisKeys(takeOver.session).prefix)) {
             guard try await look(takeOver.session).isReleased else { return .tooEarly }
         }
         let outcome = try await send(takeOver, verdict: nil)

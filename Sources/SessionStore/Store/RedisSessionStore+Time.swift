@@ -21,17 +21,17 @@ extension RedisSessionStore {
     /// - Parameter key: What was asked for, or what it begins with, the hash tag included.
     func heard(_ time: Int64?, of key: String, sent: ContinuousClock.Instant) {
         guard let time else { return }
-        outage.heard(time, from: client.place(of: key).node, sent: sent)
+        outage.heard(time, from: client.location(of: key).node, sent: sent)
     }
 
     /// A command was refused: perhaps because Redis does not serve at the moment.
     ///
     /// - Returns: Whether it is so.
     @discardableResult
-    func refused(_ error: RedisError, key: String) -> Bool { outage.refused(error, at: client.place(of: key)) }
+    func refused(_ error: RedisError, key: String) -> Bool { outage.refused(error, at: client.location(of: key)) }
 
     /// Redis's time in ms where the key is; nil before its first answer.
-    func time(of key: String) -> Int64? { outage.time(of: client.place(of: key).node) }
+    func time(of key: String) -> Int64? { outage.time(of: client.location(of: key).node) }
 
     /// The same; asks for it when it is not known yet.
     func now(of key: String = "") async throws(StoreError) -> Int64 {

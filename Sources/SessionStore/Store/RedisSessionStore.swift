@@ -8,9 +8,9 @@ import Synchronization
 public final class RedisSessionStore: Sendable {
     public let configuration: StoreConfiguration
     let client: RedisClient
-    let outage: OutageWatch
+    let outage: OutageDetector
     let staleLeases = Mutex(StaleLeases())
-    let activity: ActivityNotes
+    let activity: ActivityRecorder
     let acknowledged = AcknowledgedSteps()
     /// What the keys of this deployment may look like.
     public let layout: LayoutState
@@ -19,9 +19,9 @@ public final class RedisSessionStore: Sendable {
     public init(client: RedisClient, configuration: StoreConfiguration, logger: Logger) {
         self.client = client
         self.configuration = configuration
-        activity = ActivityNotes(client: client)
+        activity = ActivityRecorder(client: client)
         layout = LayoutState(configuration.layout)
-        outage = OutageWatch(lease: configuration.lease, pause: configuration.outagePause)
+        outage = OutageDetector(lease: configuration.lease, pause: configuration.outagePause)
         self.logger = logger
     }
 

@@ -11,7 +11,7 @@ extension AgentRoutes {
         let named = try stepToCancel(try await body(request, context, mayBeAbsent: true).0)
         let step: Int
         do throws(TurnError) {
-            step = try await runner.cancel(id, step: named)
+            step = try await service.cancel(id, step: named)
         } catch {
             throw Problem(error)
         }

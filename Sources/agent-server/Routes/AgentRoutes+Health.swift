@@ -15,7 +15,7 @@ extension AgentRoutes {
 
     /// Whether a load balancer should send requests here.
     func ready() throws -> Response {
-        if supervisor.isDraining {
+        if scheduler.isDraining {
             throw Problem(.serviceUnavailable, "draining", "this replica is about to stop").retry(after: .seconds(1))
         }
         guard store.isReady else {

@@ -24,7 +24,7 @@ extension AgentRoutes {
         do throws(TurnError) {
             // The body counts until the message is accepted.
             defer { withExtendedLifetime(share) {} }
-            try await runner.start(turn, stream: stream)
+            try await service.start(turn, stream: stream)
         } catch {
             throw Problem(error)
         }

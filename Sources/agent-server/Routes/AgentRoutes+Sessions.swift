@@ -48,7 +48,7 @@ extension AgentRoutes {
         let offset = try queryInteger("offset", request, default: 0, in: 0...Int(Int32.max))
         let limit = try queryInteger("limit", request, default: 100, in: 1...1000)
         let showsSystem = try queryBoolean("include_system", request)
-        guard let share = await runner.roomToRead() else { throw Problem.crowded }
+        guard let share = await service.roomToRead() else { throw Problem.crowded }
         defer { withExtendedLifetime(share) {} }
         guard let page = try await stored({ () throws(StoreError) in try await store.history(id, offset: offset, limit: limit) }) else {
             throw Problem.sessionNotFound
@@ -61,7 +61,7 @@ extension AgentRoutes {
         body.writeString(",\"history_length\":\(page.length),\"offset\":\(offset),\"messages\":[")
         for (index, message) in page.messages.enumerated() {
             if index > 0 { body.writeString(",") }
-            // The prompt is the operator's, not the client's. Its place stays, so that offsets mean
+            // The prompt is the operator's, not the client's. Its position stays, so that offsets mean
             // what they mean in Redis.
             let isHidden = offset + index == 0 && !showsSystem && (try? JSONSlice(parsing: message))?["role"]?.string == "system"
             body.writeImmutableBuffer(isHidden ? ByteBuffer(string: #"{"role":"system"}"#) : message)
@@ -78,10 +78,10 @@ extension AgentRoutes {
         let limit = try queryInteger("limit", request, default: 50, in: 1...500)
         var cursor: SessionCursor?
         if let text = request.uri.queryParameters.get("cursor") {
-            guard let place = SessionCursor(text) else {
+            guard let position = SessionCursor(text) else {
                 throw Problem(.badRequest, "invalid_request", "cursor must be one that this endpoint gave")
             }
-            cursor = place
+            cursor = position
         }
         let page = try await stored { () throws(StoreError) in try await store.list(after: cursor, limit: limit) }
         var body = ByteBuffer()

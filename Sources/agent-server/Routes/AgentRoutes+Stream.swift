@@ -10,17 +10,17 @@ extension AgentRoutes {
         try requireEventStream(request)
         let session = try sessionID(context)
         let last = try lastEventID(request)
-        switch try await stored({ () throws(StoreError) in try await runner.resumePoint(session, after: last) }) {
+        switch try await stored({ () throws(StoreError) in try await service.resumePoint(session, after: last) }) {
         case .noSession:
             throw Problem.sessionNotFound
         case .nothingLeft:
             return Response(status: .noContent, headers: [.cacheControl: "no-store", .replica: settings.replica])
-        case .place(let place):
-            guard !supervisor.isDraining else { throw Problem(TurnError.draining) }
+        case .position(let position):
+            guard !scheduler.isDraining else { throw Problem(TurnError.draining) }
             guard request.method != .head else { return Response(status: .ok, headers: streamHeaders(session)) }
             let stream = ClientStream(limit: settings.clientBacklog)
             do throws(TurnError) {
-                try runner.follow(session, from: place, stream: stream)
+                try service.follow(session, from: position, stream: stream)
             } catch {
                 throw Problem(error)
             }

@@ -11,9 +11,9 @@ struct AgentRoutes: Sendable {
     typealias Context = AgentRequestContext
 
     let settings: Settings
-    let runner: TurnRunner
+    let service: TurnService
     let store: RedisSessionStore
-    let supervisor: StepSupervisor
+    let scheduler: StepScheduler
     /// Bodies that are being read, and those of messages that wait.
     let bodies: ByteBudget
 

@@ -5,7 +5,7 @@ import LocalDeployment
 struct StreamCheck: Sendable {
     private(set) var lastID: String?
     /// What a browser would send: the id of the last event that had one.
-    private var place: (step: Int, sequence: Int, nonce: String)?
+    private var position: (step: Int, sequence: Int, nonce: String)?
     private var tokens = ""
     /// The final text.
     private(set) var content: String?
@@ -41,11 +41,11 @@ struct StreamCheck: Sendable {
             faults.append("the id \(id) is none")
             return
         }
-        defer { (place, mayBegin) = (next, false) }
-        if let place, place.step == next.step, place.nonce == next.nonce, !mayBegin || next.sequence > 1 {
-            if next.sequence != place.sequence + 1 { faults.append("\(place.step)-\(place.sequence) is followed by \(id)") }
+        defer { (position, mayBegin) = (next, false) }
+        if let position, position.step == next.step, position.nonce == next.nonce, !mayBegin || next.sequence > 1 {
+            if next.sequence != position.sequence + 1 { faults.append("\(position.step)-\(position.sequence) is followed by \(id)") }
         } else if !mayBegin {
-            unannounced = "\(place.map { "\($0.step)-\($0.sequence)" } ?? "nothing") is followed by \(id) without a restart"
+            unannounced = "\(position.map { "\($0.step)-\($0.sequence)" } ?? "nothing") is followed by \(id) without a restart"
         } else if next.sequence > 1 {
             faults.append("a step begins with \(id)")
         }

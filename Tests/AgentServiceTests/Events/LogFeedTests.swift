@@ -22,10 +22,11 @@ import Testing
         init(_ session: SessionInRedis) { self.session = session }
 
         func join(
-            _ stream: ClientStream, control: StepControl = StepControl(), tick: Duration = .seconds(3600), from place: LogPlace? = nil
+            _ stream: ClientStream, stopSignal: StopSignal = StopSignal(), tick: Duration = .seconds(3600),
+            from position: LogPosition? = nil
         ) -> Task<Void, Never> {
-            let follower = StepFollower(
-                store: session.store, session: session.id, control: control, stream: stream, place: place ?? .beginning(of: 1),
+            let follower = LogFollower(
+                store: session.store, session: session.id, stopSignal: stopSignal, stream: stream, position: position ?? .beginning(of: 1),
                 followsSession: true, tick: tick, feeds: feeds, onOrphan: { _ in self.takeOvers.wrappingAdd(1, ordering: .relaxed) })
             return Task {
                 await follower.run()
@@ -165,12 +166,12 @@ import Testing
     @Test func allAreSentElsewhereWhenTheReplicaStops() async throws {
         let (session, say) = try await step()
         let viewers = Viewers(session)
-        let control = StepControl()
+        let stopSignal = StopSignal()
         let listeners = (0..<20).map { _ in Listener() }
-        for listener in listeners { _ = viewers.join(listener.stream, control: control) }
+        for listener in listeners { _ = viewers.join(listener.stream, stopSignal: stopSignal) }
         try say(1, "x")
         try await eventually("all are told") { try listeners.allSatisfy { try $0.tokens() == "x" } }
-        control.stop(.draining)
+        stopSignal.stop(.draining)
         for listener in listeners {
             _ = try await listener.all()
             #expect(listener.text.hasSuffix("retry: 100\n\n"))

@@ -35,8 +35,8 @@ private struct WrittenLog {
 }
 
 /// Everything a reader tells, event by event.
-private func tell(_ log: WrittenLog, from place: LogPlace, page: Int = .max) -> (events: [String], outcome: LogReader.Outcome) {
-    var reader = LogReader(place)
+private func tell(_ log: WrittenLog, from position: LogPosition, page: Int = .max) -> (events: [String], outcome: LogReader.Outcome) {
+    var reader = LogReader(position)
     var buffer = ByteBuffer()
     while true {
         let entries = Array(log.after(reader.position).prefix(page))
@@ -103,10 +103,10 @@ private func ids(_ events: [String]) -> [String] {
         var log = WrittenLog()
         log.open(7)
         log.batch(7, from: 1, ["a", "b"])
-        let place = LogPlace.after(EventID(step: 7, sequence: 4, nonce: "aaaa"))
-        #expect(tell(log, from: place).events.isEmpty)
+        let position = LogPosition.after(EventID(step: 7, sequence: 4, nonce: "aaaa"))
+        #expect(tell(log, from: position).events.isEmpty)
         log.batch(7, from: 3, ["c", "d", "e"], done: true)
-        #expect(ids(tell(log, from: place).events) == ["7-5.aaaa", "7-6.aaaa"])
+        #expect(ids(tell(log, from: position).events) == ["7-5.aaaa", "7-6.aaaa"])
     }
 
     /// What comes next is not there: never silence, and never something else in its place.
@@ -136,7 +136,7 @@ private func ids(_ events: [String]) -> [String] {
     }
 }
 
-@Suite struct LogPlaceTests {
+@Suite struct LogPositionTests {
     private let id = EventID(step: 7, sequence: 3, nonce: "aaaa")
 
     private func view(
@@ -147,7 +147,7 @@ private func ids(_ events: [String]) -> [String] {
             opening: log.entries.first { ($0.step, $0.lastSequence) == (id.step, 0) }, entries: log.after((id.step, id.sequence)))
     }
 
-    private func resuming(_ view: LogView, joinsNext: Bool = true) -> LogPlace? {
+    private func resuming(_ view: LogView, joinsNext: Bool = true) -> LogPosition? {
         .resuming(after: id, in: view, joinsNext: joinsNext)
     }
 

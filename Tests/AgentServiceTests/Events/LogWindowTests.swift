@@ -39,10 +39,10 @@ import Testing
         window.add(view([entry(5)]))
         #expect(window.end.step == 7 && window.end.sequence == 5)
         #expect(look(window, from: 1) == nil)
-        for place in 2...5 {
-            let told = look(window, from: place)
-            #expect(ids(told) == (place..<5).map { "7-\($0 + 1).aaaa" } && told?.reader == reader(5))
-            #expect(isPlain(window, from: place) == true && told?.hasEntries == (place < 5))
+        for position in 2...5 {
+            let told = look(window, from: position)
+            #expect(ids(told) == (position..<5).map { "7-\($0 + 1).aaaa" } && told?.reader == reader(5))
+            #expect(isPlain(window, from: position) == true && told?.hasEntries == (position < 5))
         }
         // One that is ahead of what was read is told nothing.
         #expect(ids(look(window, from: 9)) == [])

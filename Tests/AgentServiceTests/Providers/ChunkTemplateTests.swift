@@ -40,7 +40,7 @@ import Testing
 
     private static func read(_ chunks: [String], recognizesRepeats: Bool) -> Decoded {
         var decoded = Decoded()
-        var decoder = OpenAIChunkDecoder(recognizesRepeats: recognizesRepeats)
+        var decoder = ChatCompletionChunkDecoder(recognizesRepeats: recognizesRepeats)
         do throws(LLMError) {
             for chunk in chunks { try decoder.decode(ByteBuffer(string: chunk), into: &decoded.events) }
             try decoder.finish(isMarked: true, into: &decoded.events)

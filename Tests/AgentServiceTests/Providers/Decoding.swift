@@ -10,7 +10,7 @@ struct Decoded: Equatable {
 
     /// The text of all tokens.
     var text: String {
-        events.map { if case .token(let token) = $0 { token } else { "" } }.joined()
+        events.map { if case .textDelta(let token) = $0 { token } else { "" } }.joined()
     }
 
     /// The calls, each with its fragments put together.
@@ -46,7 +46,7 @@ struct Decoded: Equatable {
 
     /// Decodes chunks, and their end.
     init(chunks: [String], isMarked: Bool = true) {
-        var decoder = OpenAIChunkDecoder()
+        var decoder = ChatCompletionChunkDecoder()
         run { events throws(LLMError) in
             for chunk in chunks { try decoder.decode(ByteBuffer(string: chunk), into: &events) }
             try decoder.finish(isMarked: isMarked, into: &events)
@@ -58,7 +58,7 @@ struct Decoded: Equatable {
         parts: [ByteBuffer], contentType: String? = "text/event-stream", status: Int = 200, expectsStream: Bool = true,
         maxBytes: Int = 1 << 20
     ) {
-        var answer = OpenAIAnswer(expectsStream: expectsStream, maxBytes: maxBytes, maxErrorBytes: 8 << 10)
+        var answer = ChatCompletionDecoder(expectsStream: expectsStream, maxBytes: maxBytes, maxErrorBytes: 8 << 10)
         run { events throws(LLMError) in
             try answer.receiveHead(status: status, contentType: contentType)
             for part in parts where try answer.receiveBody(part, into: &events) == .finished { return }

@@ -6,7 +6,7 @@ import Testing
 /// Status lines that no server should send.
 @Suite struct OddStatusTests {
     static let whole = OpenAIProviderFailureTests.whole
-    static let expected: [LLMEvent] = [.token("so far"), .finish(.stop)]
+    static let expected: [LLMEvent] = [.textDelta("so far"), .finish(.stop)]
 
     static func answer(_ status: String) -> RawUpstream.Step {
         .bytes("HTTP/1.1 \(status) Odd\r\nContent-Type: text/event-stream\r\nContent-Length: 2\r\n\r\nhi")

@@ -32,7 +32,7 @@ import Testing
         try await withProvider(upstream.url) { provider in
             let first = try await provider.collect()
             let second = try await provider.collect()
-            #expect(first.events == [.token("so far"), .finish(.stop)])
+            #expect(first.events == [.textDelta("so far"), .finish(.stop)])
             #expect(second == first)
         }
         #expect(upstream.requests.map { [$0.connection, $0.place] } == [[0, 0], [0, 1], [1, 0]])
@@ -94,7 +94,7 @@ import Testing
         defer { upstream.stop() }
         let decoded = try await withProvider(upstream.url) { try await $0.collect() }
         #expect(decoded.error == .unavailable)
-        #expect(decoded.events == [.token("one ")])
+        #expect(decoded.events == [.textDelta("one ")])
         #expect(upstream.requests.count == 1)
     }
 
@@ -171,7 +171,7 @@ import Testing
         defer { upstream.stop() }
         let decoded = try await withProvider(upstream.url) { try await $0.collect() }
         #expect(decoded.error == .upstream)
-        #expect(decoded.events == [.token("so far")])
+        #expect(decoded.events == [.textDelta("so far")])
     }
 
     @Test(arguments: [true, false]) func anAnswerIsNotLargerThanTheBound(stream: Bool) async throws {

@@ -65,14 +65,14 @@ import Testing
     }
 
     @Test func whatIsReadyTogetherIsHandedOnTogether() async throws {
-        let whole = ByteBuffer(string: OpenAIAnswerTests.stream)
+        let whole = ByteBuffer(string: ChatCompletionDecoderTests.stream)
         let upstream = try await Upstream.start { _ in UpstreamAnswer(parts: [.bytes(whole)]) }
         defer { upstream.stop() }
         var batches: [[LLMEvent]] = []
         try await withProvider(upstream.url) { provider in
             try await provider.generate(.hello) { batches.append($0) }
         }
-        #expect(batches == [OpenAIAnswerTests.events])
+        #expect(batches == [ChatCompletionDecoderTests.events])
     }
 
     @Test func aWholeAnswerIsAskedForWithoutStreaming() async throws {
@@ -90,7 +90,7 @@ import Testing
         }
         #expect(
             decoded.events == [
-                .token("Hello"), .toolCall(index: 0, id: "c1", name: "echo", arguments: #"{"text":"x"}"#),
+                .textDelta("Hello"), .toolCall(index: 0, id: "c1", name: "echo", arguments: #"{"text":"x"}"#),
                 .usage(TokenUsage(promptTokens: 9, completionTokens: 12)), .finish(.toolCalls),
             ])
         #expect(upstream.violations.isEmpty)

@@ -33,7 +33,7 @@ import Testing
             try await $0.collect()
         }
         #expect(decoded.error == .timeout)
-        #expect(decoded.events == [.token("so far")])
+        #expect(decoded.events == [.textDelta("so far")])
         try await eventually("the connection is closed") { upstream.openConnections == 0 }
     }
 
@@ -92,7 +92,7 @@ import Testing
             }
         }
         #expect(decoded.error == nil)
-        #expect(decoded.events.first == .token("so far"))
+        #expect(decoded.events.first == .textDelta("so far"))
         #expect(decoded.events.last == .finish(.stop))
         #expect(decoded.events.count == (usage.isEmpty ? 2 : 3))
         try await eventually("the connection is closed") { upstream.openConnections == 0 }
@@ -118,7 +118,7 @@ import Testing
                 return decoded
             }
         }
-        #expect(decoded.events == [.token("so far"), .finish(.stop)])
+        #expect(decoded.events == [.textDelta("so far"), .finish(.stop)])
     }
 
     @Test func afterTheEndMarkNothingIsWaitedFor() async throws {
@@ -133,7 +133,7 @@ import Testing
                 try await $0.collect()
             }
         }
-        #expect(decoded.events == [.token("so far"), .finish(.stop)])
+        #expect(decoded.events == [.textDelta("so far"), .finish(.stop)])
     }
 
     @Test func whoFindsNoFreeConnectionFailsInTime() async throws {
@@ -207,12 +207,12 @@ import Testing
     @Test func anEndThatCrossesACancellationIsNone() async throws {
         try await withProvider("http://127.0.0.1:1") { provider in
             let told = Told()
-            let generation = OpenAIGeneration(provider, client: nil, receiver: told)
-            try generation.receive([.token("one")])
+            let generation = HTTPGeneration(provider, client: nil, receiver: told)
+            try generation.receive([.textDelta("one")])
             generation.cancel()
-            #expect(throws: CancellationError.self) { try generation.receive([.token("two"), .finish(.stop)]) }
+            #expect(throws: CancellationError.self) { try generation.receive([.textDelta("two"), .finish(.stop)]) }
             generation.ended(.failure(CancellationError()))
-            #expect(try await told.next() == [.token("one")])
+            #expect(try await told.next() == [.textDelta("one")])
             await #expect(throws: CancellationError.self) { try await told.next() }
         }
     }

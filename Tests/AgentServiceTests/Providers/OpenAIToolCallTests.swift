@@ -152,7 +152,7 @@ import Testing
             let chunks = inOneChunk ? [Decoded.delta(#"{"tool_calls":[\#(list.joined(separator: ","))]}"#)] : list.map { Decoded.calls($0) }
             return Decoded(chunks: chunks + [Decoded.delta("{}", finish: "tool_calls")])
         }
-        let bound = OpenAIChunkDecoder.maxToolCalls
+        let bound = ChatCompletionChunkDecoder.maxToolCalls
         #expect(decode(bound).calls.count == bound)
         #expect(decode(bound).error == nil)
         let absurd = decode(10_000)

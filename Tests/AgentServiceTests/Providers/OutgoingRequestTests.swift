@@ -32,7 +32,7 @@ import Testing
             #expect(budget.used > bytes && budget.used < bytes + 1000)
             #expect(upstream.requests.first?.text.hasSuffix(#"x"}],"stream":true,"stream_options":{"include_usage":true}}"#) == true)
             head.open()
-            #expect(try await told.next() == [.token("x")])
+            #expect(try await told.next() == [.textDelta("x")])
             #expect(budget.used == 0)
             rest.open()
             while try await told.next() != nil {}

@@ -16,7 +16,7 @@ import Testing
             $0.wait = wait
         } model: { request, sink in
             let last = try JSON(parsing: request.messages.last ?? .init())["content"].string ?? ""
-            try await sink([.token("answer to ")])
+            try await sink([.textDelta("answer to ")])
             if last == "first" { await gate.pass() }
             try await PlayedModel.saying(last)(request, sink)
         }
@@ -65,7 +65,7 @@ import Testing
         async let second = turns.say("second", ["on_conflict": "wait"])
         // Its attempt to begin has a place as well, and gives it back before it waits.
         try await eventually("it waits") { try turns.session.redis.lines("PUBSUB", "NUMSUB", turns.session.keys.wake).last == "1" }
-        #expect(turns.supervisor.places == 2)
+        #expect(turns.scheduler.slots == 2)
         guard case .overloaded? = await turns.refusal("third", ["on_conflict": "wait"]) else {
             Issue.record("it was accepted")
             return
@@ -106,7 +106,7 @@ import Testing
         let streams = try await [first, a, b]
         // One of them was interrupted by the other, and runs no more.
         try await eventually("one is left") { try streams.count { try $0.soFar().done.isNull } == 1 }
-        _ = try await one.runner.cancel(session.id, step: nil)
+        _ = try await one.service.cancel(session.id, step: nil)
         for stream in streams { #expect(try await stream.all().done["status"] == "cancelled") }
         let history = try one.history()
         #expect(Conversation.violation(history) == nil)

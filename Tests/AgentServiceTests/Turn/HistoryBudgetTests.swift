@@ -43,14 +43,14 @@ import Testing
         let turns = Turns(
             session,
             model: { request, sink in
-                try await sink([.token("first ")])
+                try await sink([.textDelta("first ")])
                 await gate.pass()
                 try await PlayedModel.saying("last")(request, sink)
             })
         let listener = try await turns.say("again")
         try await eventually("the model answers") { try listener.tokens() == "first " }
         #expect(turns.model.requests.last?.messages.count == 5)
-        #expect(turns.runner.histories.used == 0)
+        #expect(turns.service.histories.used == 0)
         gate.open()
         #expect(try await listener.all().done["status"] == "completed")
     }
@@ -74,7 +74,7 @@ import Testing
         #expect(try requests.map { try JSON(parsing: try #require($0.tools)) } == [tools, tools])
         // The id of the call that was repaired is used up, too.
         #expect(told.calls.count == 1 && told.calls[0]["call_id"] != "a")
-        #expect(turns.runner.histories.used == 0)
+        #expect(turns.service.histories.used == 0)
     }
 
     @Test func aStepWaitsForItsTurnUnderItsLease() async throws {
@@ -84,17 +84,17 @@ import Testing
         let turns = turns(first, gate: gate)
         let one = try await turns.say("one")
         try await eventually("it is asked") { turns.model.requests.count == 1 }
-        #expect(turns.runner.histories.used >= 400_000)
+        #expect(turns.service.histories.used >= 400_000)
         let two = try await turns.say("two", in: second)
-        try await eventually("it waits") { turns.runner.histories.areCrowded }
+        try await eventually("it waits") { turns.service.histories.areCrowded }
         #expect(try second.state("status") == "running" && turns.model.requests.count == 1)
         // Small ones do not wait behind large ones.
         let small = try await session(0, beside: first)
         #expect(try await turns.say("three", in: small).all().done["status"] == "completed")
-        #expect(turns.runner.histories.areCrowded)
+        #expect(turns.service.histories.areCrowded)
         gate.open()
         for listener in [one, two] { #expect(try await listener.all().done["status"] == "completed") }
-        #expect(turns.runner.histories.used == 0)
+        #expect(turns.service.histories.used == 0)
     }
 
     /// It is accepted, so it is not refused: another replica has it, and its client finds it there.
@@ -119,7 +119,7 @@ import Testing
         #expect(try second.redis.history(second.id).last?["content"] == "two")
         // It was no attempt.
         let elsewhere = Turns(try await second.elsewhere(), model: PlayedModel.saying("better here"))
-        #expect(try await elsewhere.runner.takeOver(second.id, step: 2))
+        #expect(try await elsewhere.service.takeOver(second.id, step: 2))
         try await eventually("it is answered") { try second.redis.history(second.id).last?["content"] == "better here" }
         #expect(try second.state("attempt") == "1")
     }
@@ -134,13 +134,13 @@ import Testing
         try await eventually("it is asked") { turns.model.requests.count == 1 }
         // Its lease is a minute's, so it waits for that long.
         let two = try await turns.say("two", in: second)
-        try await eventually("it waits") { turns.runner.histories.areCrowded }
+        try await eventually("it waits") { turns.service.histories.areCrowded }
         let length = try third.redis.history(third.id).count
         await #expect { _ = try await turns.say("three", in: third) } throws: { error in
             if case .crowded? = error as? TurnError { true } else { false }
         }
         #expect(try third.redis.history(third.id).count == length && third.state("status") == "idle")
-        #expect(turns.supervisor.places == 2)
+        #expect(turns.scheduler.slots == 2)
         gate.open()
         for listener in [one, two] { #expect(try await listener.all().done["status"] == "completed") }
         #expect(try await turns.say("three", in: third).all().done["status"] == "completed")
@@ -152,7 +152,7 @@ extension Turns {
     fileprivate func say(_ text: String, in session: SessionInRedis) async throws -> Listener {
         let body = AgentClient.body(session.id.text, ["content": .string(text)], [:])
         let listener = Listener()
-        try await runner.start(try TurnRequest(body: ByteBuffer(string: body.text)), stream: listener.stream)
+        try await service.start(try TurnRequest(body: ByteBuffer(string: body.text)), stream: listener.stream)
         return listener
     }
 }

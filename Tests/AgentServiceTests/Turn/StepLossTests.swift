@@ -18,7 +18,7 @@ import Testing
             if noticedAtTheEnd { $0.logInterval = .seconds(3600) }
         } model: { request, sink in
             guard noticedAtTheEnd else { return try await PlayedModel.endless(request, sink) }
-            try await sink([.token("word ")])
+            try await sink([.textDelta("word ")])
             await gate.pass()
             try await PlayedModel.calling((id: "a", name: "echo", arguments: "{}"))(request, sink)
         }
@@ -63,7 +63,7 @@ import Testing
         let gate = Gate()
         let session = try await SessionInRedis(redis) { $0.commitPatience = .milliseconds(200) }
         let turns = Turns(session) { request, sink in
-            try await sink([.token("Hello")])
+            try await sink([.textDelta("Hello")])
             await gate.pass()
             try await PlayedModel.saying("!")(request, sink)
         }
@@ -89,9 +89,9 @@ import Testing
         let gate = Gate()
         let session = try await SessionInRedis(redis)
         let turns = Turns(session) { request, sink in
-            try await sink([.token("Hello")])
+            try await sink([.textDelta("Hello")])
             await gate.pass()
-            for _ in 0..<100 { try await sink([.token(".")]) }
+            for _ in 0..<100 { try await sink([.textDelta(".")]) }
             try await PlayedModel.saying("!")(request, sink)
         }
         let listener = try await turns.say("hello")
@@ -123,7 +123,7 @@ import Testing
             return
         }
         #expect(turns.model.requests.count == 1)
-        try await eventually("nothing runs") { turns.supervisor.runningSteps == 0 }
+        try await eventually("nothing runs") { turns.scheduler.runningSteps == 0 }
     }
 
     /// A server that stops gives its steps away, and sends their clients after them. That does not count as an attempt.
@@ -133,7 +133,7 @@ import Testing
         let follower = Listener()
         let running = try await draining.say("hello")
         try await eventually("it runs") { try !running.tokens().isEmpty }
-        try draining.runner.follow(session.id, from: .beginning(of: 1), stream: follower.stream)
+        try draining.service.follow(session.id, from: .beginning(of: 1), stream: follower.stream)
         try await eventually("it is followed") { try !follower.tokens().isEmpty }
         await draining.group.triggerGracefulShutdown()
         for listener in [running, follower] {
@@ -149,26 +149,26 @@ import Testing
 
         // At once, though its lease would last for a minute, and though that replica knows nothing of Redis's past.
         let elsewhere = Turns(try await session.elsewhere(outagePause: .seconds(60)), model: PlayedModel.saying("better here"))
-        #expect(try await elsewhere.runner.takeOver(session.id, step: 1))
+        #expect(try await elsewhere.service.takeOver(session.id, step: 1))
         try await eventually("it is answered") { try session.redis.history(session.id).last?["content"] == "better here" }
         #expect(try session.state("attempt") == "1")
     }
 
     /// Turns of a replica that can be told to stop.
     private struct DrainingTurns {
-        let runner: TurnRunner
+        let service: TurnService
         let group: ServiceGroup
         let services: Task<Void, any Error>
         let id: SessionID
 
         init(_ session: SessionInRedis) async throws {
-            let supervisor = StepSupervisor(maximumSteps: 10, drain: .milliseconds(100), executors: .shared, logger: .quiet)
-            runner = TurnRunner(
-                store: session.store, provider: PlayedModel(PlayedModel.endless), supervisor: supervisor,
-                logWriter: EventLogWriter(tick: .milliseconds(2)),
+            let scheduler = StepScheduler(maximumSteps: 10, drain: .milliseconds(100), executors: .shared, logger: .quiet)
+            service = TurnService(
+                store: session.store, provider: PlayedModel(PlayedModel.endless), scheduler: scheduler,
+                flushTimer: LogFlushTimer(tick: .milliseconds(2)),
                 keepAlive: KeepAlive(period: .seconds(15)),
                 configuration: TurnConfiguration(replica: "owner", model: "m", systemPrompt: nil), logger: .quiet)
-            let group = ServiceGroup(services: [supervisor], logger: .quiet)
+            let group = ServiceGroup(services: [scheduler], logger: .quiet)
             (self.group, id) = (group, session.id)
             services = Task { try await group.run() }
         }
@@ -176,7 +176,7 @@ import Testing
         func say(_ text: String) async throws -> Listener {
             let listener = Listener()
             let body = AgentClient.body(id.text, ["content": .string(text)]).text
-            try await runner.start(try TurnRequest(body: ByteBuffer(string: body)), stream: listener.stream)
+            try await service.start(try TurnRequest(body: ByteBuffer(string: body)), stream: listener.stream)
             return listener
         }
     }

@@ -13,11 +13,11 @@ import Testing
         try await lost.log(lease, tokens: "half an ", "ans")
         let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("whole"))
         // A living step is left alone.
-        #expect(try await !turns.runner.takeOver(lost.id, step: 1))
+        #expect(try await !turns.service.takeOver(lost.id, step: 1))
         try lost.expire()
         // Only the step that is meant is taken.
-        #expect(try await !turns.runner.takeOver(lost.id, step: 2))
-        #expect(try await turns.runner.takeOver(lost.id, step: 1))
+        #expect(try await !turns.service.takeOver(lost.id, step: 2))
+        #expect(try await turns.service.takeOver(lost.id, step: 1))
         let told = try await turns.follow(1)
         #expect(told.map(\.name) == ["message", "message", "restart", "message", "message", "done"])
         #expect(told.map { $0.id?.prefix(3) } == ["1-1", "1-2", "2-0", "2-1", "2-2", "2-3"])
@@ -39,7 +39,7 @@ import Testing
         _ = try await lost.store.begin(BeginStep(session: lost.id, input: .user(message), settings: settings))
         try lost.expire()
         let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("whole"))
-        #expect(try await turns.runner.takeOver(lost.id, step: 1))
+        #expect(try await turns.service.takeOver(lost.id, step: 1))
         // Nobody listens, and that is no client who has left.
         try await eventually("it is answered") { try turns.history().last?["content"] == "whole" }
         #expect(turns.model.requests.map(\.model) == ["m-1"] && turns.model.requests.allSatisfy { $0.tools == nil })
@@ -54,7 +54,7 @@ import Testing
         try await lost.seize(2)
         try lost.expire()
         let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("never"))
-        #expect(try await turns.runner.takeOver(lost.id, step: 3))
+        #expect(try await turns.service.takeOver(lost.id, step: 3))
         let told = try await turns.follow(3)
         #expect(told.error["code"] == "takeover_exhausted" && told.error["retryable"] == true)
         #expect(told.done["status"] == "failed")
@@ -72,8 +72,8 @@ import Testing
         let pause = Duration.milliseconds(300)
         let begun = ContinuousClock.now
         let turns = Turns(try await lost.elsewhere(outagePause: pause), model: PlayedModel.saying("late"))
-        #expect(try await !turns.runner.takeOver(lost.id, step: 1))
-        try await eventually("the pause is over") { try await turns.runner.takeOver(lost.id, step: 1) }
+        #expect(try await !turns.service.takeOver(lost.id, step: 1))
+        try await eventually("the pause is over") { try await turns.service.takeOver(lost.id, step: 1) }
         #expect(ContinuousClock.now - begun >= pause)
     }
 
@@ -113,7 +113,7 @@ import Testing
         let turns = Turns(session) {
             $0.logInterval = .seconds(3600)
         } model: { _, sink in
-            try await sink([.token("mine ")])
+            try await sink([.textDelta("mine ")])
             await gate.pass()
             try await PlayedModel.saying("never")(LLMRequest(model: "", messages: []), sink)
         }

@@ -14,7 +14,7 @@ import Testing
 
         init(_ session: SessionInRedis, model: @escaping PlayedModel.Script = PlayedModel.saying("whole")) {
             turns = Turns(session, model: model)
-            let sweeper = Sweeper(runner: turns.runner, period: .milliseconds(20), logger: .quiet)
+            let sweeper = Sweeper(service: turns.service, period: .milliseconds(20), logger: .quiet)
             task = Task { try await sweeper.run() }
         }
 

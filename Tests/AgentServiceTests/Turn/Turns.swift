@@ -41,7 +41,7 @@ final class PlayedModel: LLMProvider, Sendable {
     /// Says it all and ends.
     static func saying(_ tokens: String..., finish: FinishReason = .stop) -> Script {
         { _, sink in
-            for token in tokens { try await sink([.token(token)]) }
+            for token in tokens { try await sink([.textDelta(token)]) }
             try await sink([.usage(TokenUsage(promptTokens: 9, completionTokens: 12)), .finish(finish)])
         }
     }
@@ -58,7 +58,7 @@ final class PlayedModel: LLMProvider, Sendable {
     /// Says words until it is cancelled.
     static let endless: Script = { _, sink in
         while true {
-            try await sink([.token("word ")])
+            try await sink([.textDelta("word ")])
             try await Task.sleep(for: .milliseconds(2))
         }
     }
@@ -72,8 +72,8 @@ extension EventLoopExecutors {
 final class Turns: Sendable {
     let session: SessionInRedis
     let model: PlayedModel
-    let runner: TurnRunner
-    let supervisor: StepSupervisor
+    let service: TurnService
+    let scheduler: StepScheduler
     private let services: Task<Void, any Error>
 
     init(
@@ -85,13 +85,13 @@ final class Turns: Sendable {
         var configuration = TurnConfiguration(replica: "owner", model: "default-model", systemPrompt: "be brief")
         configuration.logInterval = .milliseconds(5)
         change(&configuration)
-        let supervisor = StepSupervisor(maximumSteps: maximumSteps, drain: drain, executors: .shared, logger: .quiet)
-        let writer = EventLogWriter(tick: .milliseconds(2))
-        self.supervisor = supervisor
-        runner = TurnRunner(
-            store: session.store, provider: model, supervisor: supervisor, logWriter: writer, keepAlive: KeepAlive(period: .seconds(15)),
+        let scheduler = StepScheduler(maximumSteps: maximumSteps, drain: drain, executors: .shared, logger: .quiet)
+        let writer = LogFlushTimer(tick: .milliseconds(2))
+        self.scheduler = scheduler
+        service = TurnService(
+            store: session.store, provider: model, scheduler: scheduler, flushTimer: writer, keepAlive: KeepAlive(period: .seconds(15)),
             configuration: configuration, logger: .quiet)
-        services = Task { try await supervisor.run() }
+        services = Task { try await scheduler.run() }
     }
 
     deinit {
@@ -105,7 +105,7 @@ final class Turns: Sendable {
         let request = try TurnRequest(
             body: ByteBuffer(string: body.text), idempotencyKey: key, lastEventID: lastEventID, traceparent: traceparent)
         let listener = Listener()
-        try await runner.start(request, stream: listener.stream)
+        try await service.start(request, stream: listener.stream)
         return listener
     }
 
@@ -130,7 +130,7 @@ final class Turns: Sendable {
     /// What a follower is told from the beginning of a step, once all of it was told.
     func follow(_ step: Int) async throws -> [Listener.Told] {
         let listener = Listener()
-        try runner.follow(session.id, from: .beginning(of: step), stream: listener.stream)
+        try service.follow(session.id, from: .beginning(of: step), stream: listener.stream)
         return try await listener.all()
     }
 

@@ -25,7 +25,7 @@ import Testing
     /// Redis's clock was `milliseconds` ahead until now.
     private func setBack(by milliseconds: Int64) async throws {
         let now = try await store.now()
-        let node = store.client.place(of: keys.prefix).node
+        let node = store.client.location(of: keys.prefix).node
         store.outage.heard(now + milliseconds, from: node, sent: .now)
         store.outage.heard(now, from: node, sent: .now)
     }

@@ -23,7 +23,7 @@ import Testing
         let redis = try await RedisServer.start()
         let owner = try await redis.store(replica: "owner", lease: .milliseconds(600)) { $0.outagePause = .zero }
         let other = try await redis.store(replica: "other", lease: .milliseconds(600))
-        let place = other.client.place(of: "")
+        let place = other.client.location(of: "")
         try await beating(other) {
             let lease = try await owner.started(.user("hello", in: .unique()))
             try await eventually("the pause of a new replica is over") { other.outage.isOver(at: place) }
@@ -49,7 +49,7 @@ import Testing
     @Test func lostConnectionsAreNoOutage() async throws {
         let redis = try await RedisServer.start()
         let store = try await redis.store(lease: .seconds(3)) { $0.outagePause = .milliseconds(100) }
-        let place = store.client.place(of: "")
+        let place = store.client.location(of: "")
         try await beating(store) {
             try await eventually("the pause of a new replica is over") { store.outage.isOver(at: place) }
             for _ in 0..<5 {
@@ -70,7 +70,7 @@ import Testing
         let takeOver = TakeOver(session: lease.session, step: lease.step, reason: .lost)
         try await beating(store) {
             try await eventually("the lease has run out, and the first pause") {
-                try await store.look(lease.session).isOrphaned && store.outage.isOver(at: store.client.place(of: ""))
+                try await store.look(lease.session).isOrphaned && store.outage.isOver(at: store.client.location(of: ""))
             }
             try redis.cli("CONFIG", "SET", "min-replicas-to-write", "1")
             guard case .tooEarly = try await store.takeOver(takeOver) else {

@@ -77,10 +77,10 @@ final class ClusterTopology: RedisTopology {
         state.withLock { state in state.nodes.values.reduce(state.pastGeneration) { $0 &+ $1.generation } }
     }
 
-    func place(of key: String) -> RedisPlace {
+    func location(of key: String) -> KeyLocation {
         let slot = ClusterSlots.slot(of: key)
         return state.withLock { state in
-            RedisPlace(node: state.slots.owner(of: slot) ?? configuration.address, slot: slot, since: state.moves[slot])
+            KeyLocation(node: state.slots.owner(of: slot) ?? configuration.address, slot: slot, since: state.moves[slot])
         }
     }
 

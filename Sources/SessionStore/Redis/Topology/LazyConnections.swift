@@ -34,11 +34,11 @@ final class LazyConnections: Sendable {
     /// A connection on the caller's event loop, where it runs on one; of several there, one after the other.
     func next() -> RedisConnection {
         let turn = Int(UInt(bitPattern: turn.wrappingAdd(1, ordering: .relaxed).oldValue) % UInt(eventLoops.count * each))
-        let place = eventLoops.firstIndex(where: \.inEventLoop) ?? turn % eventLoops.count
+        let loop = eventLoops.firstIndex(where: \.inEventLoop) ?? turn % eventLoops.count
         return state.withLock { state in
-            let index = place * each + turn / eventLoops.count % each
+            let index = loop * each + turn / eventLoops.count % each
             if let connection = state.connections[index] { return connection }
-            let connection = make(eventLoops[place])
+            let connection = make(eventLoops[loop])
             state.connections[index] = connection
             // One that is shut down fails its commands at once.
             if state.isShutDown { connection.shutDown() } else { connection.start() }

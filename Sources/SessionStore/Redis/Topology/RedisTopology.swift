@@ -15,7 +15,7 @@ protocol RedisTopology: Sendable {
     /// The way of a key's commands, over a connection of the caller's event loop where it runs on one.
     func route(for key: String, over lane: RedisLane) -> RedisRoute
     /// Where a key is, as far as is known.
-    func place(of key: String) -> RedisPlace
+    func location(of key: String) -> KeyLocation
     /// One connection to each server that takes writes.
     func masters() -> [RedisConnection]
     /// Called every few seconds: finds what has gone unnoticed.

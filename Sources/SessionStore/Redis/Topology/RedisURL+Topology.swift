@@ -6,8 +6,8 @@ extension RedisConfiguration {
     /// `[user:pass@]host:port,host:port/NAME[/db][?…]`
     init(sentinels rest: Substring, usesTLS: Bool) throws(RedisURLError) {
         let (text, query) = Self.split(rest, at: "?")
-        let (credentials, place) = try Self.credentials(text)
-        let (hosts, path) = Self.split(place, at: "/")
+        let (credentials, authority) = try Self.credentials(text)
+        let (hosts, path) = Self.split(authority, at: "/")
         guard let path, !path.isEmpty else { throw RedisURLError("after the sentinels the master's name must stand: …:26379/NAME") }
         let (name, database) = Self.split(path, at: "/")
         guard !name.isEmpty else { throw RedisURLError("the master's name is missing") }
@@ -31,8 +31,8 @@ extension RedisConfiguration {
 
     /// `[user:pass@]host:port,host:port`. A Cluster has no other database than 0.
     init(nodes rest: Substring, usesTLS: Bool) throws(RedisURLError) {
-        let (credentials, place) = try Self.credentials(rest)
-        let (hosts, path) = Self.split(place, at: "/")
+        let (credentials, authority) = try Self.credentials(rest)
+        let (hosts, path) = Self.split(authority, at: "/")
         guard path?.isEmpty != false else { throw RedisURLError("a Cluster has no databases: nothing may stand after the nodes") }
         let (first, seeds) = try Self.addresses(hosts, defaultPort: 6379)
         self.init(first)
@@ -54,7 +54,7 @@ extension RedisConfiguration {
     }
 
     private static func split(_ text: Substring, at separator: Character) -> (Substring, Substring?) {
-        guard let place = text.firstIndex(of: separator) else { return (text, nil) }
-        return (text[..<place], text[text.index(after: place)...])
+        guard let position = text.firstIndex(of: separator) else { return (text, nil) }
+        return (text[..<position], text[text.index(after: position)...])
     }
 }

@@ -42,7 +42,7 @@ final class SentinelTopology: RedisTopology {
     }
 
     func route(for key: String, over lane: RedisLane) -> RedisRoute { servers.route(for: key, over: lane) }
-    func place(of key: String) -> RedisPlace { servers.place(of: key) }
+    func location(of key: String) -> KeyLocation { servers.location(of: key) }
     func masters() -> [RedisConnection] { servers.masters() }
 
     func check() {

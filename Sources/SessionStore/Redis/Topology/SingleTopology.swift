@@ -51,7 +51,7 @@ final class SingleTopology: RedisTopology {
         return usual.isReady ? usual : connections.first(where: \.isReady) ?? usual
     }
 
-    func place(of key: String) -> RedisPlace { RedisPlace(node: connection.address) }
+    func location(of key: String) -> KeyLocation { KeyLocation(node: connection.address) }
     func masters() -> [RedisConnection] { [connection] }
 
     var isReady: Bool { connections.contains(where: \.isReady) }

@@ -1,0 +1,109 @@
+import NIOCore
+import SessionStore
+
+/// The end of a step whose events are no longer in the log, made again from the journal and the history.
+///
+/// The text comes whole, without its tokens.
+struct ReconstructedStep {
+    /// The step's number, that of the last one in a chain of steps that replaced each other.
+    let step: Int
+    /// Messages of the history that the step added.
+    let range: Range<Int>
+    private let line: JSONSlice
+    private let status: StepStatus
+
+    /// What a journal says of a step.
+    enum Lookup {
+        case found(ReconstructedStep)
+        /// Its line is gone, or unreadable.
+        case missing
+        /// The line with its number is of a session that was begun under the same name later.
+        case otherSession
+    }
+
+    /// Finds the line of a step, or of the one that took its place in the end.
+    ///
+    /// - Parameters:
+    ///   - nonce: Of the step's event ids; nil where the reader has none.
+    ///   - isComplete: Whether the journal has all its lines yet.
+    static func find(_ step: Int, nonce: String?, journal lines: [ByteBuffer], isComplete: Bool) -> Lookup {
+        var hasEarlier = isComplete
+        for text in lines {
+            guard let line = try? JSONSlice(parsing: text), let number = line["step"]?.integer else { continue }
+            guard number >= step else {
+                hasEarlier = true
+                continue
+            }
+            // Steps end one after another. A later step's line is this one's where no line between them was dropped.
+            guard number == step || hasEarlier else { return .missing }
+            // Lines of earlier builds say nothing of nonces.
+            if let nonce, let written = line["nonce"]?.string, !(number == step && written == nonce), !replaces(line, step, nonce) {
+                return .otherSession
+            }
+            return ReconstructedStep(line, number: number).map { .found($0) } ?? .missing
+        }
+        return .missing
+    }
+
+    private static func replaces(_ line: JSONSlice, _ step: Int, _ nonce: String) -> Bool {
+        line["replaced"]?.elements.contains { $0.string == "\(step).\(nonce)" } ?? false
+    }
+
+    /// No history has as many messages: a line that says so was written by hand.
+    private static let longestHistory = 1 << 32
+
+    private init?(_ line: JSONSlice, number: Int) {
+        guard let status = line["status"]?.string.flatMap(StepStatus.init(rawValue:)),
+            let from = line["history"]?.elements.first(where: { _ in true })?.integer,
+            let to = line["history"]?.elements.dropFirst().first(where: { _ in true })?.integer, 0 <= from, from <= to,
+            to <= Self.longestHistory
+        else { return nil }
+        (step, self.status, self.line, range) = (number, status, line, from..<to)
+    }
+
+    /// The step's last events.
+    ///
+    /// - Parameter messages: Those at ``range``.
+    func events(_ session: SessionID, messages: [ByteBuffer]) -> [(name: LoggedEvents.Name, json: ByteBuffer)] {
+        let messages = messages.compactMap { try? JSONSlice(parsing: $0) }
+        var events: [(name: LoggedEvents.Name, json: ByteBuffer)] = []
+        let calls = Self.openCalls(messages)
+        switch status {
+        case .failed:
+            let code = line["error"]?.string ?? "internal_error"
+            let message = "this step failed; its events are no longer there"
+            events.append((.error, StreamChunk.error(message, code: code, retryable: code != "llm_rejected")))
+        case .completed, .cancelled, .waiting:
+            let text = ByteBuffer(string: messages.compactMap { $0["role"]?.string == "assistant" ? $0["content"]?.string : nil }.joined())
+            if text.readableBytes > 0 || status == .completed {
+                events.append((.message, StreamChunk.message(content: text, isFinal: status != .waiting)))
+            }
+            for (index, call) in calls.enumerated() {
+                let isFinal = index == calls.count - 1
+                events.append(
+                    (.message, StreamChunk.toolCall(id: call.id, name: call.name, arguments: call.arguments, isFinal: isFinal)))
+            }
+        }
+        let done = DoneEvent(
+            status: status, session: session, step: step, historyLength: range.upperBound, pendingCalls: calls.map(\.id),
+            usage: line["usage"].map {
+                TokenUsage(
+                    promptTokens: TokenUsage.possible($0["prompt_tokens"]?.integer ?? 0),
+                    completionTokens: TokenUsage.possible($0["completion_tokens"]?.integer ?? 0))
+            },
+            metadata: line["metadata"]?.text.buffer)
+        events.append((.done, done.json))
+        return events
+    }
+
+    /// The calls that the client was sent: those of the last answer that the step itself did not answer, because their arguments were bad.
+    private static func openCalls(_ messages: [JSONSlice]) -> [ToolCall] {
+        let answered = Set(messages.compactMap { $0["tool_call_id"]?.string })
+        let last = messages.last { $0["role"]?.string == "assistant" }
+        return (last?["tool_calls"]?.elements.map { $0 } ?? []).compactMap { call in
+            guard let id = call["id"]?.string, !answered.contains(id), let function = call["function"] else { return nil }
+            return ToolCall(
+                id: id, name: function["name"]?.string ?? "", arguments: ByteBuffer(string: function["arguments"]?.string ?? "{}"))
+        }
+    }
+}

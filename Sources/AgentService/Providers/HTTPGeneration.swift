@@ -1,0 +1,110 @@
+import AsyncHTTPClient
+import Logging
+import NIOCore
+import Synchronization
+
+/// One generation: a request, and the same once more where a kept connection turned out to be closed.
+final class HTTPGeneration: LLMGeneration {
+    private struct State {
+        /// Nil at the end.
+        var receiver: (any LLMReceiver)?
+        var response: HTTPGenerationAttempt?
+        /// Nil until it is written, and once the model has begun to answer: it is not sent again then.
+        var outgoing: OutgoingRequest?
+        var isCancelled = false
+        var isRepeated = false
+    }
+
+    private let provider: OpenAIProvider
+    private let client: PerEventLoopHTTPClient?
+    private let state: Mutex<State>
+    private let begun = NIODeadline.now()
+
+    /// A request of more bytes is written elsewhere than on the event loop, which it would hold up.
+    private static let largeBytes = 1 << 20
+
+    init(_ provider: OpenAIProvider, client: PerEventLoopHTTPClient?, receiver: any LLMReceiver) {
+        self.provider = provider
+        self.client = client
+        state = Mutex(State(receiver: receiver))
+    }
+
+    /// Nothing of the request is kept but what goes over the wire.
+    func start(_ request: LLMRequest) {
+        guard let client else {
+            return ended(.failure(LLMError(.unavailable, "There is no event loop to connect to the model on.")))
+        }
+        guard request.messages.reduce(0, { $0 + $1.readableBytes }) > Self.largeBytes else {
+            write(request)
+            return send(over: client)
+        }
+        // No task waits for the model, and this one ends before the request is sent.
+        Task {
+            write(request)
+            client.eventLoop.execute { self.send(over: client) }
+        }
+    }
+
+    private func write(_ request: LLMRequest) {
+        let outgoing = OutgoingRequest(request, to: provider)
+        state.withLock { $0.outgoing = outgoing }
+    }
+
+    private func send(over client: PerEventLoopHTTPClient) {
+        let response = HTTPGenerationAttempt(of: self, provider: provider, client: client)
+        let outgoing = state.withLock { state -> OutgoingRequest? in
+            state.response = response
+            return state.isCancelled ? nil : state.outgoing
+        }
+        guard let outgoing else { return ended(.failure(CancellationError())) }
+        response.start(outgoing.request)
+    }
+
+    func cancel() {
+        state.withLock { state in
+            state.isCancelled = true
+            return state.response
+        }?.cancel()
+    }
+
+    // MARK: What the response tells
+
+    /// The response's head has come.
+    func answerHasBegun() {
+        _ = state.withLock { $0.outgoing.take() }
+    }
+
+    /// - Throws: `CancellationError` after ``cancel()``, so that what was dropped is never the end of a whole answer.
+    func receive(_ batch: [LLMEvent]) throws {
+        let receiver = state.withLock { $0.isCancelled ? nil : $0.receiver }
+        guard let receiver else { throw CancellationError() }
+        try receiver.receive(batch)
+    }
+
+    func ended(_ result: Result<Void, any Error>) {
+        var result = result
+        if case .failure(let lost as HTTPGenerationAttempt.LostBeforeHead) = result {
+            if lost.wasKept, let client, mayRepeat() {
+                provider.logger.debug("kept connection was closed, sending the request again")
+                return send(over: client)
+            }
+            result = .failure(provider.describe(lost.cause))
+        }
+        let (receiver, _) = state.withLock { state in
+            state.response = nil
+            return (state.receiver.take(), state.outgoing.take())
+        }
+        receiver?.end(result)
+    }
+
+    /// A kept connection may be closed by the server in the moment in which it is used again. The request was not answered, and is sent once more. The
+    /// HTTP client leaves that to its user. A loss that comes later ends a generation that had begun, and whoever pays for it should decide
+    /// whether to begin another.
+    private func mayRepeat() -> Bool {
+        guard NIODeadline.now() - begun < .seconds(1) else { return false }
+        return state.withLock { state in
+            defer { state.isRepeated = true }
+            return !state.isRepeated && !state.isCancelled
+        }
+    }
+}

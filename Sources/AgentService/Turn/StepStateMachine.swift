@@ -1,0 +1,210 @@
+import NIOCore
+import SessionStore
+
+/// The decisions of one step: gathers what the model says and concludes what is told, stored and asked next.
+///
+/// A value without effects: it knows no socket, no clock and no Redis.
+struct StepStateMachine: Sendable {
+    /// What the end of a generation leads to.
+    enum Conclusion {
+        case commit(Ending)
+        /// The model is asked once more, with these messages after the history: none of its calls had usable arguments.
+        case repair([ByteBuffer])
+    }
+
+    /// What the end of a step writes and says.
+    struct Ending {
+        var status: StepStatus
+        var messages: [ByteBuffer] = []
+        var calls: [ToolCall] = []
+        /// The events before `done`.
+        var events: [(name: LoggedEvents.Name, json: ByteBuffer)] = []
+        var errorCode: String?
+        /// The model's server has refused the request before the model said anything.
+        var isRejected = false
+    }
+
+    private struct Call {
+        var id: String
+        var name: String
+        var arguments = ByteBuffer()
+    }
+
+    private let maximumBytes: Int
+    private let maximumCalls: Int
+
+    /// Everything that was shown to the client, over all generations of the step.
+    private(set) var text = ByteBuffer()
+    /// Where the current generation's text begins in `text`.
+    private var generationStart = 0
+    private var calls: [Int: Call] = [:]
+    private var byteCount = 0
+    private var isRepairing = false
+    private var repaired: [ByteBuffer] = []
+    private var spent = TokenUsage()
+    private var generationUsage: TokenUsage?
+    private(set) var finish: FinishReason?
+
+    init(maximumBytes: Int, maximumCalls: Int) {
+        self.maximumBytes = maximumBytes
+        self.maximumCalls = maximumCalls
+    }
+
+    /// Whether the model has said what it cost.
+    var hasUsage: Bool { generationUsage != nil || spent != TokenUsage() }
+
+    /// What the step has cost so far, as far as the model has said it.
+    var usage: TokenUsage {
+        TokenUsage(
+            promptTokens: spent.promptTokens + (generationUsage?.promptTokens ?? 0),
+            completionTokens: spent.completionTokens + (generationUsage?.completionTokens ?? 0)
+        )
+    }
+
+    /// Takes in one event. A token is to be shown to the client as it is; nothing else is shown before the end.
+    mutating func receive(_ event: LLMEvent) throws(LLMError) {
+        switch event {
+        case .textDelta(let token):
+            try count(token.utf8.count)
+            text.writeString(token)
+        case .toolCall(let index, let id, let name, let arguments):
+            guard index >= 0, calls[index] != nil || calls.count < maximumCalls else {
+                throw LLMError(.invalidResponse, "the model asked for more than \(maximumCalls) tool calls at once")
+            }
+            try count(arguments.utf8.count + (id?.utf8.count ?? 0) + (name?.utf8.count ?? 0))
+            var call = calls[index] ?? Call(id: "", name: "")
+            if call.id.isEmpty, let id { call.id = id }
+            if call.name.isEmpty, let name { call.name = name }
+            call.arguments.writeString(arguments)
+            calls[index] = call
+        case .usage(let usage):
+            generationUsage = usage
+        case .finish(let reason):
+            finish = reason
+        }
+    }
+
+    private mutating func count(_ bytes: Int) throws(LLMError) {
+        byteCount += bytes
+        guard byteCount <= maximumBytes else {
+            throw LLMError(.invalidResponse, "the model's answer is larger than \(maximumBytes) bytes")
+        }
+    }
+
+    /// The generation has ended well.
+    ///
+    /// - Parameters:
+    ///   - isUsed: Whether a call id stands in the history.
+    ///   - makeID: A fresh call id.
+    mutating func conclude(isUsed: (String) -> Bool, makeID: () -> String) -> Conclusion {
+        guard finish != nil else {
+            return .commit(failed(LLMError(.invalidResponse, "the model's answer has no end")))
+        }
+        guard !calls.isEmpty else {
+            var ending = Ending(status: .completed)
+            ending.messages = repaired
+            let said = generationText
+            if said.readableBytes > 0 { ending.messages.append(ChatMessage.assistant(text: said, calls: [])) }
+            ending.events = [(.message, StreamChunk.message(content: text, isFinal: true))]
+            return .commit(ending)
+        }
+        let asked = normalizedCalls(isUsed: isUsed, makeID: makeID)
+        if let nameless = asked.first(where: { $0.name.isEmpty }) {
+            return .commit(failed(LLMError(.invalidResponse, "the model's tool call \(nameless.id) names no tool")))
+        }
+        var messages = [ChatMessage.assistant(text: generationText, calls: asked)]
+        messages += asked.compactMap(\.repairMessage)
+        let valid = asked.filter { !$0.needsRepair }
+        if valid.isEmpty {
+            if isRepairing {
+                let problem =
+                    asked.first?.unknownName == nil ? "with arguments that are not a JSON object" : "which is not the name of a tool"
+                var ending = failure(
+                    "the model called \(asked.first?.name ?? "a tool") twice, \(problem)", code: "invalid_tool_arguments", retryable: true)
+                ending.messages = repaired + messages
+                return .commit(ending)
+            }
+            isRepairing = true
+            repaired = messages
+            startNextGeneration()
+            return .repair(messages)
+        }
+        var ending = Ending(status: .waiting, messages: repaired + messages, calls: valid)
+        if text.readableBytes > 0 {
+            ending.events.append((.message, StreamChunk.message(content: text, isFinal: false)))
+        }
+        for (index, call) in valid.enumerated() {
+            let json = StreamChunk.toolCall(
+                id: call.id, name: call.name, arguments: call.arguments, isFinal: index == valid.count - 1)
+            ending.events.append((.message, json))
+        }
+        return .commit(ending)
+    }
+
+    /// The generation has failed: nothing of it enters the history, so that the step can be retried.
+    func failed(_ error: LLMError) -> Ending {
+        var ending = failure(error.message, code: error.code.rawValue, retryable: error.isRetryable)
+        ending.isRejected = error.code == .rejected && text.readableBytes == 0 && !isRepairing
+        return ending
+    }
+
+    /// The step ends before its model does. The text so far is an answer like any other; what was not finished beside it is dropped.
+    static func cancelled(text: ByteBuffer) -> Ending {
+        var ending = Ending(status: .cancelled)
+        guard text.readableBytes > 0 else { return ending }
+        ending.messages = [ChatMessage.assistant(text: text, calls: [])]
+        ending.events = [(.message, StreamChunk.message(content: text, isFinal: true))]
+        return ending
+    }
+
+    func failure(_ message: String, code: String, retryable: Bool) -> Ending {
+        var ending = Ending(status: .failed, errorCode: code)
+        ending.events = [(.error, StreamChunk.error(message, code: code, retryable: retryable))]
+        return ending
+    }
+
+    private var generationText: ByteBuffer {
+        text.getSlice(at: generationStart, length: text.writerIndex - generationStart) ?? ByteBuffer()
+    }
+
+    private mutating func startNextGeneration() {
+        spent = usage
+        generationUsage = nil
+        generationStart = text.writerIndex
+        calls = [:]
+        finish = nil
+    }
+
+    private func normalizedCalls(isUsed: (String) -> Bool, makeID: () -> String) -> [ToolCall] {
+        var ids: Set<String> = []
+        return calls.sorted { $0.key < $1.key }.map { _, call in
+            var id = call.id
+            // Some models repeat `call_0` in every answer, some send no id at all.
+            while id.isEmpty || id.utf8.count > ToolCall.maximumStoredIDLength || ids.contains(id) || isUsed(id) { id = makeID() }
+            ids.insert(id)
+            guard ToolName.isAccepted(call.name) || call.name.isEmpty else {
+                return ToolCall(
+                    id: id, name: ToolName.cleaned(call.name), arguments: Self.object(call.arguments) ?? Self.noArguments,
+                    unknownName: call.name)
+            }
+            let isBlank = call.arguments.readableBytesView.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) }
+            if isBlank { return ToolCall(id: id, name: call.name, arguments: Self.noArguments) }
+            if let object = Self.object(call.arguments) { return ToolCall(id: id, name: call.name, arguments: object) }
+            return ToolCall(id: id, name: call.name, arguments: Self.noArguments, invalidArguments: call.arguments)
+        }
+    }
+
+    private static var noArguments: ByteBuffer { ByteBuffer(string: "{}") }
+
+    /// The text as a JSON object; nil where it is none.
+    private static func object(_ text: ByteBuffer) -> ByteBuffer? {
+        (try? JSONText(parsing: text)).flatMap { $0.kind == .object ? $0.buffer : nil }
+    }
+}
+
+extension ToolCall {
+    /// Bytes of a call id that a client may name.
+    static let maximumIDLength = 128
+    /// Bytes of a call id in a history: OpenAI refuses a message with a longer one. A model's that is longer is replaced.
+    static let maximumStoredIDLength = 40
+}

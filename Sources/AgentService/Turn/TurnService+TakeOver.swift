@@ -1,0 +1,92 @@
+import Logging
+public import SessionStore
+
+extension TurnService {
+    /// Takes over a step whose replica is lost, and runs it here, without a client: whoever wants to hear of it follows it.
+    ///
+    /// Does nothing while the step's lease has not run out, for a while after Redis was away, and on a replica that drains.
+    ///
+    /// - Parameter isStale: Its lease would run out too late, since Redis's clock was set back.
+    /// - Returns: Whether it runs here now.
+    /// - Throws: ``TurnError``
+    @discardableResult
+    public func takeOver(_ session: SessionID, step: Int, isStale: Bool = false) async throws(TurnError) -> Bool {
+        try await seize(TakeOver(session: session, step: step, reason: isStale ? .stale : .lost), returnsAtEnd: false)
+    }
+
+    /// Has a lost step run on without waiting for a sweeper, which comes by in any case.
+    func takeOverIfPossible(_ session: SessionID, step: Int) async {
+        do throws(TurnError) {
+            try await takeOver(session, step: step)
+        } catch {
+            logger.debug("a lost step could not be taken over", metadata: ["session": "\(session)", "error": "\(error)"])
+        }
+    }
+
+    /// The same without waiting for it.
+    func takeOverAside(_ session: SessionID, step: Int) {
+        do throws(StepScheduler.Refusal) {
+            try scheduler.start {
+                await self.takeOverIfPossible(session, step: step)
+                return .end()
+            }
+        } catch {
+            logger.debug("a lost step is left to other replicas", metadata: ["session": "\(session)", "error": "\(error)"])
+        }
+    }
+
+    /// Ends a running step wherever it runs. Its text, as far as the log has it, stays in the history as the assistant's.
+    ///
+    /// - Parameter step: The step that is meant, or one whose place it took; nil for the one that runs.
+    /// - Returns: The step that was cancelled. Its end is stored by then, unless Redis went away: then a sweeper ends it. Or unless somebody else was
+    ///   cancelling it: whoever came first waits for the end.
+    /// - Throws: ``TurnError/notRunning``, ``TurnError/noSession``, and what every request may throw.
+    public func cancel(_ session: SessionID, step: Int?) async throws(TurnError) -> Int {
+        // Another round where the step was taken over between the look and the seizure. It can be as often as it may be begun.
+        for _ in 0...store.configuration.maximumAttempts {
+            let view = try await look(session)
+            guard view.isRunning, step.map(view.answers) ?? true else {
+                throw view.step == 0 ? .noSession : .notRunning
+            }
+            if view.isBeingCancelled, !view.isOrphaned { return view.replaces }
+            if try await end(session, step: view.step) { return view.step }
+        }
+        throw .notRunning
+    }
+
+    /// Seizes a step and ends it as cancelled.
+    ///
+    /// - Returns: False where another step runs by now, or none.
+    func end(_ session: SessionID, step: Int) async throws(TurnError) -> Bool {
+        try await seize(TakeOver(session: session, step: step, reason: .cancel), returnsAtEnd: true)
+    }
+
+    func look(_ session: SessionID) async throws(TurnError) -> StepView {
+        do throws(StoreError) { return try await store.look(session) } catch { throw .store(error) }
+    }
+
+    /// Takes a step's lease and does what is to be done with it.
+    ///
+    /// - Returns: Whether the lease was taken; at once, or when the step has ended.
+    private func seize(_ takeOver: TakeOver, returnsAtEnd: Bool) async throws(TurnError) -> Bool {
+        try await inTask(endsStep: takeOver.reason == .cancel) { answer in
+            do throws(StoreError) {
+                guard case .taken(let taken) = try await self.store.takeOver(takeOver) else {
+                    return .end { answer.resume(returning: .success(false)) }
+                }
+                self.logger.notice(
+                    "a step was taken over",
+                    metadata: [
+                        "session": "\(takeOver.session)", "step": "\(taken.started.lease.step)", "replaces": "\(taken.replaces)",
+                        "from": "\(taken.previousOwner)", "to": "\(taken.action)",
+                    ])
+                if !returnsAtEnd { answer.resume(returning: .success(true)) }
+                return await StepRunner(service: self, taken: taken) {
+                    if returnsAtEnd { answer.resume(returning: .success(true)) }
+                }.run()
+            } catch {
+                return .end { answer.resume(returning: .failure(.store(error))) }
+            }
+        }
+    }
+}

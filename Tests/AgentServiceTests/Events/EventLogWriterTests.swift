@@ -1,0 +1,375 @@
+import Foundation
+import NIOCore
+import NIOPosix
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import AgentService
+@testable import SessionStore
+
+/// The way of a step's events into the log, with a real Redis.
+@Suite(.timeLimit(.minutes(2))) struct EventLogWriterTests {
+    /// A log, and what it has told of its lease.
+    final class Logging: Sendable {
+        let log: EventLogWriter
+        private let losses: Losses
+
+        final class Losses: Sendable {
+            let all = Mutex<[StopReason]>([])
+        }
+
+        init(_ session: SessionInRedis, _ lease: StepLease, interval: Duration = .milliseconds(5), batch: Int = 64) {
+            let losses = Losses()
+            self.losses = losses
+            log = EventLogWriter(store: session.store, lease: lease, interval: interval, batchLimit: batch) { step, intent in
+                losses.all.withLock { $0.append(.lost(step: step, intent: intent)) }
+            }
+        }
+
+        var lost: [StopReason] { losses.all.withLock { $0 } }
+
+        @discardableResult
+        func say(_ texts: String...) -> Int {
+            log.append { for text in texts { $0.append(token: text) } }
+        }
+
+        @discardableResult
+        func say(_ numbers: Range<Int>) -> Int {
+            log.append { for number in numbers { $0.append(token: "\(number)") } }
+        }
+    }
+
+    /// Runs the clock of all logs for a test's body.
+    static func withWriter<Value>(_ logs: [Logging], _ body: () async throws -> Value) async throws -> Value {
+        let writer = LogFlushTimer(tick: .milliseconds(2))
+        for log in logs { writer.add(log.log) }
+        defer { for log in logs { writer.remove(log.log) } }
+        return try await body()
+    }
+
+    // MARK: Batches
+
+    @Test func eventsGetTheirPlacesAndComeInOrder() async throws {
+        let session = try await SessionInRedis(.shared())
+        let lease = try await session.begin()
+        let logging = Logging(session, lease)
+        try await Self.withWriter([logging]) {
+            #expect(logging.say("a", "b") == 1)
+            try await eventually("the first batch is written") { try await session.tokens(step: lease.step) == ["a", "b"] }
+            #expect(logging.say("c") == 3)
+            try await eventually("the second is") { try await session.tokens(step: lease.step) == ["a", "b", "c"] }
+            #expect(try await session.entries(step: lease.step).map(\.lastSequence) == [2, 3])
+            #expect(logging.say(0..<1000) == 4)
+            #expect(logging.say("z") == 1004)
+            try await eventually("all is written") { try await session.tokens(step: lease.step).count == 1004 }
+            #expect(try await session.tokens(step: lease.step) == ["a", "b", "c"] + (0..<1000).map(String.init) + ["z"])
+        }
+        #expect(logging.lost.isEmpty)
+        let rest = await logging.log.close()
+        #expect(rest.isEmpty)
+        #expect(rest.nextSequence == 1005)
+    }
+
+    @Test func aFullBatchDoesNotWaitForTheClock() async throws {
+        let session = try await SessionInRedis(.shared())
+        let lease = try await session.begin()
+        let logging = Logging(session, lease, interval: .seconds(3600), batch: 10)
+        logging.say(0..<9)
+        logging.say(9..<10)
+        try await eventually("it is written without a clock") { try await session.tokens(step: lease.step).count == 10 }
+        // A smaller one waits.
+        logging.say(10..<15)
+        #expect(await logging.log.close().count == 5)
+    }
+
+    /// Each failure puts the batch back: a log that tried again with every token would take ever longer for one.
+    @Test func aFullBatchThatHasFailedWaitsForTheClock() async throws {
+        let redis = try await RedisServer.start()
+        let session = try await SessionInRedis(redis)
+        let lease = try await session.begin()
+        let logging = Logging(session, lease, interval: .zero, batch: 5)
+        // A note of activity that is due would be refused, too.
+        await session.store.activity.flush()
+        try redis.cli("CONFIG", "SET", "min-replicas-to-write", "1")
+        logging.say(0..<5)
+        try await eventually("it was refused") { try redis.refusals() == 1 }
+        for number in 5..<15 {
+            logging.say(number..<number + 1)
+            // Behind what would have been sent, on the same connection.
+            #expect(try await session.entries(step: lease.step).isEmpty)
+        }
+        #expect(try redis.refusals() == 1)
+        logging.log.tick(now: .now)
+        try await eventually("the clock tries again") { try redis.refusals() == 2 }
+        try redis.cli("CONFIG", "SET", "min-replicas-to-write", "0")
+        try await eventually("all is written") {
+            logging.log.tick(now: .now)
+            return try await session.tokens(step: lease.step) == (0..<15).map(String.init)
+        }
+    }
+
+    /// While one is under way, everything else gathers and goes along in one entry.
+    @Test func atMostOneAppendIsUnderWay() async throws {
+        let redis = try await RedisServer.start()
+        let session = try await SessionInRedis(redis)
+        let lease = try await session.begin()
+        let logging = Logging(session, lease, interval: .zero, batch: 5)
+        try await session.holdWrites()
+        logging.say(0..<5)
+        try await eventually("the first waits in Redis") { try redis.waiting() == 1 }
+        for number in 5..<105 {
+            logging.say(number..<number + 1)
+            logging.log.tick(now: .now)
+        }
+        #expect(try redis.waiting() == 1)
+        try redis.letWritesGo()
+        try await eventually("all is written") {
+            logging.log.tick(now: .now)
+            return try await session.tokens(step: lease.step).count == 105
+        }
+        #expect(try await session.entries(step: lease.step).map(\.lastSequence) == [5, 105])
+        try await redis.stop()
+    }
+
+    @Test func theIntervalGrowsWithTheEntries() {
+        #expect(
+            [0, 4999, 5000, 9999, 10_000, 15_000, 39_999, 40_000, 10_000_000].map { EventLogWriter.slowdown(entries: $0) } == [
+                1, 1, 2, 2, 4, 8, 128, 256, 256,
+            ])
+    }
+
+    @Test func manyStepsShareOneClock() async throws {
+        let redis = try await RedisServer.shared()
+        var sessions: [(SessionInRedis, StepLease, Logging)] = []
+        for _ in 0..<10 {
+            let session = try await SessionInRedis(redis)
+            let lease = try await session.begin()
+            sessions.append((session, lease, Logging(session, lease)))
+        }
+        try await Self.withWriter(sessions.map(\.2)) {
+            for number in 0..<50 { for (_, _, logging) in sessions { logging.say("\(number)") } }
+            for (session, lease, _) in sessions {
+                try await eventually("each has all of its own") { try await session.tokens(step: lease.step) == (0..<50).map(String.init) }
+            }
+        }
+    }
+
+    @Test func aLogThatWasTakenOutOrComesLateIsHandledByTheClock() async throws {
+        let redis = try await RedisServer.shared()
+        let (one, two) = (try await SessionInRedis(redis), try await SessionInRedis(redis))
+        let leases = (try await one.begin(), try await two.begin())
+        let (first, second) = (Logging(one, leases.0), Logging(two, leases.1))
+        let writer = LogFlushTimer(tick: .milliseconds(2))
+        first.say("x")
+        writer.add(first.log)
+        try await eventually("the first is written") { try await one.tokens(step: leases.0.step) == ["x"] }
+        writer.remove(first.log)
+        first.say("y")
+        writer.add(second.log)
+        second.say("z")
+        try await eventually("the second is written") { try await two.tokens(step: leases.1.step) == ["z"] }
+        #expect(await first.log.close().count == 1)
+        // The clock stands still until there is a log, and goes on then.
+        writer.remove(second.log)
+        second.say("a")
+        writer.add(second.log)
+        try await eventually("the second is written again") { try await two.tokens(step: leases.1.step) == ["z", "a"] }
+        writer.remove(second.log)
+    }
+
+    /// More logs than are written at a time: each has its turn.
+    @Test func manyLogsAreWrittenInParts() async throws {
+        let redis = try await RedisServer.shared()
+        var sessions: [(SessionInRedis, StepLease, Logging)] = []
+        let first = try await SessionInRedis(redis)
+        for _ in 0..<200 {
+            let session = SessionInRedis(beside: first)
+            let lease = try await session.begin()
+            sessions.append((session, lease, Logging(session, lease)))
+        }
+        try await Self.withWriter(sessions.map(\.2)) {
+            for (_, _, logging) in sessions { logging.say("a") }
+            for (session, lease, _) in sessions {
+                try await eventually("each has its turn") { try await session.tokens(step: lease.step) == ["a"] }
+            }
+        }
+    }
+
+    /// All replicas of a machine look at the same moments, and those with many steps at every second of them.
+    @Test(arguments: [(0, 2), (1, 1)], [1, 2, 4, 6]) func ticksAreOnOneGrid(round: (manySteps: Int, ticks: UInt64), parts: UInt64) {
+        let writer = LogFlushTimer(tick: .milliseconds(30), manySteps: round.manySteps)
+        let grid = 30_000_000 * round.ticks / parts
+        for now in [0, 1, grid - 1, grid, grid + 1, 7_777_777_777] as [UInt64] {
+            let next = writer.nextTick(after: .uptimeNanoseconds(now), parts: Int(parts)).uptimeNanoseconds
+            #expect(next > now && next <= now + grid && next % grid == 0)
+        }
+    }
+
+    /// A connection of a Cluster is another one each time it is asked for, and from each event loop.
+    @Test(arguments: [SharedRedis.single, .sentinel, .cluster]) func theClockLetsGoOfALogWhoeverTakesItOut(topology: SharedRedis)
+        async throws
+    {
+        let store = try await topology.configuration().store()
+        let session = SessionID.unique()
+        let message = ChatMessage.user(content: ByteBuffer(string: #""hello""#))
+        guard case .started(let started) = try await store.begin(BeginStep(session: session, input: .user(message))) else {
+            throw NeverHappened(description: "the step begins")
+        }
+        let writer = LogFlushTimer(tick: .milliseconds(2))
+        let log = EventLogWriter(store: store, lease: started.lease, interval: .zero, batchLimit: 512) { _, _ in }
+        for loop in Array(MultiThreadedEventLoopGroup.singleton.makeIterator())
+            + Array(MultiThreadedEventLoopGroup.singleton.makeIterator())
+        {
+            writer.add(log)
+            #expect(writer.count == 1)
+            try await loop.submit { writer.remove(log) }.get()
+            #expect(writer.count == 0)
+        }
+        store.client.shutDown()
+    }
+
+    // MARK: The lease
+
+    @Test func silenceRenewsTheLease() async throws {
+        let session = try await SessionInRedis(.shared(), lease: .milliseconds(600))
+        let lease = try await session.begin()
+        let first = try #require(Int(try session.state("lease_until")))
+        let logging = Logging(session, lease)
+        try await Self.withWriter([logging]) {
+            try await eventually("the lease moves on, again and again") {
+                // Beyond two leases: it would have run out long ago.
+                let until = try #require(Int(try session.state("lease_until")))
+                return until > first + 1200
+            }
+        }
+        #expect(try await session.entries(step: lease.step).isEmpty)
+        #expect(logging.lost.isEmpty)
+        // The sweeper's hint moves along.
+        let hint = try #require(Double(try session.redis.cli("ZSCORE", session.keys.running, session.id.text)))
+        #expect(hint > Double(first) + 1200)
+    }
+
+    @Test(arguments: [true, false]) func aLossIsToldOnce(isSilent: Bool) async throws {
+        let session = try await SessionInRedis(.shared(), lease: .milliseconds(300))
+        let lease = try await session.begin()
+        let logging = Logging(session, lease)
+        try await Self.withWriter([logging]) {
+            if !isSilent { logging.say("mine") }
+            if !isSilent { try await eventually("it is written") { try await session.tokens(step: lease.step) == ["mine"] } }
+            let other = try await session.seize(lease.step)
+            if !isSilent { logging.say("too late") }
+            try await eventually("the loss is told") { !logging.lost.isEmpty }
+            // Others still follow: none is written, none tells it again.
+            for _ in 0..<20 {
+                logging.say("too late")
+                logging.log.tick(now: .now.advanced(by: .seconds(10)))
+            }
+            _ = await logging.log.close()
+            #expect(logging.lost == [.lost(step: other.step, intent: "")])
+            #expect(try await session.tokens(step: other.step).isEmpty)
+        }
+        #expect(try await session.tokens(step: lease.step) == (isSilent ? [] : ["mine"]))
+    }
+
+    @Test func aDeletedSessionIsALossToNobody() async throws {
+        let session = try await SessionInRedis(.shared(), lease: .milliseconds(300))
+        let lease = try await session.begin()
+        let logging = Logging(session, lease)
+        #expect(try await session.store.delete(session.id))
+        try await Self.withWriter([logging]) {
+            logging.say("x")
+            try await eventually("the loss is told") { logging.lost == [.lost(step: 0, intent: "")] }
+        }
+        // Nothing of the session is there again.
+        #expect(try session.redis.cli("EXISTS", session.keys.events, session.keys.state, session.keys.history) == "0")
+    }
+
+    // MARK: Failures
+
+    /// Redis goes and comes back with what it had: what could not be written goes along with the next batch.
+    @Test func whileRedisIsAwayNothingIsLostOrDoubled() async throws {
+        let durable = ["--appendonly", "yes", "--appendfsync", "always"]
+        let redis = try await RedisServer.start(durable)
+        let session = try await SessionInRedis(redis)
+        let lease = try await session.begin()
+        let logging = Logging(session, lease)
+        try await Self.withWriter([logging]) {
+            var said = 0
+            func say(_ count: Int) {
+                for _ in 0..<count {
+                    logging.say("\(said)")
+                    said += 1
+                }
+            }
+            say(100)
+            try await eventually("the first are written") { try await session.tokens(step: lease.step).count == 100 }
+            // In the middle of writing, so that replies are lost as well.
+            let writing = Task {
+                for number in 100..<400 {
+                    logging.say("\(number)")
+                    try await Task.sleep(for: .microseconds(200))
+                }
+            }
+            try await eventually("some more are written") { try await session.tokens(step: lease.step).count > 120 }
+            try await redis.kill()
+            try await writing.value("everything is said")
+            said = 400
+            say(100)
+            try FileManager.default.removeItem(atPath: redis.socket)
+            let again = try await RedisServer.start(durable, directory: redis.directory, port: redis.port)
+            say(100)
+            try await eventually("all is written") { (try? await session.tokens(step: lease.step).count) == 600 }
+            #expect(try await session.tokens(step: lease.step) == (0..<600).map(String.init))
+            // Entries may say again what one before has said, as one whose reply was lost does; never skip.
+            var last = 0
+            for entry in try await session.entries(step: lease.step) {
+                #expect(entry.lastSequence > last)
+                #expect(entry.lastSequence - entry.fields.count <= last)
+                last = entry.lastSequence
+            }
+            #expect(last == 600)
+            try await again.stop()
+        }
+        #expect(logging.lost.isEmpty)
+    }
+
+    @Test func closeGivesBackWhatIsNotWritten() async throws {
+        let redis = try await RedisServer.start()
+        let session = try await SessionInRedis(redis)
+        let lease = try await session.begin()
+        let logging = Logging(session, lease, interval: .seconds(3600), batch: 3)
+        logging.say(0..<3)
+        try await eventually("the first batch is written") { try await session.tokens(step: lease.step).count == 3 }
+        // One under way, two that gather behind it.
+        try await session.holdWrites()
+        logging.say(3..<6)
+        try await eventually("it waits in Redis") { try redis.waiting() == 1 }
+        logging.say(6..<8)
+        let closing = Task { await logging.log.close() }
+        try redis.letWritesGo()
+        let rest = try await closing.value("the log is closed")
+        #expect(rest.firstSequence == 7)
+        #expect(rest.count == 2)
+        #expect(try await session.tokens(step: lease.step).count == 6)
+        // It writes no more by itself.
+        logging.say(8..<30)
+        logging.log.tick(now: .now.advanced(by: .seconds(7200)))
+        #expect(await logging.log.close().count == 22)
+        try await redis.stop()
+    }
+
+    @Test func closeGivesBackWhatCouldNotBeWritten() async throws {
+        let redis = try await RedisServer.start()
+        let session = try await SessionInRedis(redis)
+        let lease = try await session.begin()
+        let logging = Logging(session, lease, interval: .seconds(3600), batch: 3)
+        try await redis.kill()
+        logging.say(0..<3)
+        logging.say(3..<5)
+        let rest = try await Task { await logging.log.close() }.value("the append fails")
+        #expect(rest.firstSequence == 1)
+        #expect(rest.count == 5)
+        #expect(logging.lost.isEmpty)
+    }
+}

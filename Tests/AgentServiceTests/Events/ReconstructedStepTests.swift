@@ -1,0 +1,88 @@
+import NIOCore
+import SessionStore
+import TestSupport
+import Testing
+
+@testable import AgentService
+
+/// The end of a step, from the journal and the history.
+@Suite(.timeLimit(.minutes(2))) struct ReconstructedStepTests {
+    private func line(_ step: Int) -> ByteBuffer {
+        ByteBuffer(string: #"{"step":\#(step),"status":"completed","history":[\#(2 * step),\#(2 * step + 1)]}"#)
+    }
+
+    private func found(_ step: Int, _ lines: [ByteBuffer], isComplete: Bool) -> ReconstructedStep? {
+        guard case .found(let step) = ReconstructedStep.find(step, nonce: nil, journal: lines, isComplete: isComplete) else { return nil }
+        return step
+    }
+
+    /// Lines name the nonce of their step's event ids, and of the steps whose place it took: a session that was deleted and begun
+    /// anew has steps of the same numbers.
+    @Test func theLineOfAnotherSessionIsNoAnswer() {
+        let lines = [
+            ByteBuffer(string: #"{"step":1,"status":"completed","history":[2,3],"nonce":"aaaa"}"#),
+            ByteBuffer(string: #"{"step":3,"status":"completed","history":[4,5],"nonce":"cccc","replaced":["2.bbbb"]}"#),
+        ]
+        func look(_ step: Int, _ nonce: String?) -> String {
+            switch ReconstructedStep.find(step, nonce: nonce, journal: lines, isComplete: true) {
+            case .found(let found): "\(found.step)"
+            case .missing: "missing"
+            case .otherSession: "other"
+            }
+        }
+        #expect(look(1, "aaaa") == "1" && look(1, nil) == "1" && look(1, "zzzz") == "other")
+        #expect(look(3, "cccc") == "3" && look(2, "bbbb") == "3" && look(2, nil) == "3" && look(2, "zzzz") == "other")
+        #expect(look(4, "dddd") == "missing")
+    }
+
+    @Test func findsTheLineOfAStepOrOfItsSuccessor() {
+        let lines = [line(3), line(6), line(7)]
+        #expect(found(6, lines, isComplete: false)?.step == 6)
+        // Steps 4 and 5 were taken over: 6 ended them.
+        #expect(found(4, lines, isComplete: false)?.step == 6)
+        #expect(found(4, lines, isComplete: false)?.range == 12..<13)
+        #expect(found(8, lines, isComplete: true) == nil)
+        // A line before 3 may have been dropped, which may have been that of 2.
+        #expect(found(2, lines, isComplete: false) == nil)
+        #expect(found(2, lines, isComplete: true)?.step == 3)
+        #expect(found(1, [], isComplete: true) == nil)
+        #expect(found(1, [ByteBuffer(string: "x"), ByteBuffer(string: #"{"step":1}"#)], isComplete: true) == nil)
+    }
+
+    /// Whatever a step said at its end is said again from the history, word for word, when its events have left the log.
+    @Test(arguments: ["text", "calls", "text and calls", "repaired", "failed", "bad arguments", "empty"])
+    func saysWhatTheStepSaid(kind: String) async throws {
+        let call = (id: "a", name: "read_file", arguments: #"{"path":"x\n😀","n":[1,2.5,{}]}"#)
+        let turns = Turns(try await SessionInRedis(.shared())) { request, sink in
+            switch kind {
+            case "text": try await PlayedModel.saying("Hel", "lo\u{2028}")(request, sink)
+            case "calls": try await PlayedModel.calling(call, (id: "b", name: "echo", arguments: ""))(request, sink)
+            case "text and calls":
+                try await sink([.textDelta("I look. ")])
+                try await PlayedModel.calling(call, (id: "b", name: "echo", arguments: "nonsense"))(request, sink)
+            case "repaired":
+                try await sink([.textDelta("try \(request.messages.count) ")])
+                let isRepair = request.messages.count > 2
+                try await PlayedModel.calling((id: "a", name: "echo", arguments: isRepair ? "{}" : "nonsense"))(request, sink)
+            case "failed":
+                try await sink([.textDelta("half")])
+                throw LLMError(.timeout, "The model was silent.")
+            case "bad arguments": try await PlayedModel.calling((id: "a", name: "echo", arguments: "nonsense"))(request, sink)
+            default: try await PlayedModel.saying()(request, sink)
+            }
+        }
+        let live = try await turns.say("hello", ["metadata": ["a": 1]], key: "k").all()
+        _ = try turns.session.redis.cli("DEL", turns.session.keys.events)
+        let rebuilt = try await turns.say("hello", ["metadata": ["a": 1]], key: "k").all()
+        #expect(turns.model.requests.count == (["repaired", "bad arguments"].contains(kind) ? 2 : 1))
+        #expect(rebuilt.allSatisfy { $0.id == nil })
+        let ends = live.filter { $0.data["token"].string?.isEmpty ?? true }
+        #expect(rebuilt.map(\.name) == ends.map(\.name))
+        #expect(rebuilt.done == live.done)
+        if ["failed", "bad arguments"].contains(kind) {
+            #expect(rebuilt.error["code"] == live.error["code"])
+        } else {
+            #expect(rebuilt.map(\.data) == ends.map(\.data))
+        }
+    }
+}

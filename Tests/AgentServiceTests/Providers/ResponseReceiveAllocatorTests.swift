@@ -1,0 +1,63 @@
+import NIOCore
+import NIOPosix
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import AgentService
+
+@Suite(.timeLimit(.minutes(1))) struct ResponseReceiveAllocatorTests {
+    /// Notes what each read brings, and the memory that it was read into.
+    private final class Reads: ChannelInboundHandler, Sendable {
+        typealias InboundIn = ByteBuffer
+        struct Read {
+            var bytes: Int
+            var capacity: Int
+        }
+        let reads = Mutex<[Read]>([])
+        var total: Int { reads.withLock { $0.reduce(0) { $0 + $1.bytes } } }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let buffer = unwrapInboundIn(data)
+            reads.withLock { $0.append(Read(bytes: buffer.readableBytes, capacity: buffer.capacity)) }
+        }
+    }
+
+    /// However much comes at once, it begins with a small read, and the large buffer is not kept.
+    @Test func whatIsThereFirstIsReadByItself() async throws {
+        let (reads, group) = (Reads(), MultiThreadedEventLoopGroup.singleton)
+        let sender = Mutex<(any Channel)?>(nil)
+        let listener = try await ServerBootstrap(group: group)
+            .childChannelInitializer { channel in
+                sender.withLock { $0 = channel }
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let client = try await ClientBootstrap(group: group)
+            .channelOption(.autoRead, value: false)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try ResponseReceiveAllocator.set(on: channel)
+                    try channel.pipeline.syncOperations.addHandler(reads)
+                }
+            }
+            .connect(to: try #require(listener.localAddress)).get()
+        try await eventually("both ends are there") { sender.withLock { $0 } != nil }
+        let server = try #require(sender.withLock { $0 })
+
+        for size in [20_000, 20_000, 300, 20_000] {
+            reads.reads.withLock { $0 = [] }
+            try await client.setOption(.autoRead, value: false).get()
+            try await server.writeAndFlush(ByteBuffer(repeating: 0x78, count: size)).get()
+            try await client.setOption(.autoRead, value: true).get()
+            try await eventually("all is read") { reads.total == size }
+            let seen = reads.reads.withLock { $0 }
+            #expect(seen.first?.bytes == min(size, ResponseReceiveAllocator.small))
+            #expect(seen.first?.capacity == ResponseReceiveAllocator.small)
+            // The rest comes with few reads.
+            #expect(seen.count <= 4, "\(seen)")
+        }
+        try await client.close()
+        try await listener.close()
+    }
+}

@@ -1,0 +1,66 @@
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import AgentService
+
+@Suite struct CallIDGeneratorTests {
+    private func used(_ messages: ByteBuffer...) -> UsedCallIDs {
+        var ids = UsedCallIDs()
+        // Page by page.
+        for message in messages { ids.add([message]) }
+        return ids
+    }
+
+    @Test(arguments: ["call_0", "", "a/b", "a\"b", "a\\b", "\\/", "ü", "\u{2028}", "\u{85}", "\u{7F}", "\u{1}", "\n", "😀"])
+    func aUsedIDIsFoundHoweverItsResultWasWritten(id: String) {
+        let other = ChatMessage.tool(callID: "other", content: ByteBuffer(string: "x"))
+        for written in [ChatMessage.tool(callID: id, content: ByteBuffer(string: "x")), StepStateMachineHistoryTests.closed(id)] {
+            #expect(used(other, written).contains(id))
+            #expect(!used(other, written).contains(id + "x"))
+            #expect(!used(other, written).contains("x" + id))
+        }
+        #expect(!used(other).contains(id))
+        #expect(!used().contains(id))
+    }
+
+    @Test func textThatLooksLikeAResultIsNone() {
+        let text = ChatMessage.user(content: ByteBuffer(string: JSON.string(#""tool_call_id":"a/b""#).text))
+        let result = ChatMessage.tool(callID: "x", content: ByteBuffer(string: #"{"tool_call_id":"a/b"}"#))
+        #expect(!used(text, result).contains("a/b"))
+        #expect(!used(text, result).contains("a"))
+    }
+
+    /// By hand, or by another program.
+    @Test(arguments: [
+        #"{"tool_call_id":"a/b","role":"tool","content":"x"}"#, #"{ "role": "tool", "content": "x", "tool_call_id": "a\/b" }"#,
+        #"{"role":"tool","content":"\"","tool_call_id":"a\u002fb"}"#, #"{"role":"tool","name":"x","tool_call_id":"a/b"}"#,
+    ])
+    func aResultThatSomebodyHasEditedIsFoundAsWell(text: String) {
+        let ids = used(ByteBuffer(string: text))
+        #expect(ids.contains("a/b") && !ids.contains("x"))
+    }
+
+    @Test(arguments: ["", "{", #"{"role":"tool""#, #"{"role":"tool","tool_call_id":"#, #"{"role":"tool","tool_call_id":""#, "[]", "null"])
+    func whatIsNoMessageHasNoID(text: String) {
+        let ids = used(ByteBuffer(string: text))
+        #expect(!ids.contains("") && !ids.contains("tool"))
+    }
+
+    /// A set of hashes: 128 questions about 20,000 calls in 100 MB are answered without a look at these.
+    @Test func askingTakesNoTimeHoweverLongTheHistoryIs() {
+        let content = ByteBuffer(string: String(repeating: "x", count: 5000))
+        var ids = UsedCallIDs()
+        for index in 0..<20_000 { ids.add([ChatMessage.tool(callID: "call_\(index)", content: content)]) }
+        let begun = ContinuousClock.now
+        let found = (0..<20_128).suffix(256).filter { ids.contains("call_\($0)") }
+        #expect(found.count == 128)
+        #expect(ContinuousClock.now - begun < .milliseconds(100))
+    }
+
+    @Test func freshIDsDiffer() {
+        let ids = Set((0..<1000).map { _ in CallIDGenerator.make() })
+        #expect(ids.count == 1000)
+        #expect(ids.allSatisfy { $0.hasPrefix("call_") && $0.utf8.count == 29 && $0.utf8.allSatisfy { $0 < 0x80 } })
+    }
+}

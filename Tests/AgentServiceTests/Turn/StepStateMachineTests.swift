@@ -1,0 +1,332 @@
+import NIOCore
+import SessionStore
+import TestSupport
+import Testing
+
+@testable import AgentService
+
+/// What one generation, or two, lead to.
+@Suite struct StepStateMachineTests {
+    enum Unexpected: Error { case repair, ending }
+
+    /// A machine and the generations it has been through.
+    struct Driver {
+        var machine: StepStateMachine
+        var history: [ByteBuffer]
+        private var made = 0
+
+        init(maximumBytes: Int = 1 << 20, maximumCalls: Int = 128, history: [ByteBuffer] = []) {
+            machine = StepStateMachine(maximumBytes: maximumBytes, maximumCalls: maximumCalls)
+            self.history = history
+        }
+
+        /// One generation; its repair messages go into `history`, as the step runner has it.
+        mutating func generate(_ events: [LLMEvent]) throws(LLMError) -> StepStateMachine.Conclusion {
+            for event in events { try machine.receive(event) }
+            var known = UsedCallIDs()
+            known.add(history)
+            var number = made
+            let conclusion = machine.conclude(
+                isUsed: known.contains,
+                makeID: {
+                    number += 1
+                    return "fresh_\(number)"
+                })
+            made = number
+            if case .repair(let messages) = conclusion { history += messages }
+            return conclusion
+        }
+
+        /// The ending of a generation that is expected to be the last.
+        mutating func end(_ events: [LLMEvent]) throws -> StepStateMachine.Ending {
+            guard case .commit(let ending) = try generate(events) else { throw Unexpected.repair }
+            return ending
+        }
+
+        mutating func repair(_ events: [LLMEvent]) throws -> [ByteBuffer] {
+            guard case .repair(let messages) = try generate(events) else { throw Unexpected.ending }
+            return messages
+        }
+    }
+
+    static func call(_ index: Int, _ id: String?, _ name: String?, _ arguments: String) -> LLMEvent {
+        .toolCall(index: index, id: id, name: name, arguments: arguments)
+    }
+
+    static func json(_ buffers: [ByteBuffer]) throws -> [JSON] { try buffers.map { try JSON(parsing: $0) } }
+    static func events(_ ending: StepStateMachine.Ending) throws -> [JSON] { try json(ending.events.map(\.json)) }
+
+    // MARK: Text
+
+    /// Whatever a provider says: half an answer never enters the history.
+    @Test func anAnswerWithoutAFinishIsNone() throws {
+        var driver = Driver()
+        let ending = try driver.end([.textDelta("half")])
+        #expect(ending.status == .failed && ending.messages.isEmpty)
+    }
+
+    @Test func textIsStoredAndSaidOnce() throws {
+        var driver = Driver()
+        let ending = try driver.end([
+            .textDelta("Hel"), .textDelta("lo 😀"), .usage(TokenUsage(promptTokens: 9, completionTokens: 2)), .finish(.stop),
+        ])
+        #expect(ending.status == .completed)
+        #expect(try Self.json(ending.messages) == [["role": "assistant", "content": "Hello 😀"]])
+        #expect(try Self.events(ending) == [["type": "assistant_message", "content": "Hello 😀", "token": "", "is_final": true]])
+        #expect(ending.calls.isEmpty)
+        #expect(driver.machine.usage == TokenUsage(promptTokens: 9, completionTokens: 2))
+        #expect(driver.machine.finish == .stop)
+    }
+
+    @Test func anEmptyAnswerStoresNothing() throws {
+        var driver = Driver()
+        let ending = try driver.end([.finish(.stop)])
+        #expect(ending.status == .completed)
+        #expect(ending.messages.isEmpty)
+        #expect(try Self.events(ending) == [["type": "assistant_message", "content": "", "token": "", "is_final": true]])
+    }
+
+    // MARK: Calls
+
+    @Test func callsAreStoredPendingAndSaidInTheModelsOrder() throws {
+        var driver = Driver()
+        let ending = try driver.end([
+            .textDelta("Let me look."), Self.call(1, "b", "echo", ""), Self.call(0, "a", "read_file", #"{ "path":"#),
+            Self.call(1, nil, nil, "{}"),
+            Self.call(0, nil, nil, #" "x" }"#), .finish(.toolCalls),
+        ])
+        #expect(ending.status == .waiting)
+        #expect(
+            try Self.json(ending.messages) == [
+                [
+                    "role": "assistant", "content": "Let me look.",
+                    "tool_calls": [
+                        ["id": "a", "type": "function", "function": ["name": "read_file", "arguments": #"{"path":"x"}"#]],
+                        ["id": "b", "type": "function", "function": ["name": "echo", "arguments": "{}"]],
+                    ],
+                ]
+            ])
+        #expect(
+            try Self.events(ending) == [
+                ["type": "assistant_message", "content": "Let me look.", "token": "", "is_final": false],
+                ["type": "tool_call", "call_id": "a", "tool_name": "read_file", "arguments": ["path": "x"], "is_final": false],
+                ["type": "tool_call", "call_id": "b", "tool_name": "echo", "arguments": [:], "is_final": true],
+            ])
+        #expect(ending.calls.map(\.id) == ["a", "b"])
+        #expect(
+            try JSON(parsing: ending.calls[0].pendingJSON(step: 7)) == ["tool_name": "read_file", "arguments": ["path": "x"], "step": 7])
+    }
+
+    @Test func callsWithoutTextHaveNoTextEvent() throws {
+        var driver = Driver()
+        let ending = try driver.end([Self.call(0, "a", "echo", "{}"), .finish(.toolCalls)])
+        #expect(try Self.json(ending.messages)[0]["content"].isNull)
+        #expect(try Self.events(ending).map { $0["type"] } == ["tool_call"])
+    }
+
+    @Test(arguments: ["", " ", "\n\t "]) func noArgumentsAreAnEmptyObject(arguments: String) throws {
+        var driver = Driver()
+        let ending = try driver.end([Self.call(0, "a", "echo", arguments), .finish(.toolCalls)])
+        #expect(try Self.events(ending)[0]["arguments"] == [:])
+        #expect(try Self.json(ending.messages)[0]["tool_calls"][0]["function"]["arguments"] == "{}")
+    }
+
+    @Test(arguments: [nil, "", "used", String(repeating: "x", count: 41), "used/too", "used\u{2028}"])
+    func idsThatCannotBeUsedAreReplaced(id: String?) throws {
+        // As this program writes a result, and as the script writes that a call was closed.
+        let history = [
+            ChatMessage.tool(callID: "used", content: ByteBuffer(string: "x")),
+            ByteBuffer(string: #"{"role":"tool","tool_call_id":"used\/too","content":"cancelled"}"#),
+            ByteBuffer(string: "{\"role\":\"tool\",\"tool_call_id\":\"used\u{2028}\",\"content\":\"cancelled\"}"),
+        ]
+        var driver = Driver(history: history)
+        let ending = try driver.end([Self.call(0, id, "echo", "{}"), Self.call(1, "ok", "echo", "{}"), .finish(.toolCalls)])
+        #expect(ending.calls.map(\.id) == ["fresh_1", "ok"])
+        #expect(try Self.json(ending.messages)[0]["tool_calls"].array.map { $0["id"] } == ["fresh_1", "ok"])
+        #expect(try Self.events(ending).map { $0["call_id"] } == ["fresh_1", "ok"])
+    }
+
+    @Test func anIDOfTheGreatestLengthIsKept() throws {
+        var driver = Driver()
+        let id = String(repeating: "x", count: ToolCall.maximumStoredIDLength)
+        #expect(try driver.end([Self.call(0, id, "echo", "{}"), .finish(.toolCalls)]).calls.map(\.id) == [id])
+    }
+
+    @Test func ofTwoCallsWithTheSameIDTheSecondIsReplaced() throws {
+        var driver = Driver()
+        let ending = try driver.end([Self.call(0, "a", "echo", "{}"), Self.call(1, "a", "echo", "{}"), .finish(.toolCalls)])
+        #expect(ending.calls.map(\.id) == ["a", "fresh_1"])
+    }
+
+    /// The model has quoted the id; that does not make it used.
+    @Test func anIDThatOnlyStandsInTextIsNotUsed() throws {
+        let quoted = ChatMessage.user(content: ByteBuffer(string: JSON.string(#"{"tool_call_id":"a"}"#).text))
+        var driver = Driver(history: [quoted])
+        #expect(try driver.end([Self.call(0, "a", "echo", "{}"), .finish(.toolCalls)]).calls.map(\.id) == ["a"])
+    }
+
+    @Test func aCallWithoutANameFails() throws {
+        var driver = Driver()
+        let ending = try driver.end([.textDelta("x"), Self.call(0, "a", nil, "{}"), .finish(.toolCalls)])
+        #expect(ending.status == .failed)
+        #expect(ending.messages.isEmpty)
+        #expect(ending.calls.isEmpty)
+        #expect(ending.errorCode == "llm_invalid_response")
+        let event = try #require(try Self.events(ending).first)
+        #expect(
+            event["type"] == "error" && event["code"] == "llm_invalid_response" && event["retryable"] == true && event["is_final"] == true)
+    }
+
+    // MARK: Invalid arguments
+
+    static let invalid = [
+        "nonsense", #"{"a":"#, "[]", "null", "7", #""text""#, #"{"a":1}{}"#, "{'a':1}", #"{"a":"\ud800"}"#,
+        String(repeating: #"{"a":"#, count: 200),
+    ]
+
+    @Test(arguments: invalid) func invalidArgumentsAreRepairedOnce(arguments: String) throws {
+        var driver = Driver()
+        let messages = try Self.json(try driver.repair([.textDelta("one "), Self.call(0, "a", "echo", arguments), .finish(.toolCalls)]))
+        #expect(messages.map { $0["role"] } == ["assistant", "tool"])
+        #expect(messages[0]["content"] == "one ")
+        #expect(messages[0]["tool_calls"][0]["function"]["arguments"] == "{}")
+        #expect(messages[1]["tool_call_id"] == "a")
+        #expect(messages[1]["content"].string?.contains(arguments) == true)
+
+        let ending = try driver.end([.textDelta("two"), Self.call(0, "b", "echo", #"{"text":"x"}"#), .finish(.toolCalls)])
+        #expect(ending.status == .waiting)
+        #expect(try Self.json(ending.messages).map { $0["role"] } == ["assistant", "tool", "assistant"])
+        #expect(try Self.json(ending.messages)[2]["content"] == "two")
+        // The client is told everything it was shown.
+        #expect(try Self.events(ending)[0]["content"] == "one two")
+        #expect(ending.calls.map(\.id) == ["b"])
+    }
+
+    @Test func theRepairMayAlsoBeText() throws {
+        var driver = Driver()
+        _ = try driver.repair([Self.call(0, "a", "echo", "x"), .finish(.toolCalls)])
+        let ending = try driver.end([.textDelta("I can't"), .finish(.stop)])
+        #expect(ending.status == .completed)
+        #expect(try Self.json(ending.messages).map { $0["role"] } == ["assistant", "tool", "assistant"])
+        #expect(try Self.events(ending)[0]["content"] == "I can't")
+    }
+
+    /// Models invent names that no server accepts in a history: stored as they are, every later request would be refused.
+    @Test(arguments: ["multi_tool_use.parallel", "read file", "näme", String(repeating: "x", count: 65), "functions.echo:0"])
+    func namesThatNoServerAcceptsAreRepaired(name: String) throws {
+        var driver = Driver()
+        let messages = try Self.json(try driver.repair([Self.call(0, "a", name, #"{"n":1}"#), .finish(.toolCalls)]))
+        let call = messages[0]["tool_calls"][0]["function"]
+        #expect(call["name"].string?.wholeMatch(of: /[a-zA-Z0-9_-]{1,64}/) != nil && call["arguments"] == #"{"n":1}"#)
+        #expect(messages[1]["tool_call_id"] == "a" && messages[1]["content"].string?.contains(name.prefix(64)) == true)
+        let ending = try driver.end([Self.call(0, "b", "echo", "{}"), .finish(.toolCalls)])
+        #expect(ending.status == .waiting && ending.calls.map(\.name) == ["echo"])
+        #expect(
+            Conversation.violation(try Self.json([ChatMessage.user(content: ByteBuffer(string: #""x""#))] + ending.messages))
+                == "the calls [\"b\"] have no answer")
+    }
+
+    @Test func aNameThatNoServerAcceptsBesideOthersIsAnsweredAtOnce() throws {
+        var driver = Driver()
+        let ending = try driver.end([Self.call(0, "a", "x.y", "{}"), Self.call(1, "b", "echo", "{}"), .finish(.toolCalls)])
+        #expect(ending.calls.map(\.id) == ["b"])
+        #expect(try Self.json(ending.messages).map { $0["tool_call_id"].string } == [nil, "a"])
+        var twice = Driver()
+        _ = try twice.repair([Self.call(0, "a", "x.y", "{}"), .finish(.toolCalls)])
+        #expect(try twice.end([Self.call(0, "b", "x.y", "{}"), .finish(.toolCalls)]).errorCode == "invalid_tool_arguments")
+    }
+
+    @Test func invalidArgumentsTwiceFail() throws {
+        var driver = Driver()
+        _ = try driver.repair([Self.call(0, "a", "echo", "x"), .finish(.toolCalls)])
+        let ending = try driver.end([Self.call(0, "a", "echo", "y"), .finish(.toolCalls)])
+        #expect(ending.status == .failed)
+        #expect(ending.errorCode == "invalid_tool_arguments")
+        #expect(try Self.events(ending).map { $0["code"] } == ["invalid_tool_arguments"])
+        #expect(ending.calls.isEmpty)
+        let messages = try Self.json(ending.messages)
+        #expect(messages.map { $0["role"] } == ["assistant", "tool", "assistant", "tool"])
+        #expect(Conversation.violation(messages) == nil)
+        // The same id again is one that was used.
+        #expect(messages[2]["tool_calls"][0]["id"] == "fresh_1")
+    }
+
+    @Test func ofValidAndInvalidCallsTheValidOnesAreSent() throws {
+        var driver = Driver()
+        let ending = try driver.end([
+            Self.call(0, "a", "echo", "x"), Self.call(1, "b", "echo", #"{"text":"b"}"#), Self.call(2, "c", "echo", "[]"),
+            .finish(.toolCalls),
+        ])
+        #expect(ending.status == .waiting)
+        #expect(ending.calls.map(\.id) == ["b"])
+        #expect(try Self.events(ending).map { $0["call_id"] } == ["b"])
+        #expect(try Self.events(ending)[0]["is_final"] == true)
+        let messages = try Self.json(ending.messages)
+        #expect(messages[0]["tool_calls"].array.map { $0["id"] } == ["a", "b", "c"])
+        #expect(messages.dropFirst().map { $0["tool_call_id"] } == ["a", "c"])
+        #expect(Conversation.violation(messages + [["role": "tool", "tool_call_id": "b", "content": "ok"]]) == nil)
+    }
+
+    @Test func theModelsOwnTextIsQuotedToABound() throws {
+        var driver = Driver()
+        let messages = try driver.repair([Self.call(0, "a", "echo", String(repeating: "😀", count: 100_000)), .finish(.toolCalls)])
+        #expect(messages[1].readableBytes < 5000)
+        #expect(try JSON(parsing: messages[1])["content"].string?.contains("😀😀") == true)
+    }
+
+    // MARK: Bounds and failures
+
+    @Test func anAnswerIsNotLargerThanTheBound() throws {
+        var driver = Driver(maximumBytes: 10)
+        #expect(
+            try driver.end([.textDelta("12345"), Self.call(0, "a", "f", "{}"), Self.call(0, nil, nil, " "), .finish(.stop)]).status
+                == .waiting)
+        driver = Driver(maximumBytes: 10)
+        #expect(throws: LLMError.self) { _ = try driver.generate([.textDelta("12345"), .textDelta("67890"), .textDelta("1")]) }
+        driver = Driver(maximumBytes: 10)
+        #expect(throws: LLMError.self) { _ = try driver.generate([Self.call(0, "a", "f", "12345678"), Self.call(0, nil, nil, "9")]) }
+        // Over both generations together.
+        driver = Driver(maximumBytes: 10)
+        _ = try driver.repair([Self.call(0, "a", "f", "1234"), .finish(.toolCalls)])
+        let error = #expect(throws: LLMError.self) { _ = try driver.generate([.textDelta("12345")]) }
+        #expect(error?.code == .invalidResponse)
+    }
+
+    @Test func thereAreNotMoreCallsThanTheBound() throws {
+        var driver = Driver(maximumCalls: 2)
+        for index in 0..<2 { try driver.machine.receive(Self.call(index, "c\(index)", "f", "{}")) }
+        try driver.machine.receive(Self.call(1, nil, nil, " "))
+        let error = #expect(throws: LLMError.self) { try driver.machine.receive(Self.call(2, "c", "f", "")) }
+        #expect(error?.code == .invalidResponse)
+        #expect(throws: LLMError.self) { try driver.machine.receive(Self.call(-1, "c", "f", "")) }
+    }
+
+    @Test func usageIsTheSumOfTheGenerationsAndOfEachTheLast() throws {
+        var driver = Driver()
+        _ = try driver.repair([
+            .usage(TokenUsage(promptTokens: 1, completionTokens: 1)), Self.call(0, "a", "f", "x"),
+            .usage(TokenUsage(promptTokens: 10, completionTokens: 5)), .finish(.toolCalls),
+        ])
+        #expect(driver.machine.usage == TokenUsage(promptTokens: 10, completionTokens: 5))
+        _ = try driver.end([.textDelta("x"), .usage(TokenUsage(promptTokens: 20, completionTokens: 7)), .finish(.stop)])
+        #expect(driver.machine.usage == TokenUsage(promptTokens: 30, completionTokens: 12))
+        #expect(driver.machine.usage.totalTokens == 42)
+    }
+
+    @Test(arguments: [LLMError.Code.unavailable, .rateLimited, .timeout, .rejected, .upstream, .invalidResponse])
+    func aFailedGenerationStoresNothing(code: LLMError.Code) throws {
+        var driver = Driver()
+        try driver.machine.receive(.textDelta("half"))
+        let error = LLMError(code, "it went wrong")
+        let ending = driver.machine.failed(error)
+        #expect(ending.status == .failed)
+        #expect(ending.messages.isEmpty)
+        #expect(
+            try Self.events(ending) == [
+                [
+                    "type": "error", "error": "it went wrong", "code": .string(code.rawValue), "retryable": .bool(error.isRetryable),
+                    "is_final": true,
+                ]
+            ])
+    }
+}
