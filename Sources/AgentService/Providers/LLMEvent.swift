@@ -1,7 +1,7 @@
 /// One thing that a model said. Fragments are handed on as they arrive: nothing is gathered in the provider.
 public enum LLMEvent: Sendable, Equatable {
     /// More of the answer's text; never empty.
-    case token(String)
+    case textDelta(String)
     /// A fragment of the tool call at `index` (0-based, in the model's order). `id` and `name` come with the first fragment of
     /// a call, where the model sends them at all; `arguments` is a piece of JSON text, to be appended.
     case toolCall(index: Int, id: String?, name: String?, arguments: String)

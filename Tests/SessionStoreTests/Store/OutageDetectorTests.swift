@@ -9,16 +9,16 @@ import Testing
     private let one = KeyLocation(node: .tcp(host: "n1", port: 1), slot: 7)
     private let two = KeyLocation(node: .tcp(host: "n2", port: 1), slot: 8)
 
-    private func hear(_ watch: OutageDetector, _ places: KeyLocation..., ahead: Int64 = 0) {
+    private func hear(_ watch: OutageDetector, _ locations: KeyLocation..., ahead: Int64 = 0) {
         let time = Int64(Date.now.timeIntervalSince1970 * 1000) + ahead
-        for place in places { watch.heard(time, from: location.node, sent: .now) }
+        for location in locations { watch.heard(time, from: location.node, sent: .now) }
     }
 
-    private func trusted(_ places: KeyLocation...) async throws -> OutageDetector {
+    private func trusted(_ locations: KeyLocation...) async throws -> OutageDetector {
         let watch = OutageDetector(lease: .seconds(30), pause: .milliseconds(300))
         try await eventually("it is trusted") {
-            for place in places { hear(watch, place) }
-            return places.allSatisfy { watch.isOver(at: $0) }
+            for location in locations { hear(watch, location) }
+            return locations.allSatisfy { watch.isOver(at: $0) }
         }
         return watch
     }
