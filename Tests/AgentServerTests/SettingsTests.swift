@@ -38,8 +38,10 @@ import Testing
             "AGENT_RUNTIME__SESSION_TTL": "60", "AGENT_RUNTIME__DRAIN_SECONDS": "5", "AGENT_RUNTIME__LOG_FORMAT": "json",
             "AGENT_RUNTIME__LOG_LEVEL": "debug", "AGENT_RUNTIME__REPLICA": "r-1", "AGENT_RUNTIME__VERSION": "9",
             "AGENT_RUNTIME__DRAIN_NOTICE_SECONDS": "4", "AGENT_RUNTIME__LOG_QUEUE": "99",
-            "AGENT_RUNTIME__ALLOWED_HOSTS": "a.example, B.example:80",
+            "AGENT_RUNTIME__ALLOWED_HOSTS": "a.example, B.example:80", "AGENT_RUNTIME__LLM_REASONING": "loop",
+            "AGENT_RUNTIME__LLM_REASONING_REQUIRED": "true", "AGENT_RUNTIME__LLM_REASONING_SHOW": "true",
         ])
+        #expect(settings.llm?.reasoning == ReasoningReplay(scope: .loop, isRequired: true) && settings.llm?.showsReasoning == true)
         #expect(settings.drainNotice == .seconds(4) && settings.logQueue == 99)
         #expect(settings.allowedHosts == Set(["a.example", "b.example"].compactMap { HostName($0) }))
         #expect(settings.host == "::1" && settings.port == 9000)
@@ -98,7 +100,8 @@ import Testing
 
     @Test(arguments: [
         ("PORT", "eighty"), ("PORT", "65536"), ("AGENT_RUNTIME__REDIS_URL", "http://x"), ("AGENT_RUNTIME__REDIS_URL", "redis://h:0"),
-        ("AGENT_RUNTIME__LLM_PROXY_URL", "llm.example.com"), ("AGENT_RUNTIME__LLM_STREAM", "maybe"), ("AGENT_RUNTIME__LEASE_MS", "1"),
+        ("AGENT_RUNTIME__LLM_PROXY_URL", "llm.example.com"), ("AGENT_RUNTIME__LLM_STREAM", "maybe"),
+        ("AGENT_RUNTIME__LLM_REASONING", "some"), ("AGENT_RUNTIME__LLM_REASONING_REQUIRED", "perhaps"), ("AGENT_RUNTIME__LEASE_MS", "1"),
         ("AGENT_RUNTIME__SESSION_TTL", "-1"), ("AGENT_RUNTIME__DRAIN_SECONDS", "x"), ("AGENT_RUNTIME__LOG_LEVEL", "loud"),
         ("AGENT_RUNTIME__LOG_FORMAT", "xml"), ("AGENT_RUNTIME__SYSTEM_PROMPT_FILE", "/nowhere/at/all"),
         ("AGENT_RUNTIME__TOOLS_FILE", "/nowhere/at/all"),

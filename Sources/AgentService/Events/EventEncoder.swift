@@ -9,19 +9,31 @@ struct EventEncoder: Sendable {
     private let idPrefix: String
     private let idSuffix: String
     private let tokenPrefix: String
+    private let reasoningPrefix: String
 
     init(step: Int, nonce: String) {
         idPrefix = "id: \(step)-"
         idSuffix = ".\(nonce)\n"
-        tokenPrefix = idSuffix + #"event: message"# + "\n" + #"data: {"type":"assistant_message","token":"#
+        let message = idSuffix + #"event: message"# + "\n"
+        tokenPrefix = message + #"data: {"type":"assistant_message","token":"#
+        reasoningPrefix = message + #"data: {"type":"reasoning","token":"#
     }
 
     /// `assistant_message` with a piece of the text.
     func write(token: String, sequence: Int, into buffer: inout ByteBuffer) {
+        write(token, behind: tokenPrefix, sequence: sequence, into: &buffer)
+    }
+
+    /// `reasoning` with a piece of what the model thought.
+    func write(reasoning: String, sequence: Int, into buffer: inout ByteBuffer) {
+        write(reasoning, behind: reasoningPrefix, sequence: sequence, into: &buffer)
+    }
+
+    private func write(_ text: String, behind prefix: String, sequence: Int, into buffer: inout ByteBuffer) {
         buffer.writeString(idPrefix)
         buffer.writeDecimal(sequence)
-        buffer.writeString(tokenPrefix)
-        buffer.writeJSONString(token)
+        buffer.writeString(prefix)
+        buffer.writeJSONString(text)
         buffer.writeStaticString(",\"is_final\":false}\n\n")
     }
 

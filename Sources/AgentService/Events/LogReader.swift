@@ -67,10 +67,10 @@ struct LogReader: Equatable {
         for field in entry.fields {
             position += 1
             guard position > sequence, let name = LoggedEvents.Name(rawValue: field.name) else { continue }
-            if name == .token {
-                encoder.write(token: String(buffer: field.value), sequence: position, into: &buffer)
-            } else {
-                encoder.write(name, json: field.value, sequence: position, into: &buffer)
+            switch name {
+            case .token: encoder.write(token: String(buffer: field.value), sequence: position, into: &buffer)
+            case .reasoning: encoder.write(reasoning: String(buffer: field.value), sequence: position, into: &buffer)
+            case .message, .error, .done, .restart: encoder.write(name, json: field.value, sequence: position, into: &buffer)
             }
             if name == .done { return .done }
         }

@@ -12,16 +12,25 @@ struct ChatCompletionChunkDecoder: Sendable {
     static let maxToolCalls = 128
 
     private let recognizesRepeats: Bool
+    private let showsReasoning: Bool
     private var calls = ToolCallIndex(limit: Self.maxToolCalls)
     private var finishReason: FinishReason?
     private var sawContent = false
+    private var reasoning = ReasoningCollector()
     private var template: ChunkTemplate?
+    private var reasoningTemplate: ChunkTemplate?
     /// Of the chunk that is being read: what it says that is not null, and the last text among that.
     private var sayings = 0
     private var text: JSONSlice?
+    /// Of the chunk that is being read: pieces of reasoning that are not empty, and the last one.
+    private var thoughts = 0
+    private var thought: JSONSlice?
 
-    /// - Parameter recognizesRepeats: Whether chunks that are like an earlier one are read by comparing. What they say is the same either way.
-    init(recognizesRepeats: Bool = true) {
+    /// - Parameters:
+    ///   - showsReasoning: Whether the model's reasoning is to be shown as it comes.
+    ///   - recognizesRepeats: Whether chunks that are like an earlier one are read by comparing. What they say is the same either way.
+    init(showsReasoning: Bool = false, recognizesRepeats: Bool = true) {
+        self.showsReasoning = showsReasoning
         self.recognizesRepeats = recognizesRepeats
     }
 
@@ -31,15 +40,20 @@ struct ChatCompletionChunkDecoder: Sendable {
     /// Decodes one `chat.completion.chunk` or `chat.completion` and appends what it says to `events`.
     /// - Throws: ``LLMError`` for an `error` object or for what is no such JSON; `events` then holds what came before.
     mutating func decode(_ json: ByteBuffer, into events: inout [LLMEvent]) throws(LLMError) {
-        if let text = template?.string(in: json) { return appendText(text, to: &events) }
+        if let text = template?.string(in: json) { return appendText(text.string, to: &events) }
+        if let thought = reasoningTemplate?.string(in: json) { return append(thought: thought, to: &events) }
         let before = events.count
-        sayings = 0
-        text = nil
+        (sayings, thoughts) = (0, 0)
+        (text, thought) = (nil, nil)
         try read(json, into: &events)
-        if recognizesRepeats, sayings == 1, let text, events.count == before + 1, case .textDelta = events.last, finishReason == nil {
-            template = ChunkTemplate(json, around: text)
+        if recognizesRepeats, finishReason == nil {
+            if thoughts == 0, sayings == 1, let text, events.count == before + 1, case .textDelta = events.last {
+                template = ChunkTemplate(json, around: text)
+            } else if thoughts == 1, let thought, events.count == before + (showsReasoning ? 1 : 0), sayings == (text == nil ? 0 : 1) {
+                reasoningTemplate = ChunkTemplate(json, around: thought)
+            }
         }
-        text = nil
+        (text, thought) = (nil, nil)
     }
 
     private mutating func read(_ json: ByteBuffer, into events: inout [LLMEvent]) throws(LLMError) {
@@ -72,6 +86,7 @@ struct ChatCompletionChunkDecoder: Sendable {
         guard var reason else { throw LLMError(.unavailable, "The model's answer ended before it was finished.") }
         // Several servers, and OpenAI itself where a function is forced, call it "stop".
         if reason == .stop, calls.count > 0 { reason = .toolCalls }
+        if let trace = reasoning.trace { events.append(.reasoning(trace)) }
         events.append(.finish(reason))
     }
 
@@ -111,6 +126,11 @@ struct ChatCompletionChunkDecoder: Sendable {
                 guard member.value.kind == .object else { throw Self.unexpected("function_call") }
                 let index = try calls.indexOfFunctionCall()
                 decodeFunction(member.value, index: index, id: nil, into: &events)
+            case "reasoning_content": decodeReasoning(member.value, as: "reasoning_content", into: &events)
+            case "reasoning": decodeReasoning(member.value, as: "reasoning", into: &events)
+            case "reasoning_text": decodeReasoning(member.value, as: "reasoning_text", into: &events)
+            case "reasoning_details":
+                if reasoning.append(details: member.value) { thoughts += 2 }
             default: break
             }
         }
@@ -145,6 +165,19 @@ struct ChatCompletionChunkDecoder: Sendable {
         events.append(.textDelta(text))
     }
 
+    private mutating func decodeReasoning(_ text: JSONSlice, as member: String, into events: inout [LLMEvent]) {
+        guard text.kind == .string, text.raw.readableBytes > 2, reasoning.choose(member) else { return }
+        thoughts += 1
+        thought = text
+        append(thought: text, to: &events)
+    }
+
+    private mutating func append(thought: JSONSlice, to events: inout [LLMEvent]) {
+        guard thought.raw.readableBytes > 2 else { return }
+        reasoning.append(text: thought)
+        if showsReasoning, let text = thought.string { events.append(.reasoningDelta(text)) }
+    }
+
     private mutating func decodeToolCalls(_ list: JSONSlice, into events: inout [LLMEvent]) throws(LLMError) {
         guard list.kind == .array else { throw Self.unexpected("tool_calls") }
         for (position, call) in list.elements.enumerated() {
@@ -152,16 +185,19 @@ struct ChatCompletionChunkDecoder: Sendable {
             var upstreamIndex: Int?
             var id: String?
             var function: JSONSlice?
+            var unknown: [JSONMembers.Member] = []
             for member in call.members {
                 switch member.key {
                 case "index": upstreamIndex = member.value.integer
                 case "id": id = member.value.string.flatMap { $0.isEmpty ? nil : $0 }
                 case "function": function = member.value.kind == .object ? member.value : nil
-                default: break
+                case "type": break
+                default: unknown.append(member)
                 }
             }
             let hasName = function?["name"]?.string.map { !$0.isEmpty } ?? false
             let index = try calls.index(upstream: upstreamIndex, position: position, id: id, hasName: hasName)
+            for member in unknown { reasoning.set(member, ofCall: index) }
             decodeFunction(function, index: index, id: id, into: &events)
         }
     }

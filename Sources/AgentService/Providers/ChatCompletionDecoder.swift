@@ -24,16 +24,18 @@ struct ChatCompletionDecoder: Sendable {
     private let maxErrorBytes: Int
     private var form = Form.unknown
     private var receivedBytes = 0
-    private var decoder = ChatCompletionChunkDecoder()
+    private var decoder: ChatCompletionChunkDecoder
 
     /// - Parameters:
     ///   - expectsStream: How to read an answer whose content type does not tell.
+    ///   - showsReasoning: Whether the model's reasoning is to be shown as it comes.
     ///   - maxBytes: The bound on the body.
     ///   - maxErrorBytes: How much of an error's body is read.
-    init(expectsStream: Bool, maxBytes: Int, maxErrorBytes: Int) {
+    init(expectsStream: Bool, showsReasoning: Bool = false, maxBytes: Int, maxErrorBytes: Int) {
         self.expectsStream = expectsStream
         self.maxBytes = maxBytes
         self.maxErrorBytes = maxErrorBytes
+        decoder = ChatCompletionChunkDecoder(showsReasoning: showsReasoning)
     }
 
     mutating func receiveHead(status: Int, contentType: String?) throws(LLMError) {

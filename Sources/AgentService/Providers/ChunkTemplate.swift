@@ -23,8 +23,8 @@ struct ChunkTemplate: Sendable {
         self.tail = ByteBuffer(bytes: tail.readableBytesView)
     }
 
-    /// The string that stands in `chunk` where the template's own stood; nil if anything else differs, or if that is no valid string.
-    func string(in chunk: ByteBuffer) -> String? {
+    /// The JSON string that stands in `chunk` where the template's own stood; nil if anything else differs, or if that is no valid string.
+    func string(in chunk: ByteBuffer) -> JSONSlice? {
         let start = chunk.readerIndex + head.readableBytes
         let length = chunk.readableBytes - head.readableBytes - tail.readableBytes
         guard length >= 2, chunk.getSlice(at: chunk.readerIndex, length: head.readableBytes) == head,
@@ -32,7 +32,8 @@ struct ChunkTemplate: Sendable {
             let literal = chunk.getSlice(at: start, length: length)
         else { return nil }
         // It must be one string from end to end: what lies between the same two texts could also be `"a","b":"c"`.
-        guard let slice = try? JSONSlice(parsing: literal), slice.raw.readableBytes == length else { return nil }
-        return slice.string
+        guard let slice = try? JSONSlice(parsing: literal), slice.kind == .string, slice.raw.readableBytes == length
+        else { return nil }
+        return slice
     }
 }

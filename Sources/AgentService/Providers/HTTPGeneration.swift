@@ -34,7 +34,8 @@ final class HTTPGeneration: LLMGeneration {
         guard let client else {
             return ended(.failure(LLMError(.unavailable, "There is no event loop to connect to the model on.")))
         }
-        guard request.messages.reduce(0, { $0 + $1.readableBytes }) > Self.largeBytes else {
+        let bytes = (request.messages + request.reasoning).reduce(0) { $0 + $1.readableBytes }
+        guard bytes > Self.largeBytes else {
             write(request)
             return send(over: client)
         }

@@ -43,6 +43,7 @@ final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
             State(
                 answer: ChatCompletionDecoder(
                     expectsStream: configuration.stream,
+                    showsReasoning: configuration.showsReasoning,
                     maxBytes: configuration.maxResponseBytes,
                     maxErrorBytes: configuration.maxErrorBodyBytes
                 ),

@@ -39,10 +39,16 @@ public struct LLMRequest: Sendable {
     public var messages: [ByteBuffer]
     /// OpenAI tool schemas as one JSON array; nil when there are none.
     public var tools: ByteBuffer?
+    /// What models said beside earlier answers, as it is stored: each element one JSON object, with the index of its message.
+    public var reasoning: [ByteBuffer] = []
     /// W3C trace context to pass on (https://www.w3.org/TR/trace-context/).
     public var traceparent: String?
     /// Counts ``messages``, and what they are written into, among what this replica holds.
     public var share: ByteShare?
+
+    /// Whom the reasoning in this request's answer, and what was said before and goes back, is by. `default` is the one configured provider.
+    var author: String { Self.author(model: model) }
+    static func author(model: String) -> String { "default/\(model)" }
 
     public init(model: String, messages: [ByteBuffer], tools: ByteBuffer? = nil, traceparent: String? = nil) {
         self.model = model

@@ -14,6 +14,10 @@ extension OpenAIProvider {
         public var tls = TLSFiles()
         /// False asks for whole answers. Either way the server may answer in the other form.
         public var stream = true
+        /// What of a model's reasoning goes back to it.
+        public var reasoning = ReasoningReplay()
+        /// Whether clients are shown the reasoning as it comes.
+        public var showsReasoning = false
         /// Silence: until the head of the answer, and between parts of its body.
         public var idleTimeout = TimeAmount.seconds(60)
         /// A whole generation, from the request to the end.

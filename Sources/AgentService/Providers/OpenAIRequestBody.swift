@@ -3,8 +3,11 @@ import SessionStore
 
 /// Writes a chat completion request into one buffer. Messages and tools are copied as the text that they are.
 enum OpenAIRequestBody {
-    static func encode(_ request: LLMRequest, stream: Bool) -> ByteBuffer {
-        let messages = UserMessageJoiner.isNeeded(request.messages) ? UserMessageJoiner.joined(request.messages) : request.messages
+    static func encode(_ request: LLMRequest, stream: Bool, reasoning: ReasoningReplay = ReasoningReplay()) -> ByteBuffer {
+        var messages = request.messages
+        // First: it goes by the places that messages have in the history.
+        reasoning.apply(request.reasoning, by: request.author, to: &messages)
+        if UserMessageJoiner.isNeeded(messages) { messages = UserMessageJoiner.joined(messages) }
         let messageBytes = messages.reduce(0) { $0 + $1.readableBytes + 1 }
         var body = ByteBufferAllocator().buffer(
             capacity: messageBytes + (request.tools?.readableBytes ?? 0) + request.model.utf8.count + 128)

@@ -13,7 +13,7 @@ struct OutgoingRequest: Sendable {
 
     init(_ request: LLMRequest, to provider: OpenAIProvider) {
         head = provider.upstreamRequest(request)
-        body = OpenAIRequestBody.encode(request, stream: provider.configuration.stream)
+        body = OpenAIRequestBody.encode(request, stream: provider.configuration.stream, reasoning: provider.configuration.reasoning)
         share = request.share
         // The messages are let go of now.
         share?.resize(to: body.readableBytes)

@@ -65,6 +65,10 @@ public enum ChatMessage {
 /// A tool call as it is stored and sent to the client.
 struct ToolCall: Sendable, Equatable {
     var id: String
+    /// The model's own id, where that is another one: it goes back to this model alone.
+    var originalID: String?
+    /// Of the call in the model's answer.
+    var index = 0
     var name: String
     /// A JSON object, always: `{}` where the model's text was none.
     var arguments: ByteBuffer

@@ -66,8 +66,8 @@ enum MessageField {
         callID: JSONSlice?, toolName: JSONSlice?, result: JSONSlice?, error: JSONSlice?
     ) throws(RequestError) -> BeginStep.Input {
         guard let callID, !callID.isNull else { throw RequestError("message.call_id is missing") }
-        guard let id = callID.string, !id.isEmpty, id.utf8.count <= ToolCall.maximumIDLength else {
-            throw RequestError("message.call_id must be a string of 1–\(ToolCall.maximumIDLength) bytes")
+        guard let id = callID.string, !id.isEmpty, id.utf8.count <= CallID.maximumClientBytes else {
+            throw RequestError("message.call_id must be a string of 1–\(CallID.maximumClientBytes) bytes")
         }
         var name: String?
         if let toolName, !toolName.isNull {

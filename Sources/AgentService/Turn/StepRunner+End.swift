@@ -15,7 +15,7 @@ extension StepRunner {
             status: ending.status,
             session: lease.session,
             step: lease.step,
-            historyLength: started.historyLength + ending.messages.count,
+            historyLength: started.historyLength + ending.said.messages.count,
             pendingCalls: ending.calls.map(\.id),
             usage: usage,
             metadata: started.settings.metadata
@@ -24,7 +24,7 @@ extension StepRunner {
         for (name, json) in last { events.append(name, json: json) }
         var commit = StepCommit(
             lease: lease,
-            messages: ending.messages,
+            messages: ending.said.messages,
             calls: ending.calls.map { PendingCall(id: $0.id, toolName: $0.name, json: $0.pendingJSON(step: lease.step)) },
             events: events,
             promptTokens: usage?.promptTokens ?? 0,
@@ -32,6 +32,7 @@ extension StepRunner {
             journalLine: journalLine(ending, usage)
         )
         commit.isRejected = ending.isRejected
+        commit.reasoning = ending.said.stored(by: author)
         do throws(StoreError) {
             switch try await service.store.commit(commit) {
             case .held:
@@ -103,7 +104,7 @@ extension StepRunner {
         json.writeStaticString(#","history":["#)
         json.writeDecimal(from)
         json.writeStaticString(",")
-        json.writeDecimal(from + ending.messages.count)
+        json.writeDecimal(from + ending.said.messages.count)
         json.writeStaticString(#"],"nonce":"#)
         json.writeJSONString(lease.token.nonce)
         if !replaced.isEmpty {

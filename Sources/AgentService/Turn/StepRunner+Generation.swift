@@ -30,14 +30,24 @@ extension StepRunner: LLMReceiver {
         show(batch)
     }
 
-    /// Sends a batch's tokens to the client at once, and to the log.
+    /// Sends a batch's text to the client at once, and to the log.
     private func show(_ batch: [LLMEvent]) {
         var sequence = log.append { pending in
-            for case .textDelta(let token) in batch { pending.append(token: token) }
+            for event in batch {
+                switch event {
+                case .textDelta(let text): pending.append(token: text)
+                case .reasoningDelta(let text): pending.append(reasoning: text)
+                case .toolCall, .usage, .reasoning, .finish: break
+                }
+            }
         }
         stream.write { buffer in
-            for case .textDelta(let token) in batch {
-                encoder.write(token: token, sequence: sequence, into: &buffer)
+            for event in batch {
+                switch event {
+                case .textDelta(let text): encoder.write(token: text, sequence: sequence, into: &buffer)
+                case .reasoningDelta(let text): encoder.write(reasoning: text, sequence: sequence, into: &buffer)
+                case .toolCall, .usage, .reasoning, .finish: continue
+                }
                 sequence += 1
             }
         }
@@ -62,7 +72,7 @@ extension StepRunner: LLMReceiver {
         generating.withLock { generating in
             let calls = generating.usedCalls
             let conclusion = generating.machine.conclude(isUsed: calls.contains, makeID: { CallIDGenerator.make() })
-            if case .repair(let messages) = conclusion { generating.usedCalls.add(messages) }
+            if case .repair(let said) = conclusion { generating.usedCalls.add(said.messages) }
             return conclusion
         }
     }

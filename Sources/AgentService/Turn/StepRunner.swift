@@ -69,7 +69,8 @@ final class StepRunner: Sendable {
     ) {
         self.service = service
         self.started = started.withoutRequest
-        opening = Mutex(Opening(history: started.history, tools: started.settings.tools, share: share))
+        opening = Mutex(
+            Opening(history: started.history, reasoning: started.reasoning, tools: started.settings.tools, share: share))
         hasOwnTools = started.settings.tools != nil
         self.origin = origin
         self.replaced = replaced
@@ -136,7 +137,7 @@ final class StepRunner: Sendable {
     /// Asks the model, once the history is there.
     ///
     /// - Parameter repair: What follows the history, where the model is asked for the second time.
-    private func generate(adding repair: [ByteBuffer] = []) async -> StepScheduler.NextAction {
+    private func generate(adding repair: StepStateMachine.Said = StepStateMachine.Said()) async -> StepScheduler.NextAction {
         do throws(Unasked) {
             let request = try await request(adding: repair)
             return .wait { proceed in
@@ -155,8 +156,8 @@ final class StepRunner: Sendable {
             await tellLoss(step: step, intent: intent)
         case (_, .success(.commit(let ending))):
             await end(with: ending)
-        case (nil, .success(.repair(let messages))):
-            return await generate(adding: messages)
+        case (nil, .success(.repair(let said))):
+            return await generate(adding: said)
         case (.draining, _):
             await handOver()
             stream.handOver()

@@ -9,13 +9,36 @@ struct StepStateMachine: Sendable {
     enum Conclusion {
         case commit(Ending)
         /// The model is asked once more, with these messages after the history: none of its calls had usable arguments.
-        case repair([ByteBuffer])
+        case repair(Said)
+    }
+
+    /// Messages for the history, and what the model said beside them.
+    struct Said {
+        var messages: [ByteBuffer] = []
+        /// With the index of the message that it belongs to.
+        var reasoning: [(message: Int, entry: ReasoningEntry)] = []
+
+        mutating func append(_ message: ByteBuffer, beside entry: ReasoningEntry) {
+            if !entry.isEmpty { reasoning.append((messages.count, entry)) }
+            messages.append(message)
+        }
+
+        static func + (first: Said, second: Said) -> Said {
+            Said(
+                messages: first.messages + second.messages,
+                reasoning: first.reasoning + second.reasoning.map { ($0.message + first.messages.count, $0.entry) })
+        }
+
+        /// Returns the reasoning as it is stored.
+        func stored(by author: String) -> [StoredReasoning] {
+            reasoning.map { StoredReasoning(message: $0.message, json: $0.entry.json(by: author)) }
+        }
     }
 
     /// What the end of a step writes and says.
     struct Ending {
         var status: StepStatus
-        var messages: [ByteBuffer] = []
+        var said = Said()
         var calls: [ToolCall] = []
         /// The events before `done`.
         var events: [(name: LoggedEvents.Name, json: ByteBuffer)] = []
@@ -38,9 +61,10 @@ struct StepStateMachine: Sendable {
     /// Where the current generation's text begins in `text`.
     private var generationStart = 0
     private var calls: [Int: Call] = [:]
+    private var trace: ReasoningTrace?
     private var byteCount = 0
     private var isRepairing = false
-    private var repaired: [ByteBuffer] = []
+    private var repaired = Said()
     private var spent = TokenUsage()
     private var generationUsage: TokenUsage?
     private(set) var finish: FinishReason?
@@ -67,6 +91,11 @@ struct StepStateMachine: Sendable {
         case .textDelta(let token):
             try count(token.utf8.count)
             text.writeString(token)
+        case .reasoningDelta:
+            // Shown as it is; what is stored comes with the trace, which the provider bounds.
+            break
+        case .reasoning(let trace):
+            self.trace = trace
         case .toolCall(let index, let id, let name, let arguments):
             guard index >= 0, calls[index] != nil || calls.count < maximumCalls else {
                 throw LLMError(.invalidResponse, "the model asked for more than \(maximumCalls) tool calls at once")
@@ -102,9 +131,11 @@ struct StepStateMachine: Sendable {
         }
         guard !calls.isEmpty else {
             var ending = Ending(status: .completed)
-            ending.messages = repaired
+            ending.said = repaired
             let said = generationText
-            if said.readableBytes > 0 { ending.messages.append(ChatMessage.assistant(text: said, calls: [])) }
+            if said.readableBytes > 0 {
+                ending.said.append(ChatMessage.assistant(text: said, calls: []), beside: reasoning(beside: []))
+            }
             ending.events = [(.message, StreamChunk.message(content: text, isFinal: true))]
             return .commit(ending)
         }
@@ -112,8 +143,9 @@ struct StepStateMachine: Sendable {
         if let nameless = asked.first(where: { $0.name.isEmpty }) {
             return .commit(failed(LLMError(.invalidResponse, "the model's tool call \(nameless.id) names no tool")))
         }
-        var messages = [ChatMessage.assistant(text: generationText, calls: asked)]
-        messages += asked.compactMap(\.repairMessage)
+        var said = Said()
+        said.append(ChatMessage.assistant(text: generationText, calls: asked), beside: reasoning(beside: asked))
+        said.messages += asked.compactMap(\.repairMessage)
         let valid = asked.filter { !$0.needsRepair }
         if valid.isEmpty {
             if isRepairing {
@@ -121,15 +153,15 @@ struct StepStateMachine: Sendable {
                     asked.first?.unknownName == nil ? "with arguments that are not a JSON object" : "which is not the name of a tool"
                 var ending = failure(
                     "the model called \(asked.first?.name ?? "a tool") twice, \(problem)", code: "invalid_tool_arguments", retryable: true)
-                ending.messages = repaired + messages
+                ending.said = repaired + said
                 return .commit(ending)
             }
             isRepairing = true
-            repaired = messages
+            repaired = said
             startNextGeneration()
-            return .repair(messages)
+            return .repair(said)
         }
-        var ending = Ending(status: .waiting, messages: repaired + messages, calls: valid)
+        var ending = Ending(status: .waiting, said: repaired + said, calls: valid)
         if text.readableBytes > 0 {
             ending.events.append((.message, StreamChunk.message(content: text, isFinal: false)))
         }
@@ -152,7 +184,7 @@ struct StepStateMachine: Sendable {
     static func cancelled(text: ByteBuffer) -> Ending {
         var ending = Ending(status: .cancelled)
         guard text.readableBytes > 0 else { return ending }
-        ending.messages = [ChatMessage.assistant(text: text, calls: [])]
+        ending.said.messages = [ChatMessage.assistant(text: text, calls: [])]
         ending.events = [(.message, StreamChunk.message(content: text, isFinal: true))]
         return ending
     }
@@ -172,26 +204,42 @@ struct StepStateMachine: Sendable {
         generationUsage = nil
         generationStart = text.writerIndex
         calls = [:]
+        trace = nil
         finish = nil
     }
 
     private func normalizedCalls(isUsed: (String) -> Bool, makeID: () -> String) -> [ToolCall] {
         var ids: Set<String> = []
-        return calls.sorted { $0.key < $1.key }.map { _, call in
+        return calls.sorted { $0.key < $1.key }.map { index, call in
             var id = call.id
             // Some models repeat `call_0` in every answer, some send no id at all.
-            while id.isEmpty || id.utf8.count > ToolCall.maximumStoredIDLength || ids.contains(id) || isUsed(id) { id = makeID() }
+            while !CallID.isAccepted(id) || ids.contains(id) || isUsed(id) { id = makeID() }
             ids.insert(id)
+            // The model gets its own id back, but for one that would name two calls.
+            let isOriginal = id != call.id && !call.id.isEmpty && call.id.utf8.count <= CallID.maximumOriginalBytes
+            let originalID = isOriginal && !isUsed(call.id) && ids.insert(call.id).inserted ? call.id : nil
             guard ToolName.isAccepted(call.name) || call.name.isEmpty else {
                 return ToolCall(
-                    id: id, name: ToolName.cleaned(call.name), arguments: Self.object(call.arguments) ?? Self.noArguments,
-                    unknownName: call.name)
+                    id: id, originalID: originalID, index: index, name: ToolName.cleaned(call.name),
+                    arguments: Self.object(call.arguments) ?? Self.noArguments, unknownName: call.name)
             }
             let isBlank = call.arguments.readableBytesView.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) }
-            if isBlank { return ToolCall(id: id, name: call.name, arguments: Self.noArguments) }
-            if let object = Self.object(call.arguments) { return ToolCall(id: id, name: call.name, arguments: object) }
-            return ToolCall(id: id, name: call.name, arguments: Self.noArguments, invalidArguments: call.arguments)
+            var asked = ToolCall(id: id, originalID: originalID, index: index, name: call.name, arguments: Self.noArguments)
+            if isBlank { return asked }
+            if let object = Self.object(call.arguments) { asked.arguments = object } else { asked.invalidArguments = call.arguments }
+            return asked
         }
+    }
+
+    /// What the model said beside the answer with these calls.
+    private func reasoning(beside asked: [ToolCall]) -> ReasoningEntry {
+        var entry = ReasoningEntry(fields: trace?.fields ?? [])
+        for call in asked {
+            let members = trace?.calls[call.index] ?? []
+            guard call.originalID != nil || !members.isEmpty else { continue }
+            entry.calls.append(ReasoningEntry.Call(id: call.id, originalID: call.originalID, members: members))
+        }
+        return entry
     }
 
     private static var noArguments: ByteBuffer { ByteBuffer(string: "{}") }
@@ -200,11 +248,4 @@ struct StepStateMachine: Sendable {
     private static func object(_ text: ByteBuffer) -> ByteBuffer? {
         (try? JSONText(parsing: text)).flatMap { $0.kind == .object ? $0.buffer : nil }
     }
-}
-
-extension ToolCall {
-    /// Bytes of a call id that a client may name.
-    static let maximumIDLength = 128
-    /// Bytes of a call id in a history: OpenAI refuses a message with a longer one. A model's that is longer is replaced.
-    static let maximumStoredIDLength = 40
 }

@@ -14,7 +14,7 @@ enum ToolName {
         String(decoding: name.utf8.prefix(maximumLength).map { isAccepted($0) ? $0 : UInt8(ascii: "_") }, as: UTF8.self)
     }
 
-    private static func isAccepted(_ byte: UInt8) -> Bool {
+    static func isAccepted(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
             UInt8(ascii: "_"), UInt8(ascii: "-"):

@@ -17,6 +17,16 @@ struct UsedCallIDs: Sendable {
         }
     }
 
+    /// Takes in what models said beside their answers: their own ids for calls that the history names otherwise.
+    mutating func add(reasoning elements: [ByteBuffer]) {
+        for element in elements {
+            guard let calls = (try? JSONSlice(parsing: element))?["calls"] else { continue }
+            for call in calls.members {
+                if let id = call.value["id"]?.string { hashes.insert(id.hashValue) }
+            }
+        }
+    }
+
     func contains(_ id: String) -> Bool { hashes.contains(id.hashValue) }
 
     /// The id that a message gives a result for; nil for a message that is no result.

@@ -1,4 +1,4 @@
-import NIOCore
+public import NIOCore
 
 extension JSONSlice {
     /// The members in the order of the text, repeated keys included; empty if this is no object.
@@ -19,6 +19,9 @@ extension JSONSlice {
 /// A key of an object, decoded only where that is needed.
 public struct JSONKey: Sendable {
     let slice: JSONSlice
+
+    /// The key as it stands in the text, in its quotation marks.
+    public var raw: ByteBuffer { slice.raw }
 
     /// The key, unescaped.
     public var string: String { slice.string ?? "" }

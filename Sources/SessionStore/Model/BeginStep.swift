@@ -99,15 +99,25 @@ public struct StartedStep: Sendable {
     public var history: [ByteBuffer]
     /// Messages in the whole history.
     public var historyLength: Int
-    /// Bytes of these messages, as the session's state has them.
+    /// Bytes of these messages and of the reasoning, as the session's state has them.
     public var historyBytes: Int
+    /// What models said beside their answers, where the history came; else nothing of it:
+    /// ``RedisSessionStore/readReasoning(of:onPage:)`` reads it.
+    public var reasoning: [ByteBuffer]
+    /// Elements in the whole list of it.
+    public var reasoningCount: Int
     public var settings: TurnSettings
 
-    public init(lease: StepLease, history: [ByteBuffer], historyLength: Int, historyBytes: Int, settings: TurnSettings) {
+    public init(
+        lease: StepLease, history: [ByteBuffer], historyLength: Int, historyBytes: Int, reasoning: [ByteBuffer] = [],
+        reasoningCount: Int = 0, settings: TurnSettings
+    ) {
         self.lease = lease
         self.history = history
         self.historyLength = historyLength
         self.historyBytes = historyBytes
+        self.reasoning = reasoning
+        self.reasoningCount = reasoningCount
         self.settings = settings
     }
 

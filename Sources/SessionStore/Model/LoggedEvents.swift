@@ -2,13 +2,15 @@ public import NIOCore
 
 /// A run of events on their way into a session's log: one stream entry, whose id is that of the last event.
 ///
-/// A token is stored as the field `token` with its text, anything else as the name of its SSE event with its JSON. The first
+/// A piece of text is stored bare, in a field `token` or `reasoning`, anything else as the name of its SSE event with its JSON. The first
 /// event's sequence number is ``firstSequence``, and each one's is one more.
 public struct LoggedEvents: Sendable {
     /// The names an event can have in the log.
     public enum Name: String, Sendable {
         /// A piece of the answer's text, without JSON around it.
         case token
+        /// A piece of the model's reasoning, likewise; only where it is shown to clients.
+        case reasoning
         case message
         case error
         case done
@@ -37,6 +39,11 @@ public struct LoggedEvents: Sendable {
     public mutating func append(token: String) {
         bytes.writeString(token)
         items.append(Item(name: .token, end: bytes.writerIndex))
+    }
+
+    public mutating func append(reasoning: String) {
+        bytes.writeString(reasoning)
+        items.append(Item(name: .reasoning, end: bytes.writerIndex))
     }
 
     public mutating func append(_ name: Name, json: ByteBuffer) {

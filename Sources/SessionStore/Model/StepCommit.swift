@@ -24,6 +24,33 @@ public struct PendingCall: Sendable, Equatable {
     }
 }
 
+/// What a model said beside one of its answers and may want back: an element of `agent:{S}:reasoning`.
+public struct StoredReasoning: Sendable, Equatable {
+    /// Which of ``StepCommit/messages`` it belongs to, from 0.
+    public var message: Int
+    /// A JSON object without its first member, the message's index in the history, which the script
+    /// knows: `"by":…,"fields":{…},"calls":{…}}`.
+    public var json: ByteBuffer
+
+    public init(message: Int, json: ByteBuffer) {
+        self.message = message
+        self.json = json
+    }
+
+    /// Returns the whole element.
+    ///
+    /// - Parameter first: The index in the history of the first of the messages.
+    public func element(firstMessage first: Int) -> ByteBuffer {
+        var element = ByteBuffer()
+        element.reserveCapacity(json.readableBytes + 24)
+        element.writeStaticString(#"{"at":"#)
+        element.writeDecimal(first + message)
+        element.writeStaticString(",")
+        element.writeImmutableBuffer(json)
+        return element
+    }
+}
+
 /// Everything that the end of a step writes, in one script.
 public struct StepCommit: Sendable {
     public var lease: StepLease
@@ -41,6 +68,8 @@ public struct StepCommit: Sendable {
     /// Whether the model's server has refused the request before the model said anything. The user's message, if it is the
     /// history's last one, then goes when the next one comes.
     public var isRejected = false
+    /// What belongs to ``messages``. A session of layout 1 keeps none.
+    public var reasoning: [StoredReasoning] = []
 
     public init(
         lease: StepLease, messages: [ByteBuffer], calls: [PendingCall], events: LoggedEvents,

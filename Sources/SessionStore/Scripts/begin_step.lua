@@ -38,10 +38,12 @@
 --      29 most messages     of the same
 --
 -- Answers, always with Redis's time in milliseconds second:
---   started   now step length model tools metadata on_disconnect epoch bytes messages
+--   started   now step length model tools metadata on_disconnect epoch bytes messages kept reasoning
 --                        the lease is held. `messages` is the history where it is small, else an
 --                        empty array: the replica then reads it in pages, since the lease keeps it
---                        still, and Lua would take ten times as long for a long one
+--                        still, and Lua would take ten times as long for a long one.
+--                        `kept` counts the entries of the reasoning; `reasoning` has them all, or
+--                        none of them, by the same rule
 --   waiting   now step length ids...      stored; the calls named still want a result, where the turn was not given up since
 --   replay    now step length             seen before; follow this step
 --   busy      now step lease_left         a step runs
@@ -73,7 +75,7 @@ local bytes = length > 0 and tonumber(s[10] or '0') or 0
 local has_size = s[10] or length == 0
 if length == 0 then
   -- What is left of a session whose history is gone, by hand or by an expiry of its own, belongs to no conversation.
-  redis.call('DEL', pending)
+  redis.call('DEL', pending, reasoning)
   version = 1
 end
 if version < 2 or last_role == '' then
@@ -87,27 +89,29 @@ local function is_small()
   return has_size and bytes <= tonumber(ARGV[28]) and length <= tonumber(ARGV[29])
 end
 
--- The whole history; nothing of it where it is larger than the state says, since somebody has added to it by hand.
-local function small_history()
-  local messages, size, count = {}, 0, 4
-  while #messages < length do
-    local page = redis.call('LRANGE', history, #messages, #messages + count - 1)
-    for _, message in ipairs(page) do
-      size = size + #message
-      messages[#messages + 1] = message
+-- A whole list; nothing of it where it is larger than the state says, since somebody has added to it by hand.
+local function small_list(name, count)
+  local elements, size, page_size = {}, 0, 4
+  while #elements < count do
+    local page = redis.call('LRANGE', name, #elements, #elements + page_size - 1)
+    for _, element in ipairs(page) do
+      size = size + #element
+      elements[#elements + 1] = element
     end
     if #page == 0 or size > tonumber(ARGV[28]) then
       return {}
     end
-    count = count * 4
+    page_size = page_size * 4
   end
-  return messages
+  return elements
 end
 
 -- The lease is ours: what the replica needs to run the step.
 local function started()
-  local messages = is_small() and small_history() or {}
-  return {'started', now, fence, length, model, tools, metadata, on_disconnect, epoch, bytes, messages}
+  local kept = version >= 2 and redis.call('LLEN', reasoning) or 0
+  local small = is_small()
+  return {'started', now, fence, length, model, tools, metadata, on_disconnect, epoch, bytes,
+    small and small_list(history, length) or {}, kept, small and small_list(reasoning, kept) or {}}
 end
 
 -- A refusal does not hide a step that has lost its replica.

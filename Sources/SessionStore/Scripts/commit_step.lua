@@ -12,14 +12,17 @@
 --      13 the last message's role, '' without messages
 --      14 1 where the model's server has refused the request before the model said anything, else 0: if the history ends with
 --         a user's message, that one goes when the next one comes
+--      15 number of entries of the reasoning
 --      then
 --         the messages: JSON ...
 --         the calls: id, tool name, JSON ...
+--         the reasoning: which of the messages it belongs to (0 is the first), JSON without its
+--           beginning `{"at":INDEX,` ...; a session of layout 1 keeps none
 --         the events: field, value ...
 --
 -- Answers  {'committed', now, length}; {'already', now, length} when this token has committed before;
 --          {'lost', now, fence, intent} when the lease is not this token's any more.
-local history, state, pending, ledger, events, steps = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local history, state, pending, ledger, events, steps, reasoning = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local s = redis.call('HMGET', state, 'token', 'fence', 'intent', 'v', 'last_role')
@@ -35,9 +38,10 @@ end
 redis.call('LLEN', steps)
 redis.call('HLEN', pending)
 redis.call('HLEN', ledger)
-local step, at = ARGV[2], 15
-local message_count, call_count = tonumber(ARGV[11]), tonumber(ARGV[12])
-local first_event = at + message_count + 3 * call_count
+redis.call('LLEN', reasoning)
+local step, at = ARGV[2], 16
+local message_count, call_count, reasoning_count = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[15])
+local first_event = at + message_count + 3 * call_count + 2 * reasoning_count
 
 -- The log comes first: it is the one write that can fail on something other than memory (an id that is there already,
 -- from a batch whose answer was lost, is no failure). Many events become several entries, as in append_events.
@@ -49,7 +53,7 @@ for first = first_event, #ARGV, 2000 do
     return added
   end
 end
-local bytes = 0
+local bytes, first_message = 0, length
 for i = at, at + message_count - 1 do
   length = redis.call('RPUSH', history, ARGV[i])
   bytes = bytes + #ARGV[i]
@@ -61,6 +65,13 @@ for index = 0, call_count - 1 do
   redis.call('HSET', pending, id, call)
   redis.call('HSET', ledger, 'c:' .. id, step .. ' ' .. index .. ' pending ' .. name)
   at = at + 3
+end
+if tonumber(s[4] or '1') >= 2 then
+  for i = at, at + 2 * (reasoning_count - 1), 2 do
+    local entry = '{"at":' .. first_message + tonumber(ARGV[i]) .. ',' .. ARGV[i + 1]
+    redis.call('RPUSH', reasoning, entry)
+    bytes = bytes + #entry
+  end
 end
 redis.call('RPUSH', steps, ARGV[8])
 redis.call('LTRIM', steps, -tonumber(ARGV[9]), -1)

@@ -69,10 +69,12 @@ for _, id in ipairs(redis.call('HKEYS', pending)) do
   if id ~= '' then redis.call('HDEL', pending, id) end
 end
 -- What the model wants back belongs to a message, whose index comes first in it. The filler has none.
+local cut = tonumber(ARGV[8])
 while true do
   local last = redis.call('LINDEX', reasoning, -1)
   if not last or tonumber(string.match(last, '^{"at":(%d+)') or '-1') < kept then break end
   redis.call('LTRIM', reasoning, 0, -2)
+  cut = cut + #last
 end
 local first = {['c:'] = tonumber(ARGV[11]), ['k:'] = tonumber(ARGV[17])}
 if first['c:'] > 0 then
@@ -93,7 +95,7 @@ redis.call('RPUSH', steps, (string.gsub(ARGV[12], '^{"step":0,', '{"step":' .. f
 redis.call('LTRIM', steps, lines > 0 and -bound or -1, -1)
 redis.call('HSET', ledger, 't:' .. ARGV[1], fence .. ' rewound')
 redis.call('HSET', state, 'status', 'idle', 'fence', fence, 'token', '', 'nonce', ARGV[2], 'owner', ARGV[3], 'lease_until', 0,
-  'intent', '', 'updated_at', now, 'history_bytes', math.max(0, tonumber(s[4] or '0') - tonumber(ARGV[8])),
+  'intent', '', 'updated_at', now, 'history_bytes', math.max(0, tonumber(s[4] or '0') - cut),
   'last_role', ARGV[9], 'turn', 0, 'rejected', '')
 -- A hint: a user without the right to publish must not fail a script that has written.
 redis.pcall(ARGV[14], ARGV[15], fence)

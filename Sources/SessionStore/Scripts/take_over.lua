@@ -17,7 +17,8 @@
 --      17 most bytes  18 most messages     of a history that comes with the answer
 --
 -- Answers  taken   now step replaces previous_owner action epoch length model tools metadata
---                  on_disconnect bytes messages chain; the history comes with it as in begin_step;
+--                  on_disconnect bytes messages chain kept reasoning; the history and the reasoning
+--                  come with it as in begin_step;
 --                  chain: the steps whose place it took, `STEP NONCE,STEP NONCE …`;
 --                  action: run (again), cancel (finish the cancel), fail (attempts used up)
 --          alive   now step lease_left     it has not run out
@@ -25,7 +26,7 @@
 --          suspect now step lapsed run...  two owners have lost it, and there is no verdict: ms since
 --                                          the lease ran out, and each loss as `STEP INSTANCE ASKED`
 --          newer   now layout              a build wrote the session that knows a later layout
-local history, state, ledger, events = KEYS[1], KEYS[2], KEYS[4], KEYS[5]
+local history, state, ledger, events, reasoning = KEYS[1], KEYS[2], KEYS[4], KEYS[5], KEYS[7]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local s = redis.call('HMGET', state, 'status', 'fence', 'token', 'lease_until', 'epoch', 'model', 'tools', 'metadata',
@@ -44,20 +45,20 @@ local function is_small()
 end
 
 -- As in begin_step: what the state says of the size is not believed.
-local function small_history()
-  local messages, size, count = {}, 0, 4
-  while #messages < length do
-    local page = redis.call('LRANGE', history, #messages, #messages + count - 1)
-    for _, message in ipairs(page) do
-      size = size + #message
-      messages[#messages + 1] = message
+local function small_list(name, count)
+  local elements, size, page_size = {}, 0, 4
+  while #elements < count do
+    local page = redis.call('LRANGE', name, #elements, #elements + page_size - 1)
+    for _, element in ipairs(page) do
+      size = size + #element
+      elements[#elements + 1] = element
     end
     if #page == 0 or size > tonumber(ARGV[17]) then
       return {}
     end
-    count = count * 4
+    page_size = page_size * 4
   end
-  return messages
+  return elements
 end
 
 local function taken(replaces, previous)
@@ -67,9 +68,11 @@ local function taken(replaces, previous)
   elseif attempt > tonumber(ARGV[9]) then
     action = 'fail'
   end
-  local messages = action == 'run' and is_small() and small_history() or {}
+  local kept = tonumber(s[16] or '1') >= 2 and redis.call('LLEN', reasoning) or 0
+  local small = action == 'run' and is_small()
   return {'taken', now, fence, replaces, previous, action, s[5] or '', length, s[6] or '', s[7] or '', s[8] or '',
-    s[9] or '', tonumber(s[21] or '0'), messages, s[19] or ''}
+    s[9] or '', tonumber(s[21] or '0'), small and small_list(history, length) or {}, s[19] or '', kept,
+    small and small_list(reasoning, kept) or {}}
 end
 
 if s[3] == ARGV[1] then

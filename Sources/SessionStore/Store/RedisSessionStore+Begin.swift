@@ -130,14 +130,14 @@ extension RedisSessionStore {
         let number = reply[2]?.intValue
         switch (reply[0]?.string, number) {
         case ("started", let step?):
-            guard let length = reply[3]?.intValue, let bytes = reply[9]?.intValue, let messages = reply[10]?.buffers else {
-                throw .unexpected(reply)
-            }
+            guard let length = reply[3]?.intValue, let bytes = reply[9]?.intValue, let messages = reply[10]?.buffers,
+                let kept = reply[11]?.intValue, let reasoning = reply[12]?.buffers
+            else { throw .unexpected(reply) }
             let lease = StepLease(session: begin.session, token: begin.token, step: step)
             return .started(
                 StartedStep(
                     lease: lease, history: messages, historyLength: length, historyBytes: max(0, bytes),
-                    settings: TurnSettings(reply: reply, at: 4)))
+                    reasoning: reasoning, reasoningCount: kept, settings: TurnSettings(reply: reply, at: 4)))
         case ("waiting", let step?):
             return .waiting(step: step, historyLength: reply[3]?.intValue ?? 0, open: reply.strings(from: 4))
         case ("replay", let step?):

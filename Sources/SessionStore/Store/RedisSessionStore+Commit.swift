@@ -21,11 +21,16 @@ extension RedisSessionStore {
         call.append(integer: Int64(commit.calls.count))
         call.append(commit.lastRole?.rawValue ?? "")
         call.append(commit.isRejected ? "1" : "0")
+        call.append(integer: Int64(commit.reasoning.count))
         for message in commit.messages { call.append(message) }
         for pending in commit.calls {
             call.append(pending.id)
             call.append(pending.toolName)
             call.append(pending.json)
+        }
+        for reasoning in commit.reasoning {
+            call.append(integer: Int64(reasoning.message))
+            call.append(reasoning.json)
         }
         call.append(commit.events)
         let sent = ContinuousClock.now

@@ -23,10 +23,25 @@ extension RedisSessionStore {
         let ahead = Array(started.history.prefix(started.historyLength))
         if !ahead.isEmpty { try onPage(ahead) }
         guard ahead.count < started.historyLength else { return }
-        let read = try await readPages(keys, in: ahead.count..<started.historyLength, onPage: onPage)
+        let read = try await readPages(keys, list: keys.history, in: ahead.count..<started.historyLength, onPage: onPage)
         guard ahead.count + read >= started.historyLength else {
             throw StoreError(.unexpectedReply, "the history of \(keys.session) is shorter than its length")
         }
+    }
+
+    /// Reads what models said beside their answers in a step's history, page by page, as
+    /// ``StoredReasoning/element(firstMessage:)`` gives it. The list may hold elements that say nothing: they are `{}`.
+    ///
+    /// - Parameters:
+    ///   - started: Has either all of it, or none.
+    ///   - onPage: Takes each page; what it throws ends the reading.
+    public func readReasoning(
+        of started: StartedStep, onPage: (_ elements: [ByteBuffer]) throws(StoreError) -> Void
+    ) async throws(StoreError) {
+        guard started.reasoningCount > 0 else { return }
+        guard started.reasoning.isEmpty else { return try onPage(started.reasoning) }
+        let keys = RedisKeys(started.lease.session)
+        _ = try await readPages(keys, list: keys.reasoning, in: 0..<started.reasoningCount, onPage: onPage)
     }
 
     /// Messages `offset ..< offset + limit` of a history, or fewer of them, where they have more than
@@ -35,7 +50,7 @@ extension RedisSessionStore {
         let keys = RedisKeys(session)
         var paging = HistoryPaging(mostMessages: configuration.historyPage, bytes: configuration.historyPageBytes)
         let replies = try await read(
-            [RedisCommand("LLEN", keys.history), range(keys, from: offset, count: min(limit, paging.count))], key: keys.history,
+            [RedisCommand("LLEN", keys.history), range(keys.history, from: offset, count: min(limit, paging.count))], key: keys.history,
             over: .bulk)
         guard replies.count == 2, let length = replies[0].intValue else {
             throw StoreError(.unexpectedReply, "unexpected reply from Redis to a look at a history")
@@ -56,7 +71,7 @@ extension RedisSessionStore {
             let count = page.messages.count
             guard count > before, offset + count < end else { return page }
             paging.came(messages: next.count, bytes: next.reduce(0) { $0 + $1.readableBytes })
-            next = try await messages(keys, from: offset + count, count: min(paging.count, end - offset - count))
+            next = try await elements(keys, list: keys.history, from: offset + count, count: min(paging.count, end - offset - count))
         }
     }
 
@@ -69,7 +84,8 @@ extension RedisSessionStore {
     /// The messages of a history that lie in `range`, all of them: what a step has added.
     public func messages(_ session: SessionID, in range: Range<Int>) async throws(StoreError) -> [ByteBuffer] {
         var messages: [ByteBuffer] = []
-        _ = try await readPages(RedisKeys(session), in: range) { messages += $0 }
+        let keys = RedisKeys(session)
+        _ = try await readPages(keys, list: keys.history, in: range) { messages += $0 }
         return messages
     }
 
@@ -85,14 +101,14 @@ extension RedisSessionStore {
         return try await read([RedisCommand("HGET", key, "tools")], key: key, over: .bulk).first?.nonEmptyBuffer
     }
 
-    /// - Returns: How many messages there were. Fewer than `range` has, where the history is shorter.
+    /// - Returns: How many elements there were. Fewer than `range` has, where the list is shorter.
     func readPages(
-        _ keys: RedisKeys, in range: Range<Int>, onPage: (_ messages: [ByteBuffer]) throws(StoreError) -> Void
+        _ keys: RedisKeys, list: String, in range: Range<Int>, onPage: (_ elements: [ByteBuffer]) throws(StoreError) -> Void
     ) async throws(StoreError) -> Int {
         var paging = HistoryPaging(mostMessages: configuration.historyPage, bytes: configuration.historyPageBytes)
         var next = range.lowerBound
         while next < range.upperBound {
-            let page = try await messages(keys, from: next, count: min(paging.count, range.upperBound - next))
+            let page = try await elements(keys, list: list, from: next, count: min(paging.count, range.upperBound - next))
             guard !page.isEmpty else { break }
             paging.came(messages: page.count, bytes: page.reduce(0) { $0 + $1.readableBytes })
             next += page.count
@@ -101,17 +117,17 @@ extension RedisSessionStore {
         return next - range.lowerBound
     }
 
-    private func messages(_ keys: RedisKeys, from offset: Int, count: Int) async throws(StoreError) -> [ByteBuffer] {
-        let command = range(keys, from: offset, count: count)
+    private func elements(_ keys: RedisKeys, list: String, from offset: Int, count: Int) async throws(StoreError) -> [ByteBuffer] {
+        let command = range(list, from: offset, count: count)
         let reply = try await attempt(for: configuration.retryPatience, persistent: true) { () throws(RedisError) in
             try await self.client.route(for: keys.prefix, over: .bulk).send(command)
         }
         return reply.buffers
     }
 
-    /// Messages `offset ..< offset + count` of a history.
-    private func range(_ keys: RedisKeys, from offset: Int, count: Int) -> RedisCommand {
-        var command = RedisCommand("LRANGE", keys.history)
+    /// Elements `offset ..< offset + count` of a list.
+    private func range(_ list: String, from offset: Int, count: Int) -> RedisCommand {
+        var command = RedisCommand("LRANGE", list)
         command.append(integer: Int64(offset))
         command.append(integer: Int64(offset + count - 1))
         return command

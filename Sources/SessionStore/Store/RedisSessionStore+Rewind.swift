@@ -57,7 +57,7 @@ extension RedisSessionStore {
     private func cut(_ keys: RedisKeys, to length: Int, from present: Int) async throws(StoreError) -> Cut {
         var cut = Cut(length: length)
         var bytes = 0
-        _ = try await readPages(keys, in: length..<present) { page in
+        _ = try await readPages(keys, list: keys.history, in: length..<present) { page in
             for message in page { bytes += message.readableBytes }
         }
         cut.bytes = bytes

@@ -93,11 +93,14 @@ extension RedisSessionStore {
         default: throw .unexpected(reply)
         }
         guard let replaces = reply[3]?.intValue, let length = reply[7]?.intValue else { throw .unexpected(reply) }
-        guard let bytes = reply[12]?.intValue, let messages = reply[13]?.buffers else { throw .unexpected(reply) }
+        guard let bytes = reply[12]?.intValue, let messages = reply[13]?.buffers,
+            let kept = reply[15]?.intValue, let reasoning = reply[16]?.buffers
+        else { throw .unexpected(reply) }
         let settings = TurnSettings(reply: reply, at: 8)
         return TakenStep(
             started: StartedStep(
-                lease: lease, history: messages, historyLength: length, historyBytes: max(0, bytes), settings: settings),
+                lease: lease, history: messages, historyLength: length, historyBytes: max(0, bytes),
+                reasoning: reasoning, reasoningCount: kept, settings: settings),
             action: action, replaces: replaces, previousOwner: reply[4]?.string ?? "", replaced: Self.chain(reply[14]?.string ?? ""))
     }
 }

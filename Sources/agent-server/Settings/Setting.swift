@@ -83,6 +83,15 @@ extension Setting {
         name: "AGENT_RUNTIME__LLM_CERT_FILE", defaultText: "none", help: "Client certificate for the LLM's server, with its chain, PEM.")
     static let llmKeyFile = Setting(
         name: "AGENT_RUNTIME__LLM_KEY_FILE", defaultText: "none", help: "The private key of AGENT_RUNTIME__LLM_CERT_FILE, PEM.")
+    static let llmReasoning = Setting(
+        name: "AGENT_RUNTIME__LLM_REASONING", defaultText: "all",
+        help: "Which of a model's earlier reasoning goes back to it: all, loop (since the last user message) or none.")
+    static let llmReasoningRequired = Setting(
+        name: "AGENT_RUNTIME__LLM_REASONING_REQUIRED", defaultText: "false",
+        help: "true sends an empty reasoning_content with each answer that has no reasoning to send.")
+    static let llmReasoningShow = Setting(
+        name: "AGENT_RUNTIME__LLM_REASONING_SHOW", defaultText: "false",
+        help: "true streams the model's reasoning to clients, as messages of the type reasoning.")
     static let internalAPIKey = Setting(
         name: "AGENT_RUNTIME__INTERNAL_API_KEY", defaultText: "none",
         help: "What clients must send. Absent: requests are open, and only loopback is bound.", isSecret: true)
@@ -137,7 +146,8 @@ extension Setting {
         redisMaxInFlight, ackReplicas, allowEviction,
         maximumMessages, maximumHistoryBytes, historyBytesInFlight, bodyBytesInFlight, dataDirectory, llmURL, llmModel, llmAPIKey,
         llmInternalAuth, llmCAFile, llmCertificateFile, llmKeyFile, llmStream,
-        llmIdleTimeout, llmTimeout, internalAPIKey, allowedHosts, systemPromptFile, toolsFile, replica, lease, sessionTTL, drain,
+        llmIdleTimeout, llmTimeout, llmReasoning, llmReasoningRequired, llmReasoningShow, internalAPIKey, allowedHosts, systemPromptFile,
+        toolsFile, replica, lease, sessionTTL, drain,
         drainNotice, wait, keepAlive,
         followTick,
         bodyLimit, answerLimit, clientBacklog, maximumSteps, idleTimeout, logLevel, logFormat, logQueue, version,

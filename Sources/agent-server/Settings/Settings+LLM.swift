@@ -9,6 +9,8 @@ extension Settings {
         let streams = try reader.boolean(.llmStream, default: true)
         let apiKey = try key(reader, .llmAPIKey)
         let internalAuth = try internalAuth(reader, hasAPIKey: apiKey != nil, internalKey: internalKey)
+        let reasoning = try reasoning(reader)
+        let showsReasoning = try reader.boolean(.llmReasoningShow, default: false)
         guard let url = reader.string(.llmURL) else { return nil }
         guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
             throw SettingsError(.llmURL, "must begin with http:// or https://")
@@ -17,6 +19,8 @@ extension Settings {
         configuration.apiKey = apiKey
         configuration.internalKey = internalAuth
         configuration.stream = streams
+        configuration.reasoning = reasoning
+        configuration.showsReasoning = showsReasoning
         configuration.idleTimeout = .milliseconds(Int64(idle))
         configuration.totalTimeout = .milliseconds(Int64(total))
         configuration.tls.caFile = try file(reader, .llmCAFile)
@@ -29,6 +33,17 @@ extension Settings {
             throw SettingsError(error.isAuthority ? .llmCAFile : .llmCertificateFile, error.description)
         }
         return configuration
+    }
+
+    private static func reasoning(_ reader: SettingsReader) throws(SettingsError) -> ReasoningReplay {
+        let scopes = ReasoningReplay.Scope.allCases.map(\.rawValue)
+        let scope = ReasoningReplay.Scope(rawValue: try reader.choice(.llmReasoning, default: "all", of: scopes)) ?? .all
+        let isRequired = try reader.boolean(.llmReasoningRequired, default: false)
+        // A server that refuses the member refuses an empty one, too.
+        guard !isRequired || scope != .none else {
+            throw SettingsError(.llmReasoningRequired, "contradicts AGENT_RUNTIME__LLM_REASONING=none")
+        }
+        return ReasoningReplay(scope: scope, isRequired: isRequired)
     }
 
     /// What goes to the model's server as `X-Internal-Auth`. One that has a key of its own needs

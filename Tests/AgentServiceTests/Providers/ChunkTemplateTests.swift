@@ -20,7 +20,7 @@ import Testing
     ])
     func onlyTheStringMayDiffer(chunk: String, text: String?) throws {
         let template = try Self.template(#"{"a":1,"b":"text","c":"x"}"#) { $0["b"] }
-        #expect(template.string(in: ByteBuffer(string: chunk)) == text)
+        #expect(template.string(in: ByteBuffer(string: chunk))?.string == text)
     }
 
     @Test func aStringOfAnotherBufferIsNoTemplate() throws {

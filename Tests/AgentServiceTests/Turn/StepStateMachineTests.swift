@@ -33,7 +33,7 @@ import Testing
                     return "fresh_\(number)"
                 })
             made = number
-            if case .repair(let messages) = conclusion { history += messages }
+            if case .repair(let said) = conclusion { history += said.messages }
             return conclusion
         }
 
@@ -44,8 +44,8 @@ import Testing
         }
 
         mutating func repair(_ events: [LLMEvent]) throws -> [ByteBuffer] {
-            guard case .repair(let messages) = try generate(events) else { throw Unexpected.ending }
-            return messages
+            guard case .repair(let said) = try generate(events) else { throw Unexpected.ending }
+            return said.messages
         }
     }
 
@@ -148,7 +148,7 @@ import Testing
 
     @Test func anIDOfTheGreatestLengthIsKept() throws {
         var driver = Driver()
-        let id = String(repeating: "x", count: ToolCall.maximumStoredIDLength)
+        let id = String(repeating: "x", count: CallID.maximumStoredBytes)
         #expect(try driver.end([Self.call(0, id, "echo", "{}"), .finish(.toolCalls)]).calls.map(\.id) == [id])
     }
 
@@ -329,4 +329,8 @@ import Testing
                 ]
             ])
     }
+}
+
+extension StepStateMachine.Ending {
+    var messages: [ByteBuffer] { said.messages }
 }

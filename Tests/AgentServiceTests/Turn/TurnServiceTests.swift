@@ -92,13 +92,14 @@ import Testing
     /// I1: some models repeat their ids, and Redis's JSON library writes some of them in its own way.
     @Test(arguments: ["call_0", "a/b", "\u{2028}", "\u{7F}", "ü\"\\"]) func anIDIsNeverUsedTwice(id: String) async throws {
         let turns = try await Self.turns(model: PlayedModel.calling((id: id, name: "echo", arguments: "{}")))
-        #expect(try await turns.say("one").all().done["pending_calls"] == [.string(id)])
+        let first = try #require(try await turns.say("one").all().done["pending_calls"][0].string)
+        #expect(CallID.isAccepted(id) ? first == id : first != id && CallID.isAccepted(first))
         // The user goes on: the call is closed by the script.
         let second = try await turns.say("two").all()
         let fresh = try #require(second.done["pending_calls"][0].string)
-        #expect(fresh != id)
+        #expect(fresh != first)
         let third = try await turns.result("x", of: fresh).all()
-        #expect(third.done["pending_calls"][0] != .string(id))
+        #expect(third.done["pending_calls"][0] != .string(first))
         #expect(third.done["pending_calls"][0] != .string(fresh))
         turns.model.play(PlayedModel.saying("done"))
         #expect(try await turns.say("three").all().done["status"] == "completed")

@@ -64,6 +64,8 @@ struct CommitArguments {
     var messages: [String] = []
     var isRejected = false
     var calls: [ScriptedCall] = []
+    /// Each with the number of its message.
+    var reasoning: [(message: Int, json: String)] = []
     /// Name, value, name, value …
     var events: [String] = []
 
@@ -90,7 +92,8 @@ struct CommitArguments {
             token, "\(step)", "\(ttl)", "PUBLISH", wake, "\(promptTokens)", "\(completionTokens)", journalLine, "\(journalBound)",
             "\(lastSequence)", "\(messages.count)", "\(calls.count)",
             messages.last.flatMap { ChatRole(of: ByteBuffer(string: $0)) }?.rawValue ?? "", isRejected ? "1" : "0",
-        ] + messages + calls.flatMap { [$0.id, $0.name, $0.json] } + events
+            "\(reasoning.count)",
+        ] + messages + calls.flatMap { [$0.id, $0.name, $0.json] } + reasoning.flatMap { ["\($0.message)", $0.json] } + events
     }
 }
 
