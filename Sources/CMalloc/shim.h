@@ -1,6 +1,6 @@
 /* mallopt(3), which Swift's Glibc module does not have. */
-#ifndef CHEAP_SHIM_H
-#define CHEAP_SHIM_H
+#ifndef CMALLOC_SHIM_H
+#define CMALLOC_SHIM_H
 
 #include <features.h>
 #ifdef __GLIBC__

@@ -1,13 +1,13 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
-import Synchronization
 
 /// The private `redis-server`: a child, or one that an earlier run left behind.
 final class EmbeddedRedisProcess: Sendable {
     /// Nil for one that was taken over.
-    private let child: Mutex<Process?>
+    private let child: ChildProcess?
     private let identity: ProcessIdentity?
     let identifier: pid_t
     let begun = ContinuousClock.now
@@ -19,34 +19,22 @@ final class EmbeddedRedisProcess: Sendable {
             throw EmbeddedRedisError(
                 "redis-server is not installed: apt-get install redis-server, or set AGENT_RUNTIME__REDIS_URL to a Redis of your own")
         }
-        let child = Process()
-        if let flock = Self.find("flock") {
-            child.executableURL = URL(filePath: flock)
-            child.arguments = ["--nonblock", "--no-fork", lock, server] + arguments
-        } else {
-            child.executableURL = URL(filePath: server)
-            child.arguments = arguments
-        }
-        child.currentDirectoryURL = URL(filePath: directory)
-        child.standardInput = FileHandle.nullDevice
-        child.standardOutput = FileHandle.nullDevice
-        child.standardError = FileHandle.nullDevice
-        do { try Self.withChildsSettings { try child.run() } } catch {
-            throw EmbeddedRedisError("redis-server cannot be started: \(error.localizedDescription)")
-        }
-        identifier = child.processIdentifier
+        var command = [server] + arguments
+        if let flock = Self.find("flock") { command = [flock, "--nonblock", "--no-fork", lock] + command }
+        let child = try ChildProcess(command, directory: directory)
+        identifier = child.identifier
         identity = nil
-        self.child = Mutex(child)
+        self.child = child
     }
 
     /// One that runs already.
     init(takingOver identity: ProcessIdentity) {
         identifier = identity.pid
         self.identity = identity
-        child = Mutex(nil)
+        child = nil
     }
 
-    var isRunning: Bool { child.withLock { $0?.isRunning } ?? identity?.isRunning ?? false }
+    var isRunning: Bool { child?.isRunning ?? identity?.isRunning ?? false }
 
     func signal(_ number: Int32) {
         if isRunning { kill(identifier, number) }
@@ -68,21 +56,6 @@ final class EmbeddedRedisProcess: Sendable {
         await withCheckedContinuation { continuation in
             MultiThreadedEventLoopGroup.singleton.any().scheduleTask(in: .milliseconds(5)) { continuation.resume() }
         }
-    }
-
-    /// A child inherits the signals that its parent's thread blocks, and the runtime's threads
-    /// block most. Its files are this user's alone.
-    private static func withChildsSettings(_ body: () throws -> Void) rethrows {
-        var none = sigset_t()
-        var before = sigset_t()
-        sigemptyset(&none)
-        pthread_sigmask(SIG_SETMASK, &none, &before)
-        let mask = umask(0o077)
-        defer {
-            umask(mask)
-            pthread_sigmask(SIG_SETMASK, &before, nil)
-        }
-        try body()
     }
 
     private static func find(_ program: String) -> String? {
