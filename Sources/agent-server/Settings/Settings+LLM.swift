@@ -7,6 +7,7 @@ extension Settings {
         let idle = try reader.integer(.llmIdleTimeout, default: 60_000, in: 10...86_400_000)
         let total = try reader.integer(.llmTimeout, default: 600_000, in: 10...86_400_000)
         let streams = try reader.boolean(.llmStream, default: true)
+        let form = try requestForm(reader)
         let apiKey = try key(reader, .llmAPIKey)
         let internalAuth = try internalAuth(reader, hasAPIKey: apiKey != nil, internalKey: internalKey)
         guard let url = reader.string(.llmURL) else { return nil }
@@ -17,6 +18,7 @@ extension Settings {
         configuration.apiKey = apiKey
         configuration.internalKey = internalAuth
         configuration.stream = streams
+        configuration.form = form
         configuration.idleTimeout = .milliseconds(Int64(idle))
         configuration.totalTimeout = .milliseconds(Int64(total))
         configuration.tls.caFile = try file(reader, .llmCAFile)
@@ -29,6 +31,27 @@ extension Settings {
             throw SettingsError(error.isAuthority ? .llmCAFile : .llmCertificateFile, error.description)
         }
         return configuration
+    }
+
+    /// How requests to the model are written.
+    private static func requestForm(_ reader: SettingsReader) throws(SettingsError) -> RequestForm {
+        var form = RequestForm()
+        if let text = reader.string(.llmParameters) {
+            do throws(ParameterError) { form.parameters = try RequestParameters(parsing: text) } catch {
+                throw SettingsError(.llmParameters, error.description)
+            }
+        }
+        form.streamOptions = try choice(reader, .llmStreamOptions)
+        form.strictTurns = try choice(reader, .llmStrictTurns)
+        let role = try reader.choice(.llmSystemRole, default: "system", of: RequestForm.SystemRole.allCases.map(\.rawValue))
+        form.systemRole = RequestForm.SystemRole(rawValue: role) ?? .system
+        form.toolNames = try reader.boolean(.llmToolNames, default: false)
+        return form
+    }
+
+    private static func choice(_ reader: SettingsReader, _ setting: Setting) throws(SettingsError) -> RequestForm.Choice {
+        let text = try reader.choice(setting, default: "auto", of: RequestForm.Choice.allCases.map(\.rawValue))
+        return RequestForm.Choice(rawValue: text) ?? .auto
     }
 
     /// What goes to the model's server as `X-Internal-Auth`. One that has a key of its own needs
