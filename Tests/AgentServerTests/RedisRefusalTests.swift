@@ -1,4 +1,5 @@
 import SessionStore
+import Synchronization
 import TestSupport
 import Testing
 
@@ -48,22 +49,59 @@ import Testing
         for server in [redis, other] { try await server.kill() }
     }
 
-    /// Services that know no headers of scripts: the log has their words before the first message
-    /// comes, and messages are refused at once.
-    @Test func scriptsThatRedisCannotCompileAreSaidAtTheStart() async throws {
-        let redis = try await RedisServer.shared()
-        let proxy = try await FaultyProxy.start(to: redis)
-        let words = "Error compiling script (new function): user_script:1: unexpected symbol near '#'"
+    private static let compilerWords = "Error compiling script (new function): user_script:1: unexpected symbol near '#'"
+
+    private func refuseScripts(_ proxy: FaultyProxy, _ words: String) {
         proxy.inject(.answer("-ERR \(words)\r\n"), times: 10_000) { $0.first == "EVAL" }
         proxy.inject(.answer("-NOSCRIPT No matching script. Please use EVAL.\r\n"), times: 10_000) { $0.first == "EVALSHA" }
+    }
+
+    /// Services that know no headers of scripts would refuse every message: the start is refused instead, in their words.
+    @Test(arguments: [compilerWords, "unknown command 'EVAL'"]) func aRedisThatRunsNoScriptsIsRefusedAtTheStart(words: String) async throws
+    {
+        let proxy = try await FaultyProxy.start(to: RedisServer.shared())
+        refuseScripts(proxy, words)
+        let process = try Replica.launch(redis: proxy.url)
+        #expect(try await process.ended() == 64)
+        let line = process.log.split(separator: "\n").first { $0.hasPrefix("agent-server: AGENT_RUNTIME__REDIS_URL") } ?? ""
+        #expect(line.contains("scripts") && line.contains(words), "\(process.log)")
+        try await proxy.stop()
+    }
+
+    /// What was refused as a text has not begun: the client learns at once that nothing was written.
+    @Test(arguments: [compilerWords, "Error while compiling new script: user_script:1: unexpected symbol", "unknown command 'EVAL'"])
+    func aScriptThatIsRefusedLaterHasWrittenNothing(words: String) async throws {
+        let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let replica = try await Replica.start(redis: proxy.url)
-        try await eventually("the log says so") {
-            replica.process.log.contains("cannot run the scripts") && replica.process.log.contains(words)
-        }
-        let begun = ContinuousClock.now
+        refuseScripts(proxy, words)
         let answer = try await replica.client.say("hello", in: SessionID.unique().text)
         #expect(answer.status == 503 && answer.code == "store_unavailable", "\(answer.text)")
-        #expect(ContinuousClock.now - begun < .seconds(4))
+        #expect(try await replica.stop() == 0)
+        try await proxy.stop()
+    }
+
+    /// Services that sell a part of Redis: no transactions, or none with TIME in them. Everything works, by a script.
+    @Test(arguments: ["MULTI", "TIME"]) func aRedisWithoutTransactionsServesAllTheSame(command: String) async throws {
+        let proxy = try await FaultyProxy.start(to: RedisServer.shared())
+        let isWithin = Mutex(false)
+        proxy.inject(.answer("-ERR \(command) is not supported here\r\n"), times: 10_000) { words in
+            isWithin.withLock { isWithin in
+                if words.first == "MULTI" { isWithin = true }
+                if words.first == "EXEC" { isWithin = false }
+                return words.first == command && isWithin
+            }
+        }
+        let replica = try await Replica.start(redis: proxy.url)
+        let session = SessionID.unique().text
+        #expect(try await replica.client.say("hello", in: session).done["status"] == "completed")
+        for _ in 0..<2 {
+            let state = try await replica.client.get("/agent/sessions/\(session)")
+            #expect(state.status == 200 && state.json["history_length"] == 3 && state.json["status"] == "idle", "\(state.text)")
+        }
+        let history = try await replica.client.get("/agent/sessions/\(session)/history?include_system=true")
+        #expect(history.json["messages"].array.count == 3, "\(history.text)")
+        #expect(try await replica.client.get("/agent/sessions").status == 200)
+        #expect(try await replica.client.get("/agent/sessions/\(SessionID.unique().text)").code == "session_not_found")
         #expect(try await replica.stop() == 0)
         try await proxy.stop()
     }

@@ -41,7 +41,7 @@ import Testing
             "AGENT_RUNTIME__ALLOWED_HOSTS": "a.example, B.example:80", "AGENT_RUNTIME__LLM_REASONING": "loop",
             "AGENT_RUNTIME__LLM_REASONING_REQUIRED": "true", "AGENT_RUNTIME__LLM_REASONING_SHOW": "true",
         ])
-        #expect(settings.llm?.reasoning == ReasoningReplay(scope: .loop, isRequired: true) && settings.llm?.showsReasoning == true)
+        #expect(settings.llm?.form.reasoning == ReasoningReplay(scope: .loop, isRequired: true) && settings.llm?.showsReasoning == true)
         #expect(settings.drainNotice == .seconds(4) && settings.logQueue == 99)
         #expect(settings.allowedHosts == Set(["a.example", "b.example"].compactMap { HostName($0) }))
         #expect(settings.host == "::1" && settings.port == 9000)
@@ -51,6 +51,21 @@ import Testing
         #expect(settings.tools.json.map { String(buffer: $0) }?.contains("grep") == true)
         #expect(settings.lease == .milliseconds(1500) && settings.sessionTTL == .seconds(60) && settings.drain == .seconds(5))
         #expect(settings.logsJSON && settings.logLevel == .debug && settings.replica == "r-1" && settings.version == "9")
+    }
+
+    @Test func howRequestsToTheModelAreWritten() throws {
+        let url = ["AGENT_RUNTIME__LLM_PROXY_URL": "http://h"]
+        #expect(try settings(url).llm?.form == RequestForm())
+        let form = try #require(
+            try settings(
+                url.merging([
+                    "AGENT_RUNTIME__LLM_PARAMETERS": #"{"reasoning_effort":"low"}"#, "AGENT_RUNTIME__LLM_STREAM_OPTIONS": "false",
+                    "AGENT_RUNTIME__LLM_SYSTEM_ROLE": "developer", "AGENT_RUNTIME__LLM_TOOL_NAMES": "true",
+                    "AGENT_RUNTIME__LLM_STRICT_TURNS": "true",
+                ]) { $1 }
+            ).llm?.form)
+        #expect(form.parameters == (try RequestParameters(parsing: #"{"reasoning_effort":"low"}"#)))
+        #expect(form.streamOptions == .no && form.systemRole == .developer && form.toolNames && form.strictTurns == .yes)
     }
 
     /// A lease that one lost connection may cost is warned of.
@@ -113,6 +128,9 @@ import Testing
         ("AGENT_RUNTIME__LLM_INTERNAL_AUTH", "key:"), ("AGENT_RUNTIME__LLM_INTERNAL_AUTH", "sesame"),
         ("AGENT_RUNTIME__ALLOWED_HOSTS", "a b"), ("AGENT_RUNTIME__ALLOWED_HOSTS", "http://a"),
         ("AGENT_RUNTIME__DRAIN_NOTICE_SECONDS", "601"), ("AGENT_RUNTIME__LOG_QUEUE", "1"),
+        ("AGENT_RUNTIME__LLM_PARAMETERS", "[]"), ("AGENT_RUNTIME__LLM_PARAMETERS", #"{"model":"m"}"#),
+        ("AGENT_RUNTIME__LLM_STREAM_OPTIONS", "maybe"), ("AGENT_RUNTIME__LLM_SYSTEM_ROLE", "user"),
+        ("AGENT_RUNTIME__LLM_TOOL_NAMES", "some"), ("AGENT_RUNTIME__LLM_STRICT_TURNS", "2"),
         ("AGENT_RUNTIME__LLM_MODEL", "m\n"), ("AGENT_RUNTIME__LLM_MODEL", "a\u{7f}b"), ("AGENT_RUNTIME__LLM_MODEL", "\tm"),
     ]) func whatCannotBeUsedIsNamed(_ name: String, value: String) {
         #expect { try settings([name: value]) } throws: { "\($0)".hasPrefix(name) }
@@ -131,7 +149,8 @@ import Testing
 
     /// One line, exit code 64: what an operations team greps for.
     @Test(arguments: [
-        (["PORT": "eighty"], "PORT"), (["AGENT_RUNTIME__LLM_PROXY_URL": "http://"], "AGENT_RUNTIME__LLM_PROXY_URL"),
+        (["PORT": "eighty"], "PORT"), (["AGENT_RUNTIME__LLM_PARAMETERS": #"{"stream_options":{}}"#], "member stream_options"),
+        (["AGENT_RUNTIME__LLM_PROXY_URL": "http://"], "AGENT_RUNTIME__LLM_PROXY_URL"),
         (["AGENT_RUNTIME__LLM_PROXY_URL": "http://x", "AGENT_RUNTIME__LLM_API_KEY": "s\u{e9}cret"], "AGENT_RUNTIME__LLM_API_KEY"),
         (["AGENT_RUNTIME__REDIS_URL": "rediss://127.0.0.1:1", "AGENT_RUNTIME__REDIS_CA_FILE": "/nowhere"], "AGENT_RUNTIME__REDIS_CA_FILE"),
     ]) func anUnusableSettingStopsTheStart(_ environment: [String: String], name: String) async throws {

@@ -21,9 +21,12 @@ import Testing
     static let failures: [(code: String, answer: UpstreamAnswer)] = {
         var midStream = UpstreamAnswer()
         midStream.add(delta: ["content": "so far"])
-        midStream.add(event: #"{"error":{"message":"overloaded","code":529}}"#)
+        midStream.add(event: #"{"error":{"message":"it broke"}}"#)
+        var overloaded = UpstreamAnswer()
+        overloaded.add(delta: ["content": "so far"])
+        overloaded.add(event: #"{"error":{"message":"overloaded","code":529}}"#)
         return [
-            ("llm_unavailable", .error(500, "down")), ("llm_rate_limited", .error(429, "slow down")),
+            ("llm_unavailable", .error(500, "down")), ("llm_unavailable", overloaded), ("llm_rate_limited", .error(429, "slow down")),
             ("llm_rejected", .error(404, "no such model")),
             ("llm_unavailable", UpstreamAnswer.text("so far", "more").inserting(.hangUp, after: 2)),
             ("llm_timeout", UpstreamAnswer.text("so far", "more").inserting(.pause(.seconds(20)), after: 2)),

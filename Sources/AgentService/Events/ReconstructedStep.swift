@@ -72,7 +72,9 @@ struct ReconstructedStep {
         case .failed:
             let code = line["error"]?.string ?? "internal_error"
             let message = "this step failed; its events are no longer there"
-            events.append((.error, StreamChunk.error(message, code: code, retryable: code != "llm_rejected")))
+            let retryable = LLMError.Code(rawValue: code)?.isRetryable ?? true
+            let error = StreamChunk.error(message, code: code, retryable: retryable, upstreamCode: line["upstream_code"]?.string)
+            events.append((.error, error))
         case .completed, .cancelled, .waiting:
             let text = ByteBuffer(string: messages.compactMap { $0["role"]?.string == "assistant" ? $0["content"]?.string : nil }.joined())
             if text.readableBytes > 0 || status == .completed {

@@ -28,12 +28,31 @@ enum StreamChunk {
         return json
     }
 
-    static func error(_ message: String, code: String, retryable: Bool) -> ByteBuffer {
+    static func error(_ error: LLMError) -> ByteBuffer {
+        Self.error(
+            error.message, code: error.code.rawValue, retryable: error.isRetryable, upstreamCode: error.upstreamCode,
+            retryAfter: error.retryAfter)
+    }
+
+    /// - Parameters:
+    ///   - upstreamCode: The code of the model's server.
+    ///   - retryAfter: Seconds that it wants to be left alone for.
+    static func error(
+        _ message: String, code: String, retryable: Bool, upstreamCode: String? = nil, retryAfter: Int? = nil
+    ) -> ByteBuffer {
         var json = ByteBuffer()
         json.writeStaticString(#"{"type":"error","error":"#)
         json.writeJSONString(message)
         json.writeStaticString(#","code":"#)
         json.writeJSONString(code)
+        if let upstreamCode {
+            json.writeStaticString(#","upstream_code":"#)
+            json.writeJSONString(upstreamCode)
+        }
+        if let retryAfter {
+            json.writeStaticString(#","retry_after":"#)
+            json.writeDecimal(retryAfter)
+        }
         json.writeString(retryable ? #","retryable":true,"is_final":true}"# : #","retryable":false,"is_final":true}"#)
         return json
     }

@@ -6,55 +6,62 @@ enum ErrorBody {
     /// How much of an upstream's own words goes into an error, in characters.
     static let maxMessageLength = 300
 
-    /// The data of an event that is called `error`.
+    /// The data of an event that is called `error`: JSON, or plain words.
     static func streamError(_ data: ByteBuffer) -> LLMError {
-        guard let error = try? JSONSlice(parsing: data) else { return LLMError(.upstream, "The model reported an error.") }
-        return streamError(error)
+        if let error = try? JSONSlice(parsing: data) { return streamError(error) }
+        return described("The model reported an error", .upstream, ErrorWords.plain(data))
     }
 
-    /// The `error` member of a chunk.
+    /// An error within a stream: the `error` member of a chunk, or a whole chunk that is one. It gets the class that the
+    /// same error gets as an HTTP response.
     static func streamError(_ error: JSONSlice) -> LLMError {
-        let code = error["code"]?.integer ?? error["status"]?.integer
-        let status = code.flatMap { 400..<600 ~= $0 ? $0 : nil }
-        let detail = message(in: error).map { ": \($0)" } ?? "."
-        return LLMError(.upstream, "The model reported an error\(detail)", status: status)
+        let facts = ErrorFacts(error)
+        let words = ErrorWords.sentence(in: error)
+        let verdict = ErrorClass.of(status: facts.status, facts: facts, words: words ?? "")
+        var described = described("The model reported an error", verdict.code ?? .upstream, words)
+        described.status = facts.status
+        described.upstreamCode = verdict.upstreamCode
+        described.upstreamRequest = facts.requestID
+        return described
     }
 
-    /// An answer with another status than 2xx.
+    /// A response with another status than 2xx.
     static func httpError(status: Int, body: ByteBuffer) -> LLMError {
-        let words = (try? JSONSlice(parsing: body)).flatMap { message(in: $0) } ?? plainText(body)
-        let detail = words.map { ": \($0)" } ?? "."
-        switch status {
-        case 429: return LLMError(.rateLimited, "The model's server refuses more requests for now (HTTP 429)\(detail)", status: status)
-        case 408: return LLMError(.timeout, "The model's server gave up waiting (HTTP 408)\(detail)", status: status)
-        case 500...: return LLMError(.unavailable, "The model's server failed (HTTP \(status))\(detail)", status: status)
-        default: return LLMError(.rejected, "The model's server rejected the request (HTTP \(status))\(detail)", status: status)
-        }
+        let json = json(in: body)
+        let facts = json.map { ErrorFacts($0) } ?? ErrorFacts()
+        let words = json.map { ErrorWords.sentence(in: $0) } ?? ErrorWords.plain(body)
+        let verdict = ErrorClass.of(status: status, facts: facts, words: words ?? "")
+        let code = verdict.code ?? .rejected
+        let summary =
+            switch code {
+            case .rateLimited: "The model's server refuses more requests for now (HTTP \(status))"
+            case .timeout: "The model's server gave up waiting (HTTP \(status))"
+            case .unavailable: "The model's server failed (HTTP \(status))"
+            case .quotaSpent: "The account at the model's server has nothing left (HTTP \(status))"
+            case .contextFull: "The conversation is longer than the model takes (HTTP \(status))"
+            case .rejected, .upstream, .invalidResponse: "The model's server rejected the request (HTTP \(status))"
+            }
+        var error = described(summary, code, words)
+        error.status = status
+        error.upstreamCode = verdict.upstreamCode
+        error.upstreamRequest = facts.requestID
+        error.asksFor = Concessions.askedFor(status: status, body: String(buffer: body))
+        return error
     }
 
-    /// The sentence in `{"error":{"message":…}}`, `{"error":…}`, `{"message":…}`, `{"detail":…}` or a string.
-    private static func message(in json: JSONSlice, depth: Int = 0) -> String? {
-        if let text = json.string { return oneLine(text) }
-        guard json.kind == .object, depth < 3 else { return nil }
-        for key in ["error", "message", "detail"] {
-            if let inner = json[key], let text = message(in: inner, depth: depth + 1) { return text }
+    private static func described(_ summary: String, _ code: LLMError.Code, _ words: String?) -> LLMError {
+        var error = LLMError(code, words.map { "\(summary): \($0)" } ?? "\(summary).")
+        error.isQuote = words != nil
+        return error
+    }
+
+    /// A body as JSON: with a byte order mark, or as the data of a server-sent event, too.
+    private static func json(in body: ByteBuffer) -> JSONSlice? {
+        let text = ErrorWords.trimmed(body)
+        if let json = try? JSONSlice(parsing: text) { return json }
+        for line in text.readableBytesView.split(separator: UInt8(ascii: "\n")) where line.starts(with: "data:".utf8) {
+            if let json = try? JSONSlice(parsing: ByteBuffer(bytes: line.dropFirst(5))) { return json }
         }
         return nil
-    }
-
-    /// A short text; nil for a page of HTML or what is cut off.
-    private static func plainText(_ body: ByteBuffer) -> String? {
-        guard let first = body.readableBytesView.first, first != UInt8(ascii: "<"), first != UInt8(ascii: "{") else { return nil }
-        return oneLine(String(buffer: body))
-    }
-
-    /// `text` on one line and not too long; nil if nothing is left.
-    static func oneLine(_ text: String) -> String? {
-        let words = text.unicodeScalars.prefix(maxMessageLength * 4).split {
-            $0.properties.isWhitespace || $0.value < 0x20 || $0.value == 0x7F
-        }
-        let line = words.map { String($0) }.joined(separator: " ")
-        guard !line.isEmpty else { return nil }
-        return line.count > maxMessageLength ? line.prefix(maxMessageLength) + "…" : line
     }
 }

@@ -3,7 +3,8 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// One generation: a request, and the same once more where a kept connection turned out to be closed.
+/// One generation: a request, and the same once more where a kept connection turned out to be closed, or the server wants it in
+/// another form.
 final class HTTPGeneration: LLMGeneration {
     private struct State {
         /// Nil at the end.
@@ -13,6 +14,8 @@ final class HTTPGeneration: LLMGeneration {
         var outgoing: OutgoingRequest?
         var isCancelled = false
         var isRepeated = false
+        /// What the request that is under way has because it was refused before.
+        var conceded: Concessions = []
     }
 
     private let provider: OpenAIProvider
@@ -70,9 +73,13 @@ final class HTTPGeneration: LLMGeneration {
 
     // MARK: What the response tells
 
-    /// The response's head has come.
-    func answerHasBegun() {
-        _ = state.withLock { $0.outgoing.take() }
+    /// The response's head has come. The request is kept where it may have to be sent once more.
+    func answerHasBegun(status: Int) {
+        let conceded = state.withLock { state in
+            if !Concessions.mayBeAskedFor(byStatus: status) { state.outgoing = nil }
+            return state.conceded
+        }
+        if 200..<300 ~= status, !conceded.isEmpty { provider.learn(conceded) }
     }
 
     /// - Throws: `CancellationError` after ``cancel()``, so that what was dropped is never the end of a whole answer.
@@ -91,11 +98,27 @@ final class HTTPGeneration: LLMGeneration {
             }
             result = .failure(provider.describe(lost.cause))
         }
+        if case .failure(let refusal as LLMError) = result, let client, concede(refusal.asksFor) {
+            return send(over: client)
+        }
         let (receiver, _) = state.withLock { state in
             state.response = nil
             return (state.receiver.take(), state.outgoing.take())
         }
         receiver?.end(result)
+    }
+
+    /// Changes the request as its refusal asks for. Each concession is made once.
+    private func concede(_ asked: Concessions) -> Bool {
+        let asked = asked.intersection(provider.configuration.form.negotiable)
+        return state.withLock { state in
+            guard !state.isCancelled, let possible = state.outgoing?.concessions.intersection(asked), !possible.isEmpty else {
+                return false
+            }
+            state.outgoing?.concede(possible)
+            state.conceded.formUnion(possible)
+            return true
+        }
     }
 
     /// A kept connection may be closed by the server in the moment in which it is used again. The request was not answered, and is sent once more. The

@@ -21,7 +21,8 @@ final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
         var task: HTTPClient.Task<Void>?
         /// Told of the end, and nil after it.
         var generation: HTTPGeneration?
-        var hasHead = false
+        /// What the head says for the case of a failure; nil before it.
+        var notes: ResponseNotes?
         var started = NIODeadline.now()
         var lastActivity = NIODeadline.now()
         /// The model has finished: when the rest must be there.
@@ -74,13 +75,13 @@ final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
 
     func didReceiveHead(task: HTTPClient.Task<Void>, _ head: HTTPResponseHead) -> EventLoopFuture<Void> {
         receive { state, _ throws(LLMError) in
-            state.hasHead = true
+            state.notes = ResponseNotes(head.headers)
             try state.answer.receiveHead(status: Int(head.status.code), contentType: head.headers.first(name: "content-type"))
             return .more
         }
         // Nobody waits for the body of an answer that has failed with its head.
         if let generation = state.withLock({ $0.generation }) {
-            generation.answerHasBegun()
+            generation.answerHasBegun(status: Int(head.status.code))
             client.passBody(to: self)
         }
         return task.eventLoop.makeSucceededVoidFuture()
@@ -139,7 +140,7 @@ final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
     private func fail(_ error: any Error) {
         var events: [LLMEvent] = []
         let (generation, isComplete, hasHead) = state.withLock { state in
-            (state.generation, state.generation != nil && state.answer.receiveLoss(into: &events), state.hasHead)
+            (state.generation, state.generation != nil && state.answer.receiveLoss(into: &events), state.notes != nil)
         }
         guard let generation else { return }
         if isComplete {
@@ -154,9 +155,13 @@ final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
 
     /// Tells of the end, once. What has failed is not read on.
     private func end(_ result: Result<Void, any Error>) {
-        let (generation, task) = state.withLock { ($0.generation.take(), $0.task) }
+        let (generation, task, notes) = state.withLock { ($0.generation.take(), $0.task, $0.notes) }
         guard let generation else { return }
-        if case .failure = result { task?.cancel() }
+        var result = result
+        if case .failure(let error) = result {
+            task?.cancel()
+            if let error = error as? LLMError, let notes { result = .failure(error.with(notes)) }
+        }
         generation.ended(result)
     }
 

@@ -4,7 +4,7 @@ public import SessionStore
 extension OpenAIProvider {
     /// Where the model is and how long to wait for it. Its description shows no key.
     public struct Configuration: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-        /// `http` or `https`. `/v1/chat/completions` is appended; only `/chat/completions` where it ends in `/v1`.
+        /// `http` or `https`, as the provider's own page gives it. See ``EndpointURL`` for what is appended.
         public var baseURL: String
         /// Sent as `Authorization: Bearer`.
         public var apiKey: String?
@@ -14,8 +14,8 @@ extension OpenAIProvider {
         public var tls = TLSFiles()
         /// False asks for whole answers. Either way the server may answer in the other form.
         public var stream = true
-        /// What of a model's reasoning goes back to it.
-        public var reasoning = ReasoningReplay()
+        /// How requests differ from OpenAI's own.
+        public var form = RequestForm()
         /// Whether clients are shown the reasoning as it comes.
         public var showsReasoning = false
         /// Silence: until the head of the answer, and between parts of its body.
@@ -33,8 +33,8 @@ extension OpenAIProvider {
         /// Connections that may be open at once: the bound on concurrent generations. More of them wait for
         /// `connectTimeout`, then fail.
         public var maxConnections = 16_384
-        /// How much of an error's body is read.
-        public var maxErrorBodyBytes = 8 << 10
+        /// How much of an error's body is read. Validators repeat what they were sent.
+        public var maxErrorBodyBytes = 64 << 10
 
         public init(baseURL: String, apiKey: String? = nil, internalKey: String? = nil) {
             self.baseURL = baseURL
@@ -51,11 +51,7 @@ extension OpenAIProvider {
         public var customMirror: Mirror { Mirror(self, children: []) }
 
         /// The address requests are sent to.
-        var endpoint: String {
-            var base = Substring(baseURL)
-            while base.last == "/" { base.removeLast() }
-            return base.hasSuffix("/v1") ? "\(base)/chat/completions" : "\(base)/v1/chat/completions"
-        }
+        var endpoint: String { EndpointURL.chatCompletions(of: baseURL) }
 
         /// `text` without the keys, in case a server repeats what it was sent. A text that was cut off may end with a part of one.
         func redacted(_ text: String) -> String {

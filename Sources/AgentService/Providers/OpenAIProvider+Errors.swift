@@ -18,6 +18,7 @@ extension OpenAIProvider {
     func describe(_ error: any Error) -> LLMError {
         var described = (error as? LLMError) ?? Self.transportError(error)
         described.message = configuration.redacted(described.message)
+        described.upstreamCode = described.upstreamCode.map { configuration.redacted($0) }
         return described
     }
 

@@ -4,6 +4,7 @@ public import NIOCore
 internal import NIOHTTP1
 public import ServiceLifecycle
 internal import SessionStore
+internal import Synchronization
 
 /// A model behind OpenAI's chat completions API (https://platform.openai.com/docs/api-reference/chat).
 ///
@@ -16,6 +17,8 @@ public final class OpenAIProvider: LLMProvider, Service {
     /// One for each event loop: a client keeps connections of any loop for any request, and would have the answers cross threads.
     private let clients: [PerEventLoopHTTPClient]
     private let template: HTTPClient.Request
+    /// What the server has refused to do without, and taken requests with.
+    private let learned = Atomic<UInt8>(0)
     let logger: Logger
 
     /// - Throws: ``ConfigurationError`` if the base URL is none, a key cannot stand in a header, or
@@ -67,6 +70,20 @@ public final class OpenAIProvider: LLMProvider, Service {
         let generation = HTTPGeneration(self, client: client, receiver: receiver)
         generation.start(request)
         return generation
+    }
+
+    /// What the server is known to want otherwise, by setting or by what it has refused.
+    var concessions: Concessions { configuration.form.concessions.union(Concessions(rawValue: learned.load(ordering: .relaxed))) }
+
+    /// Remembers, for as long as this process lives, what the server has taken a request with that it had refused without.
+    func learn(_ concessions: Concessions) {
+        let known = Concessions(rawValue: learned.bitwiseOr(concessions.rawValue, ordering: .relaxed).oldValue)
+        if concessions.subtracting(known).contains(.streamOptions) {
+            logger.notice("the model's server refuses stream_options: requests go without from now on, and usage may be missing")
+        }
+        if concessions.subtracting(known).contains(.strictTurns) {
+            logger.notice("the model's server wants user and assistant by turns: results that nothing followed get an answer from now on")
+        }
     }
 
     /// The request on the wire, without its body.

@@ -4,7 +4,8 @@ import NIOCore
 /// A request to the model as it goes over the wire. It may be sent more than once.
 struct OutgoingRequest: Sendable {
     private let head: HTTPClient.Request
-    private let body: ByteBuffer
+    private var content: OpenAIRequestBody
+    private var body: ByteBuffer { content.bytes }
     /// Counts the body for as long as this is there.
     private let share: ByteShare?
 
@@ -13,10 +14,20 @@ struct OutgoingRequest: Sendable {
 
     init(_ request: LLMRequest, to provider: OpenAIProvider) {
         head = provider.upstreamRequest(request)
-        body = OpenAIRequestBody.encode(request, stream: provider.configuration.stream, reasoning: provider.configuration.reasoning)
+        let configuration = provider.configuration
+        content = OpenAIRequestBody(
+            request, stream: configuration.stream, form: configuration.form, concessions: provider.concessions)
         share = request.share
         // The messages are let go of now.
-        share?.resize(to: body.readableBytes)
+        share?.resize(to: content.bytes.readableBytes)
+    }
+
+    /// What could be conceded to a server that refuses the request.
+    var concessions: Concessions { content.concessions }
+
+    mutating func concede(_ concessions: Concessions) {
+        content = content.conceding(concessions)
+        share?.resize(to: content.bytes.readableBytes)
     }
 
     var request: HTTPClient.Request {

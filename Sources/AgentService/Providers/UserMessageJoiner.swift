@@ -27,9 +27,7 @@ enum UserMessageJoiner {
         zip(messages, messages.dropFirst()).contains { isUser($0) && isUser($1) }
     }
 
-    private static func isUser(_ message: ByteBuffer) -> Bool {
-        message.readableBytesView.starts(with: #"{"role":"user""#.utf8)
-    }
+    private static func isUser(_ message: ByteBuffer) -> Bool { ChatMessage.hasRole("user", message) }
 
     /// - Returns: Nil where a message has members that another one could not take over.
     private static func join(_ messages: ArraySlice<ByteBuffer>) -> ByteBuffer? {

@@ -1,11 +1,13 @@
-/// Fresh call ids.
+/// Fresh call ids, in the narrowest form that a provider asks for: Mistral wants nine letters and digits.
 enum CallIDGenerator {
+    private static let length = 9
+    private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789".utf8)
+
+    /// 53 random bits: whoever asks makes sure that the session does not have the id yet.
     static func make() -> String {
-        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789".utf8)
-        return "call_"
-            + String(unsafeUninitializedCapacity: 24) { bytes in
-                for index in 0..<24 { bytes[index] = alphabet.randomElement() ?? UInt8(ascii: "0") }
-                return 24
-            }
+        String(unsafeUninitializedCapacity: length) { bytes in
+            for index in 0..<length { bytes[index] = alphabet.randomElement() ?? UInt8(ascii: "0") }
+            return length
+        }
     }
 }

@@ -33,6 +33,30 @@ public enum ChatMessage {
         return json
     }
 
+    /// - Parameter parts: A JSON array of content parts that the tool gave, as the client sent it.
+    public static func tool(callID: String, parts: ByteBuffer) -> ByteBuffer {
+        var json = ByteBuffer()
+        json.reserveCapacity(parts.readableBytes + 96)
+        json.writeStaticString(#"{"role":"tool","tool_call_id":"#)
+        json.writeJSONString(callID)
+        json.writeStaticString(#","content":"#)
+        json.writeImmutableBuffer(parts)
+        json.writeStaticString("}")
+        return json
+    }
+
+    /// Whether a message that this project wrote has the role: it comes first.
+    static func hasRole(_ role: StaticString, _ message: ByteBuffer) -> Bool {
+        let start: StaticString = #"{"role":""#
+        let view = message.readableBytesView
+        return start.withUTF8Buffer { start in
+            role.withUTF8Buffer { role in
+                let rest = view.dropFirst(start.count)
+                return view.starts(with: start) && rest.starts(with: role) && rest.dropFirst(role.count).first == UInt8(ascii: "\"")
+            }
+        }
+    }
+
     /// - Parameter text: The answer's text; empty becomes `null` where there are calls.
     static func assistant(text: ByteBuffer, calls: [ToolCall]) -> ByteBuffer {
         var json = ByteBuffer()

@@ -29,7 +29,7 @@ enum MessageField {
         case nil, "user_message":
             return .user(ChatMessage.user(content: try userContent(content)))
         case "tool_result":
-            return try toolResult(callID: callID, toolName: toolName, result: result, error: error)
+            return try toolResult(callID: callID, toolName: toolName, Outcome(result: result, error: error, content: content))
         case "retry":
             guard let replace, !replace.isNull else { return .retry }
             guard replace.kind == .object else { throw RequestError("message.replace must be an object") }
@@ -39,31 +39,68 @@ enum MessageField {
         }
     }
 
-    /// A string, or OpenAI content parts: a non-empty array of objects that each have a `type`.
+    /// A string, or OpenAI content parts.
     private static func userContent(
         _ content: JSONSlice?, of field: String = "message.content"
     ) throws(RequestError) -> ByteBuffer {
         guard let content, !content.isNull else { throw RequestError("\(field) is missing") }
         switch content.kind {
-        case .string:
-            return content.raw
-        case .array:
-            var count = 0
-            for part in content.elements {
-                guard part.kind == .object, part["type"]?.string?.isEmpty == false else {
-                    throw RequestError("\(field)[\(count)] must be an object with a type")
-                }
-                count += 1
+        case .string: return content.raw
+        case .array: return try contentParts(content, of: field)
+        default: throw RequestError("\(field) must be a string or an array of content parts")
+        }
+    }
+
+    /// OpenAI content parts: a non-empty array of objects that each have a `type`.
+    private static func contentParts(_ content: JSONSlice, of field: String) throws(RequestError) -> ByteBuffer {
+        var count = 0
+        for part in content.elements {
+            guard part.kind == .object, part["type"]?.string?.isEmpty == false else {
+                throw RequestError("\(field)[\(count)] must be an object with a type")
             }
-            guard count > 0 else { throw RequestError("\(field) must not be an empty array") }
-            return content.text.buffer
-        default:
-            throw RequestError("\(field) must be a string or an array of content parts")
+            count += 1
+        }
+        guard count > 0 else { throw RequestError("\(field) must not be an empty array") }
+        return content.text.buffer
+    }
+
+    /// What a tool gave: one of three members.
+    private struct Outcome {
+        var result: JSONSlice?
+        var error: JSONSlice?
+        /// Content parts. What is not an array here has never meant anything.
+        var parts: JSONSlice?
+
+        /// The original always sends `result` and `error`, the unused one as null.
+        init(result: JSONSlice?, error: JSONSlice?, content: JSONSlice?) {
+            self.result = result
+            self.error = error.flatMap { $0.isNull ? nil : $0 }
+            parts = content.flatMap { $0.kind == .array ? $0 : nil }
+        }
+
+        func message(callID: String) throws(RequestError) -> ByteBuffer {
+            if let parts {
+                guard error == nil, result?.isNull ?? true else { throw RequestError("message has content beside a result or an error") }
+                return ChatMessage.tool(callID: callID, parts: try contentParts(parts, of: "message.content"))
+            }
+            return ChatMessage.tool(callID: callID, content: try text)
+        }
+
+        private var text: ByteBuffer {
+            get throws(RequestError) {
+                if let error {
+                    guard result?.isNull ?? true else { throw RequestError("message has both a result and an error") }
+                    guard let reason = error.string else { throw RequestError("message.error must be a string") }
+                    return ByteBuffer(string: "error: \(reason)")
+                }
+                guard let result else { throw RequestError("message.result is missing") }
+                return result.string.map { ByteBuffer(string: $0) } ?? result.text.buffer
+            }
         }
     }
 
     private static func toolResult(
-        callID: JSONSlice?, toolName: JSONSlice?, result: JSONSlice?, error: JSONSlice?
+        callID: JSONSlice?, toolName: JSONSlice?, _ outcome: Outcome
     ) throws(RequestError) -> BeginStep.Input {
         guard let callID, !callID.isNull else { throw RequestError("message.call_id is missing") }
         guard let id = callID.string, !id.isEmpty, id.utf8.count <= CallID.maximumClientBytes else {
@@ -74,18 +111,6 @@ enum MessageField {
             guard let text = toolName.string, !text.isEmpty else { throw RequestError("message.tool_name must be a non-empty string") }
             name = text
         }
-        let failure = error.flatMap { $0.isNull ? nil : $0 }
-        let text: ByteBuffer
-        if let failure {
-            // The original always sends both fields, the unused one as null.
-            guard result?.isNull ?? true else { throw RequestError("message has both a result and an error") }
-            guard let reason = failure.string else { throw RequestError("message.error must be a string") }
-            text = ByteBuffer(string: "error: \(reason)")
-        } else if let result {
-            text = result.string.map { ByteBuffer(string: $0) } ?? result.text.buffer
-        } else {
-            throw RequestError("message.result is missing")
-        }
-        return .toolResult(ChatMessage.tool(callID: id, content: text), callID: id, toolName: name)
+        return .toolResult(try outcome.message(callID: id), callID: id, toolName: name)
     }
 }

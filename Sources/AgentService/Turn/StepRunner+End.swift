@@ -87,6 +87,8 @@ extension StepRunner {
         guard ending.status == .failed else { return }
         var metadata: Logger.Metadata = ["code": "\(ending.errorCode ?? "")"]
         if let cause { metadata["error"] = "\(cause)" }
+        if let code = ending.upstreamCode { metadata["upstream_code"] = "\(code)" }
+        if let request = ending.upstreamRequest { metadata["upstream_request"] = "\(request)" }
         logger.warning("a step has failed", metadata: metadata)
     }
 
@@ -119,6 +121,10 @@ extension StepRunner {
         json.writeDecimal(Int(duration))
         if let code = ending.errorCode {
             json.writeStaticString(#","error":"#)
+            json.writeJSONString(code)
+        }
+        if let code = ending.upstreamCode {
+            json.writeStaticString(#","upstream_code":"#)
             json.writeJSONString(code)
         }
         if let usage {

@@ -43,6 +43,9 @@ struct StepStateMachine: Sendable {
         /// The events before `done`.
         var events: [(name: LoggedEvents.Name, json: ByteBuffer)] = []
         var errorCode: String?
+        /// What the model's server itself calls the error, and the request that it is about.
+        var upstreamCode: String?
+        var upstreamRequest: String?
         /// The model's server has refused the request before the model said anything.
         var isRejected = false
     }
@@ -175,8 +178,11 @@ struct StepStateMachine: Sendable {
 
     /// The generation has failed: nothing of it enters the history, so that the step can be retried.
     func failed(_ error: LLMError) -> Ending {
-        var ending = failure(error.message, code: error.code.rawValue, retryable: error.isRetryable)
-        ending.isRejected = error.code == .rejected && text.readableBytes == 0 && !isRepairing
+        var ending = Ending(status: .failed, errorCode: error.code.rawValue)
+        ending.events = [(.error, StreamChunk.error(error))]
+        ending.upstreamCode = error.upstreamCode
+        ending.upstreamRequest = error.upstreamRequest
+        ending.isRejected = error.code.refusesConversation && text.readableBytes == 0 && !isRepairing
         return ending
     }
 

@@ -26,6 +26,7 @@ public struct UpstreamRequest: Sendable {
             }
         }
         let unknown = Set(body.object.keys).subtracting(["model", "messages", "stream", "stream_options", "tools"])
+            .subtracting(["reasoning_effort", "temperature", "max_completion_tokens", "parallel_tool_calls", "tool_choice", "seed"])
         if !unknown.isEmpty { return "unknown fields: \(unknown.sorted())" }
         return Conversation.violation(messages)
     }
@@ -44,7 +45,7 @@ public enum Conversation {
             let role = message["role"].string
             if role != "tool", !open.isEmpty { return "\(path): the calls \(open.sorted()) have no answer" }
             switch role {
-            case "system":
+            case "system", "developer":
                 if index > 0 { return "\(path): a system message that is not the first" }
                 if message["content"].string == nil { return "\(path).content is missing" }
             case "user":
@@ -71,7 +72,7 @@ public enum Conversation {
                 guard let id = message["tool_call_id"].string, open.remove(id) != nil else {
                     return "\(path): a tool message for no open call"
                 }
-                if message["content"].string == nil { return "\(path).content is missing" }
+                if message["content"].string == nil, message["content"].array.isEmpty { return "\(path).content is missing" }
             default:
                 return "\(path).role is \(message["role"])"
             }

@@ -11,17 +11,18 @@ public final class RedisCluster: Sendable {
 
     /// - Parameters:
     ///   - replicas: Of each master.
+    ///   - program: The nodes' name or path.
     ///   - tls: Options with certificates: then everything goes over TLS.
     ///   - clock: The nodes', where that is not the system's.
     public static func start(
-        masters: Int = 3, replicas: Int = 0, tls: [String]? = nil, clock: FakeClock? = nil
+        masters: Int = 3, replicas: Int = 0, program: String = RedisServer.defaultProgram, tls: [String]? = nil, clock: FakeClock? = nil
     ) async throws -> RedisCluster {
         var nodes: [RedisServer] = []
         for _ in 0..<masters * (1 + replicas) {
             nodes.append(
                 try await RedisServer.start(
-                    nodeOptions(port: freePort()) + (tls == nil ? [] : ["--tls-cluster", "yes", "--tls-replication", "yes"]), clock: clock,
-                    tls: tls))
+                    nodeOptions(port: freePort()) + (tls == nil ? [] : ["--tls-cluster", "yes", "--tls-replication", "yes"]),
+                    program: program, clock: clock, tls: tls))
         }
         let cluster = RedisCluster(nodes: nodes)
         _ = try ChildProcess.output(

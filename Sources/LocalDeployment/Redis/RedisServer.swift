@@ -3,7 +3,7 @@ import NIOCore
 import NIOPosix
 public import SessionStore
 
-/// A real `redis-server` of the test's own, on a unix socket and on a loopback port that the system picked.
+/// A real `redis-server`, or another program of its kind, of the test's own, on a unix socket and on a loopback port that the system picked.
 public final class RedisServer: Sendable {
     public let directory: URL
     public let port: Int
@@ -31,12 +31,17 @@ public final class RedisServer: Sendable {
         self.process = process
     }
 
+    /// What is started where a test does not say: `AGENT_RUNTIME_TEST_REDIS_SERVER`, so that whole suites run against another program.
+    public static let defaultProgram = ProcessInfo.processInfo.environment["AGENT_RUNTIME_TEST_REDIS_SERVER"] ?? "redis-server"
+
     /// - Parameters:
+    ///   - program: Its name, or its path.
     ///   - options: Further lines of its configuration, as command line arguments.
     ///   - clock: Its clock, where that is not the system's.
     ///   - tls: Options with certificates: then the port takes TLS and nothing else.
     public static func start(
-        _ options: [String] = [], clock: FakeClock? = nil, tls: [String]? = nil, directory given: URL? = nil, port givenPort: Int? = nil
+        _ options: [String] = [], program: String = defaultProgram, clock: FakeClock? = nil, tls: [String]? = nil,
+        directory given: URL? = nil, port givenPort: Int? = nil
     ) async throws -> RedisServer {
         let directory = try given ?? temporaryDirectory()
         let port = try givenPort ?? freePort()
@@ -48,7 +53,7 @@ public final class RedisServer: Sendable {
             ] + (options.contains("--cluster-enabled") ? AccessRules.clusterNode : AccessRules.server) + options
             + (tls.map { ["--port", "0", "--tls-port", "\(port)"] + $0 } ?? [])
         let environment = clock.map { ProcessInfo.processInfo.environment.merging($0.environment) { $1 } }
-        let process = try ChildProcess("redis-server", arguments, environment: environment, directory: directory)
+        let process = try ChildProcess(program, arguments, environment: environment, directory: directory)
         let server = RedisServer(
             directory: directory, port: port, process: process,
             credentials: options.firstIndex(of: "--requirepass").map { ["--no-auth-warning", "-a", options[$0 + 1]] } ?? [])

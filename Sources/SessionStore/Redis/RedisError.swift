@@ -85,10 +85,15 @@ extension RedisError {
             switch code {
             // One that cannot be compiled has not begun.
             case .reply, .wrongType, .notPermitted:
-                (text.contains("script:") || text.contains("user_script")) && !text.contains("ompiling script")
+                (text.contains("script:") || text.contains("user_script")) && !Self.isOfCompiler(text)
             default: false
             }
         self.init(code, "Redis answered: \(text.prefix(bytes: 512))", mayHaveBeenApplied: hasBegun)
+    }
+
+    /// Whether a script was refused as a text. Services say so in words of their own; a script that has begun is named first.
+    private static func isOfCompiler(_ text: String) -> Bool {
+        text.prefix(48).contains("ompil") || text.contains("unexpected symbol near '#'")
     }
 
     /// `MOVED 3999 127.0.0.1:6381`; the host may be empty or an IPv6 address.

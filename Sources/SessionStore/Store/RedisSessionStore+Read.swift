@@ -4,14 +4,7 @@ extension RedisSessionStore {
     /// The state of a session; nil when there is none.
     public func state(_ session: SessionID) async throws(StoreError) -> SessionState? {
         let keys = RedisKeys(session)
-        // One transaction, so that status, pending calls and length belong together. Tools and arguments may be large.
-        let replies = try await transaction(
-            [
-                RedisCommand("HGETALL", keys.state), RedisCommand("LLEN", keys.history), RedisCommand("HGETALL", keys.pending),
-                RedisCommand("TIME"),
-            ],
-            key: keys.state
-        )
+        let replies = try await snapshot(keys)
         guard let hash = replies[0], let length = replies[1]?.intValue, let calls = replies[2], let time = replies[3] else {
             throw .unexpected(replies)
         }
@@ -62,21 +55,6 @@ extension RedisSessionStore {
             reply[index]?.string?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? .max
         }
         calls = zip(places, calls).sorted { ($0.0, $0.1.id) < ($1.0, $1.1.id) }.map(\.1)
-    }
-
-    /// Runs read commands as one transaction, over the connections for large replies, and gives back the answer to `EXEC`.
-    private func transaction(_ commands: [RedisCommand], key: String) async throws(StoreError) -> RedisReply {
-        let pipeline = [RedisCommand("MULTI")] + commands + [RedisCommand("EXEC")]
-        guard let reply = try await read(pipeline, key: key, over: .bulk).last else {
-            throw StoreError(.unexpectedReply, "no reply to EXEC")
-        }
-        // A command that fails does not fail its transaction.
-        for index in 0..<reply.count {
-            guard let text = reply[index]?.errorMessage else { continue }
-            let error = RedisError(reply: text)
-            throw StoreError(error.code == .wrongType ? .damaged : .unavailable, error.message)
-        }
-        return reply
     }
 
     func read(_ command: RedisCommand, key: String) async throws(StoreError) -> RedisReply {

@@ -12,6 +12,8 @@ public final class RedisSessionStore: Sendable {
     let staleLeases = Mutex(StaleLeases())
     let activity: ActivityRecorder
     let acknowledged = AcknowledgedSteps()
+    /// Whether Redis takes `MULTI`: some services do not.
+    let takesTransactions = Atomic(true)
     /// What the keys of this deployment may look like.
     public let layout: LayoutState
     let logger: Logger

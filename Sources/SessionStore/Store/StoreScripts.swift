@@ -11,9 +11,10 @@ enum StoreScripts {
 
     static let rewind = RedisScript(name: "rewind", source: PackageResources.rewind_lua)
     static let claimPlace = RedisScript(name: "claim_place", source: PackageResources.claim_place_lua)
+    static let readState = RedisScript(name: "read_state", source: PackageResources.read_state_lua)
 
     static let all = [
         beginStep, appendEvents, logEvents, commitStep, takeOver, releaseStep, forgetEntries, deleteSession, rewind,
-        claimPlace,
+        claimPlace, readState,
     ]
 }

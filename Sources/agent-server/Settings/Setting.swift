@@ -63,13 +63,32 @@ extension Setting {
         name: "AGENT_RUNTIME__DATA_DIR", defaultText: "./.agent-runtime", help: "Where the private redis-server keeps its files.")
     static let llmURL = Setting(
         name: "AGENT_RUNTIME__LLM_PROXY_URL", flag: "--llm-url", defaultText: "scripted",
-        help: "Base URL of an OpenAI-compatible server; /v1/chat/completions is appended. Absent: the scripted model.")
+        help: """
+            Base URL of an OpenAI-compatible server, as its provider gives it; /chat/completions is appended, after /v1 where the path \
+            names no version. Absent: the scripted model.
+            """)
     static let llmModel = Setting(
         name: "AGENT_RUNTIME__LLM_MODEL", flag: "--llm-model", defaultText: "scripted", help: "The model's name.")
     static let llmAPIKey = Setting(
         name: "AGENT_RUNTIME__LLM_API_KEY", defaultText: "none", help: "Sent to the LLM as a bearer token.", isSecret: true)
     static let llmStream = Setting(
         name: "AGENT_RUNTIME__LLM_STREAM", defaultText: "true", help: "false asks the LLM for whole answers.")
+    static let llmParameters = Setting(
+        name: "AGENT_RUNTIME__LLM_PARAMETERS", defaultText: "none",
+        help: "A JSON object whose members are added to each request to the LLM, such as {\"reasoning_effort\":\"low\"}.")
+    static let llmStreamOptions = Setting(
+        name: "AGENT_RUNTIME__LLM_STREAM_OPTIONS", defaultText: "auto",
+        help: "Whether streamed requests have stream_options: true, false, or auto, until the LLM's server refuses them.")
+    static let llmSystemRole = Setting(
+        name: "AGENT_RUNTIME__LLM_SYSTEM_ROLE", defaultText: "system", help: "The system prompt's role as it is sent: system or developer.")
+    static let llmToolNames = Setting(
+        name: "AGENT_RUNTIME__LLM_TOOL_NAMES", defaultText: "false", help: "true sends the tool's name with each result.")
+    static let llmStrictTurns = Setting(
+        name: "AGENT_RUNTIME__LLM_STRICT_TURNS", defaultText: "auto",
+        help: """
+            Whether an assistant message is sent between a tool's result and a user's message: true, false, or auto, once the LLM's \
+            server has refused a conversation without.
+            """)
     static let llmIdleTimeout = Setting(
         name: "AGENT_RUNTIME__LLM_IDLE_TIMEOUT_MS", defaultText: "60000", help: "Silence of the LLM before llm_timeout.")
     static let llmTimeout = Setting(
@@ -145,9 +164,9 @@ extension Setting {
         host, port, redisURL, sentinelUsername, sentinelPassword, redisCAFile, redisCertificateFile, redisKeyFile, redisTimeout,
         redisMaxInFlight, ackReplicas, allowEviction,
         maximumMessages, maximumHistoryBytes, historyBytesInFlight, bodyBytesInFlight, dataDirectory, llmURL, llmModel, llmAPIKey,
-        llmInternalAuth, llmCAFile, llmCertificateFile, llmKeyFile, llmStream,
-        llmIdleTimeout, llmTimeout, llmReasoning, llmReasoningRequired, llmReasoningShow, internalAPIKey, allowedHosts, systemPromptFile,
-        toolsFile, replica, lease, sessionTTL, drain,
+        llmInternalAuth, llmCAFile, llmCertificateFile, llmKeyFile, llmStream, llmParameters, llmStreamOptions, llmSystemRole,
+        llmToolNames, llmStrictTurns, llmReasoning, llmReasoningRequired, llmReasoningShow,
+        llmIdleTimeout, llmTimeout, internalAPIKey, allowedHosts, systemPromptFile, toolsFile, replica, lease, sessionTTL, drain,
         drainNotice, wait, keepAlive,
         followTick,
         bodyLimit, answerLimit, clientBacklog, maximumSteps, idleTimeout, logLevel, logFormat, logQueue, version,

@@ -7,9 +7,9 @@ extension Settings {
         let idle = try reader.integer(.llmIdleTimeout, default: 60_000, in: 10...86_400_000)
         let total = try reader.integer(.llmTimeout, default: 600_000, in: 10...86_400_000)
         let streams = try reader.boolean(.llmStream, default: true)
+        let form = try requestForm(reader)
         let apiKey = try key(reader, .llmAPIKey)
         let internalAuth = try internalAuth(reader, hasAPIKey: apiKey != nil, internalKey: internalKey)
-        let reasoning = try reasoning(reader)
         let showsReasoning = try reader.boolean(.llmReasoningShow, default: false)
         guard let url = reader.string(.llmURL) else { return nil }
         guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
@@ -19,7 +19,7 @@ extension Settings {
         configuration.apiKey = apiKey
         configuration.internalKey = internalAuth
         configuration.stream = streams
-        configuration.reasoning = reasoning
+        configuration.form = form
         configuration.showsReasoning = showsReasoning
         configuration.idleTimeout = .milliseconds(Int64(idle))
         configuration.totalTimeout = .milliseconds(Int64(total))
@@ -33,6 +33,28 @@ extension Settings {
             throw SettingsError(error.isAuthority ? .llmCAFile : .llmCertificateFile, error.description)
         }
         return configuration
+    }
+
+    /// How requests to the model are written.
+    private static func requestForm(_ reader: SettingsReader) throws(SettingsError) -> RequestForm {
+        var form = RequestForm()
+        if let text = reader.string(.llmParameters) {
+            do throws(ParameterError) { form.parameters = try RequestParameters(parsing: text) } catch {
+                throw SettingsError(.llmParameters, error.description)
+            }
+        }
+        form.streamOptions = try choice(reader, .llmStreamOptions)
+        form.strictTurns = try choice(reader, .llmStrictTurns)
+        let role = try reader.choice(.llmSystemRole, default: "system", of: RequestForm.SystemRole.allCases.map(\.rawValue))
+        form.systemRole = RequestForm.SystemRole(rawValue: role) ?? .system
+        form.reasoning = try reasoning(reader)
+        form.toolNames = try reader.boolean(.llmToolNames, default: false)
+        return form
+    }
+
+    private static func choice(_ reader: SettingsReader, _ setting: Setting) throws(SettingsError) -> RequestForm.Choice {
+        let text = try reader.choice(setting, default: "auto", of: RequestForm.Choice.allCases.map(\.rawValue))
+        return RequestForm.Choice(rawValue: text) ?? .auto
     }
 
     private static func reasoning(_ reader: SettingsReader) throws(SettingsError) -> ReasoningReplay {

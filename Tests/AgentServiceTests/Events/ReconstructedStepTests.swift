@@ -66,7 +66,9 @@ import Testing
                 try await PlayedModel.calling((id: "a", name: "echo", arguments: isRepair ? "{}" : "nonsense"))(request, sink)
             case "failed":
                 try await sink([.textDelta("half")])
-                throw LLMError(.timeout, "The model was silent.")
+                var error = LLMError(.quotaSpent, "Nothing is left.")
+                error.upstreamCode = "insufficient_quota"
+                throw error
             case "bad arguments": try await PlayedModel.calling((id: "a", name: "echo", arguments: "nonsense"))(request, sink)
             default: try await PlayedModel.saying()(request, sink)
             }
@@ -80,7 +82,7 @@ import Testing
         #expect(rebuilt.map(\.name) == ends.map(\.name))
         #expect(rebuilt.done == live.done)
         if ["failed", "bad arguments"].contains(kind) {
-            #expect(rebuilt.error["code"] == live.error["code"])
+            for member in ["code", "upstream_code", "retryable"] { #expect(rebuilt.error[member] == live.error[member], "\(member)") }
         } else {
             #expect(rebuilt.map(\.data) == ends.map(\.data))
         }

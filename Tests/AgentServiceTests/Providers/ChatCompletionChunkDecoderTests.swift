@@ -123,7 +123,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"message":"overloaded","type":"server_error","code":529}"#, "overloaded"), (#""it broke""#, "it broke"),
+        (#"{"message":"overloaded","type":"server_fault","code":1}"#, "overloaded"), (#""it broke""#, "it broke"),
         (#"{"error":{"message":"inner"}}"#, "inner"), (#"{"detail":"details"}"#, "details"), ("{}", "."), ("7", "."),
     ])
     func anErrorObjectEndsTheStream(error: String, words: String) {

@@ -170,7 +170,7 @@ import Testing
         let upstream = try await Upstream.start { [answer] _ in answer.inserting(.silence, after: 2) }
         defer { upstream.stop() }
         let decoded = try await withProvider(upstream.url) { try await $0.collect() }
-        #expect(decoded.error == .upstream)
+        #expect(decoded.error == .unavailable)
         #expect(decoded.events == [.textDelta("so far")])
     }
 

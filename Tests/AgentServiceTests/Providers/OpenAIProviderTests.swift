@@ -165,12 +165,6 @@ import Testing
         #expect(upstream.requests.map(\.path) == ["/v1/chat/completions"])
     }
 
-    @Test func theBaseURLMayHaveAPath() {
-        #expect(OpenAIProvider.Configuration(baseURL: "https://h/api").endpoint == "https://h/api/v1/chat/completions")
-        #expect(OpenAIProvider.Configuration(baseURL: "https://h/api/v1/").endpoint == "https://h/api/v1/chat/completions")
-        #expect(OpenAIProvider.Configuration(baseURL: "https://h/v11").endpoint == "https://h/v11/v1/chat/completions")
-    }
-
     @Test(arguments: ["", "localhost:80", "ftp://host", "http://", "https:///path", "http://a b", "redis://x"])
     func whatIsNoBaseURLIsRefused(url: String) {
         #expect(throws: OpenAIProvider.ConfigurationError.self) {

@@ -16,9 +16,8 @@ import Testing
     }
 
     /// The last message but those of tools that a request sends, with what goes back to the model.
-    private func lastAnswer(_ request: LLMRequest, _ replay: ReasoningReplay = ReasoningReplay()) throws -> JSON {
-        let body = OpenAIRequestBody.encode(request, stream: true, reasoning: replay)
-        return try #require(try JSON(parsing: body)["messages"].array.last { $0["role"] == "assistant" })
+    private func lastAnswer(_ request: LLMRequest) throws -> JSON {
+        try #require(try JSON(parsing: OpenAIRequestBody(request, stream: true).bytes)["messages"].array.last { $0["role"] == "assistant" })
     }
 
     private func turns(_ model: @escaping PlayedModel.Script) async throws -> Turns {
@@ -51,7 +50,7 @@ import Testing
         let answer = try lastAnswer(request)
         #expect(answer["reasoning_content"] == "think")
         #expect(answer["tool_calls"][0]["id"] == "functions.echo:0" && answer["tool_calls"][0]["extra_content"]["s"] == "A==")
-        let body = try JSON(parsing: OpenAIRequestBody.encode(request, stream: true))
+        let body = try JSON(parsing: OpenAIRequestBody(request, stream: true).bytes)
         #expect(body["messages"].array.last?["tool_call_id"] == "functions.echo:0")
     }
 
@@ -69,7 +68,7 @@ import Testing
         _ = try await turns.say("go", ["model": "thinker"]).all()
         let requests = turns.model.requests
         #expect(try lastAnswer(requests[1]).object["reasoning_content"] == nil)
-        let body = try JSON(parsing: OpenAIRequestBody.encode(requests[2], stream: true))["messages"].array
+        let body = try JSON(parsing: OpenAIRequestBody(requests[2], stream: true).bytes)["messages"].array
         #expect(body.map { $0["reasoning_content"].string } == [nil, nil, "secret", nil, nil, nil])
     }
 
@@ -119,7 +118,7 @@ import Testing
         let request = try #require(turns.model.requests.last)
         #expect(request.reasoning.count == 5)
         #expect(turns.session.store.configuration.historyAheadBytes < 3 * text.utf8.count)
-        let body = try JSON(parsing: OpenAIRequestBody.encode(request, stream: true))["messages"].array
+        let body = try JSON(parsing: OpenAIRequestBody(request, stream: true).bytes)["messages"].array
         let sent = body.compactMap { $0["reasoning_content"].string }
         #expect(sent.count == 4 && sent.allSatisfy { $0 == text })
     }

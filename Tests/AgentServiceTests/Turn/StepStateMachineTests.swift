@@ -313,8 +313,7 @@ import Testing
         #expect(driver.machine.usage.totalTokens == 42)
     }
 
-    @Test(arguments: [LLMError.Code.unavailable, .rateLimited, .timeout, .rejected, .upstream, .invalidResponse])
-    func aFailedGenerationStoresNothing(code: LLMError.Code) throws {
+    @Test(arguments: LLMError.Code.allCases) func aFailedGenerationStoresNothing(code: LLMError.Code) throws {
         var driver = Driver()
         try driver.machine.receive(.textDelta("half"))
         let error = LLMError(code, "it went wrong")
@@ -328,6 +327,24 @@ import Testing
                     "is_final": true,
                 ]
             ])
+    }
+
+    /// What the model's server says beside its sentence is told, too.
+    @Test func theServersOwnCodeAndItsPatienceAreTold() throws {
+        var error = LLMError(.rateLimited, "slow down")
+        (error.upstreamCode, error.retryAfter, error.upstreamRequest) = ("1302", 7, "req_1")
+        let ending = Driver().machine.failed(error)
+        let event = try #require(try Self.events(ending).first)
+        #expect(event["upstream_code"] == "1302" && event["retry_after"] == 7 && event["code"] == "llm_rate_limited")
+        #expect(ending.upstreamCode == "1302" && ending.upstreamRequest == "req_1")
+    }
+
+    /// A message that makes the conversation one that is refused goes when the next one comes; nobody's fault but its own does that.
+    @Test(arguments: LLMError.Code.allCases) func onlyRefusedConversationsLoseTheirLastMessage(code: LLMError.Code) throws {
+        var driver = Driver()
+        #expect(driver.machine.failed(LLMError(code, "no")).isRejected == [.rejected, .contextFull].contains(code))
+        try driver.machine.receive(.textDelta("half"))
+        #expect(!driver.machine.failed(LLMError(code, "no")).isRejected)
     }
 }
 

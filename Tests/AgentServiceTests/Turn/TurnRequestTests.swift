@@ -92,6 +92,26 @@ import Testing
         #expect(try JSON(parsing: json) == ["role": "tool", "tool_call_id": "c 1", "content": .string(text)])
     }
 
+    /// Content parts, images among them, go on as they are.
+    @Test(arguments: ["", #","result":null"#, #","result":null,"error":null"#]) func aResultMayBeContentParts(others: String) throws {
+        let parts = #"[{"type":"text","text":"a \u00e9"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]"#
+        let input = try Self.message(#"{"type":"tool_result","call_id":"c","content":\#(parts)\#(others)}"#)
+        guard case .toolResult(let json, "c", nil) = input else {
+            Issue.record("\(input)")
+            return
+        }
+        #expect(String(buffer: json) == #"{"role":"tool","tool_call_id":"c","content":\#(parts)}"#)
+    }
+
+    /// Other content beside a result has never meant anything.
+    @Test func aResultWithOtherContentIsThatResult() throws {
+        guard case .toolResult(let json, _, _) = try Self.message(#"{"type":"tool_result","call_id":"c","content":"","result":"r"}"#) else {
+            Issue.record("not a result")
+            return
+        }
+        #expect(try JSON(parsing: json)["content"] == "r")
+    }
+
     @Test func aResultMayNameItsToolAndHaveANullError() throws {
         let input = try Self.message(#"{"type":"tool_result","call_id":"c","tool_name":"echo","result":"x","error":null}"#)
         guard case .toolResult(_, "c", "echo") = input else {

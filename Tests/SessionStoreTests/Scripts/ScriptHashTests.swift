@@ -18,7 +18,7 @@ import Testing
         #expect(
             StoreScripts.all.map(\.name).sorted() == [
                 "append_events", "begin_step", "claim_place", "commit_step", "delete_session", "forget_entries", "log_events",
-                "release_step", "rewind", "take_over",
+                "read_state", "release_step", "rewind", "take_over",
             ])
         #expect(Set(StoreScripts.all.map(\.sha)).count == StoreScripts.all.count)
     }

@@ -72,6 +72,14 @@ struct ScriptSession: Sendable {
         session = .unique()
     }
 
+    /// A session on a Cluster of the test's own.
+    init(on cluster: RedisCluster) async throws {
+        session = .unique()
+        redis = try cluster.master(of: RedisKeys(session).state)
+        configuration = try cluster.configuration()
+        connection = try await redis.client().connection(for: "")
+    }
+
     /// The same session, over another connection.
     init(_ it: ScriptSession, connection: RedisConnection) {
         (redis, configuration, session) = (it.redis, it.configuration, it.session)

@@ -13,8 +13,24 @@ import Testing
         try await run(seed, in: topology)
     }
 
+    @Test(.enabled(if: Valkey.isThere, Comment(rawValue: Valkey.hint)), arguments: 11...12) func onValkey(seed: Int) async throws {
+        let valkey = try await Valkey.single()
+        try await run(seed, ScriptSession(on: valkey))
+        try await valkey.kill()
+    }
+
+    @Test(.enabled(if: Valkey.isThere, Comment(rawValue: Valkey.hint)), arguments: 13...14) func onAClusterOfValkeys(seed: Int) async throws
+    {
+        let cluster = try await Valkey.cluster()
+        try await run(seed, ScriptSession(on: cluster))
+        try await cluster.stop()
+    }
+
     private func run(_ seed: Int, in topology: SharedRedis) async throws {
-        let it = try await ScriptSession(in: topology)
+        try await run(seed, ScriptSession(in: topology))
+    }
+
+    private func run(_ seed: Int, _ it: ScriptSession) async throws {
         let layout = 1 + seed % 2
         var stores: [RedisSessionStore] = []
         for replica in 1...(2 + seed % 2) {
