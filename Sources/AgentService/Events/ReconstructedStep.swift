@@ -72,7 +72,7 @@ struct ReconstructedStep {
         case .failed:
             let code = line["error"]?.string ?? "internal_error"
             let message = "this step failed; its events are no longer there"
-            events.append((.error, StreamChunk.error(message, code: code, retryable: code != "llm_rejected")))
+            events.append((.error, StreamChunk.error(message, code: code, retryable: LLMError.Code(rawValue: code)?.isRetryable ?? true)))
         case .completed, .cancelled, .waiting:
             let text = ByteBuffer(string: messages.compactMap { $0["role"]?.string == "assistant" ? $0["content"]?.string : nil }.joined())
             if text.readableBytes > 0 || status == .completed {
@@ -86,11 +86,8 @@ struct ReconstructedStep {
         }
         let done = DoneEvent(
             status: status, session: session, step: step, historyLength: range.upperBound, pendingCalls: calls.map(\.id),
-            usage: line["usage"].map {
-                TokenUsage(
-                    promptTokens: TokenUsage.possible($0["prompt_tokens"]?.integer ?? 0),
-                    completionTokens: TokenUsage.possible($0["completion_tokens"]?.integer ?? 0))
-            },
+            // Lines of earlier builds have no reason.
+            finishReason: line["finish_reason"]?.string, usage: line["usage"].map { TokenUsage(journaled: $0) },
             metadata: line["metadata"]?.text.buffer)
         events.append((.done, done.json))
         return events

@@ -6,20 +6,6 @@ enum ErrorBody {
     /// How much of an upstream's own words goes into an error, in characters.
     static let maxMessageLength = 300
 
-    /// The data of an event that is called `error`.
-    static func streamError(_ data: ByteBuffer) -> LLMError {
-        guard let error = try? JSONSlice(parsing: data) else { return LLMError(.upstream, "The model reported an error.") }
-        return streamError(error)
-    }
-
-    /// The `error` member of a chunk.
-    static func streamError(_ error: JSONSlice) -> LLMError {
-        let code = error["code"]?.integer ?? error["status"]?.integer
-        let status = code.flatMap { 400..<600 ~= $0 ? $0 : nil }
-        let detail = message(in: error).map { ": \($0)" } ?? "."
-        return LLMError(.upstream, "The model reported an error\(detail)", status: status)
-    }
-
     /// An answer with another status than 2xx.
     static func httpError(status: Int, body: ByteBuffer) -> LLMError {
         let words = (try? JSONSlice(parsing: body)).flatMap { message(in: $0) } ?? plainText(body)
@@ -33,7 +19,7 @@ enum ErrorBody {
     }
 
     /// The sentence in `{"error":{"message":…}}`, `{"error":…}`, `{"message":…}`, `{"detail":…}` or a string.
-    private static func message(in json: JSONSlice, depth: Int = 0) -> String? {
+    static func message(in json: JSONSlice, depth: Int = 0) -> String? {
         if let text = json.string { return oneLine(text) }
         guard json.kind == .object, depth < 3 else { return nil }
         for key in ["error", "message", "detail"] {
@@ -43,7 +29,7 @@ enum ErrorBody {
     }
 
     /// A short text; nil for a page of HTML or what is cut off.
-    private static func plainText(_ body: ByteBuffer) -> String? {
+    static func plainText(_ body: ByteBuffer) -> String? {
         guard let first = body.readableBytesView.first, first != UInt8(ascii: "<"), first != UInt8(ascii: "{") else { return nil }
         return oneLine(String(buffer: body))
     }

@@ -10,8 +10,22 @@ public struct LLMError: Error, Sendable, CustomStringConvertible {
         case timeout = "llm_timeout"
         /// HTTP 4xx: the model refuses this request, and would again.
         case rejected = "llm_rejected"
-        /// An `error` object in the middle of a stream.
+        /// An `error` object in the middle of a stream, or a reason for its end that is an error.
         case upstream = "llm_error"
+        /// A limit on the answer's length cut off a tool call.
+        case length = "llm_length"
+        /// A filter cut off an answer with tool calls.
+        case contentFilter = "llm_content_filter"
+
+        /// Whether the same request may succeed later.
+        var isRetryable: Bool {
+            switch self {
+            case .unavailable, .rateLimited, .timeout, .upstream, .invalidResponse: true
+            // The same request meets the same limit or filter, and a client that repeats it by itself pays for a whole answer
+            // each time.
+            case .rejected, .length, .contentFilter: false
+            }
+        }
         /// The answer is not what the wire format allows, or is larger than the bound.
         case invalidResponse = "llm_invalid_response"
     }
@@ -21,6 +35,8 @@ public struct LLMError: Error, Sendable, CustomStringConvertible {
     public var message: String
     /// The upstream's HTTP status, where there was one.
     public var status: Int?
+    /// Why the model stopped, where the upstream has said it.
+    public var finishReason: FinishReason?
 
     public init(_ code: Code, _ message: String, status: Int? = nil) {
         self.code = code
@@ -29,12 +45,7 @@ public struct LLMError: Error, Sendable, CustomStringConvertible {
     }
 
     /// Whether the same request may succeed later.
-    public var isRetryable: Bool {
-        switch code {
-        case .unavailable, .rateLimited, .timeout, .upstream, .invalidResponse: true
-        case .rejected: false
-        }
-    }
+    public var isRetryable: Bool { code.isRetryable }
 
     /// What logs may show. The upstream's own words may quote the conversation.
     var logText: String? {

@@ -17,6 +17,7 @@ extension StepRunner {
             step: lease.step,
             historyLength: started.historyLength + ending.messages.count,
             pendingCalls: ending.calls.map(\.id),
+            finishReason: ending.finishReason?.text,
             usage: usage,
             metadata: started.settings.metadata
         )
@@ -32,6 +33,7 @@ extension StepRunner {
             journalLine: journalLine(ending, usage)
         )
         commit.isRejected = ending.isRejected
+        commit.finishReason = ending.finishReason?.text
         do throws(StoreError) {
             switch try await service.store.commit(commit) {
             case .held:
@@ -120,6 +122,8 @@ extension StepRunner {
             json.writeStaticString(#","error":"#)
             json.writeJSONString(code)
         }
+        json.writeStaticString(#","finish_reason":"#)
+        json.writeFinishReason(ending.finishReason?.text)
         if let usage {
             json.writeStaticString(#","usage":"#)
             json.writeUsage(usage)

@@ -41,6 +41,8 @@ public struct StepCommit: Sendable {
     /// Whether the model's server has refused the request before the model said anything. The user's message, if it is the
     /// history's last one, then goes when the next one comes.
     public var isRejected = false
+    /// Why the model stopped; nil where that is not known.
+    public var finishReason: String?
 
     public init(
         lease: StepLease, messages: [ByteBuffer], calls: [PendingCall], events: LoggedEvents,

@@ -12,6 +12,7 @@
 --      13 the last message's role, '' without messages
 --      14 1 where the model's server has refused the request before the model said anything, else 0: if the history ends with
 --         a user's message, that one goes when the next one comes
+--      15 why the model stopped, '' where that is not known
 --      then
 --         the messages: JSON ...
 --         the calls: id, tool name, JSON ...
@@ -35,7 +36,7 @@ end
 redis.call('LLEN', steps)
 redis.call('HLEN', pending)
 redis.call('HLEN', ledger)
-local step, at = ARGV[2], 15
+local step, at = ARGV[2], 16
 local message_count, call_count = tonumber(ARGV[11]), tonumber(ARGV[12])
 local first_event = at + message_count + 3 * call_count
 
@@ -73,7 +74,7 @@ if role == '' then
   end
 end
 redis.call('HSET', state, 'status', call_count > 0 and 'waiting' or 'idle', 'token', '', 'lease_until', 0, 'intent', '',
-  'updated_at', now, 'last_role', role, 'rejected', rejected)
+  'updated_at', now, 'last_role', role, 'rejected', rejected, 'finish_reason', ARGV[15])
 if bytes > 0 then
   redis.pcall('HINCRBY', state, 'history_bytes', bytes)
 end

@@ -21,6 +21,7 @@ extension RedisSessionStore {
         call.append(integer: Int64(commit.calls.count))
         call.append(commit.lastRole?.rawValue ?? "")
         call.append(commit.isRejected ? "1" : "0")
+        call.append(commit.finishReason ?? "")
         for message in commit.messages { call.append(message) }
         for pending in commit.calls {
             call.append(pending.id)

@@ -63,6 +63,7 @@ struct CommitArguments {
     var lastSequence = 0
     var messages: [String] = []
     var isRejected = false
+    var finishReason = ""
     var calls: [ScriptedCall] = []
     /// Name, value, name, value …
     var events: [String] = []
@@ -89,7 +90,7 @@ struct CommitArguments {
         [
             token, "\(step)", "\(ttl)", "PUBLISH", wake, "\(promptTokens)", "\(completionTokens)", journalLine, "\(journalBound)",
             "\(lastSequence)", "\(messages.count)", "\(calls.count)",
-            messages.last.flatMap { ChatRole(of: ByteBuffer(string: $0)) }?.rawValue ?? "", isRejected ? "1" : "0",
+            messages.last.flatMap { ChatRole(of: ByteBuffer(string: $0)) }?.rawValue ?? "", isRejected ? "1" : "0", finishReason,
         ] + messages + calls.flatMap { [$0.id, $0.name, $0.json] } + events
     }
 }
