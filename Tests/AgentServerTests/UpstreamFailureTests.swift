@@ -25,7 +25,14 @@ import Testing
         var overloaded = UpstreamAnswer()
         overloaded.add(delta: ["content": "so far"])
         overloaded.add(event: #"{"error":{"message":"overloaded","code":529}}"#)
+        var cutCall = UpstreamAnswer()
+        cutCall.add(delta: ["tool_calls": [["index": 0, "id": "c", "function": ["name": "echo", "arguments": #"{"text":"a very lo"#]]]])
+        var filteredCall = cutCall
+        cutCall.end(finish: "length")
+        filteredCall.end(finish: "content_filter")
         return [
+            ("llm_length", cutCall), ("llm_content_filter", filteredCall), ("llm_error", .text("half a sen", finish: "network_error")),
+            ("llm_error", .text("half a sen", finish: "a word of tomorrow")),
             ("llm_unavailable", .error(500, "down")), ("llm_unavailable", overloaded), ("llm_rate_limited", .error(429, "slow down")),
             ("llm_rejected", .error(404, "no such model")),
             ("llm_unavailable", UpstreamAnswer.text("so far", "more").inserting(.hangUp, after: 2)),

@@ -29,7 +29,31 @@ enum Corpus {
         head + "Content-Length: \(body.utf8.count)\r\n\r\n" + body
     }
 
-    static let answers = [
+    /// Answers in the forms that servers give them beside the plain one.
+    private static let oddAnswers = [
+        sized(token.replacing("\n\n", with: "\n") + end.replacing("\n\n", with: "\n")), sized(whole + "\n\ndata: [DONE]\n\n"),
+        sized("data: null\n\ndata: \"\"\n\ndata: ping\n\ndata: [PING]\n\ndata: []\n\n" + token + end),
+        sized(
+            #"data: {"choices":[{"delta":{"content":"a\ud83d"}}]}"# + "\n\n" + #"data: {"choices":[{"delta":{"content":"\ude00"}}]}"#
+                + "\n\n" + end),
+        sized(
+            #"data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"","function":{"name":"echo","arguments":"{}"}}]}}]}"# + "\n\n"
+                + #"data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"echo","arguments":"{\"text\":\"\\ud83d\"}"}}]}}]}"#
+                + "\n\n" + end),
+        sized(
+            #"data: {"choices":[{"delta":{"tool_calls":{"function":{"name":"ec"}}},"message":{"content":"x"}}],"usage":[]}"# + "\n\n" + end),
+        sized(token + #"data: {"choices":[{"delta":{},"finish_reason":"error","error":{"code":502,"message":"x"}}]}"# + "\n\n"),
+        sized(token + #"{"object":"error","message":"x"}"# + "\n\ndata: [DONE]\n\n"), sized("event: error\ndata: plain words\n\n"),
+        sized(token.replacing("null}", with: "\"stop\"}") + token + #"data: {"base_resp":{"status_code":1004,"status_msg":"x"}}"#),
+        sized(token + end, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"),
+        sized(
+            #"data: {"choices":[],"usage":{"prompt_tokens":9,"prompt_tokens_details":{"cached_tokens":5},"completion_tokens_details":null}}"#
+                + "\n\n" + token + end),
+    ]
+
+    static let answers = plainAnswers + oddAnswers
+
+    private static let plainAnswers = [
         sized(token + token + end), chunked([token, call, end]), chunked([token, end], trailers: "X: y\r\n"),
         head + "Connection: close\r\n\r\n" + token + end, sized(token + end) + sized(token + call + end),
         chunked([token, end]) + chunked([call, end]), "HTTP/1.1 100 Continue\r\n\r\n" + sized(token + end),
@@ -53,6 +77,8 @@ enum Corpus {
         "ffffffffffffffff\r\n", "1;x=y\r\n",
         "data: ", "data:[DONE]\n\n", "event: error\n", "id: 1\n", "\u{FEFF}", #""tool_calls":[{"index":9}]"#, #""delta":null"#,
         #""usage":{}"#, "[", "{", "]", "}",
+        #""finish_reason":"length""#, #""finish_reason":"MALFORMED_FUNCTION_CALL""#, #""finish_reason":"null""#, "data: [PING]\n\n",
+        #""error":{"message":"x"}"#, #""detail":"x""#, "{\"error\":\"x\"}\n", #""arguments":{}"#, #"{}{"a":1}"#, #"\udc00"#,
         "\"", "\\", #"\ud800"#, #"\u0000"#, "null", "true", #""index":-1"#, #""arguments":"{""#, "\u{2028}",
     ]
 

@@ -4,7 +4,7 @@ import SessionStore
 /// Writes the events of one step, for the client's socket and for the log.
 ///
 /// By hand, since a token passes here: `JSONEncoder` takes six times as long for one chunk. The shapes are the `StreamChunk` and
-/// the `done` of docs/http-api.md, without null fields. What is not in the log carries no `id`.
+/// the `done` of docs/http-api.md; no field but the `finish_reason` of `done` is null. What is not in the log carries no `id`.
 struct EventEncoder: Sendable {
     private let idPrefix: String
     private let idSuffix: String

@@ -88,11 +88,8 @@ struct ReconstructedStep {
         }
         let done = DoneEvent(
             status: status, session: session, step: step, historyLength: range.upperBound, pendingCalls: calls.map(\.id),
-            usage: line["usage"].map {
-                TokenUsage(
-                    promptTokens: TokenUsage.possible($0["prompt_tokens"]?.integer ?? 0),
-                    completionTokens: TokenUsage.possible($0["completion_tokens"]?.integer ?? 0))
-            },
+            // Lines of earlier builds have no reason.
+            finishReason: line["finish_reason"]?.string, usage: line["usage"].map { TokenUsage(journaled: $0) },
             metadata: line["metadata"]?.text.buffer)
         events.append((.done, done.json))
         return events

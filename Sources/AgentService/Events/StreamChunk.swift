@@ -87,6 +87,8 @@ struct DoneEvent {
     /// Unknown where the store could not be reached.
     var historyLength: Int?
     var pendingCalls: [String] = []
+    /// Why the model stopped; nil where that is not known.
+    var finishReason: String?
     var usage: TokenUsage?
     /// A JSON object, as the client sent it.
     var metadata: ByteBuffer?
@@ -108,7 +110,8 @@ struct DoneEvent {
             if index > 0 { json.writeStaticString(",") }
             json.writeJSONString(id)
         }
-        json.writeStaticString("]")
+        json.writeStaticString(#"],"finish_reason":"#)
+        json.writeFinishReason(finishReason)
         if let usage {
             json.writeStaticString(#","usage":"#)
             json.writeUsage(usage)
@@ -130,6 +133,19 @@ extension ByteBuffer {
         writeDecimal(usage.completionTokens)
         writeStaticString(#","total_tokens":"#)
         writeDecimal(usage.totalTokens)
+        if let cached = usage.cachedTokens {
+            writeStaticString(#","cached_tokens":"#)
+            writeDecimal(cached)
+        }
+        if let reasoning = usage.reasoningTokens {
+            writeStaticString(#","reasoning_tokens":"#)
+            writeDecimal(reasoning)
+        }
         writeStaticString("}")
+    }
+
+    /// Writes a string, or `null` where none is known.
+    mutating func writeFinishReason(_ reason: String?) {
+        if let reason { writeJSONString(reason) } else { writeStaticString("null") }
     }
 }

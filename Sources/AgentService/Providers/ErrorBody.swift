@@ -6,25 +6,6 @@ enum ErrorBody {
     /// How much of an upstream's own words goes into an error, in characters.
     static let maxMessageLength = 300
 
-    /// The data of an event that is called `error`: JSON, or plain words.
-    static func streamError(_ data: ByteBuffer) -> LLMError {
-        if let error = try? JSONSlice(parsing: data) { return streamError(error) }
-        return described("The model reported an error", .upstream, ErrorWords.plain(data))
-    }
-
-    /// An error within a stream: the `error` member of a chunk, or a whole chunk that is one. It gets the class that the
-    /// same error gets as an HTTP response.
-    static func streamError(_ error: JSONSlice) -> LLMError {
-        let facts = ErrorFacts(error)
-        let words = ErrorWords.sentence(in: error)
-        let verdict = ErrorClass.of(status: facts.status, facts: facts, words: words ?? "")
-        var described = described("The model reported an error", verdict.code ?? .upstream, words)
-        described.status = facts.status
-        described.upstreamCode = verdict.upstreamCode
-        described.upstreamRequest = facts.requestID
-        return described
-    }
-
     /// A response with another status than 2xx.
     static func httpError(status: Int, body: ByteBuffer) -> LLMError {
         let json = json(in: body)
@@ -39,7 +20,7 @@ enum ErrorBody {
             case .unavailable: "The model's server failed (HTTP \(status))"
             case .quotaSpent: "The account at the model's server has nothing left (HTTP \(status))"
             case .contextFull: "The conversation is longer than the model takes (HTTP \(status))"
-            case .rejected, .upstream, .invalidResponse: "The model's server rejected the request (HTTP \(status))"
+            case .rejected, .upstream, .length, .contentFilter, .invalidResponse: "The model's server rejected the request (HTTP \(status))"
             }
         var error = described(summary, code, words)
         error.status = status
@@ -49,7 +30,7 @@ enum ErrorBody {
         return error
     }
 
-    private static func described(_ summary: String, _ code: LLMError.Code, _ words: String?) -> LLMError {
+    static func described(_ summary: String, _ code: LLMError.Code, _ words: String?) -> LLMError {
         var error = LLMError(code, words.map { "\(summary): \($0)" } ?? "\(summary).")
         error.isQuote = words != nil
         return error

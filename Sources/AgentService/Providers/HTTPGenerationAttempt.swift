@@ -120,6 +120,8 @@ final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
                     deadline = .now() + min(configuration.trailerTimeout, configuration.idleTimeout)
                     state.restDeadline = deadline
                 }
+                // More has come behind a reason to stop: the model still writes. The timer that was set looks at the clocks anew.
+                if progress == .more { state.restDeadline = nil }
             } catch {
                 failure = error
             }

@@ -14,8 +14,12 @@ public struct LLMError: Error, Sendable, CustomStringConvertible {
         case quotaSpent = "llm_quota"
         /// The conversation is longer than the model takes.
         case contextFull = "llm_context_full"
-        /// An `error` object in the middle of a stream that does not say of which kind it is.
+        /// An `error` object in the middle of a stream that does not say of which kind it is, or a reason for its end that is an error.
         case upstream = "llm_error"
+        /// A limit on the answer's length cut off a tool call.
+        case length = "llm_length"
+        /// A filter cut off an answer with tool calls.
+        case contentFilter = "llm_content_filter"
         /// The answer is not what the wire format allows, or is larger than the bound.
         case invalidResponse = "llm_invalid_response"
 
@@ -23,7 +27,9 @@ public struct LLMError: Error, Sendable, CustomStringConvertible {
         public var isRetryable: Bool {
             switch self {
             case .unavailable, .rateLimited, .timeout, .upstream, .invalidResponse: true
-            case .rejected, .quotaSpent, .contextFull: false
+            // The same request meets the same limit or filter, and a client that repeats it by itself pays for a whole answer
+            // each time.
+            case .rejected, .quotaSpent, .contextFull, .length, .contentFilter: false
             }
         }
 
@@ -46,6 +52,8 @@ public struct LLMError: Error, Sendable, CustomStringConvertible {
     var isQuote = false
     /// What the same request may succeed with.
     var asksFor: Concessions = []
+    /// Why the model stopped, where the upstream has said it.
+    public var finishReason: FinishReason?
 
     public init(_ code: Code, _ message: String, status: Int? = nil) {
         self.code = code

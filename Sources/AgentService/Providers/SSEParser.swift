@@ -18,7 +18,10 @@ struct SSEEventTooLarge: Error, Sendable, Equatable {
 /// Reads `text/event-stream` as it arrives (WHATWG HTML, section 9.2.6, "Interpreting an event stream").
 ///
 /// Lines may end with CR, LF or CRLF, and chunks may end anywhere. `id` and `retry` are ignored: nothing is resumed. An event
-/// that has not been closed by an empty line at the end of the stream is dropped, as the standard says.
+/// that no empty line has closed at the end of the stream is dropped, as the standard says, unless ``finish()`` asks for it.
+///
+/// Two things are read beside the standard, since models' servers send them and the standard gives them no other meaning: a
+/// line that begins with `{` is data without its field name, and JSON that follows JSON in one event is an event of its own.
 struct SSEParser: Sendable {
     private static let dataField = ByteBuffer(string: "data")
     private static let eventField = ByteBuffer(string: "event")
@@ -32,6 +35,8 @@ struct SSEParser: Sendable {
     private var lastLineEndedWithCR = false
     private var name: String?
     private var data: ByteBuffer?
+    /// An event that data of the next one has closed.
+    private var closed: SSEEvent?
 
     /// - Parameter maxEventBytes: The bound on one line and on the data of one event.
     init(maxEventBytes: Int) {
@@ -54,14 +59,33 @@ struct SSEParser: Sendable {
         while let line = try nextLine() {
             if line.readableBytes > 0 {
                 try takeField(line)
+                if closed != nil, let event = closed.take() { return event }
                 continue
             }
-            let event = data.map { SSEEvent(name: name ?? "message", data: $0) }
-            name = nil
-            data = nil
-            if let event { return event }
+            if let event = takeEvent() { return event }
         }
         return nil
+    }
+
+    /// The next event of a stream that has ended, whether it was closed or not; nil at the end.
+    mutating func finish() throws(SSEEventTooLarge) -> SSEEvent? {
+        if let event = try next() { return event }
+        if pending.readableBytes > 0 {
+            let line = pending
+            pending.clear()
+            scanned = 0
+            isAtStart = false
+            try takeField(line)
+            if let event = closed.take() { return event }
+        }
+        return takeEvent()
+    }
+
+    private mutating func takeEvent() -> SSEEvent? {
+        let event = data.map { SSEEvent(name: name ?? "message", data: $0) }
+        name = nil
+        data = nil
+        return event
     }
 
     /// False while it is open whether the stream begins with a byte order mark.
@@ -106,20 +130,43 @@ struct SSEParser: Sendable {
         if value.getInteger(at: value.readerIndex, as: UInt8.self) == UInt8(ascii: " ") { value.moveReaderIndex(forwardBy: 1) }
         let field = line.getSlice(at: line.readerIndex, length: nameLength)
         if field == Self.dataField {
-            guard var joined = data else {
-                data = value
-                return
-            }
-            guard joined.readableBytes + 1 + value.readableBytes <= maxEventBytes else { throw SSEEventTooLarge(limit: maxEventBytes) }
-            data = nil
-            joined.writeInteger(UInt8(ascii: "\n"))
-            joined.writeBuffer(&value)
-            data = joined
+            try takeData(value)
         } else if field == Self.eventField {
             // An empty name means the default.
             name = value.readableBytes > 0 ? String(buffer: value) : nil
+        } else if line.getInteger(at: line.readerIndex, as: UInt8.self) == UInt8(ascii: "{") {
+            try takeData(line)
         }
     }
+
+    private mutating func takeData(_ value: ByteBuffer) throws(SSEEventTooLarge) {
+        guard var joined = data else {
+            data = value
+            return
+        }
+        if Self.isValue(joined, before: value) {
+            // Only the blank line between them is missing. The name was that of the first one.
+            closed = takeEvent()
+            data = value
+            return
+        }
+        guard joined.readableBytes + 1 + value.readableBytes <= maxEventBytes else { throw SSEEventTooLarge(limit: maxEventBytes) }
+        data = nil
+        joined.writeInteger(UInt8(ascii: "\n"))
+        joined.writeImmutableBuffer(value)
+        data = joined
+    }
+
+    /// Whether `next` cannot be more of the JSON text that `data` is: nowhere in JSON an object's end is followed by a bracket,
+    /// and no line break stands within a string.
+    private static func isValue(_ data: ByteBuffer, before next: ByteBuffer) -> Bool {
+        guard let last = data.readableBytesView.last(where: { !isBlank($0) }), last == UInt8(ascii: "}"),
+            let first = next.readableBytesView.first(where: { !isBlank($0) })
+        else { return false }
+        return first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
+    }
+
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 }
 
 extension UnsafeRawBufferPointer {

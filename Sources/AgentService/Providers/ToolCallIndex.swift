@@ -1,14 +1,49 @@
 /// Tells which tool call a fragment belongs to, whatever a server makes of `index` and `id`.
 ///
-/// Calls are numbered from 0 in the order in which they first appear.
+/// Calls are numbered from 0 in the order in which they first appear. Servers give every call the index 0, every fragment a new
+/// id, or neither; so the arguments count as well: a fragment with a name begins a new call where those of the call so far are
+/// a whole JSON value, and continues it where they are not.
 struct ToolCallIndex: Sendable {
-    private struct Call {
+    /// What a server sends of a call.
+    struct Fragment {
         /// The server's own number; nil where it sends none.
         var upstream: Int?
+        /// Its place in the chunk's list, which stands for a missing number.
+        var position = 0
+        /// Not empty.
         var id: String?
-        var isNamed = false
-        var isFunctionCall = false
+        /// Not empty.
+        var name: String?
+        var arguments = ""
+
+        fileprivate var startsObject: Bool { arguments.first { !$0.isWhitespace } == "{" }
+        fileprivate var hasArguments: Bool { arguments.contains { !$0.isWhitespace } }
     }
+
+    /// A fragment with the number of its call, and of the call's members only what is new.
+    struct Placed {
+        var index: Int
+        var id: String?
+        var name: String?
+        var arguments: String
+
+        var isNews: Bool { id != nil || name != nil || !arguments.isEmpty }
+    }
+
+    private struct Call {
+        var upstream: Int?
+        var id: String?
+        var name: String?
+        var arguments = CallArguments()
+        var isFunctionCall = false
+        /// The server gives the fragments of one call different ids.
+        var hasChangingIDs = false
+        /// The name came once more behind whole arguments: an object that follows is the next call's.
+        var isNextAnnounced = false
+    }
+
+    /// What a fragment is to the call that it could belong to.
+    private enum Relation { case more, repetition, next }
 
     private let limit: Int
     private var calls: [Call] = []
@@ -19,41 +54,110 @@ struct ToolCallIndex: Sendable {
 
     var count: Int { calls.count }
 
-    /// The number of the call that a fragment belongs to.
-    /// - Parameters:
-    ///   - upstream: The fragment's `index`.
-    ///   - position: Its place in the chunk's list, which stands for a missing index.
-    ///   - id: Its `id`, if it is not empty.
-    ///   - hasName: Whether it carries a function's name.
-    mutating func index(upstream: Int?, position: Int, id: String?, hasName: Bool) throws(LLMError) -> Int {
-        if let upstream {
-            guard let known = calls.lastIndex(where: { $0.upstream == upstream }) else { return try append(Call(upstream: upstream)) }
-            // Some servers give every call the index 0. Others give every fragment a new id, but do not repeat the name.
-            if let id, let knownID = calls[known].id, id != knownID {
-                if let other = calls.firstIndex(where: { $0.upstream == upstream && $0.id == id }) { return other }
-                if hasName { return try append(Call(upstream: upstream)) }
-            }
-            return known
+    /// Finds the call of a fragment, and takes the fragment in.
+    mutating func place(_ fragment: Fragment) throws(LLMError) -> Placed {
+        guard let known = candidate(for: fragment) else {
+            return take(fragment, into: try append(Call(upstream: fragment.upstream)))
         }
-        if let id, let known = calls.firstIndex(where: { $0.id == id }) { return known }
-        if id == nil, !hasName, let last = calls.indices.last { return last }
-        let isFree = position >= calls.count || (calls[position].id == nil && !calls[position].isNamed)
-        return isFree && position < calls.count ? position : try append(Call())
+        switch relation(of: fragment, to: calls[known]) {
+        case .more: return take(fragment, into: known)
+        case .repetition: return Placed(index: known, arguments: "")
+        case .next:
+            var next = fragment
+            next.name = fragment.name ?? calls[known].name
+            return take(next, into: try append(Call(upstream: fragment.upstream)))
+        }
     }
 
-    /// The number of the only call that the retired `function_call` can make.
-    mutating func indexOfFunctionCall() throws(LLMError) -> Int {
-        if let known = calls.firstIndex(where: \.isFunctionCall) { return known }
-        return try append(Call(isFunctionCall: true))
+    /// Takes in a piece of the only call that the retired `function_call` can make.
+    mutating func placeFunctionCall(name: String?, arguments: String) throws(LLMError) -> Placed {
+        let fragment = Fragment(name: name, arguments: arguments)
+        if let known = calls.firstIndex(where: \.isFunctionCall) { return take(fragment, into: known) }
+        return take(fragment, into: try append(Call(isFunctionCall: true)))
     }
 
-    /// What of `id` and `name` is new for the call, and remembers it.
-    mutating func announce(_ index: Int, id: String?, name: String?) -> (id: String?, name: String?) {
-        guard calls.indices.contains(index) else { return (id, name) }
-        let new = (id: calls[index].id == nil ? id : nil, name: calls[index].isNamed ? nil : name)
-        if let id = new.id { calls[index].id = id }
-        if new.name != nil { calls[index].isNamed = true }
-        return new
+    // MARK: Which call
+
+    private func candidate(for fragment: Fragment) -> Int? {
+        let isBare = fragment.id == nil && fragment.name == nil
+        guard let upstream = fragment.upstream else {
+            if let id = fragment.id, let known = calls.lastIndex(where: { $0.id == id }) { return known }
+            if isBare { return calls.indices.last }
+            let position = fragment.position
+            if position < calls.count, calls[position].id == nil, calls[position].name == nil { return position }
+            guard let last = calls.last, last.name == fragment.name, last.arguments.state == .open else { return nil }
+            return calls.count - 1
+        }
+        if let id = fragment.id, let known = calls.lastIndex(where: { $0.upstream == upstream && $0.id == id }) { return known }
+        if let known = calls.lastIndex(where: { $0.upstream == upstream }) { return known }
+        // A server that counts fragments instead of calls.
+        if isBare { return calls.indices.last }
+        return calls.lastIndex { $0.id != nil && $0.id == fragment.id && $0.arguments.state == .open }
+    }
+
+    private func relation(of fragment: Fragment, to call: Call) -> Relation {
+        guard let name = fragment.name else {
+            guard call.isNextAnnounced, fragment.startsObject else { return .more }
+            return CallArguments(fragment.arguments) == call.arguments ? .repetition : .next
+        }
+        let isOtherName = call.name != nil && call.name != name
+        let isOtherID = call.id != nil && fragment.id != nil && call.id != fragment.id
+        switch call.arguments.state {
+        case .none:
+            // Under the same id it is a piece of the name. Two calls without arguments have two ids.
+            return isOtherID && call.name != nil && (isOtherName || !fragment.hasArguments) ? .next : .more
+        case .open:
+            return isOtherID && isOtherName ? .next : .more
+        case .whole:
+            return relation(of: fragment, toWhole: call, isOtherName: isOtherName, isOtherID: isOtherID)
+        }
+    }
+
+    /// The call has a name and whole arguments, and a name has come again.
+    private func relation(of fragment: Fragment, toWhole call: Call, isOtherName: Bool, isOtherID: Bool) -> Relation {
+        guard call.name != nil else { return .more }
+        guard fragment.hasArguments else {
+            return isOtherName || isOtherID && !call.hasChangingIDs ? .next : .more
+        }
+        guard fragment.startsObject else { return .more }
+        if isOtherID && !call.hasChangingIDs || isOtherName { return .next }
+        if CallArguments(fragment.arguments) == call.arguments { return .repetition }
+        // `{}` is what some servers send before the arguments, under the call's own id.
+        return call.arguments.isEmptyObject && fragment.id != nil && fragment.id == call.id ? .more : .next
+    }
+
+    // MARK: What is new
+
+    private mutating func take(_ fragment: Fragment, into index: Int) -> Placed {
+        var placed = Placed(index: index, arguments: fragment.arguments)
+        guard calls.indices.contains(index) else { return placed }
+        if let id = fragment.id {
+            if calls[index].id == nil {
+                calls[index].id = id
+                placed.id = id
+            } else if calls[index].id != id {
+                calls[index].hasChangingIDs = true
+            }
+        }
+        if let name = fragment.name { placed.name = takeName(name, into: index, hasArguments: fragment.hasArguments) }
+        calls[index].arguments.append(fragment.arguments)
+        return placed
+    }
+
+    /// The piece of the name that is new: all of it, what follows the earlier pieces, or none.
+    private mutating func takeName(_ name: String, into index: Int, hasArguments: Bool) -> String? {
+        guard let known = calls[index].name else {
+            calls[index].name = name
+            return name
+        }
+        if calls[index].arguments.state != .none {
+            calls[index].isNextAnnounced = calls[index].arguments.state == .whole && !hasArguments
+            return nil
+        }
+        if known == name { return nil }
+        let piece = name.hasPrefix(known) ? String(name.dropFirst(known.count)) : name
+        calls[index].name = known + piece
+        return piece
     }
 
     private mutating func append(_ call: Call) throws(LLMError) -> Int {

@@ -17,6 +17,7 @@ extension StepRunner {
             step: lease.step,
             historyLength: started.historyLength + ending.said.messages.count,
             pendingCalls: ending.calls.map(\.id),
+            finishReason: ending.finishReason?.text,
             usage: usage,
             metadata: started.settings.metadata
         )
@@ -33,6 +34,7 @@ extension StepRunner {
         )
         commit.isRejected = ending.isRejected
         commit.reasoning = ending.said.stored(by: author)
+        commit.finishReason = ending.finishReason?.text
         do throws(StoreError) {
             switch try await service.store.commit(commit) {
             case .held:
@@ -127,6 +129,8 @@ extension StepRunner {
             json.writeStaticString(#","upstream_code":"#)
             json.writeJSONString(code)
         }
+        json.writeStaticString(#","finish_reason":"#)
+        json.writeFinishReason(ending.finishReason?.text)
         if let usage {
             json.writeStaticString(#","usage":"#)
             json.writeUsage(usage)

@@ -46,11 +46,13 @@ struct StepStateMachine: Sendable {
         /// What the model's server itself calls the error, and the request that it is about.
         var upstreamCode: String?
         var upstreamRequest: String?
+        /// Why the model stopped; nil where it is not known.
+        var finishReason: FinishReason?
         /// The model's server has refused the request before the model said anything.
         var isRejected = false
     }
 
-    private struct Call {
+    struct Call {
         var id: String
         var name: String
         var arguments = ByteBuffer()
@@ -63,8 +65,8 @@ struct StepStateMachine: Sendable {
     private(set) var text = ByteBuffer()
     /// Where the current generation's text begins in `text`.
     private var generationStart = 0
-    private var calls: [Int: Call] = [:]
-    private var trace: ReasoningTrace?
+    private(set) var calls: [Int: Call] = [:]
+    private(set) var trace: ReasoningTrace?
     private var byteCount = 0
     private var isRepairing = false
     private var repaired = Said()
@@ -82,10 +84,7 @@ struct StepStateMachine: Sendable {
 
     /// What the step has cost so far, as far as the model has said it.
     var usage: TokenUsage {
-        TokenUsage(
-            promptTokens: spent.promptTokens + (generationUsage?.promptTokens ?? 0),
-            completionTokens: spent.completionTokens + (generationUsage?.completionTokens ?? 0)
-        )
+        spent + (generationUsage ?? TokenUsage())
     }
 
     /// Takes in one event. A token is to be shown to the client as it is; nothing else is shown before the end.
@@ -106,7 +105,7 @@ struct StepStateMachine: Sendable {
             try count(arguments.utf8.count + (id?.utf8.count ?? 0) + (name?.utf8.count ?? 0))
             var call = calls[index] ?? Call(id: "", name: "")
             if call.id.isEmpty, let id { call.id = id }
-            if call.name.isEmpty, let name { call.name = name }
+            if let name { call.name += name }
             call.arguments.writeString(arguments)
             calls[index] = call
         case .usage(let usage):
@@ -129,20 +128,52 @@ struct StepStateMachine: Sendable {
     ///   - isUsed: Whether a call id stands in the history.
     ///   - makeID: A fresh call id.
     mutating func conclude(isUsed: (String) -> Bool, makeID: () -> String) -> Conclusion {
-        guard finish != nil else {
+        guard let finish else {
             return .commit(failed(LLMError(.invalidResponse, "the model's answer has no end")))
         }
-        guard !calls.isEmpty else {
-            var ending = Ending(status: .completed)
-            ending.said = repaired
-            let said = generationText
-            if said.readableBytes > 0 {
-                ending.said.append(ChatMessage.assistant(text: said, calls: []), beside: reasoning(beside: []))
-            }
-            ending.events = [(.message, StreamChunk.message(content: text, isFinal: true))]
-            return .commit(ending)
-        }
         let asked = normalizedCalls(isUsed: isUsed, makeID: makeID)
+        if let error = failure(of: finish, calls: asked) { return .commit(failed(error)) }
+        let conclusion = asked.isEmpty ? .commit(textEnding) : conclude(calls: asked)
+        guard case .commit(var ending) = conclusion else { return conclusion }
+        // A call is whole by itself, whatever a server calls the end.
+        ending.finishReason = asked.isEmpty ? finish : .toolCalls
+        return .commit(ending)
+    }
+
+    /// Why an answer that ended for this reason is not a whole one; nil where it is, or where a client can see that it was cut.
+    private func failure(of reason: FinishReason, calls: [ToolCall]) -> LLMError? {
+        var error: LLMError
+        switch reason {
+        case .stop, .toolCalls: return nil
+        case .length, .contentFilter:
+            // Text says itself where it ends. A call that was cut looks like another call.
+            guard let call = calls.first else { return nil }
+            error =
+                reason == .length
+                ? LLMError(.length, "The model's answer was cut off at its greatest length, within its tool calls: \(call.name).")
+                : LLMError(.contentFilter, "The model's answer was cut off by a content filter, within its tool calls: \(call.name).")
+        case .failure(let word): error = LLMError(.upstream, "The model's server ended the answer with the reason \"\(word)\".")
+        case .unknown(let word):
+            // Calls that are whole show that nothing was cut.
+            if !calls.isEmpty, calls.allSatisfy({ !$0.needsRepair }), hasWholeArguments { return nil }
+            error = LLMError(.upstream, "The model's server ended the answer with a reason that is not known: \"\(word)\".")
+        }
+        error.finishReason = reason
+        return error
+    }
+
+    private var textEnding: Ending {
+        var ending = Ending(status: .completed)
+        ending.said = repaired
+        let said = generationText
+        if said.readableBytes > 0 {
+            ending.said.append(ChatMessage.assistant(text: said, calls: []), beside: reasoning(beside: []))
+        }
+        ending.events = [(.message, StreamChunk.message(content: text, isFinal: true))]
+        return ending
+    }
+
+    private mutating func conclude(calls asked: [ToolCall]) -> Conclusion {
         if let nameless = asked.first(where: { $0.name.isEmpty }) {
             return .commit(failed(LLMError(.invalidResponse, "the model's tool call \(nameless.id) names no tool")))
         }
@@ -183,6 +214,7 @@ struct StepStateMachine: Sendable {
         ending.upstreamCode = error.upstreamCode
         ending.upstreamRequest = error.upstreamRequest
         ending.isRejected = error.code.refusesConversation && text.readableBytes == 0 && !isRepairing
+        ending.finishReason = error.finishReason
         return ending
     }
 
@@ -212,46 +244,5 @@ struct StepStateMachine: Sendable {
         calls = [:]
         trace = nil
         finish = nil
-    }
-
-    private func normalizedCalls(isUsed: (String) -> Bool, makeID: () -> String) -> [ToolCall] {
-        var ids: Set<String> = []
-        return calls.sorted { $0.key < $1.key }.map { index, call in
-            var id = call.id
-            // Some models repeat `call_0` in every answer, some send no id at all.
-            while !CallID.isAccepted(id) || ids.contains(id) || isUsed(id) { id = makeID() }
-            ids.insert(id)
-            // The model gets its own id back, but for one that would name two calls.
-            let isOriginal = id != call.id && !call.id.isEmpty && call.id.utf8.count <= CallID.maximumOriginalBytes
-            let originalID = isOriginal && !isUsed(call.id) && ids.insert(call.id).inserted ? call.id : nil
-            guard ToolName.isAccepted(call.name) || call.name.isEmpty else {
-                return ToolCall(
-                    id: id, originalID: originalID, index: index, name: ToolName.cleaned(call.name),
-                    arguments: Self.object(call.arguments) ?? Self.noArguments, unknownName: call.name)
-            }
-            let isBlank = call.arguments.readableBytesView.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) }
-            var asked = ToolCall(id: id, originalID: originalID, index: index, name: call.name, arguments: Self.noArguments)
-            if isBlank { return asked }
-            if let object = Self.object(call.arguments) { asked.arguments = object } else { asked.invalidArguments = call.arguments }
-            return asked
-        }
-    }
-
-    /// What the model said beside the answer with these calls.
-    private func reasoning(beside asked: [ToolCall]) -> ReasoningEntry {
-        var entry = ReasoningEntry(fields: trace?.fields ?? [])
-        for call in asked {
-            let members = trace?.calls[call.index] ?? []
-            guard call.originalID != nil || !members.isEmpty else { continue }
-            entry.calls.append(ReasoningEntry.Call(id: call.id, originalID: call.originalID, members: members))
-        }
-        return entry
-    }
-
-    private static var noArguments: ByteBuffer { ByteBuffer(string: "{}") }
-
-    /// The text as a JSON object; nil where it is none.
-    private static func object(_ text: ByteBuffer) -> ByteBuffer? {
-        (try? JSONText(parsing: text)).flatMap { $0.kind == .object ? $0.buffer : nil }
     }
 }

@@ -115,4 +115,13 @@ enum JSONBytes {
         }
         return value
     }
+
+    /// The character that two escapes from `index` on stand for together; nil where they are not the halves of a pair.
+    static func surrogatePair(in bytes: UnsafeRawBufferPointer, at index: Int) -> Unicode.Scalar? {
+        guard let high = hexQuad(in: bytes, at: index &+ 2), 0xD800...0xDBFF ~= high, index &+ 7 < bytes.count,
+            bytes[index &+ 6] == backslash, bytes[index &+ 7] == UInt8(ascii: "u"),
+            let low = hexQuad(in: bytes, at: index &+ 8), 0xDC00...0xDFFF ~= low
+        else { return nil }
+        return Unicode.Scalar(0x1_0000 + (UInt32(high) - 0xD800) << 10 + (UInt32(low) - 0xDC00))
+    }
 }

@@ -1,7 +1,8 @@
 /// Checks that bytes are exactly one JSON value (RFC 8259), without recursion and without allocating.
 ///
 /// Strict: UTF-8 is checked, escaped surrogates must come in pairs, and there is no byte order mark. Numbers may be of any size:
-/// they travel as text. Keys may be repeated.
+/// they travel as text. Keys may be repeated. Only where `allowsBrokenText` is set may strings hold bytes that are not UTF-8 and
+/// halves of surrogate pairs.
 struct JSONScanner {
     /// The depth that no `maxDepth` can exceed: the kinds of the open containers are held in this many bits.
     static let depthLimit = 128
@@ -11,10 +12,12 @@ struct JSONScanner {
     /// Whether there was whitespace outside of strings.
     private(set) var sawWhitespace = false
     private let maxDepth: Int
+    private let allowsBrokenText: Bool
     private var open = OpenContainers()
 
-    init(_ bytes: UnsafeRawBufferPointer, maxDepth: Int) {
+    init(_ bytes: UnsafeRawBufferPointer, maxDepth: Int, allowsBrokenText: Bool = false) {
         self.bytes = bytes
+        self.allowsBrokenText = allowsBrokenText
         self.maxDepth = min(max(maxDepth, 0), Self.depthLimit)
     }
 
@@ -154,6 +157,8 @@ struct JSONScanner {
                 try scanEscape()
             } else if byte < 0x20 {
                 throw fail("an unescaped control character in a string")
+            } else if allowsBrokenText {
+                while index < bytes.count, bytes[index] >= 0x80 { index &+= 1 }
             } else {
                 while index < bytes.count, bytes[index] >= 0x80 { try scanMultibyte() }
             }
@@ -169,6 +174,8 @@ struct JSONScanner {
         case UInt8(ascii: "u"):
             guard let unit = JSONBytes.hexQuad(in: bytes, at: index &+ 1) else { throw fail("not four hexadecimal digits") }
             switch unit {
+            case 0xD800...0xDFFF where allowsBrokenText:
+                index &+= 5
             case 0xD800...0xDBFF:
                 guard index &+ 6 < bytes.count, bytes[index &+ 5] == JSONBytes.backslash, bytes[index &+ 6] == UInt8(ascii: "u"),
                     let low = JSONBytes.hexQuad(in: bytes, at: index &+ 7), 0xDC00...0xDFFF ~= low

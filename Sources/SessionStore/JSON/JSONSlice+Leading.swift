@@ -17,4 +17,12 @@ extension JSONSlice {
         }
         return range.map { JSONSlice(json, $0) }
     }
+
+    /// How many bytes the first value in `json` takes, with the whitespace before it. It is not checked, and ends with the
+    /// bytes where they hold no whole one.
+    public static func lengthOfFirstValue(in json: ByteBuffer) -> Int {
+        json.withUnsafeReadableBytes { bytes in
+            JSONCursor.endOfValue(in: bytes, from: JSONCursor.skipWhitespace(in: bytes, from: 0))
+        }
+    }
 }

@@ -57,7 +57,7 @@ extension JSONSlice {
     }
 
     /// The character that the escape at `index` stands for and the escape's length.
-    private static func escape(in text: UnsafeRawBufferPointer, at index: Int) -> (Unicode.Scalar, length: Int) {
+    static func escape(in text: UnsafeRawBufferPointer, at index: Int) -> (Unicode.Scalar, length: Int) {
         switch text[index &+ 1] {
         case UInt8(ascii: "b"): return ("\u{8}", 2)
         case UInt8(ascii: "f"): return ("\u{C}", 2)
@@ -68,11 +68,8 @@ extension JSONSlice {
             let replacement: Unicode.Scalar = "\u{FFFD}"
             guard let unit = JSONBytes.hexQuad(in: text, at: index &+ 2) else { return (replacement, 2) }
             if let scalar = Unicode.Scalar(unit) { return (scalar, 6) }
-            guard 0xD800...0xDBFF ~= unit, let low = JSONBytes.hexQuad(in: text, at: index &+ 8), 0xDC00...0xDFFF ~= low else {
-                return (replacement, 6)
-            }
-            let value = 0x1_0000 + (UInt32(unit) - 0xD800) << 10 + (UInt32(low) - 0xDC00)
-            return (Unicode.Scalar(value) ?? replacement, 12)
+            guard let scalar = JSONBytes.surrogatePair(in: text, at: index) else { return (replacement, 6) }
+            return (scalar, 12)
         case let byte:
             return (Unicode.Scalar(byte), 2)
         }

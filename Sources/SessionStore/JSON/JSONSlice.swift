@@ -12,9 +12,12 @@ public struct JSONSlice: Sendable {
     let buffer: ByteBuffer
 
     /// Checks `buffer`'s readable bytes as ``JSONText/init(parsing:maxDepth:)`` does, and never copies.
-    public init(parsing buffer: ByteBuffer, maxDepth: Int = 128) throws(JSONError) {
+    ///
+    /// - Parameter allowsBrokenText: Whether strings may hold bytes that are not UTF-8 and halves of escaped surrogate pairs,
+    ///   which ``string`` gives as U+FFFD. For what models' servers say, and for nothing that a client sends.
+    public init(parsing buffer: ByteBuffer, maxDepth: Int = 128, allowsBrokenText: Bool = false) throws(JSONError) {
         let outcome: Result<Range<Int>, JSONError> = buffer.withUnsafeReadableBytes { bytes in
-            var scanner = JSONScanner(bytes, maxDepth: maxDepth)
+            var scanner = JSONScanner(bytes, maxDepth: maxDepth, allowsBrokenText: allowsBrokenText)
             do throws(JSONError) {
                 try scanner.scanDocument()
             } catch {

@@ -24,6 +24,8 @@ public struct SessionState: Sendable {
     public var updatedAt: Int64
     public var promptTokens: Int
     public var completionTokens: Int
+    /// Why the model stopped in the latest step; nil while it runs, and where that is not known.
+    public var finishReason: String?
     public var historyLength: Int
     /// Call id and its JSON, in the model's order.
     public var pending: [(id: String, json: ByteBuffer)]

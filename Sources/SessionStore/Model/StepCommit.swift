@@ -70,6 +70,8 @@ public struct StepCommit: Sendable {
     public var isRejected = false
     /// What belongs to ``messages``. A session of layout 1 keeps none.
     public var reasoning: [StoredReasoning] = []
+    /// Why the model stopped; nil where that is not known.
+    public var finishReason: String?
 
     public init(
         lease: StepLease, messages: [ByteBuffer], calls: [PendingCall], events: LoggedEvents,

@@ -13,6 +13,7 @@
 --      14 1 where the model's server has refused the request before the model said anything, else 0: if the history ends with
 --         a user's message, that one goes when the next one comes
 --      15 number of entries of the reasoning
+--      16 why the model stopped, '' where that is not known
 --      then
 --         the messages: JSON ...
 --         the calls: id, tool name, JSON ...
@@ -39,7 +40,7 @@ redis.call('LLEN', steps)
 redis.call('HLEN', pending)
 redis.call('HLEN', ledger)
 redis.call('LLEN', reasoning)
-local step, at = ARGV[2], 16
+local step, at = ARGV[2], 17
 local message_count, call_count, reasoning_count = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[15])
 local first_event = at + message_count + 3 * call_count + 2 * reasoning_count
 
@@ -84,7 +85,7 @@ if role == '' then
   end
 end
 redis.call('HSET', state, 'status', call_count > 0 and 'waiting' or 'idle', 'token', '', 'lease_until', 0, 'intent', '',
-  'updated_at', now, 'last_role', role, 'rejected', rejected)
+  'updated_at', now, 'last_role', role, 'rejected', rejected, 'finish_reason', ARGV[15])
 if bytes > 0 then
   redis.pcall('HINCRBY', state, 'history_bytes', bytes)
 end

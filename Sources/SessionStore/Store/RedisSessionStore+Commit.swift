@@ -22,6 +22,7 @@ extension RedisSessionStore {
         call.append(commit.lastRole?.rawValue ?? "")
         call.append(commit.isRejected ? "1" : "0")
         call.append(integer: Int64(commit.reasoning.count))
+        call.append(commit.finishReason ?? "")
         for message in commit.messages { call.append(message) }
         for pending in commit.calls {
             call.append(pending.id)

@@ -20,8 +20,9 @@ extension RedisSessionStore {
             if let id = calls[index]?.string, !id.isEmpty, let json = calls[index + 1]?.buffer { pending.append((id, json)) }
         }
         try await sortInModelsOrder(&pending, keys: keys)
+        let status = fields["status"]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle
         return SessionState(
-            status: fields["status"]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle,
+            status: status,
             step: Int(try number("fence")),
             nonce: fields["nonce"]?.string ?? "",
             owner: fields["owner"]?.string ?? "",
@@ -40,6 +41,8 @@ extension RedisSessionStore {
             updatedAt: try number("updated_at"),
             promptTokens: Int(try number("prompt_tokens")),
             completionTokens: Int(try number("completion_tokens")),
+            // That of the step before, until this one has ended.
+            finishReason: status == .running ? nil : fields["finish_reason"]?.nonEmptyString,
             historyLength: length,
             pending: pending
         )

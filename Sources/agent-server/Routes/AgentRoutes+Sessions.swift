@@ -28,6 +28,8 @@ extension AgentRoutes {
         body.writeString("],\"history_length\":\(state.historyLength),\"usage\":{\"prompt_tokens\":\(state.promptTokens)")
         body.writeString(",\"completion_tokens\":\(state.completionTokens)")
         body.writeString(",\"total_tokens\":\(state.promptTokens + state.completionTokens)}")
+        body.writeString(#","finish_reason":"#)
+        if let reason = state.finishReason { body.writeJSONString(reason) } else { body.writeString("null") }
         body.writeString(",\"created_at\":\(state.createdAt),\"updated_at\":\(state.updatedAt)")
         if state.status == .running {
             body.writeString(#","owner":"#)

@@ -132,27 +132,32 @@ import Testing
     @Test(arguments: [StepStatus.completed, .waiting, .failed, .cancelled]) func doneHasItsShape(status: StepStatus) throws {
         let session = try #require(SessionID("s-1"))
         let least = try JSON(parsing: DoneEvent(status: status, session: session, step: 7).json)
-        #expect(least == ["status": .string(status.rawValue), "session_id": "s-1", "step": 7, "pending_calls": []])
+        #expect(least == ["status": .string(status.rawValue), "session_id": "s-1", "step": 7, "pending_calls": [], "finish_reason": nil])
         let all = DoneEvent(
             status: status, session: session, step: 7, historyLength: 5, pendingCalls: ["a", "b \"\u{2028}"],
-            usage: TokenUsage(promptTokens: 9, completionTokens: 12), metadata: ByteBuffer(string: "{\"a\":[{}],\n \"b\":\"\u{2029}\"}"))
+            finishReason: "a \"word\"\u{2028}",
+            usage: TokenUsage(promptTokens: 9, completionTokens: 12, cachedTokens: 0, reasoningTokens: 3),
+            metadata: ByteBuffer(string: "{\"a\":[{}],\n \"b\":\"\u{2029}\"}"))
         #expect(
             try JSON(parsing: all.json) == [
                 "status": .string(status.rawValue), "session_id": "s-1", "step": 7, "history_length": 5,
                 "pending_calls": ["a", "b \"\u{2028}"],
-                "usage": ["prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21], "metadata": ["a": [[:]], "b": "\u{2029}"],
+                "finish_reason": "a \"word\"\u{2028}",
+                "usage": ["prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21, "cached_tokens": 0, "reasoning_tokens": 3],
+                "metadata": ["a": [[:]], "b": "\u{2029}"],
             ])
         var buffer = ByteBuffer()
         EventEncoder.write(unlogged: .done, json: all.json, into: &buffer)
         #expect(try Self.read(buffer).fields["event"] == "done")
     }
 
+    /// But for the reason of an end, which is always there.
     @Test func noFieldIsNull() throws {
         let session = try #require(SessionID("s"))
         let all = [
             StreamChunk.message(content: ByteBuffer(), isFinal: true), StreamChunk.error("e", code: "c", retryable: false),
             StreamChunk.toolCall(id: "c", name: "n", arguments: ByteBuffer(string: "{}"), isFinal: true),
-            DoneEvent(status: .failed, session: session, step: 1).json,
+            DoneEvent(status: .failed, session: session, step: 1, finishReason: "error").json,
         ]
         for json in all { #expect(!Self.hasNull(try JSON(parsing: json))) }
     }

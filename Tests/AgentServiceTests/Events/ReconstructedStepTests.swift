@@ -49,8 +49,15 @@ import Testing
         #expect(found(1, [ByteBuffer(string: "x"), ByteBuffer(string: #"{"step":1}"#)], isComplete: true) == nil)
     }
 
+    /// Earlier builds wrote no reason.
+    @Test func aLineWithoutAReasonHasNone() throws {
+        let session = try #require(SessionID("s"))
+        let events = try #require(found(3, [line(3)], isComplete: true)).events(session, messages: [])
+        #expect(try JSON(parsing: try #require(events.last).json).object["finish_reason"] == .null)
+    }
+
     /// Whatever a step said at its end is said again from the history, word for word, when its events have left the log.
-    @Test(arguments: ["text", "calls", "text and calls", "repaired", "failed", "bad arguments", "empty"])
+    @Test(arguments: ["text", "calls", "text and calls", "repaired", "failed", "bad arguments", "empty", "cut", "cut call", "counted"])
     func saysWhatTheStepSaid(kind: String) async throws {
         let call = (id: "a", name: "read_file", arguments: #"{"path":"x\n😀","n":[1,2.5,{}]}"#)
         let turns = Turns(try await SessionInRedis(.shared())) { request, sink in
@@ -69,6 +76,12 @@ import Testing
                 var error = LLMError(.quotaSpent, "Nothing is left.")
                 error.upstreamCode = "insufficient_quota"
                 throw error
+            case "cut": try await sink([.textDelta("half a sen"), .finish(.length)])
+            case "cut call":
+                try await sink([.toolCall(index: 0, id: "a", name: "echo", arguments: #"{"a":"#), .finish(.length)])
+            case "counted":
+                let usage = TokenUsage(promptTokens: 9, completionTokens: 12, cachedTokens: 8, reasoningTokens: 0)
+                try await sink([.textDelta("x"), .usage(usage), .finish(.stop)])
             case "bad arguments": try await PlayedModel.calling((id: "a", name: "echo", arguments: "nonsense"))(request, sink)
             default: try await PlayedModel.saying()(request, sink)
             }
@@ -81,7 +94,7 @@ import Testing
         let ends = live.filter { $0.data["token"].string?.isEmpty ?? true }
         #expect(rebuilt.map(\.name) == ends.map(\.name))
         #expect(rebuilt.done == live.done)
-        if ["failed", "bad arguments"].contains(kind) {
+        if ["failed", "bad arguments", "cut call"].contains(kind) {
             for member in ["code", "upstream_code", "retryable"] { #expect(rebuilt.error[member] == live.error[member], "\(member)") }
         } else {
             #expect(rebuilt.map(\.data) == ends.map(\.data))

@@ -75,7 +75,7 @@ import Testing
 
     @Test func anErrorEventNeedNotBeJSON() {
         let decoded = Decoded(parts: [ByteBuffer(string: "event: error\ndata: boom\n\n")])
-        #expect(decoded.error == .upstream || decoded.error == .invalidResponse)
+        #expect(decoded.error == .upstream && decoded.message.contains("boom"))
     }
 
     // MARK: Whole answers

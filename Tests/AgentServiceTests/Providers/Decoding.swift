@@ -7,6 +7,8 @@ struct Decoded: Equatable {
     var events: [LLMEvent] = []
     var error: LLMError.Code?
     var message = ""
+    /// What the error says of the model's reason to stop.
+    var reason: FinishReason?
 
     /// The text of all tokens.
     var text: String {
@@ -19,7 +21,7 @@ struct Decoded: Equatable {
         for case .toolCall(let index, let id, let name, let arguments) in events {
             var call = calls[index] ?? Call(id: nil, name: nil, arguments: "")
             call.id = call.id ?? id
-            call.name = call.name ?? name
+            if let name { call.name = (call.name ?? "") + name }
             call.arguments += arguments
             calls[index] = call
         }
@@ -54,15 +56,18 @@ struct Decoded: Equatable {
     }
 
     /// Reads a body that comes in parts.
+    ///
+    /// - Parameter isLost: The connection is lost behind them.
     init(
         parts: [ByteBuffer], contentType: String? = "text/event-stream", status: Int = 200, expectsStream: Bool = true,
-        maxBytes: Int = 1 << 20
+        maxBytes: Int = 1 << 20, isLost: Bool = false
     ) {
         var answer = ChatCompletionDecoder(expectsStream: expectsStream, maxBytes: maxBytes, maxErrorBytes: 8 << 10)
         run { events throws(LLMError) in
             try answer.receiveHead(status: status, contentType: contentType)
             for part in parts where try answer.receiveBody(part, into: &events) == .finished { return }
-            try answer.receiveEnd(into: &events)
+            guard isLost else { return try answer.receiveEnd(into: &events) }
+            guard answer.receiveLoss(into: &events) else { throw LLMError(.unavailable, "lost") }
         }
     }
 
@@ -72,6 +77,7 @@ struct Decoded: Equatable {
         } catch let failure {
             error = failure.code
             message = failure.message
+            reason = failure.finishReason
         }
     }
 

@@ -78,6 +78,43 @@ import Testing
         #expect(upstream.closedEarly == 1)
     }
 
+    private static func chunk(_ delta: String, finish: String? = nil) -> String { "data: \(Decoded.delta(delta, finish: finish))\n\n" }
+
+    /// Text that follows a reason shows that it was none: the clocks are those of a model that writes.
+    @Test(arguments: [
+        chunk("{}", finish: "stop"), chunk(#"{"content":"so "}"#, finish: "stop") + chunk(#"{"content":"far "}"#, finish: "stop"),
+    ])
+    func aReasonThatComesTooEarlyDoesNotCutTheText(beginning: String) async throws {
+        // The pause is longer than the rest of a finished answer is waited for.
+        let rest = Self.chunk(#"{"content":"late"}"#) + "data: [DONE]\n\n"
+        let answer = UpstreamAnswer(parts: [
+            .bytes(ByteBuffer(string: beginning)), .pause(.milliseconds(400)), .bytes(ByteBuffer(string: rest)),
+        ])
+        let upstream = try await Upstream.start { _ in answer }
+        defer { upstream.stop() }
+        let decoded = try await withProvider(upstream.url) {
+            $0.trailerTimeout = .milliseconds(50)
+        } _: {
+            try await $0.collect()
+        }
+        #expect(decoded.error == nil)
+        #expect(decoded.text.hasSuffix("late") && decoded.events.last == .finish(.stop))
+    }
+
+    /// And where nothing more comes, the answer is not complete.
+    @Test func silenceBehindAReasonThatWasNoneIsATimeout() async throws {
+        let beginning = Self.chunk(#"{"content":"one "}"#, finish: "stop") + Self.chunk(#"{"content":"two "}"#, finish: "stop")
+        let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + beginning), .gate(Gate())] }
+        defer { upstream.stop() }
+        let decoded = try await withProvider(upstream.url) {
+            ($0.trailerTimeout, $0.idleTimeout) = (.milliseconds(50), .milliseconds(300))
+        } _: {
+            try await $0.collect()
+        }
+        #expect(decoded.error == .timeout)
+        #expect(decoded.text == "one two ")
+    }
+
     /// A server that does not end its stream after the model has finished is not waited for.
     @Test(arguments: ["", "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n"])
     func theEndOfTheStreamIsNotWaitedForLong(usage: String) async throws {

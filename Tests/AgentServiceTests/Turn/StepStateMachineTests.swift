@@ -180,7 +180,7 @@ import Testing
     // MARK: Invalid arguments
 
     static let invalid = [
-        "nonsense", #"{"a":"#, "[]", "null", "7", #""text""#, #"{"a":1}{}"#, "{'a':1}", #"{"a":"\ud800"}"#,
+        "nonsense", #"{"a":"#, "[1]", "true", "7", #""text""#, #"{"a":1}{}"#, #"{"a":1}{"a":2}"#, "{'a':1}", #""{\"a\":""#,
         String(repeating: #"{"a":"#, count: 200),
     ]
 
@@ -254,7 +254,7 @@ import Testing
     @Test func ofValidAndInvalidCallsTheValidOnesAreSent() throws {
         var driver = Driver()
         let ending = try driver.end([
-            Self.call(0, "a", "echo", "x"), Self.call(1, "b", "echo", #"{"text":"b"}"#), Self.call(2, "c", "echo", "[]"),
+            Self.call(0, "a", "echo", "x"), Self.call(1, "b", "echo", #"{"text":"b"}"#), Self.call(2, "c", "echo", "[1]"),
             .finish(.toolCalls),
         ])
         #expect(ending.status == .waiting)
@@ -311,6 +311,51 @@ import Testing
         _ = try driver.end([.textDelta("x"), .usage(TokenUsage(promptTokens: 20, completionTokens: 7)), .finish(.stop)])
         #expect(driver.machine.usage == TokenUsage(promptTokens: 30, completionTokens: 12))
         #expect(driver.machine.usage.totalTokens == 42)
+    }
+
+    /// Only what a server has counted is told.
+    @Test func countsOfTheCacheAndOfReasoningAddUpWhereTheyAreKnown() throws {
+        var driver = Driver()
+        _ = try driver.repair([
+            .usage(TokenUsage(promptTokens: 10, completionTokens: 5, cachedTokens: 8)), Self.call(0, "a", "f", "x"), .finish(.toolCalls),
+        ])
+        _ = try driver.end([.textDelta("x"), .usage(TokenUsage(promptTokens: 20, completionTokens: 7, cachedTokens: 16)), .finish(.stop)])
+        #expect(driver.machine.usage == TokenUsage(promptTokens: 30, completionTokens: 12, cachedTokens: 24))
+    }
+
+    // MARK: Reasons
+
+    @Test func theReasonIsThatOfTheLastGeneration() throws {
+        var driver = Driver()
+        _ = try driver.repair([Self.call(0, "a", "echo", "x"), .finish(.toolCalls)])
+        #expect(try driver.end([.textDelta("cut"), .finish(.length)]).finishReason == .length)
+        driver = Driver()
+        _ = try driver.repair([Self.call(0, "a", "echo", "x"), .finish(.stop)])
+        #expect(try driver.end([Self.call(0, "a", "echo", "y"), .finish(.stop)]).finishReason == .toolCalls)
+    }
+
+    @Test func anEndThatIsNotTheModelsHasNoReason() {
+        let driver = Driver()
+        #expect(StepStateMachine.cancelled(text: ByteBuffer(string: "half")).finishReason == nil)
+        #expect(driver.machine.failed(LLMError(.unavailable, "lost")).finishReason == nil)
+        #expect(driver.machine.failure("gone", code: "takeover_exhausted", retryable: true).finishReason == nil)
+    }
+
+    /// Whatever is said of it, a cut call leaves nothing behind.
+    @Test func aCutCallStoresNothing() throws {
+        var driver = Driver()
+        let ending = try driver.end([.textDelta("I look"), Self.call(0, "a", "echo", #"{"a":"#), .finish(.length)])
+        #expect(ending.status == .failed && ending.messages.isEmpty && ending.calls.isEmpty && ending.errorCode == "llm_length")
+        let event = try #require(try Self.events(ending).first)
+        #expect(event["type"] == "error" && event["retryable"] == false)
+    }
+
+    @Test func aNameMayComeInPieces() throws {
+        var driver = Driver()
+        let ending = try driver.end([
+            Self.call(0, "a", "read_", ""), Self.call(0, nil, "file", ""), Self.call(0, nil, nil, "{}"), .finish(.toolCalls),
+        ])
+        #expect(ending.calls.map(\.name) == ["read_file"])
     }
 
     @Test(arguments: LLMError.Code.allCases) func aFailedGenerationStoresNothing(code: LLMError.Code) throws {

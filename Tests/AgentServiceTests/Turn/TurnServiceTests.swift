@@ -23,7 +23,7 @@ import Testing
         #expect(
             told.done == [
                 "status": "completed", "session_id": .string(turns.session.id.text), "step": 1, "history_length": 3, "pending_calls": [],
-                "usage": ["prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21],
+                "finish_reason": "stop", "usage": ["prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21],
             ])
         #expect(
             try turns.history() == [

@@ -9,7 +9,7 @@ import Testing
         var expected = try await it.dump()
         var commit = CommitArguments.text()
         (commit.promptTokens, commit.completionTokens, commit.journalLine) = (9, 12, #"{"step":1}"#)
-        (commit.lastSequence, commit.events) = (2, ["token", "hi", "done", "{}"])
+        (commit.lastSequence, commit.events, commit.finishReason) = (2, ["token", "hi", "done", "{}"], "length")
         let answer = try await it.commit(token, 1, commit)
         #expect(answer.line == "committed 2")
 
@@ -17,7 +17,7 @@ import Testing
         expected.state.merge(
             [
                 "status": "idle", "token": "", "lease_until": "0", "intent": "", "updated_at": "\(answer.now)", "prompt_tokens": "9",
-                "completion_tokens": "12", "last_role": "assistant", "rejected": "",
+                "completion_tokens": "12", "last_role": "assistant", "rejected": "", "finish_reason": "length",
                 "history_bytes": "\(expected.history.reduce(0) { $0 + $1.utf8.count })",
             ]
         ) { $1 }
@@ -92,6 +92,19 @@ import Testing
         (commit.lastSequence, commit.events) = (2, ["token", "a", "done", "{}"])
         #expect(try await it.commit(token, 1, commit).line == "committed 2")
         #expect(try await it.dump().events.map(\.id) == ["1-0", "1-2"])
+    }
+
+    /// The reason is that of the latest step, also where that has none.
+    @Test func theReasonOfTheStepBeforeIsReplaced() async throws {
+        let it = try await ScriptSession()
+        for (step, reason) in [(1, "length"), (2, ""), (3, "stop")] {
+            let token = LeaseToken().text
+            _ = try await it.begin { $0.token = token }
+            var commit = CommitArguments.text()
+            commit.finishReason = reason
+            _ = try await it.commit(token, step, commit)
+            #expect(try await it.dump().state["finish_reason"] == reason)
+        }
     }
 
     @Test func usageAddsUpAndTheJournalIsBounded() async throws {

@@ -63,6 +63,7 @@ struct CommitArguments {
     var lastSequence = 0
     var messages: [String] = []
     var isRejected = false
+    var finishReason = ""
     var calls: [ScriptedCall] = []
     /// Each with the number of its message.
     var reasoning: [(message: Int, json: String)] = []
@@ -92,7 +93,7 @@ struct CommitArguments {
             token, "\(step)", "\(ttl)", "PUBLISH", wake, "\(promptTokens)", "\(completionTokens)", journalLine, "\(journalBound)",
             "\(lastSequence)", "\(messages.count)", "\(calls.count)",
             messages.last.flatMap { ChatRole(of: ByteBuffer(string: $0)) }?.rawValue ?? "", isRejected ? "1" : "0",
-            "\(reasoning.count)",
+            "\(reasoning.count)", finishReason,
         ] + messages + calls.flatMap { [$0.id, $0.name, $0.json] } + reasoning.flatMap { ["\($0.message)", $0.json] } + events
     }
 }
