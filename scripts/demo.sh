@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Two replicas behind nginx carry one conversation with two tool calls. Starts everything it needs on free loopback ports,
-# prints which replica served each step and the history as redis-cli shows it, and stops everything.
+# Two replicas behind nginx carry one conversation with two tool calls. The model is a scripted one that behaves as DeepSeek's
+# server does: it reasons, and refuses a request that does not bring its reasoning back. The script starts everything it needs on
+# free loopback ports, prints which replica served each step and what redis-cli shows, and stops everything.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin
 
 swift build --product agent-server
+swift build --product failover-drill
 server=$(swift build --show-bin-path)/agent-server
+drill=$(swift build --show-bin-path)/failover-drill
 root=$PWD
 work=$(mktemp -d)
 pids=()
@@ -47,16 +50,23 @@ await() { # what, command...: until the command succeeds, at most 20 s
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
-say "Redis, two replicas and nginx"
+say "Redis, a model, two replicas and nginx"
 redis-server --port 0 --unixsocket "$work/redis.sock" --dir "$work" --appendonly yes --save '' >"$work/redis.log" 2>&1 &
 pids+=($!)
 await redis-server redis-cli -s "$work/redis.sock" ping
+
+"$drill" --model --personality deepseek >"$work/model.log" 2>&1 &
+pids+=($!)
+await "the model" grep -q '^http' "$work/model.log"
+model=$(sed -n 's/^http/http/p;q' "$work/model.log")
+echo "  a model with the personality of DeepSeek at $model"
 
 upstreams=
 repeatable=
 for name in replica-a replica-b; do
     port=$(free_port)
     PORT=$port AGENT_RUNTIME__REDIS_URL="unix://$work/redis.sock" AGENT_RUNTIME__REPLICA=$name \
+        AGENT_RUNTIME__LLM_PROXY_URL="$model" AGENT_RUNTIME__LLM_REASONING_REQUIRED=true \
         "$server" >"$work/$name.log" 2>&1 &
     pids+=($!)
     await "$name" curl -fsS "http://127.0.0.1:$port/health/ready"
@@ -121,11 +131,19 @@ post "{\"type\":\"tool_result\",\"call_id\":\"${calls[1]}\",\"tool_name\":\"echo
 say "The last result starts the next step"
 post "{\"type\":\"tool_result\",\"call_id\":\"${calls[0]}\",\"tool_name\":\"read_file\",\"result\":{\"text\":\"Buy milk.\",\"lines\":1}}"
 
+grep -q '"status":"completed"' "$work/answer" || {
+    echo "demo: the model did not take the results" >&2
+    exit 1
+}
+
 say "The same result again changes nothing: the step's events are told once more"
 post "{\"type\":\"tool_result\",\"call_id\":\"${calls[0]}\",\"tool_name\":\"read_file\",\"result\":{\"text\":\"Buy milk.\",\"lines\":1}}" | tail -n 2
 
 say "The history, as redis-cli shows it: LRANGE agent:{$session}:history 0 -1"
 redis-cli -s "$work/redis.sock" LRANGE "agent:{$session}:history" 0 -1
+
+say "The model's reasoning, which lies beside and went back to it: LRANGE agent:{$session}:reasoning 0 -1"
+redis-cli -s "$work/redis.sock" LRANGE "agent:{$session}:reasoning" 0 -1
 
 say "The journal of its steps: LRANGE agent:{$session}:steps 0 -1"
 redis-cli -s "$work/redis.sock" LRANGE "agent:{$session}:steps" 0 -1

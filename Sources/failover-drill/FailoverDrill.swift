@@ -10,12 +10,16 @@ struct FailoverDrill: AsyncParsableCommand {
         commandName: "failover-drill",
         abstract: "Drives conversations through a deployment while faults happen, then checks every session.",
         discussion: """
-            With --local it builds a deployment on loopback: Redis (redis-server), three replicas of agent-server, HAProxy, and a model of its own. \
+            With --local it builds a deployment on loopback: Redis (redis-server), three replicas of agent-server, HAProxy, and a model of its own, \
+            which passes for one of these servers: \(Personality.allCases.map(\.rawValue).joined(separator: ", ")). \
             The faults are \(FaultKind.allCases.map(\.rawValue).joined(separator: ", ")).
 
             With --url it talks to a deployment that is there, with whatever model it has; the faults are commands of yours:
 
               failover-drill --url https://agents.example --fault 'restart=kubectl rollout restart deploy/agent-runtime' --every 60
+
+            With --model it runs a model alone, which calls the tools that a message names in lines such as "echo hello", prints the address for \
+            AGENT_RUNTIME__LLM_PROXY_URL, and ends with SIGINT or SIGTERM.
 
             Exit codes: 0 everything held, 1 it did not, 64 usage, 69 the deployment could not be started or reached.
             """)
@@ -25,6 +29,15 @@ struct FailoverDrill: AsyncParsableCommand {
 
     @Option(help: "The address of a deployment that is there.")
     var url: String?
+
+    @Flag(help: "Run a scripted model alone.")
+    var model = false
+
+    @Option(help: "Whom the model passes for; the seed picks by default.")
+    var personality: String?
+
+    @Option(help: "The port of --model; a free one by default.")
+    var port = 0
 
     @Option(help: "The environment variable that has the deployment's X-Internal-Auth key.")
     var keyVariable = "AGENT_RUNTIME__INTERNAL_API_KEY"
@@ -75,14 +88,15 @@ struct FailoverDrill: AsyncParsableCommand {
     var quiet = false
 
     func validate() throws {
-        guard local != (url != nil) else { throw ValidationError("give either --local or --url") }
+        guard [local, model, url != nil].count(where: \.self) == 1 else { throw ValidationError("give either --local, --url or --model") }
+        guard (0...65_535).contains(port) else { throw ValidationError("--port must be from 0 to 65535") }
         guard duration >= 1 else { throw ValidationError("--duration must be 1 or more") }
         guard every >= 1 else { throw ValidationError("--every must be 1 or more") }
         guard (1...10_000).contains(conversations) else { throw ValidationError("--conversations must be from 1 to 10000") }
         guard (500...60_000).contains(leaseMS) else { throw ValidationError("--lease-ms must be from 500 to 60000") }
         guard (1...5).contains(redisReplicas) else { throw ValidationError("--redis-replicas must be from 1 to 5") }
         guard patience >= 1 else { throw ValidationError("--patience must be 1 or more") }
-        _ = try (topology(), kinds(), faultCommands())
+        _ = try (topology(), kinds(), faultCommands(), personality(for: 0))
         if local, !commands.isEmpty { throw ValidationError("--fault is for --url; local faults are named with --faults") }
         if let url, URL(string: url)?.host == nil { throw ValidationError("--url must be an address such as http://127.0.0.1:8001") }
     }
@@ -90,9 +104,11 @@ struct FailoverDrill: AsyncParsableCommand {
     func run() async throws {
         // A different one each time, unless it is given.
         let seed = seed ?? UInt64.random(in: 0..<1_000_000)
+        if model { return try await runModel(try personality(for: seed)) }
         let progress = Progress(run: String(UInt32.random(in: .min ... .max), radix: 36))
         let options = Drill.Options(
-            title: url.map { "failover-drill of \($0)" } ?? "failover-drill on loopback, Redis: \(redis)",
+            title: try url.map { "failover-drill of \($0)" }
+                ?? "failover-drill on loopback, Redis: \(redis), model: \(personality(for: seed).rawValue)",
             duration: .seconds(duration), interval: .seconds(every), conversations: conversations, seed: seed, patience: .seconds(patience))
         let summary = local ? try await runLocally(options, progress) : try await runElsewhere(options, progress)
         print(summary.text)
@@ -105,12 +121,13 @@ struct FailoverDrill: AsyncParsableCommand {
 
     private func runLocally(_ options: Drill.Options, _ progress: Progress) async throws -> Summary {
         let topology = try topology()
+        let personality = try personality(for: options.seed)
         let system: LocalSystem
         do {
             system = try await LocalSystem.start(
                 .init(
                     server: try server.map { URL(filePath: $0) } ?? Replica.executable(), redis: topology, redisReplicas: redisReplicas,
-                    lease: .milliseconds(leaseMS), ackReplicas: ackReplicas ?? (topology == .single ? 0 : 1)))
+                    lease: .milliseconds(leaseMS), ackReplicas: ackReplicas ?? (topology == .single ? 0 : 1), personality: personality))
         } catch {
             throw Failure.unavailable("the deployment could not be started: \(error)")
         }
@@ -125,6 +142,23 @@ struct FailoverDrill: AsyncParsableCommand {
         let summary = await watched(drill)
         if let logs = await system.stop(keepsLogs: !summary.isSound) { view(drill).print("the replicas' logs: \(logs.path)") }
         return summary
+    }
+
+    // MARK: The model alone
+
+    private func runModel(_ personality: Personality) async throws {
+        let model: Upstream
+        do {
+            model = try await DemoModel.start(as: personality, port: port)
+        } catch {
+            throw Failure.unavailable("the model could not be started: \(error)")
+        }
+        FileHandle.standardOutput.write(Data("\(model.baseURL)\n".utf8))
+        let (ends, end) = AsyncStream<Void>.makeStream()
+        let interruption = Interruption { end.finish() }
+        defer { interruption.end() }
+        for await _ in ends {}
+        model.stop()
     }
 
     // MARK: A deployment that is there
@@ -185,6 +219,15 @@ struct FailoverDrill: AsyncParsableCommand {
             }
             return kind
         }
+    }
+
+    private func personality(for seed: UInt64) throws -> Personality {
+        guard let personality else { return .picked(by: seed) }
+        guard let known = Personality(rawValue: personality) else {
+            let names = Personality.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("--personality: there is no \(personality); there are \(names)")
+        }
+        return known
     }
 
     private func faultCommands() throws -> [FaultCommand] {

@@ -17,19 +17,20 @@ import Testing
 
     /// Short, and of few conversations; all the same each kind of fault comes in one of them.
     @Test(arguments: [
-        ("sentinel", "redis-kill,pause,terminate,failover"), ("cluster", "redis-kill,kill,model,redis-sleep"),
-        ("single", "redis-cut,cut,client-kill,script-flush"),
-    ]) func allHolds(redis: String, faults: String) async throws {
+        ("sentinel", "redis-kill,pause,terminate,failover", "deepseek"), ("cluster", "redis-kill,kill,model,redis-sleep", "openrouter"),
+        ("single", "redis-cut,cut,client-kill,script-flush", "gemini"),
+    ]) func allHolds(redis: String, faults: String, personality: String) async throws {
         let directory = try temporaryDirectory()
         let (json, html) = (directory.path + "/drill.json", directory.path + "/drill.html")
         let arguments = [
             "--local", "--redis", redis, "--duration", "22", "--every", "4", "--conversations", "6", "--seed", "7", "--faults", faults,
-            "--lease-ms", "1000", "--json", json, "--html", html,
+            "--lease-ms", "1000", "--json", json, "--html", html, "--personality", personality,
         ]
         let temporary = try temporaryDirectory()
         let process = try await drill(arguments, exit: 0, temporary: temporary)
         let report = try JSON(String(contentsOfFile: json, encoding: .utf8))
         #expect(report["sound"] == true && report["violations"].array.isEmpty)
+        #expect(report["title"].string?.hasSuffix("model: \(personality)") == true)
         #expect(report["faults"].array.count == 4 && (report["turns"].int ?? 0) > 50, "\(report)")
         #expect(process.log.contains("all held"))
         let page = try String(contentsOfFile: html, encoding: .utf8)
@@ -56,10 +57,37 @@ import Testing
         try await redis.kill()
     }
 
+    /// The model of the demo: a round of two tools, and what they returned.
+    @Test func theModelAlone() async throws {
+        let program = try Replica.executable().deletingLastPathComponent().appending(path: "failover-drill")
+        let process = try ChildProcess(
+            program.path, ["--model", "--personality", "kimi"], environment: ProcessInfo.processInfo.environment,
+            directory: temporaryDirectory())
+        let url = String(try await process.line(/(http:\/\/127\.0\.0\.1:[0-9]+\/v1)/))
+        let client = AgentClient(url: url)
+        func ask(_ messages: [JSON]) async throws -> Answer {
+            let body: JSON = ["model": "m", "stream": false, "messages": .array(messages)]
+            return try await client.send("POST", "/chat/completions", body: body.text)
+        }
+        let user: JSON = ["role": "user", "content": "read_file notes.txt\necho hello"]
+        let asked = try await ask([user])
+        let message = asked.json["choices"][0]["message"]
+        let calls = message["tool_calls"].array
+        #expect(calls.map { $0["function"]["arguments"] } == [#"{"path":"notes.txt"}"#, #"{"text":"hello"}"#])
+        let results: [JSON] = calls.map { ["role": "tool", "tool_call_id": $0["id"], "content": "something"] }
+        let answered = try await ask([user, message] + results)
+        #expect(answered.json["choices"][0]["message"]["content"] == "The tools returned: something; something")
+        // It does not take its own message without its reasoning.
+        let bare = message.object.filter { $0.key != "reasoning_content" }
+        #expect(try await ask([user, .object(bare)] + results).status == 400)
+        process.signal(SIGTERM)
+        #expect(try await process.ended() == 0)
+    }
+
     @Test func whatCannotBeIsSaid() async throws {
         for arguments in [
             [], ["--local", "--url", "http://x"], ["--local", "--redis", "x"], ["--local", "--faults", "x"],
-            ["--local", "--duration", "0"],
+            ["--local", "--duration", "0"], ["--local", "--personality", "x"], ["--local", "--model"], ["--model", "--port", "65536"],
         ] {
             _ = try await drill(arguments, exit: 64)
         }

@@ -4,7 +4,7 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// A model server that speaks OpenAI's wire format over real HTTP and refuses what OpenAI would refuse, with a 400.
+/// A model server that speaks OpenAI's wire format over real HTTP, and refuses what the server would refuse that it passes for.
 public final class Upstream: Sendable {
     public typealias Script = @Sendable (UpstreamRequest) async -> UpstreamAnswer
 
@@ -15,6 +15,7 @@ public final class Upstream: Sendable {
         var closedEarly = 0
     }
 
+    public let personality: Personality
     private let state = Mutex(State())
     private let script: Mutex<Script>
     private let portNumber = Mutex(0)
@@ -23,6 +24,8 @@ public final class Upstream: Sendable {
 
     public var port: Int { portNumber.withLock { $0 } }
     public var url: String { "http://127.0.0.1:\(port)" }
+    /// What `agent-server` is given as the address of its model.
+    public var baseURL: String { personality.baseURL(at: url) }
     /// Every request so far, the refused ones included.
     public var requests: [UpstreamRequest] { state.withLock { $0.requests } }
     /// Why requests were refused. A test that expects none asserts so.
@@ -32,17 +35,22 @@ public final class Upstream: Sendable {
     /// Answers whose reader left before their end.
     public var closedEarly: Int { state.withLock { $0.closedEarly } }
 
-    private init(_ script: @escaping Script, keepsRequests: Bool) {
+    private init(_ script: @escaping Script, as personality: Personality, keepsRequests: Bool) {
+        self.personality = personality
         self.script = Mutex(script)
         self.keepsRequests = keepsRequests
     }
 
-    /// - Parameter keepsRequests: Whether ``requests`` is wanted.
+    /// - Parameters:
+    ///   - personality: Whom the server passes for.
+    ///   - port: Where it listens; 0 for a free port.
+    ///   - keepsRequests: Whether ``requests`` is wanted.
     public static func start(
-        keepsRequests: Bool = true, _ script: @escaping Script = { _ in .text("Hello", ", ", "world") }
+        as personality: Personality = .plain, port: Int = 0, keepsRequests: Bool = true,
+        _ script: @escaping Script = { _ in .text("Hello", ", ", "world") }
     ) async throws -> Upstream {
-        let upstream = Upstream(script, keepsRequests: keepsRequests)
-        try await upstream.run()
+        let upstream = Upstream(script, as: personality, keepsRequests: keepsRequests)
+        try await upstream.run(port: port)
         return upstream
     }
 
@@ -54,31 +62,32 @@ public final class Upstream: Sendable {
         task.withLock { $0?.cancel() }
     }
 
-    private func run() async throws {
+    private func run(port: Int) async throws {
         let router = Router(context: BasicRequestContext.self)
-        router.post("/v1/chat/completions") { request, _ in try await self.respond(request) }
+        // What is not there is refused in the server's own form.
+        router.post("/**") { request, _ in try await self.respond(request) }
         var quiet = Logger(label: "upstream")
         quiet.logLevel = .critical
         let application = Application(
-            router: router, configuration: .init(address: .hostname("127.0.0.1", port: 0), backlog: 4096),
+            router: router, configuration: .init(address: .hostname("127.0.0.1", port: port), backlog: 4096),
             onServerRunning: { channel in self.portNumber.withLock { $0 = channel.localAddress?.port ?? 0 } }, logger: quiet)
         // Lives as long as the test process, or until stop(): nothing waits for it.
         let running = Task { try await application.run() }
         task.withLock { $0 = running }
-        try await eventually("the upstream listens") { port != 0 }
+        try await eventually("the upstream listens") { self.port != 0 }
     }
 
     private func respond(_ request: Request) async throws -> Response {
         let raw = try await request.body.collect(upTo: 64 << 20)
         var headers: [String: String] = [:]
         for field in request.headers { headers[field.name.canonicalName] = field.value }
-        let received = UpstreamRequest(path: request.uri.path, headers: headers, raw: raw, body: (try? JSON(parsing: raw)) ?? .null)
-        let violation = received.violation
+        let received = UpstreamRequest(path: request.uri.path, query: request.uri.query, headers: headers, raw: raw)
+        let refusal = personality.refusal(of: received)
         state.withLock { state in
             if keepsRequests { state.requests.append(received) }
-            if let violation { state.violations.append(violation) }
+            if let refusal { state.violations.append(refusal.message) }
         }
-        if let violation { return response(.error(400, "upstream refuses: \(violation)")) }
+        if let refusal { return response(personality.answer(refusal)) }
         return response(await script.withLock { $0 }(received))
     }
 

@@ -1,7 +1,8 @@
 import LocalDeployment
 import Synchronization
 
-/// The model of a local drill: answers as the message's ``Plan`` says, at the pace of a model, and fails when it is told to. Refuses what a model's server would refuse.
+/// The model of a local drill: answers as the message's ``Plan`` says, at the pace of a model, and fails when it is told to. It passes
+/// for one of several servers of models, and refuses what that server would refuse.
 ///
 /// Every generation has a number, which stands in each of its words, so that an answer that mixes two of them is found out.
 final class DrillModel: Sendable {
@@ -26,8 +27,10 @@ final class DrillModel: Sendable {
     var violations: [String] { upstream.violations }
     var generationCount: Int { generations.withLock { $0 } }
 
-    static func start() async throws -> DrillModel {
-        let model = DrillModel(upstream: try await Upstream.start(keepsRequests: false))
+    var personality: Personality { upstream.personality }
+
+    static func start(as personality: Personality) async throws -> DrillModel {
+        let model = DrillModel(upstream: try await Upstream.start(as: personality, keepsRequests: false))
         model.upstream.answer { [weak model] in model?.answer($0) ?? .error(503, "the drill is over") }
         return model
     }
@@ -59,27 +62,15 @@ final class DrillModel: Sendable {
         let turn = request.messages[(last ?? request.messages.startIndex)...]
         let plan = turn.first.flatMap { Plan(in: $0["content"].string ?? "") } ?? Plan(rounds: 0, calls: 0, tokens: 5)
         let rounds = turn.count { !$0["tool_calls"].array.isEmpty }
-        var answer = UpstreamAnswer()
-        answer.add(delta: ["role": "assistant", "content": ""])
+        var completion = ScriptedCompletion()
         if rounds < plan.rounds {
-            for index in 0..<plan.calls {
-                let function: JSON = ["name": "echo", "arguments": .string(#"{"n":\#(index)}"#)]
-                let call: JSON = [
-                    "index": .number(Double(index)), "id": .string("call-\(number)-\(index)"), "type": "function", "function": function,
-                ]
-                answer.add(delta: ["tool_calls": [call]])
-            }
-            answer.parts.append(.pause(.milliseconds(100)))
-            answer.end(finish: "tool_calls")
+            completion.calls = (0..<plan.calls).map { .init("echo", #"{"n":\#($0)}"#) }
+            completion.pauseAfterCalls = .milliseconds(100)
         } else {
-            for index in 0..<plan.tokens {
-                answer.add(delta: ["content": .string("\(number).\(index) ")])
-                answer.parts.append(.pause(.milliseconds(20)))
-            }
-            answer.add(delta: ["content": .string("\(number).end")])
-            answer.end(finish: "stop")
+            completion.text = (0..<plan.tokens).map { "\(number).\($0) " } + ["\(number).end"]
+            completion.pace = .milliseconds(20)
         }
-        return answer
+        return personality.answer(completion, to: request)
     }
 
     /// What is wrong with a text as this model's answer; nil where nothing is.

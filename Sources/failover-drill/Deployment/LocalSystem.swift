@@ -11,6 +11,8 @@ final class LocalSystem: Sendable {
         var redisReplicas: Int
         var lease: Duration
         var ackReplicas: Int
+        /// Whom the model passes for.
+        var personality: Personality
     }
 
     static let replicaCount = 3
@@ -30,16 +32,17 @@ final class LocalSystem: Sendable {
         // All that is started has its files there.
         setenv("TMPDIR", directory.path, 1)
         let redis = try await RedisUnderTest.start(options.redis, replicas: options.redisReplicas)
-        let model = try await DrillModel.start()
+        let model = try await DrillModel.start(as: options.personality)
         let modelLink = try await Link.start(to: model.port)
+        var environment = [
+            "AGENT_RUNTIME__LEASE_MS": "\(options.lease.milliseconds)", "AGENT_RUNTIME__ACK_REPLICAS": "\(options.ackReplicas)",
+            // An outage of the model, or of a link, is to be noticed within a drill.
+            "AGENT_RUNTIME__LLM_IDLE_TIMEOUT_MS": "3000", "AGENT_RUNTIME__KEEP_ALIVE_SECONDS": "2", "AGENT_RUNTIME__DRAIN_SECONDS": "1",
+        ]
+        environment.merge(options.personality.settings) { $1 }
         let settings = ReplicaUnderTest.Settings(
             server: options.server, redis: redis.url, redisPort: options.redis == .single ? redis.servers.first?.port : nil,
-            upstream: "http://127.0.0.1:\(modelLink.port)",
-            environment: [
-                "AGENT_RUNTIME__LEASE_MS": "\(options.lease.milliseconds)", "AGENT_RUNTIME__ACK_REPLICAS": "\(options.ackReplicas)",
-                // An outage of the model, or of a link, is to be noticed within a drill.
-                "AGENT_RUNTIME__LLM_IDLE_TIMEOUT_MS": "3000", "AGENT_RUNTIME__KEEP_ALIVE_SECONDS": "2", "AGENT_RUNTIME__DRAIN_SECONDS": "1",
-            ],
+            upstream: options.personality.baseURL(at: "http://127.0.0.1:\(modelLink.port)"), environment: environment,
             directory: directory)
         var replicas: [ReplicaUnderTest] = []
         for number in 1...replicaCount { replicas.append(try await ReplicaUnderTest.start("replica-\(number)", settings)) }

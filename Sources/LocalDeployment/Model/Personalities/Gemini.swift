@@ -1,0 +1,32 @@
+/// Gemini's endpoint in OpenAI's format: calls come whole, without ids and all with the index 0; the first call of a message is
+/// signed, and must come back with its signature.
+struct Gemini: Dialect {
+    func isReached(at path: String) -> Bool { path == "/v1beta/openai/chat/completions" }
+
+    var rules: RequestRules {
+        var rules = RequestRules(parameters: RequestRules.common.union(["extra_body"]))
+        rules.conversation.callMembers = ["extra_content"]
+        rules.conversation.toolNames = .wanted
+        return rules
+    }
+
+    var sendsUsageWithFinish: Bool { true }
+
+    func callID(_ index: Int, _ thought: Thought) -> String { "" }
+
+    func extraMembers(ofCall index: Int, _ thought: Thought) -> [String: JSON] {
+        index == 0 ? ["extra_content": ["google": ["thought_signature": .string(thought.signature)]]] : [:]
+    }
+
+    func callDeltas(_ calls: [ScriptedCompletion.Call], _ thought: Thought) -> [JSON] {
+        wholeCallDeltas(calls, thought, index: { _ in 0 })
+    }
+
+    /// A list, as no other server sends it.
+    func answer(_ refusal: Refusal) -> UpstreamAnswer {
+        let error: JSON = [
+            "code": .number(Double(refusal.status)), "message": .string(refusal.message), "status": "INVALID_ARGUMENT",
+        ]
+        return .json(refusal.status, [["error": error]])
+    }
+}

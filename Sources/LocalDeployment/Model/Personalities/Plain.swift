@@ -1,0 +1,12 @@
+/// OpenAI's format without anything of its own, and all of OpenAI's strictness.
+struct Plain: Dialect {
+    var rules: RequestRules {
+        var rules = RequestRules(
+            parameters: ["max_completion_tokens", "parallel_tool_calls", "reasoning_effort", "seed", "temperature", "tool_choice"])
+        rules.streamOptions = .wanted
+        rules.conversation.instructingRoles = ["system", "developer"]
+        return rules
+    }
+
+    func answer(_ refusal: Refusal) -> UpstreamAnswer { .error(refusal.status, "upstream refuses: \(refusal.message)") }
+}

@@ -1,0 +1,85 @@
+import Foundation
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import AgentService
+@testable import LocalDeployment
+
+/// Streams of all personalities that are cut, or whose events are lost, doubled and swapped on their way.
+@Suite struct PersonalityDamageTests {
+    /// The events of an answer of text, comments included.
+    private func events(_ personality: Personality) throws -> [String] {
+        let loop = try ScriptedLoop(with: personality)
+        let text = ["Grüße, ", "日本 ", "😀 ", "and ", "\"quotes\"."]
+        var bytes = ByteBuffer()
+        for case .bytes(let part) in personality.answer(ScriptedCompletion(text: text), to: loop.request(loop.messages)).parts {
+            bytes.writeImmutableBuffer(part)
+        }
+        return String(buffer: bytes).components(separatedBy: "\n\n").filter { !$0.isEmpty }.map { $0 + "\n\n" }
+    }
+
+    /// A complete answer is one whose bytes hold an end, and its text is all that they hold.
+    private func check(_ bytes: ByteBuffer, _ what: String) {
+        let decoded = Decoded(parts: [bytes])
+        guard decoded.events.contains(where: { if case .finish = $0 { true } else { false } }) else { return }
+        let read = PlainReader(bytes)
+        #expect(read.hasEnd, "\(what) is told as complete: \(String(buffer: bytes))")
+        #expect(decoded.text == read.text, "\(what): \(String(buffer: bytes))")
+    }
+
+    @Test(arguments: Personality.allCases) func cutAtAnyByte(_ personality: Personality) throws {
+        let whole = ByteBuffer(string: try events(personality).joined())
+        var completed = 0
+        for length in 0...whole.readableBytes {
+            let cut = try #require(whole.getSlice(at: whole.readerIndex, length: length))
+            check(cut, "\(personality), \(length) bytes")
+            if Decoded(parts: [cut]).error == nil { completed += 1 }
+        }
+        // Some of them are complete, and by far not all: else the test would test nothing.
+        #expect(completed > 0 && completed < whole.readableBytes / 2)
+    }
+
+    @Test(arguments: Personality.allCases) func eventsLostDoubledAndSwapped(_ personality: Personality) throws {
+        let events = try events(personality)
+        var random = SeededGenerator(seed: 15)
+        for index in events.indices {
+            var (lost, doubled) = (events, events)
+            lost.remove(at: index)
+            doubled.insert(events[index], at: index)
+            check(ByteBuffer(string: lost.joined()), "\(personality) without event \(index)")
+            check(ByteBuffer(string: doubled.joined()), "\(personality) with event \(index) twice")
+            for other in events.indices {
+                var swapped = events
+                swapped.swapAt(index, other)
+                check(ByteBuffer(string: swapped.joined()), "\(personality) with \(index) and \(other) swapped")
+            }
+        }
+        for round in 0..<100 {
+            var mixed = events
+            mixed.shuffle(using: &random)
+            mixed.removeLast(Int.random(in: 0...3, using: &random))
+            check(ByteBuffer(string: mixed.joined()), "\(personality), mixture \(round)")
+        }
+    }
+}
+
+/// Reads text and end of a stream event by event, with Foundation's JSON.
+private struct PlainReader {
+    var text = ""
+    var hasEnd = false
+
+    init(_ bytes: ByteBuffer) {
+        for event in String(buffer: bytes).components(separatedBy: "\n\n") where event.hasPrefix("data: ") {
+            let data = event.dropFirst("data: ".count).trimmingCharacters(in: .newlines)
+            if data == "[DONE]" {
+                hasEnd = true
+                return
+            }
+            guard let choice = try? JSON(data)["choices"][0] else { continue }
+            let content = choice["delta"]["content"]
+            text += content.string ?? content.array.compactMap { $0["text"].string }.joined()
+            if choice["finish_reason"].string != nil { hasEnd = true }
+        }
+    }
+}
