@@ -8,6 +8,8 @@ extension ErrorBody {
         guard let error = try? JSONSlice(parsing: data, allowsBrokenText: true) else {
             return LLMError(.upstream, sentence(plainText(data)))
         }
+        // Gemini puts the error into a list.
+        for element in error.elements { return streamError(element) }
         return streamError(error)
     }
 

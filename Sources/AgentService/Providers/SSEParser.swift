@@ -59,7 +59,7 @@ struct SSEParser: Sendable {
         while let line = try nextLine() {
             if line.readableBytes > 0 {
                 try takeField(line)
-                if let event = closed.take() { return event }
+                if closed != nil, let event = closed.take() { return event }
                 continue
             }
             if let event = takeEvent() { return event }
