@@ -36,7 +36,7 @@ import Testing
         #expect(error["upstream_code"] == "rate_limit_exceeded" && error["is_final"] == true)
         // The journal keeps the code, and the log the server's name for the request.
         #expect(
-            try redis.lines("LRANGE", RedisKeys(session).journal, "0", "-1").contains {
+            try redis.lines("LRANGE", RedisKeys(session).steps, "0", "-1").contains {
                 $0.contains(#""upstream_code":"rate_limit_exceeded""#)
             })
         try await eventually("the log names the request") {
@@ -120,7 +120,7 @@ import Testing
         _ = try await other.client.say("go", in: session.text)
         _ = try await other.client.post(AgentClient.body(session.text, ["type": "tool_result", "call_id": "c1", "result": "r"]))
         let request = try #require(upstream.requests.last)
-        #expect(request.body["reasoning_effort"] == "low" && request.body["temperature"] == 0.5)
+        #expect(request.body["reasoning_effort"] == "low" && request.body["temperature"] == .number(0.5))
         #expect(request.messages.first?["role"] == "developer" && request.messages.last?["name"] == "echo")
         let stored = try redis.history(session)
         #expect(stored.first?["role"] == "system" && stored.allSatisfy { $0["name"].isNull })

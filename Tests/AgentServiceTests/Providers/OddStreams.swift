@@ -1,4 +1,5 @@
 import NIOCore
+import Testing
 
 @testable import AgentService
 
@@ -53,54 +54,64 @@ struct OddStream: CustomTestStringConvertible, Sendable {
 
     // MARK: Framing
 
-    static let framings: [OddStream] =
-        [
-            "data: null\n\n", "data: \"\"\n\n", "data: ping\n\n", "data: [PING]\n\n", "data: []\n\n", "data\n\n", "data: \n\n",
-            "event: ping\ndata: {}\n\n", "event: ping\ndata: {\"type\":\"ping\"}\n\n", "event: heartbeat\ndata: still here\n\n",
-            ": comment\n\n", "id: 1\nretry: 5\n\n", "data: data: ping\n\n",
-        ].map { OddStream("heartbeat \($0.debugDescription)", with($0)) }
-        + [
-            "data: [DONE] \n\n", "data:  [DONE]\n\n", "data: \"[DONE]\"\n\n", "data:[DONE]\n\n", "event: done\ndata: [DONE]\n\n",
-            "data: [DONE]\n", "data: [DONE]",
-        ]
-        .map { OddStream("end \($0.debugDescription)", text.replacing(mark, with: $0)) }
-        + [
-            OddStream("single newlines", events(chunks, separator: "\n") + "data: [DONE]\n"),
-            OddStream("no fields' names", chunks.map { $0 + "\n" }.joined(), as: "application/x-ndjson"),
-            OddStream("three newlines", events(chunks, separator: "\n\n\n") + mark),
-            OddStream("carriage returns", text.replacing("\n", with: "\r")),
-            OddStream("both", text.replacing("\n", with: "\r\n")),
-            OddStream("no last blank line", String(text.dropLast(mark.count + 1))),
-            OddStream("no last newline", String(text.dropLast(mark.count + 2))),
-            OddStream("blanks around", chunks.map { "data:\t  \($0)  \n\n" }.joined() + mark),
-            OddStream("a byte order mark", "\u{FEFF}" + text),
-            OddStream("JSON over several lines", text.replacing(#""delta":"#, with: "\ndata: \"delta\":\ndata: ")),
-            OddStream("the field's name twice", text.replacing("data: {", with: "data: data: {")),
-        ]
-        + [
-            "application/json", "text/json", "application/x-ndjson", "text/plain", "text/html", "application/octet-stream",
-            "TEXT/EVENT-STREAM; charset=utf-8",
-        ].map { OddStream("events as \($0)", text, as: $0) }
-        + [OddStream("events without a label", text, as: nil), OddStream("whole", whole, as: "application/json")]
-        + ["", "\n\ndata: [DONE]\n\n", "\ndata: [DONE]", "\n"].map {
-            OddStream("whole as an event stream, then \($0.debugDescription)", whole + $0)
-        }
-        + [
-            OddStream("whole and pretty", whole.replacing(",", with: ",\n  ") + "\n\n" + mark),
-            OddStream("whole in an event", "data: \(whole)\n\n" + mark),
-            OddStream("whole behind blanks", "\n \n" + whole, as: "application/json"),
-        ]
+    private static let heartbeats: [String] = [
+        "data: null\n\n", "data: \"\"\n\n", "data: ping\n\n", "data: [PING]\n\n", "data: []\n\n", "data\n\n", "data: \n\n",
+        "event: ping\ndata: {}\n\n", "event: ping\ndata: {\"type\":\"ping\"}\n\n", "event: heartbeat\ndata: still here\n\n",
+        ": comment\n\n", "id: 1\nretry: 5\n\n", "data: data: ping\n\n",
+    ]
+    private static let marks: [String] = [
+        "data: [DONE] \n\n", "data:  [DONE]\n\n", "data: \"[DONE]\"\n\n", "data:[DONE]\n\n", "event: done\ndata: [DONE]\n\n",
+        "data: [DONE]\n", "data: [DONE]",
+    ]
+    private static let labels: [String] = [
+        "application/json", "text/json", "application/x-ndjson", "text/plain", "text/html", "application/octet-stream",
+        "TEXT/EVENT-STREAM; charset=utf-8",
+    ]
+    private static let behindWhole: [String] = ["", "\n\ndata: [DONE]\n\n", "\ndata: [DONE]", "\n"]
+    private static let lines: [OddStream] = [
+        OddStream("single newlines", events(chunks, separator: "\n") + "data: [DONE]\n"),
+        OddStream("no fields' names", chunks.map { $0 + "\n" }.joined(), as: "application/x-ndjson"),
+        OddStream("three newlines", events(chunks, separator: "\n\n\n") + mark),
+        OddStream("carriage returns", text.replacing("\n", with: "\r")), OddStream("both", text.replacing("\n", with: "\r\n")),
+        OddStream("no last blank line", String(text.dropLast(mark.count + 1))),
+        OddStream("no last newline", String(text.dropLast(mark.count + 2))),
+        OddStream("blanks around", chunks.map { "data:\t  \($0)  \n\n" }.joined() + mark),
+        OddStream("a byte order mark", "\u{FEFF}" + text),
+        OddStream("JSON over several lines", text.replacing(#""delta":"#, with: "\ndata: \"delta\":\ndata: ")),
+        OddStream("the field's name twice", text.replacing("data: {", with: "data: data: {")),
+        OddStream("events without a label", text, as: nil), OddStream("whole", whole, as: "application/json"),
+        OddStream("whole and pretty", whole.replacing(",", with: ",\n  ") + "\n\n" + mark),
+        OddStream("whole in an event", "data: \(whole)\n\n" + mark),
+        OddStream("whole behind blanks", "\n \n" + whole, as: "application/json"),
+    ]
+
+    static let framings: [OddStream] = {
+        var streams = lines
+        for heartbeat in heartbeats { streams.append(OddStream("heartbeat \(heartbeat.debugDescription)", with(heartbeat))) }
+        for other in marks { streams.append(OddStream("end \(other.debugDescription)", text.replacing(mark, with: other))) }
+        for label in labels { streams.append(OddStream("events as \(label)", text, as: label)) }
+        for rest in behindWhole { streams.append(OddStream("whole, then \(rest.debugDescription)", whole + rest)) }
+        return streams
+    }()
 
     // MARK: Text
+
+    /// The two bytes of `ü`, one in each of two chunks.
+    private static let cutInBytes: [UInt8] = {
+        var bytes = Array(#"data: {"choices":[{"delta":{"content":"Gr"#.utf8)
+        bytes.append(0xC3)
+        bytes += Array((#""}}]}"# + "\n\n" + #"data: {"choices":[{"delta":{"content":""#).utf8)
+        bytes.append(0xBC)
+        bytes += Array((#"ße 😀!"}}]}"# + "\n\n").utf8)
+        return bytes + Array((events([stop, usage]) + mark).utf8)
+    }()
 
     static let texts: [OddStream] = [
         OddStream("halves of a pair", saying(#""Grüße \ud83d""#, #""\ude00!""#)),
         OddStream("halves alone", saying(#""Grüße ""#, #""\ud83d""#, #""\uDE00""#, #""!""#)),
         OddStream(
             "bytes of a character",
-            bytes: Array(#"data: {"choices":[{"delta":{"content":"Gr"#.utf8) + [0xC3]
-                + Array((#""}}]}"# + "\n\n" + #"data: {"choices":[{"delta":{"content":""#).utf8) + [0xBC]
-                + Array((#"ße 😀!"}}]}"# + "\n\n" + events([stop, usage]) + mark).utf8)),
+            bytes: cutInBytes),
         OddStream("a list of parts", saying(#"[{"type":"text","text":"Grüße "},"😀"]"#, #"["!"]"#)),
         OddStream("parts with halves", saying(#"[{"type":"text","text":"Grüße \ud83d"},{"type":"text","text":"\ude00!"}]"#)),
         OddStream(
@@ -120,13 +131,18 @@ struct OddStream: CustomTestStringConvertible, Sendable {
 
     // MARK: Reasons
 
-    static let reasons: [OddStream] =
-        ["\"null\"", "\"\"", "\"None\"", "\"stop\"", "\"STOP\"", "7"].map { word in
-            OddStream("the reason \(word) in every chunk", text.replacing(#""finish_reason":null"#, with: #""finish_reason":\#(word)"#))
+    private static let everywhere: [String] = [#""null""#, #""""#, #""None""#, #""stop""#, #""STOP""#, "7"]
+    private static let words: [String] = ["end_turn", "eos", "eos_token", "stop_sequence", "COMPLETE", "FINISH_REASON_STOP"]
+
+    static let reasons: [OddStream] = {
+        var streams: [OddStream] = []
+        for word in everywhere {
+            let body = text.replacing(#""finish_reason":null"#, with: #""finish_reason":\#(word)"#)
+            streams.append(OddStream("the reason \(word) in every chunk", body))
         }
-        + ["end_turn", "eos", "eos_token", "stop_sequence", "COMPLETE", "FINISH_REASON_STOP"].map { word in
-            OddStream("the reason \(word)", text.replacing(#""stop""#, with: "\"\(word)\""))
-        }
+        for word in words { streams.append(OddStream("the reason \(word)", text.replacing(#""stop""#, with: "\"\(word)\""))) }
+        return streams
+    }()
 
     // MARK: Usage
 
@@ -135,22 +151,22 @@ struct OddStream: CustomTestStringConvertible, Sendable {
     }
     private static let counts = #"{"prompt_tokens":9,"completion_tokens":12}"#
 
-    static let usages: [OddStream] =
-        ["\"\"", "[]", "{}", "null", "7"].flatMap { odd in
-            [
-                OddStream("usage \(odd) behind the numbers", counted(counts, odd)),
-                OddStream("usage \(odd) before the numbers", counted(odd, counts)),
-                OddStream("usage \(odd) alone", counted(odd), plain: bare),
-            ]
-        } + [
+    private static let noUsages: [String] = [#""""#, "[]", "{}", "null", "7"]
+
+    static let usages: [OddStream] = {
+        var streams: [OddStream] = [
             OddStream("usage that grows", counted(#"{"prompt_tokens":9,"completion_tokens":1}"#, #"{"completion_tokens":7}"#, counts)),
             OddStream("usage in pieces", counted(#"{"prompt_tokens":9}"#, #"{"prompt_tokens":null,"completion_tokens":12.0}"#)),
             OddStream("usage in a choice", bare.replacing(#""finish_reason":"stop""#, with: #""finish_reason":"stop","usage":\#(counts)"#)),
-            OddStream(
-                "usage in every chunk",
-                text.replacing(#""finish_reason":null"#, with: #""finish_reason":null,"usage":null"#).replacing(
-                    "]}", with: #"],"usage":{}}"#)),
+            OddStream("usage in every chunk", text.replacing("]}", with: #"],"usage":{}}"#)),
         ]
+        for odd in noUsages {
+            streams.append(OddStream("usage \(odd) behind the numbers", counted(counts, odd)))
+            streams.append(OddStream("usage \(odd) before the numbers", counted(odd, counts)))
+            streams.append(OddStream("usage \(odd) alone", counted(odd), plain: bare))
+        }
+        return streams
+    }()
 
     // MARK: Calls
 
@@ -176,104 +192,112 @@ struct OddStream: CustomTestStringConvertible, Sendable {
         call(#""index":0,"id":"c1","#, "read_file", path), call(#""index":1,"id":"c2","#, "read_file", other))
     private static let none = calling(call(#""index":0,"id":"c1","#, "read_file", #""{}""#))
 
-    static let toolCalls: [OddStream] =
-        [
-            ("other ids", #""id":"c1","#, #""id":"c2","#), ("empty ids", #""id":"","#, #""id":"","#), ("no ids", "", ""),
-            ("the same id", #""id":"x","#, #""id":"x","#), ("the tools' names as ids", #""id":"read_file","#, #""id":"echo","#),
-        ].flatMap { name, first, second in
-            [
-                OddStream(
-                    "\(name), the index is always 0",
-                    calling(call(first + #""index":0,"#, "read_file", path), call(second + #""index":0,"#, "echo", emoji)), plain: calls),
-                OddStream("\(name), no index", calling(call(first, "read_file", path), call(second, "echo", emoji)), plain: calls),
-                OddStream(
-                    "\(name), one tool, the index is always 0",
-                    calling(call(first + #""index":0,"#, "read_file", path), call(second + #""index":0,"#, "read_file", other)),
-                    plain: twice),
-                OddStream(
-                    "\(name), one tool, no index", calling(call(first, "read_file", path), call(second, "read_file", other)), plain: twice),
-            ]
+    /// What stands for the ids of two calls.
+    private static let ids: [(name: String, first: String, second: String)] = [
+        ("other ids", #""id":"c1","#, #""id":"c2","#), ("empty ids", #""id":"","#, #""id":"","#), ("no ids", "", ""),
+        ("the same id", #""id":"x","#, #""id":"x","#), ("the tools' names as ids", #""id":"read_file","#, #""id":"echo","#),
+    ]
+    private static let nothings: [String] = [
+        "null", #""""#, #""null""#, #""\"\"""#, #""[]""#, "[]", "{}", #""{}{}""#, #"" ""#,
+    ]
+    private static let callWords: [String] = ["stop", "STOP", "function_call", "tool_use", "eos", "end_turn", "unknown"]
+
+    private static let callForms: [OddStream] = [
+        OddStream(
+            "the next call in pieces, the index is always 0",
+            calling(
+                call(#""index":0,"#, "read_file", path), call(#""index":0,"#, "echo", #""{\"text\"""#),
+                call(#""index":0,"#, nil, #"":\"😀\"}""#)), plain: calls),
+        OddStream(
+            "a new id and the name on every fragment",
+            calling(
+                call(#""index":0,"id":"a","#, "read_file", #""{\"pa""#), call(#""index":0,"id":"b","#, "read_file", #""th\":""#),
+                call(#""index":0,"id":"c","#, "read_file", #""\"a\"}""#), call(#""index":1,"id":"d","#, "echo", emoji)), plain: calls),
+        OddStream(
+            "an index for every fragment",
+            calling(
+                call(#""index":0,"id":"c1","#, "read_file", #""{\"pa""#), call(#""index":1,"#, nil, #""th\":""#),
+                call(#""index":2,"id":"c1","#, nil, #""\"a\"}""#)), plain: one),
+        OddStream(
+            "a name in pieces",
+            calling(
+                call(#""index":0,"id":"c1","#, "read_", #""""#), call(#""index":0,"#, "file", #""""#), call(#""index":0,"#, nil, path)),
+            plain: one),
+        OddStream(
+            "a name that grows",
+            calling(
+                call(#""index":0,"id":"c1","#, "read", #""""#), call(#""index":0,"id":"c1","#, "read_file", #""""#),
+                call(#""index":0,"#, nil, path)), plain: one),
+        OddStream(
+            "the name and id on every fragment",
+            calling(
+                call(#""index":0,"id":"c1","#, "read_file", #""{\"path\"""#),
+                call(#""index":0,"id":"c1","#, "read_file", #"":\"a\"}""#),
+                call(#""index":0,"id":"c1","#, "read_file", #""""#)), plain: one),
+        OddStream(
+            "the whole call once more",
+            calling(
+                call(#""index":0,"id":"c1","#, "read_file", path),
+                call(#""index":0,"id":"c1","#, "read_file", #""{ \"path\": \"a\" }""#)),
+            plain: one),
+        OddStream(
+            "the arguments once more", calling(call(#""index":0,"id":"c1","#, "read_file", path), call(#""index":0,"#, nil, path)),
+            plain: one),
+        OddStream(
+            "an empty object first",
+            calling(
+                call(#""index":0,"id":"c1","#, "read_file", #""{}""#), call(#""index":0,"#, nil, #""{\"path\":""#),
+                call(#""index":0,"#, nil, #""\"a\"}""#)), plain: one),
+        OddStream(
+            "an empty object first, under the call's own name",
+            calling(call(#""index":0,"id":"c1","#, "read_file", #""{}""#), call(#""index":0,"id":"c1","#, "read_file", path)),
+            plain: one),
+        OddStream("an object", calling(call(#""index":0,"id":"c1","#, "read_file", #"{ "path" : "a" }"#)), plain: one),
+        OddStream(
+            "an object in a string", calling(call(#""index":0,"id":"c1","#, "read_file", #""\"{\\\"path\\\":\\\"a\\\"}\"""#)),
+            plain: one),
+        OddStream("calls as an object", calling(call(#""index":0,"id":"c1","#, "read_file", path).trimmingBrackets), plain: one),
+        OddStream(
+            "null among the calls", calling("[null," + call(#""index":0,"id":"c1","#, "read_file", path).trimmingBrackets + ",null]"),
+            plain: one),
+        OddStream(
+            "the retired form",
+            events([
+                Decoded.delta(#"{"function_call":{"name":"read_file","arguments":\#(path)}}"#),
+                Decoded.delta("{}", finish: "function_call"),
+            ]) + mark, plain: one),
+        OddStream(
+            "halves of a pair",
+            calling(
+                call(#""index":0,"id":"c1","#, "read_file", path), call(#""index":1,"id":"c2","#, "echo", #""{\"text\":\"\ud83d""#),
+                call(#""index":1,"#, nil, #""\ude00\"}""#)), plain: calls),
+        OddStream(
+            "escapes in the arguments' own JSON",
+            calling(call(#""index":0,"id":"c1","#, "read_file", #""{\"path\":\"\\ud83d\"}""#)),
+            plain: calling(call(#""index":0,"id":"c1","#, "read_file", #""{\"path\":\"\\ufffd\"}""#))),
+    ]
+
+    static let toolCalls: [OddStream] = {
+        var streams = callForms
+        let zero = #""index":0,"#
+        for (name, first, second) in ids {
+            let one = call(first + zero, "read_file", path)
+            streams.append(OddStream("\(name), the index is 0", calling(one, call(second + zero, "echo", emoji)), plain: calls))
+            streams.append(
+                OddStream("\(name), one tool, the index is 0", calling(one, call(second + zero, "read_file", other)), plain: twice))
+            let bare = call(first, "read_file", path)
+            streams.append(OddStream("\(name), no index", calling(bare, call(second, "echo", emoji)), plain: calls))
+            streams.append(OddStream("\(name), one tool, no index", calling(bare, call(second, "read_file", other)), plain: twice))
         }
-        + [
-            OddStream(
-                "the next call in pieces, the index is always 0",
-                calling(
-                    call(#""index":0,"#, "read_file", path), call(#""index":0,"#, "echo", #""{\"text\"""#),
-                    call(#""index":0,"#, nil, #"":\"😀\"}""#)), plain: calls),
-            OddStream(
-                "a new id and the name on every fragment",
-                calling(
-                    call(#""index":0,"id":"a","#, "read_file", #""{\"pa""#), call(#""index":0,"id":"b","#, "read_file", #""th\":""#),
-                    call(#""index":0,"id":"c","#, "read_file", #""\"a\"}""#), call(#""index":1,"id":"d","#, "echo", emoji)), plain: calls),
-            OddStream(
-                "an index for every fragment",
-                calling(
-                    call(#""index":0,"id":"c1","#, "read_file", #""{\"pa""#), call(#""index":1,"#, nil, #""th\":""#),
-                    call(#""index":2,"id":"c1","#, nil, #""\"a\"}""#)), plain: one),
-            OddStream(
-                "a name in pieces",
-                calling(
-                    call(#""index":0,"id":"c1","#, "read_", #""""#), call(#""index":0,"#, "file", #""""#), call(#""index":0,"#, nil, path)),
-                plain: one),
-            OddStream(
-                "a name that grows",
-                calling(
-                    call(#""index":0,"id":"c1","#, "read", #""""#), call(#""index":0,"id":"c1","#, "read_file", #""""#),
-                    call(#""index":0,"#, nil, path)), plain: one),
-            OddStream(
-                "the name and id on every fragment",
-                calling(
-                    call(#""index":0,"id":"c1","#, "read_file", #""{\"path\"""#),
-                    call(#""index":0,"id":"c1","#, "read_file", #"":\"a\"}""#),
-                    call(#""index":0,"id":"c1","#, "read_file", #""""#)), plain: one),
-            OddStream(
-                "the whole call once more",
-                calling(
-                    call(#""index":0,"id":"c1","#, "read_file", path),
-                    call(#""index":0,"id":"c1","#, "read_file", #""{ \"path\": \"a\" }""#)),
-                plain: one),
-            OddStream(
-                "the arguments once more", calling(call(#""index":0,"id":"c1","#, "read_file", path), call(#""index":0,"#, nil, path)),
-                plain: one),
-            OddStream(
-                "an empty object first",
-                calling(
-                    call(#""index":0,"id":"c1","#, "read_file", #""{}""#), call(#""index":0,"#, nil, #""{\"path\":""#),
-                    call(#""index":0,"#, nil, #""\"a\"}""#)), plain: one),
-            OddStream(
-                "an empty object first, under the call's own name",
-                calling(call(#""index":0,"id":"c1","#, "read_file", #""{}""#), call(#""index":0,"id":"c1","#, "read_file", path)),
-                plain: one),
-            OddStream("an object", calling(call(#""index":0,"id":"c1","#, "read_file", #"{ "path" : "a" }"#)), plain: one),
-            OddStream(
-                "an object in a string", calling(call(#""index":0,"id":"c1","#, "read_file", #""\"{\\\"path\\\":\\\"a\\\"}\"""#)),
-                plain: one),
-            OddStream("calls as an object", calling(call(#""index":0,"id":"c1","#, "read_file", path).trimmingBrackets), plain: one),
-            OddStream(
-                "null among the calls", calling("[null," + call(#""index":0,"id":"c1","#, "read_file", path).trimmingBrackets + ",null]"),
-                plain: one),
-            OddStream(
-                "the retired form",
-                events([
-                    Decoded.delta(#"{"function_call":{"name":"read_file","arguments":\#(path)}}"#),
-                    Decoded.delta("{}", finish: "function_call"),
-                ]) + mark, plain: one),
-            OddStream(
-                "halves of a pair",
-                calling(
-                    call(#""index":0,"id":"c1","#, "read_file", path), call(#""index":1,"id":"c2","#, "echo", #""{\"text\":\"\ud83d""#),
-                    call(#""index":1,"#, nil, #""\ude00\"}""#)), plain: calls),
-            OddStream(
-                "escapes in the arguments' own JSON",
-                calling(call(#""index":0,"id":"c1","#, "read_file", #""{\"path\":\"\\ud83d\"}""#)),
-                plain: calling(call(#""index":0,"id":"c1","#, "read_file", #""{\"path\":\"\\ufffd\"}""#))),
-        ]
-        + ["null", #""""#, #""null""#, #""\"\"""#, #""[]""#, "[]", "{}", #""{}{}""#, #"" ""#].map {
-            OddStream("no arguments as \($0)", calling(call(#""index":0,"id":"c1","#, "read_file", $0)), plain: none)
+        for nothing in nothings {
+            let body = calling(call(#""index":0,"id":"c1","#, "read_file", nothing))
+            streams.append(OddStream("no arguments as \(nothing)", body, plain: none))
         }
-        + ["stop", "STOP", "function_call", "tool_use", "eos", "end_turn", "unknown"].map {
-            OddStream("calls that end with \($0)", calls.replacing("\"tool_calls\"}", with: "\"\($0)\"}"), plain: calls)
+        for word in callWords {
+            streams.append(OddStream("calls that end with \(word)", calls.replacing("\"tool_calls\"}", with: "\"\(word)\"}"), plain: calls))
         }
+        return streams
+    }()
 
     static let all = framings + texts + reasons + usages + toolCalls
 }
