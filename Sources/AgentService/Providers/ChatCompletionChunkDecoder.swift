@@ -89,19 +89,20 @@ struct ChatCompletionChunkDecoder: Sendable {
 
     private mutating func readChunk(_ chunk: JSONSlice, into events: inout [LLMEvent]) throws(LLMError) {
         var counts: JSONSlice?
-        var isOther = true
+        var hasChoices = false
+        var saysError = false
         for member in chunk.members {
             switch member.key {
             case "choices":
-                isOther = false
+                hasChoices = true
                 try decodeChoices(member.value, into: &events)
             case "usage": counts = member.value
             case "error" where !member.value.isNull: throw ErrorBody.streamError(member.value)
-            case "object", "type": isOther = isOther || member.value.string == "error"
+            case "object", "type": saysError = saysError || member.value.string == "error"
             default: break
             }
         }
-        if isOther, let error = ErrorBody.streamError(inChunk: chunk) { throw error }
+        if saysError || !hasChoices, let error = ErrorBody.streamError(inChunk: chunk) { throw error }
         if let counts { decodeUsage(counts, into: &events) }
     }
 

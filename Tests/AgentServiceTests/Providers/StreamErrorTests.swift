@@ -39,13 +39,16 @@ import Testing
         return events.map { $0.replacing("\"S\"", with: "\"\(sentence)\"").replacing("data: S", with: "data: \(sentence)") }
     }()
 
+    /// The class is that of the same error as an HTTP response.
     @Test(arguments: errors) func theServersSentenceIsTold(error: String) {
+        let isOfServer = [#":502"#, #":500}"#, "overloaded_error"].contains { error.contains($0) }
+        let code = isOfServer ? "llm_unavailable" : "llm_error"
         for rest in ["", OddStream.mark, OddStream.text] {
             for beginning in [Self.begun, ""] {
                 let body = beginning + error + rest
                 for length in [1, 7, body.utf8.count] {
                     let heard = Heard(Heard.pieces(Array(body.utf8), every: length))
-                    #expect(heard.status == .failed && heard.code == "llm_error", "\(body.debugDescription): \(heard)")
+                    #expect(heard.status == .failed && heard.code == code, "\(body.debugDescription): \(heard)")
                     #expect(heard.message.contains(Self.sentence), "\(heard)")
                     #expect(heard.text == (beginning.isEmpty ? "" : "half a sen"))
                 }
