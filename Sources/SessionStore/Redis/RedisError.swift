@@ -91,9 +91,10 @@ extension RedisError {
         self.init(code, "Redis answered: \(text.prefix(bytes: 512))", mayHaveBeenApplied: hasBegun)
     }
 
-    /// Whether a script was refused as a text. Services say so in words of their own; a script that has begun is named first.
+    /// Whether a script was refused as a text: services say so in words of their own. Of one that has begun the place is named where
+    /// it failed, at the end.
     private static func isOfCompiler(_ text: String) -> Bool {
-        text.prefix(48).contains("ompil") || text.contains("unexpected symbol near '#'")
+        (text.contains("ompiling") || text.contains("ompile ") || text.contains("unexpected symbol near '#'")) && !text.contains(", on @")
     }
 
     /// `MOVED 3999 127.0.0.1:6381`; the host may be empty or an IPv6 address.

@@ -68,7 +68,7 @@ import Testing
         let before = "data: \(Decoded.delta(#"{"content":"so far"}"#))\n\n"
         let data = name == "error" ? #"{"message":"it broke","code":500}"# : #"{"error":{"message":"it broke","code":500}}"#
         let decoded = Decoded(parts: [ByteBuffer(string: before + "event: \(name)\ndata: \(data)\n\n" + Self.stream)])
-        #expect(decoded.error == .upstream)
+        #expect(decoded.error == .unavailable)
         #expect(decoded.message.contains("it broke"))
         #expect(decoded.events == [.textDelta("so far")])
     }
