@@ -98,7 +98,7 @@ import Testing
     }
 
     /// A longer history changes nothing of what a shorter one has sent, but its last message.
-    @Test(arguments: 0..<40 as Range<UInt64>) func requestsOnlyGrow(seed: UInt64) {
+    @Test(arguments: 0..<12 as Range<UInt64>) func requestsOnlyGrow(seed: UInt64) {
         let history = Self.history(seed: seed)
         for (form, strictTurns) in Self.forms {
             let sent = (0...history.count).map { OutgoingMessages.written(Array(history.prefix($0)), form: form, strictTurns: strictTurns) }
@@ -111,7 +111,7 @@ import Testing
     }
 
     /// The rule of Mistral's and Gemma's templates, over all that sessions go through.
-    @Test(arguments: 0..<40 as Range<UInt64>) func userAndAssistantTakeTurns(seed: UInt64) throws {
+    @Test(arguments: 0..<12 as Range<UInt64>) func userAndAssistantTakeTurns(seed: UInt64) throws {
         for (form, strictTurns) in Self.forms {
             let sent = OutgoingMessages.written(Self.history(seed: seed), form: form, strictTurns: strictTurns)
             let messages = try sent.dropFirst().map { try JSON(parsing: $0) }
@@ -125,7 +125,7 @@ import Testing
     }
 
     /// A request that is changed after its refusal is the one that would have been written had the server been known.
-    @Test(arguments: 0..<40 as Range<UInt64>) func whatIsConcededLaterIsWhatWouldHaveBeenWritten(seed: UInt64) {
+    @Test(arguments: 0..<12 as Range<UInt64>) func whatIsConcededLaterIsWhatWouldHaveBeenWritten(seed: UInt64) {
         var request = LLMRequest(model: "m", messages: Self.history(seed: seed))
         request.tools = ByteBuffer(string: "[1]")
         for stream in [true, false] {

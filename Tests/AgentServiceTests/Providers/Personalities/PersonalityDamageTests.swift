@@ -20,21 +20,25 @@ import Testing
     }
 
     /// A complete answer is one whose bytes hold an end, and its text is all that they hold.
-    private func check(_ bytes: ByteBuffer, _ what: String) {
+    ///
+    /// - Returns: Whether it is told as complete.
+    @discardableResult
+    private func check(_ bytes: ByteBuffer, _ what: String) -> Bool {
         let decoded = Decoded(parts: [bytes])
-        guard decoded.events.contains(where: { if case .finish = $0 { true } else { false } }) else { return }
+        guard decoded.events.contains(where: { if case .finish = $0 { true } else { false } }) else { return false }
         let read = PlainReader(bytes)
         #expect(read.hasEnd, "\(what) is told as complete: \(String(buffer: bytes))")
         #expect(decoded.text == read.text, "\(what): \(String(buffer: bytes))")
+        return decoded.error == nil
     }
 
     @Test(arguments: Personality.allCases) func cutAtAnyByte(_ personality: Personality) throws {
         let whole = ByteBuffer(string: try events(personality).joined())
         var completed = 0
-        for length in 0...whole.readableBytes {
+        // Every byte of the end, and of the rest one in five.
+        for length in 0...whole.readableBytes where length > whole.readableBytes - 600 || length % 5 == 0 {
             let cut = try #require(whole.getSlice(at: whole.readerIndex, length: length))
-            check(cut, "\(personality), \(length) bytes")
-            if Decoded(parts: [cut]).error == nil { completed += 1 }
+            if check(cut, "\(personality), \(length) bytes") { completed += 1 }
         }
         // Some of them are complete, and by far not all: else the test would test nothing.
         #expect(completed > 0 && completed < whole.readableBytes / 2)
@@ -49,13 +53,13 @@ import Testing
             doubled.insert(events[index], at: index)
             check(ByteBuffer(string: lost.joined()), "\(personality) without event \(index)")
             check(ByteBuffer(string: doubled.joined()), "\(personality) with event \(index) twice")
-            for other in events.indices {
+            for other in events.indices where other > index {
                 var swapped = events
                 swapped.swapAt(index, other)
                 check(ByteBuffer(string: swapped.joined()), "\(personality) with \(index) and \(other) swapped")
             }
         }
-        for round in 0..<100 {
+        for round in 0..<40 {
             var mixed = events
             mixed.shuffle(using: &random)
             mixed.removeLast(Int.random(in: 0...3, using: &random))
