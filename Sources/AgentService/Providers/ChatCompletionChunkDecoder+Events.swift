@@ -16,13 +16,14 @@ extension ChatCompletionChunkDecoder {
     /// Data that does not begin as an object does: a word, or an object behind blanks.
     private mutating func decodeWord(_ event: SSEEvent, into events: inout [LLMEvent]) throws(LLMError) -> Bool {
         if event.name == "error" { throw ErrorBody.streamError(event.data) }
-        switch StreamWord(event.data) {
+        let data = Self.withoutSecondName(event.data)
+        switch StreamWord(data) {
         case .done: return true
         case .heartbeat: return false
         case nil: break
         }
         if StreamWord.isHeartbeat(event: event.name) { return false }
-        return try decodeJSON(Self.withoutSecondName(event.data), into: &events)
+        return try decodeJSON(data, into: &events)
     }
 
     /// Decodes a chunk; true for the end mark. What is not JSON may be several chunks, a line each, or hold an error that a
