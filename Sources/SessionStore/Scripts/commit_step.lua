@@ -85,7 +85,7 @@ if role == '' then
   end
 end
 redis.call('HSET', state, 'status', call_count > 0 and 'waiting' or 'idle', 'token', '', 'lease_until', 0, 'intent', '',
-  'updated_at', now, 'last_role', role, 'rejected', rejected, 'finish_reason', ARGV[15])
+  'updated_at', now, 'last_role', role, 'rejected', rejected, 'finish_reason', ARGV[16])
 if bytes > 0 then
   redis.pcall('HINCRBY', state, 'history_bytes', bytes)
 end
