@@ -5,6 +5,10 @@
 struct AnswerEnd: Sendable {
     private var reason: FinishReason?
     private var isBegun = false
+    /// The answer had begun before the chunk that is being read.
+    private var wasBegun = false
+    /// A reason has come behind words, and not with the first of them.
+    private var isBehindWords = false
     private var isDoubtful = false
 
     var hasReason: Bool { reason != nil }
@@ -13,10 +17,17 @@ struct AnswerEnd: Sendable {
     var isReached: Bool {
         guard let reason, !isDoubtful else { return false }
         return switch reason {
-        // A model that has said nothing yet may be about to.
-        case .stop, .toolCalls: isBegun
+        // A model that has said nothing yet may be about to, and one that names a reason with its first words may do so with all.
+        case .stop, .toolCalls: isBehindWords
         case .length, .contentFilter, .failure, .unknown: true
         }
+    }
+
+    /// Text has followed a reason.
+    var isInDoubt: Bool { isDoubtful }
+
+    mutating func beginChunk() {
+        wasBegun = isBegun
     }
 
     /// More of the text or of a call has come. A text delta passes here.
@@ -27,6 +38,7 @@ struct AnswerEnd: Sendable {
 
     mutating func take(_ reason: FinishReason) {
         self.reason = reason
+        isBehindWords = isBehindWords || wasBegun
     }
 
     /// Why the answer ended that has reached its end; nil where it has broken off.

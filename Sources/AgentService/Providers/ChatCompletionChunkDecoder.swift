@@ -21,6 +21,7 @@ struct ChatCompletionChunkDecoder: Sendable {
     private var reasoningTemplate: ChunkTemplate?
     /// The character that the last piece of text broke off in, and those of the calls' arguments.
     private var textJoiner = CharacterJoiner()
+    private var thoughtJoiner = CharacterJoiner()
     private var argumentJoiners: [Int: CharacterJoiner] = [:]
     /// A `delta` has come: a `message` beside it or behind it repeats what the deltas have said.
     private var hasDelta = false
@@ -46,14 +47,18 @@ struct ChatCompletionChunkDecoder: Sendable {
     /// Whether the model has said why it stopped, and has said nothing since.
     var isAtEnd: Bool { end.isReached }
 
+    /// Whether text has followed a reason, so that none is believed.
+    var isInDoubt: Bool { end.isInDoubt }
+
     /// Decodes one `chat.completion.chunk` or `chat.completion` and appends what it says to `events`.
     /// - Throws: ``LLMError`` for what a server says of an error, or for what is not such JSON; `events` then holds what came before.
     mutating func decode(_ json: ByteBuffer, into events: inout [LLMEvent]) throws(LLMError) {
         if textJoiner.isEmpty, let text = template?.string(in: json) { return appendText(text.string, to: &events) }
-        if let thought = reasoningTemplate?.string(in: json) { return append(thought: thought, to: &events) }
+        if thoughtJoiner.isEmpty, let thought = reasoningTemplate?.string(in: json) { return append(thought: thought, to: &events) }
         let before = events.count
         (sayings, thoughts) = (0, 0)
         (text, thought) = (nil, nil)
+        end.beginChunk()
         try read(json, into: &events)
         if recognizesRepeats, !end.hasReason {
             if thoughts == 0, sayings == 1, let text, events.count == before + 1, case .textDelta = events.last {
@@ -182,7 +187,9 @@ struct ChatCompletionChunkDecoder: Sendable {
     private mutating func append(thought: JSONSlice, to events: inout [LLMEvent]) {
         guard thought.raw.readableBytes > 2 else { return }
         reasoning.append(text: thought)
-        if showsReasoning, let text = thought.string { events.append(.reasoningDelta(text)) }
+        if showsReasoning, let text = thoughtJoiner.join(thought, isBroken: isBroken), !text.isEmpty {
+            events.append(.reasoningDelta(text))
+        }
     }
 
     mutating func append(_ placed: ToolCallIndex.Placed, to events: inout [LLMEvent]) {

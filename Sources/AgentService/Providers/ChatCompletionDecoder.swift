@@ -157,8 +157,9 @@ struct ChatCompletionDecoder: Sendable {
         }
     }
 
-    /// Reads the events that are left at the end of a body, of which the last may lack its blank line.
+    /// Reads the events that are left at the end of a body, of which the last may lack its blank line, or be broken off.
     private mutating func readRest(of parser: inout SSEParser, into events: inout [LLMEvent]) throws(LLMError) -> Bool {
+        var broken: LLMError?
         while true {
             let event: SSEEvent?
             do {
@@ -166,12 +167,18 @@ struct ChatCompletionDecoder: Sendable {
             } catch {
                 throw tooLarge
             }
-            guard let event else { return false }
+            guard let event else {
+                // Where each chunk names a reason, what is missing may be text.
+                if let broken, decoder.isInDoubt { throw broken }
+                return false
+            }
+            if let broken { throw broken }
             do throws(LLMError) {
                 guard try decoder.decode(event, into: &events) else { continue }
             } catch {
                 // Broken off within the event: it does not count, and what came before it decides.
                 guard error.code == .invalidResponse, !ChatCompletionChunkDecoder.isJSON(event.data) else { throw error }
+                broken = error
                 continue
             }
             try decoder.finish(isMarked: true, into: &events)

@@ -6,6 +6,8 @@ import SessionStore
 struct ReasoningCollector: Sendable {
     /// Bytes of one answer's reasoning. An answer with more keeps none: half of it would be refused, or mislead.
     static let maximumBytes = 1 << 20
+    /// Details of one answer, and unknown members of one call. More are not reasoning, and each is looked for among them.
+    static let maximumMembers = 256
 
     /// The member that has the text. Some servers send the same text in two: the first one counts.
     private var member: String?
@@ -37,21 +39,26 @@ struct ReasoningCollector: Sendable {
         var hasAny = false
         for detail in list.elements where detail.kind == .object {
             hasAny = true
-            if makeRoom(detail.raw.readableBytes) { details.append(detail) }
+            if makeRoom(detail.raw.readableBytes), !details.append(detail) { drop() }
         }
         return hasAny
     }
 
     /// Keeps a member of a call. A later one of the same name replaces it.
     mutating func set(_ member: JSONMembers.Member, ofCall index: Int) {
-        guard !member.value.isNull, makeRoom(member.value.raw.readableBytes) else { return }
+        guard !member.value.isNull, !isDropped else { return }
         // A copy: a slice would keep all that was read from the socket with it.
         let kept = ReasoningTrace.Member(name: member.key.string, json: ByteBuffer(bytes: member.value.raw.readableBytesView))
-        if let known = calls[index]?.firstIndex(where: { $0.name == kept.name }) {
-            calls[index]?[known] = kept
+        var members = calls[index] ?? []
+        if let known = members.firstIndex(where: { $0.name == kept.name }) {
+            byteCount -= members[known].json.readableBytes
+            members[known] = kept
         } else {
-            calls[index, default: []].append(kept)
+            byteCount += kept.name.utf8.count
+            members.append(kept)
         }
+        guard makeRoom(kept.json.readableBytes), members.count <= Self.maximumMembers else { return drop() }
+        calls[index] = members
     }
 
     /// All of it; nil where there is none.
@@ -60,20 +67,23 @@ struct ReasoningCollector: Sendable {
         var fields: [ReasoningTrace.Member] = []
         if let member, text.readableBytes > 0 { fields.append(ReasoningTrace.Member(name: member, json: JSONPieces.string(text))) }
         if let json = details.json { fields.append(ReasoningTrace.Member(name: "reasoning_details", json: json)) }
-        return fields.isEmpty && calls.isEmpty ? nil : ReasoningTrace(fields: fields, calls: calls)
+        let members = calls.mapValues { $0.map { ReasoningTrace.Member(name: $0.name, json: JSONPieces.repaired($0.json)) } }
+        return fields.isEmpty && members.isEmpty ? nil : ReasoningTrace(fields: fields, calls: members)
     }
 
     private mutating func makeRoom(_ bytes: Int) -> Bool {
         byteCount += bytes
-        if byteCount > Self.maximumBytes, !isDropped {
-            isDropped = true
-            (text, details, calls) = (ByteBuffer(), ReasoningDetails(), [:])
-        }
+        if byteCount > Self.maximumBytes { drop() }
         return !isDropped
+    }
+
+    private mutating func drop() {
+        isDropped = true
+        (text, details, calls) = (ByteBuffer(), ReasoningDetails(), [:])
     }
 }
 
-/// A JSON string in pieces.
+/// JSON as a model's server sent it, in pieces or with characters that are cut in half.
 enum JSONPieces {
     /// Returns the pieces of JSON strings, joined without their quotation marks, as one JSON string.
     ///
@@ -85,9 +95,12 @@ enum JSONPieces {
         json.writeStaticString("\"")
         json.writeImmutableBuffer(joined)
         json.writeStaticString("\"")
+        return repaired(json)
+    }
+
+    /// Returns a value byte for byte where it is valid; else with U+FFFD for what is not text in it.
+    static func repaired(_ json: ByteBuffer) -> ByteBuffer {
         if (try? JSONSlice(parsing: json)) != nil { return json }
-        var repaired = ByteBuffer()
-        repaired.writeJSONString(JSONSlice.string(leading: json, behind: "")?.string ?? "")
-        return repaired
+        return (try? JSONText(repairing: json))?.buffer ?? ByteBuffer(string: "null")
     }
 }

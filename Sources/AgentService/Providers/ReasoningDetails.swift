@@ -19,11 +19,16 @@ struct ReasoningDetails: Sendable {
     private static let joined: Set<String> = ["text", "summary", "data"]
     private var details: [Detail] = []
 
-    mutating func append(_ piece: JSONSlice) {
+    /// - Returns: False where there are too many.
+    mutating func append(_ piece: JSONSlice) -> Bool {
         let index = piece["index"]?.integer
         let type = piece["type"]?.string
         let position = self.position(index: index, type: type)
-        for member in piece.members { merge(member, into: position) }
+        for member in piece.members {
+            merge(member, into: position)
+            guard details[position].members.count <= ReasoningCollector.maximumMembers else { return false }
+        }
+        return details.count <= ReasoningCollector.maximumMembers
     }
 
     /// The list as JSON; nil where it is empty.
@@ -38,7 +43,7 @@ struct ReasoningDetails: Sendable {
                 json.writeStaticString(":")
                 switch member.value {
                 case .text(let joined): json.writeImmutableBuffer(JSONPieces.string(joined))
-                case .json(let value): json.writeImmutableBuffer(value)
+                case .json(let value): json.writeImmutableBuffer(JSONPieces.repaired(value))
                 }
             }
             json.writeStaticString("}")

@@ -109,8 +109,16 @@ struct SSEParser: Sendable {
         }
         let start = scanned
         let end = pending.withUnsafeReadableBytes { bytes in
-            let feed = bytes.index(of: "\n", from: start, to: bytes.count)
-            return bytes.index(of: "\r", from: start, to: feed)
+            // In windows: a search for one kind of line end must not run far beyond the other.
+            var from = start
+            while from < bytes.count {
+                let to = min(from + 1024, bytes.count)
+                let feed = bytes.index(of: "\n", from: from, to: to)
+                let end = bytes.index(of: "\r", from: from, to: feed)
+                if end < to { return end }
+                from = to
+            }
+            return bytes.count
         }
         guard end <= maxEventBytes else { throw SSEEventTooLarge(limit: maxEventBytes) }
         guard end < pending.readableBytes else {

@@ -50,11 +50,13 @@ extension StepRunner {
             // Where the history came with the lease, the script has noted that the model is asked.
             if let opening, opening.history.count < started.historyLength { await service.store.noteAsking(lease) }
             calls.add(repair.messages)
+            let repaired = repair.stored(by: author).map { $0.element(firstMessage: messages.count) }
+            calls.add(reasoning: repaired)
             generating.withLock { $0.usedCalls = calls }
             var request = LLMRequest(
                 model: model, messages: messages + repair.messages, tools: try await offeredTools(opening),
                 traceparent: traceparent)
-            request.reasoning = reasoning + repair.stored(by: author).map { $0.element(firstMessage: messages.count) }
+            request.reasoning = reasoning + repaired
             request.share = share
             return request
         } catch {

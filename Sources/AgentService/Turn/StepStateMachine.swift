@@ -53,8 +53,8 @@ struct StepStateMachine: Sendable {
     }
 
     struct Call {
-        var id: String
-        var name: String
+        var id = ""
+        var name = ""
         var arguments = ByteBuffer()
     }
 
@@ -93,9 +93,9 @@ struct StepStateMachine: Sendable {
         case .textDelta(let token):
             try count(token.utf8.count)
             text.writeString(token)
-        case .reasoningDelta:
+        case .reasoningDelta(let text):
             // Shown as it is; what is stored comes with the trace, which the provider bounds.
-            break
+            try count(text.utf8.count)
         case .reasoning(let trace):
             self.trace = trace
         case .toolCall(let index, let id, let name, let arguments):
@@ -103,11 +103,10 @@ struct StepStateMachine: Sendable {
                 throw LLMError(.invalidResponse, "the model asked for more than \(maximumCalls) tool calls at once")
             }
             try count(arguments.utf8.count + (id?.utf8.count ?? 0) + (name?.utf8.count ?? 0))
-            var call = calls[index] ?? Call(id: "", name: "")
-            if call.id.isEmpty, let id { call.id = id }
-            if let name { call.name += name }
-            call.arguments.writeString(arguments)
-            calls[index] = call
+            // In place: a copy would share the arguments' storage, and all of them would be copied for each fragment.
+            if let id, calls[index, default: Call()].id.isEmpty { calls[index, default: Call()].id = id }
+            if let name { calls[index, default: Call()].name += name }
+            calls[index, default: Call()].arguments.writeString(arguments)
         case .usage(let usage):
             generationUsage = usage
         case .finish(let reason):

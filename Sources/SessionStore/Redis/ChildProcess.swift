@@ -5,7 +5,7 @@ import Synchronization
 
 /// A program that this process has started (`posix_spawn`, POSIX.1-2024).
 ///
-/// It inherits nothing: no descriptors, no blocked signals (the runtime's threads block most), and its files are
+/// It inherits nothing: no descriptors, no blocked or ignored signals (the runtime's threads block most), and its files are
 /// this user's alone. `Foundation.Process` would keep a thread, and changes the parent's mask for that.
 final class ChildProcess: Sendable {
     let identifier: pid_t
@@ -30,7 +30,12 @@ final class ChildProcess: Sendable {
         var none = sigset_t()
         sigemptyset(&none)
         posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        var all = sigset_t()
+        sigfillset(&all)
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        // A process group of its own: Ctrl-C in a terminal reaches this process first, which then stops the child.
+        posix_spawnattr_setpgroup(&attributes, 0)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
         // The mask for new files is set by the child itself: it belongs to a whole process, not to a thread.
         let words = ["sh", "-c", "umask 077; exec \"$@\"", "sh"] + command
         let arguments = words.map { strdup($0) } + [nil]

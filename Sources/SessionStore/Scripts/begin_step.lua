@@ -71,6 +71,8 @@ if version > tonumber(ARGV[26]) then
   return {'newer', now, version}
 end
 local length = redis.call('LLEN', history)
+-- Before anything is written: somebody may have put something else there.
+redis.call('LLEN', reasoning)
 local bytes = length > 0 and tonumber(s[10] or '0') or 0
 local has_size = s[10] or length == 0
 if length == 0 then

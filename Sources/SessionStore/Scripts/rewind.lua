@@ -96,7 +96,7 @@ redis.call('LTRIM', steps, lines > 0 and -bound or -1, -1)
 redis.call('HSET', ledger, 't:' .. ARGV[1], fence .. ' rewound')
 redis.call('HSET', state, 'status', 'idle', 'fence', fence, 'token', '', 'nonce', ARGV[2], 'owner', ARGV[3], 'lease_until', 0,
   'intent', '', 'updated_at', now, 'history_bytes', math.max(0, tonumber(s[4] or '0') - cut),
-  'last_role', ARGV[9], 'turn', 0, 'rejected', '')
+  'last_role', ARGV[9], 'turn', 0, 'rejected', '', 'finish_reason', '')
 -- A hint: a user without the right to publish must not fail a script that has written.
 redis.pcall(ARGV[14], ARGV[15], fence)
 if ARGV[4] ~= '0' then

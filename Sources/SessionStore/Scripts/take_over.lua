@@ -39,6 +39,7 @@ local fence, attempt, intent = tonumber(s[2] or '0'), tonumber(s[10] or '1'), s[
 -- Before anything is written: somebody may have put something else there.
 local length = redis.call('LLEN', history)
 redis.call('HLEN', ledger)
+redis.call('LLEN', reasoning)
 
 local function is_small()
   return s[21] and tonumber(s[21]) <= tonumber(ARGV[17]) and length <= tonumber(ARGV[18])

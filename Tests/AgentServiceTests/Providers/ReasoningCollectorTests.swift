@@ -51,6 +51,23 @@ import Testing
         #expect(try collected([#"a\ud83d"#, "b"]) == "\"a\u{FFFD}b\"")
     }
 
+    @Test("A half that stays alone never goes back, wherever it stands")
+    func brokenMembersAreRepaired() throws {
+        let deltas = [
+            #"{"reasoning_details":[{"type":"x","other":"a\ud83d"}]}"#, #"{"tool_calls":[{"index":0,"id":"a","extra":{"b":"\ude00"}}]}"#,
+        ]
+        let found = try trace(deltas)
+        #expect(found?.fields.map { String(buffer: $0.json) } == [#"[{"type":"x","other":"a\ufffd"}]"#])
+        #expect(found?.calls[0]?.map { String(buffer: $0.json) } == [#"{"b":"\ufffd"}"#])
+    }
+
+    @Test("A shown character that was cut in two is shown whole")
+    func shownCharactersAreWhole() throws {
+        let chunks = [#"a\ud83d"#, #"\ude00b"#].map { Decoded.delta(#"{"reasoning":"\#($0)"}"#) }
+        let shown = try decode(chunks, shows: true).compactMap { if case .reasoningDelta(let text) = $0 { text } else { nil } }
+        #expect(shown.joined() == "a😀b")
+    }
+
     @Test("Of two members with the same text the first one counts")
     func theFirstMemberCounts() throws {
         let delta = #"{"reasoning":"x","reasoning_content":"x"}"#
