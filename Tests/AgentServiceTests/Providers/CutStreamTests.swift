@@ -16,6 +16,10 @@ import Testing
         /// Text has followed a reason: it was none.
         var isDoubtful = false
         var isBroken = false
+        /// The last event broke off.
+        var isCutOff = false
+        /// A reason has come behind words, and not with the first of them.
+        var isBehindWords = false
 
         init(_ bytes: [UInt8], isLost: Bool) {
             var events: [[UInt8]] = [[]]
@@ -24,8 +28,10 @@ import Testing
                 if events[events.count - 1].suffix(2) == [10, 10] { events.append([]) }
             }
             // The last one has no blank line: it counts where the body has ended well.
-            if let last = events.popLast(), !isLost, Self.data(last).map({ $0 == "[DONE]" || (try? JSON($0)) != nil }) ?? false {
-                events.append(last)
+            if let last = events.popLast(), !last.isEmpty {
+                let isWhole = Self.data(last).map { $0 == "[DONE]" || (try? JSON($0)) != nil } ?? false
+                if isWhole, !isLost { events.append(last) }
+                isCutOff = !isWhole && last.contains(UInt8(ascii: "{"))
             }
             for event in events where !isMarked && !isBroken {
                 guard let data = Self.data(event) else { continue }
@@ -42,14 +48,17 @@ import Testing
             let choice = chunk["choices"][0]
             let piece = choice["delta"]["content"].string ?? ""
             if hasReason, !piece.isEmpty { isDoubtful = true }
+            if let reason = choice["finish_reason"].string, reason != "null" {
+                hasReason = true
+                isBehindWords = isBehindWords || !text.isEmpty
+            }
             text += piece
-            if let reason = choice["finish_reason"].string, reason != "null" { hasReason = true }
         }
 
         func isComplete(isLost: Bool) -> Bool {
             if isBroken { return false }
             if isMarked { return hasReason || !text.isEmpty }
-            return isLost ? hasReason && !isDoubtful && !text.isEmpty : hasReason
+            return isLost ? hasReason && !isDoubtful && isBehindWords : hasReason && !(isDoubtful && isCutOff)
         }
     }
 
