@@ -31,7 +31,7 @@ import Testing
             if let last = events.popLast(), !last.isEmpty {
                 let isWhole = Self.data(last).map { $0 == "[DONE]" || (try? JSON($0)) != nil } ?? false
                 if isWhole, !isLost { events.append(last) }
-                isCutOff = !isWhole && last.contains(UInt8(ascii: "{"))
+                isCutOff = !isWhole && Self.data(last)?.isEmpty == false
             }
             for event in events where !isMarked && !isBroken {
                 guard let data = Self.data(event) else { continue }
