@@ -50,19 +50,12 @@ enum OutgoingMessages {
 
 /// Answers that say nothing and call nothing. Templates of many models refuse them, and they tell a model nothing.
 enum EmptyAnswers {
-    private static let start = #"{"role":"assistant""#
-    private static let content = #","content":"#
-
     static func contains(_ message: ByteBuffer) -> Bool {
-        let view = message.readableBytesView
-        guard view.starts(with: start.utf8) else { return false }
-        let rest = view.dropFirst(start.utf8.count)
+        guard message.begins(with: #"{"role":"assistant""#) else { return false }
         // Almost all answers begin with a text that is not empty, or go on with calls.
-        if rest.starts(with: content.utf8) {
-            let value = rest.dropFirst(content.utf8.count)
-            if value.first == UInt8(ascii: "\""), value.dropFirst().first != UInt8(ascii: "\"") { return false }
-            if value.starts(with: #"null,"tool_calls":[{"#.utf8) { return false }
-        }
+        let text: StaticString = #"{"role":"assistant","content":""#
+        if message.begins(with: text), !message.begins(with: "\"", at: text.utf8CodeUnitCount) { return false }
+        if message.begins(with: #"{"role":"assistant","content":null,"tool_calls":[{"#) { return false }
         guard let answer = try? JSONSlice(parsing: message), (answer["tool_calls"]?.elements.contains { _ in true }) != true,
             answer["function_call"].map({ $0.isNull }) ?? true, answer["refusal"].map({ $0.isNull }) ?? true
         else { return false }

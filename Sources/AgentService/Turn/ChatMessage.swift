@@ -1,3 +1,4 @@
+import Glibc
 public import NIOCore
 import SessionStore
 
@@ -48,13 +49,8 @@ public enum ChatMessage {
     /// Whether a message that this project wrote has the role: it comes first.
     static func hasRole(_ role: StaticString, _ message: ByteBuffer) -> Bool {
         let start: StaticString = #"{"role":""#
-        let view = message.readableBytesView
-        return start.withUTF8Buffer { start in
-            role.withUTF8Buffer { role in
-                let rest = view.dropFirst(start.count)
-                return view.starts(with: start) && rest.starts(with: role) && rest.dropFirst(role.count).first == UInt8(ascii: "\"")
-            }
-        }
+        let end = start.utf8CodeUnitCount + role.utf8CodeUnitCount
+        return message.begins(with: start) && message.begins(with: role, at: start.utf8CodeUnitCount) && message.begins(with: "\"", at: end)
     }
 
     /// - Parameter text: The answer's text; empty becomes `null` where there are calls.
@@ -129,5 +125,17 @@ struct ToolCall: Sendable, Equatable {
             return nil
         }
         return ChatMessage.tool(callID: id, content: ByteBuffer(string: String(buffer: text)))
+    }
+}
+
+extension ByteBuffer {
+    /// Returns whether `text` stands `offset` bytes behind the first readable one. Each message of a history passes here with
+    /// every request, so the bytes are compared where they lie.
+    func begins(with text: StaticString, at offset: Int = 0) -> Bool {
+        withUnsafeReadableBytes { bytes in
+            let length = text.utf8CodeUnitCount
+            guard bytes.count >= offset + length, let start = bytes.baseAddress else { return length == 0 && bytes.count >= offset }
+            return memcmp(start + offset, text.utf8Start, length) == 0
+        }
     }
 }
