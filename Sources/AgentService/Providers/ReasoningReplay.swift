@@ -79,7 +79,7 @@ public struct ReasoningReplay: Sendable, Equatable {
         }
     }
 
-    /// - Returns: Nil where there is nothing to add, or where the message is no object.
+    /// - Returns: Nil if there is nothing to add, or if the message is not an object.
     private static func adding(_ fields: JSONSlice, to message: ByteBuffer) -> ByteBuffer? {
         let members = fields.members.map { $0 }
         guard !members.isEmpty else { return nil }

@@ -1,13 +1,13 @@
 import NIOHTTP1
 
-/// What the head of a failed response says for whoever asks again, or asks the server's operator.
+/// What the head of a failed response says to a client that sends the request again, and to an operator.
 struct ResponseNotes: Sendable, Equatable {
     /// Seconds that the server wants to be left alone for, rounded up.
     var retryAfter: Int?
     /// The server's name for the request.
     var requestID: String?
 
-    /// Nobody waits for longer: a larger number is a mistake.
+    /// A server that names a longer wait has made a mistake.
     private static let longestWait = 1_000_000_000.0
 
     init(_ headers: HTTPHeaders) {
