@@ -16,6 +16,7 @@ let package = Package(
             name: "bench",
             dependencies: [
                 "CEpoll",
+                .product(name: "RedisClient", package: "agent-runtime"),
                 .product(name: "SessionStore", package: "agent-runtime"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

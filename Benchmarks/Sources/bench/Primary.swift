@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import RedisClient
 import SessionStore
 
 extension Bench {
@@ -86,7 +87,7 @@ private struct StoreLoad {
     func run(_ nodes: RedisNodes, seconds: Double) async throws -> Sample {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
-        let client = RedisClient(configuration: try RedisConfiguration(url: nodes.url), eventLoopGroup: group, logger: logger)
+        let client = RedisConnectionPool(configuration: try RedisConfiguration(url: nodes.url), eventLoopGroup: group, logger: logger)
         guard await client.waitUntilReady(timeout: .seconds(5)) else { throw Failure(description: "no connection") }
         let store = RedisSessionStore(client: client, configuration: StoreConfiguration(replica: "bench"), logger: logger)
         // So that scripts are known, connections are there and histories have their length.

@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import RedisClient
 import SessionStore
 
 extension Bench {
@@ -15,7 +16,7 @@ extension Bench {
         try await Setup.wait("redis-server") { FileManager.default.fileExists(atPath: socket) }
         let logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let client = RedisClient(configuration: RedisConfiguration(.unix(path: socket)), eventLoopGroup: group, logger: logger)
+        let client = RedisConnectionPool(configuration: RedisConfiguration(.unix(path: socket)), eventLoopGroup: group, logger: logger)
         guard await client.waitUntilReady(timeout: .seconds(5)) else { throw Failure(description: "no connection") }
         let connection = client.connection(for: "")
 

@@ -1,3 +1,4 @@
+import JSONText
 import NIOCore
 
 @testable import AgentService
@@ -30,7 +31,7 @@ final class ClientRequests: Target {
         case .retry: break
         }
         for part in [request.settings.tools, request.settings.metadata].compactMap({ $0 }) {
-            hold((try? JSONText(parsing: part)) != nil, "what is stored is no JSON: \(String(buffer: part))")
+            hold((try? CheckedJSON(parsing: part)) != nil, "what is stored is no JSON: \(String(buffer: part))")
         }
         hold(SessionID(request.session.text) == request.session, "\(request.session)")
     }

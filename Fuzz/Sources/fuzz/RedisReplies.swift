@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import NIOEmbedded
+import RedisClient
 
 @testable import AgentService
 @testable import SessionStore
@@ -18,7 +19,8 @@ final class RedisReplies: Target {
     init() {
         let logger = Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() }
         store = RedisSessionStore(
-            client: RedisClient(configuration: RedisConfiguration(Self.address), eventLoopGroup: EmbeddedEventLoop(), logger: logger),
+            client: RedisConnectionPool(
+                configuration: RedisConfiguration(Self.address), eventLoopGroup: EmbeddedEventLoop(), logger: logger),
             configuration: StoreConfiguration(replica: "fuzz"), logger: logger)
     }
 

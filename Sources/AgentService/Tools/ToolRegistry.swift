@@ -1,5 +1,6 @@
+public import JSONText
 public import NIOCore
-public import SessionStore
+import SessionStore
 
 /// The tools that the model is offered where a request does not bring its own. The server never runs one: it hands calls to the client.
 public struct ToolRegistry: Sendable {
@@ -18,8 +19,8 @@ public struct ToolRegistry: Sendable {
 
     /// Reads an array of tool schemas in OpenAI form: objects with `type` `function` and a `function` that has a `name`.
     public init(parsing bytes: ByteBuffer) throws(ToolSchemaError) {
-        let text: JSONText
-        do { text = try JSONText(parsing: bytes) } catch { throw ToolSchemaError("not JSON: \(error)") }
+        let text: CheckedJSON
+        do { text = try CheckedJSON(parsing: bytes) } catch { throw ToolSchemaError("not JSON: \(error)") }
         try self.init(validating: text.value)
     }
 

@@ -1,3 +1,4 @@
+import JSONText
 public import NIOCore
 public import SessionStore
 
@@ -62,8 +63,8 @@ extension TurnRequest {
     public init(
         body: ByteBuffer, idempotencyKey: String? = nil, lastEventID: String? = nil, traceparent: String? = nil
     ) throws(RequestError) {
-        let text: JSONText
-        do { text = try JSONText(parsing: body) } catch {
+        let text: CheckedJSON
+        do { text = try CheckedJSON(parsing: body) } catch {
             throw RequestError(.invalidJSON, "the body is not JSON: \(error)")
         }
         guard text.kind == .object else { throw RequestError("the body must be a JSON object") }

@@ -1,5 +1,6 @@
 public import Logging
 import NIOCore
+import RedisClient
 public import SessionStore
 
 /// Runs turns: accepts a message, has a step run for it, and tells the client.

@@ -1,4 +1,5 @@
 import Foundation
+public import RedisClient
 public import SessionStore
 
 /// A Redis Cluster on loopback: masters, and a replica of each where a test wants failovers.

@@ -1,5 +1,6 @@
 import Foundation
-public import SessionStore
+public import RedisClient
+import SessionStore
 
 /// A master, its replicas, and three sentinels that watch over them.
 public final class RedisSentinels: Sendable {

@@ -1,6 +1,7 @@
 public import Foundation
 import NIOCore
 import NIOPosix
+public import RedisClient
 public import SessionStore
 
 /// A real `redis-server`, or another program of its kind, of the test's own, on a unix socket and on a loopback port that the system picked.

@@ -1,5 +1,6 @@
 import Foundation
 import LocalDeployment
+import RedisClient
 import SessionStore
 
 /// Everything that a drill needs, on loopback: Redis, three replicas, a balancer, a model. Nothing of it outlives the drill.

@@ -1,5 +1,6 @@
 import Foundation
 import LocalDeployment
+import RedisClient
 import SessionStore
 import Synchronization
 

@@ -1,5 +1,6 @@
 import Foundation
 import LocalDeployment
+import RedisClient
 import SessionStore
 
 /// Does to a local deployment what the schedule says, and mends it again.

@@ -1,4 +1,5 @@
 import Foundation
+import RedisClient
 import SessionStore
 
 /// One page for a browser, with nothing from elsewhere: the figures, and a time line of faults against what clients waited.

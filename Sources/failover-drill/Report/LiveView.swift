@@ -1,5 +1,6 @@
 import Foundation
 import LocalDeployment
+import RedisClient
 import SessionStore
 
 /// What a person sees while a drill runs: on a terminal a few lines that are drawn anew, elsewhere a line now and then.

@@ -1,4 +1,5 @@
 import LocalDeployment
+import RedisClient
 import SessionStore
 
 /// The outcome of a drill.

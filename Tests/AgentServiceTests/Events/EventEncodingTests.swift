@@ -1,4 +1,5 @@
 import Foundation
+import JSONText
 import NIOCore
 import SessionStore
 import TestSupport
@@ -61,7 +62,7 @@ import Testing
             let bytes = ByteBuffer(string: text)
             // JSON as a model or a client writes it: with the separators as they are.
             let arguments: JSON = ["key \(text)": .string(text)]
-            let call = ToolCall(id: text, name: text, arguments: try JSONText(parsing: ByteBuffer(string: arguments.text)).buffer)
+            let call = ToolCall(id: text, name: text, arguments: try CheckedJSON(parsing: ByteBuffer(string: arguments.text)).buffer)
             let expected: [(LoggedEvents.Name, ByteBuffer, JSON)] = [
                 (
                     .message, StreamChunk.message(content: bytes, isFinal: true),
