@@ -1,3 +1,4 @@
+import RedisClient
 import NIOCore
 import TestSupport
 import Testing
