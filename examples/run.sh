@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every example of this folder against servers on loopback, and fails when one of them does not do what it says.
-# examples/README.md lists what is run.
+# Runs every example of this folder against servers on loopback, and fails when one of them does not
+# do what it says. examples/README.md lists what is run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin
@@ -65,8 +65,8 @@ replica() { # NAME PORT [SETTING=VALUE...]
 }
 declare -A processes
 
-# Runs a client with a long text, and kills the replica that runs the step in the middle of it. The client must resume, and
-# must print the whole text after the restart.
+# Runs a client with a long text, and kills the replica that runs the step in the middle of it. The
+# client must resume, and must print the whole text after the restart.
 resumes() { # SESSION OUTPUT COMMAND...
     local session=$1 output=$2 owner
     shift 2
@@ -122,7 +122,8 @@ grep -qF 'again' "$work/swift.log" || fail "the text of client.swift does not qu
 echo "  ran two tools"
 resumes swift-resume "$work/swift-resume.log" "$work/client" "http://127.0.0.1:$balancer" swift-resume
 
-# A provider's settings, with the URL's host replaced by a scripted model that imitates the provider.
+# A provider's settings, with the URL's host replaced by a scripted model that imitates the
+# provider.
 provider() { # NAME PERSONALITY
     local name=$1 personality=$2 port
     echo "providers/$name.env, against the personality $personality"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# build.sh PRODUCT...: builds the products. Prints the compiler's output only if the build fails: warnings of dependencies
-# would hide what the caller prints next.
+# build.sh PRODUCT...: builds the products. Prints the compiler's output only if the build fails:
+# warnings of dependencies would hide what the caller prints next.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

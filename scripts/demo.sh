@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Two replicas behind nginx carry one conversation with two tool calls. In the middle of the final text, the script kills the
-# replica that streams it (SIGKILL); the client resumes through nginx, and the other replica goes on. The script checks that
-# no event is missing and that the text is whole, and fails otherwise.
+# Two replicas behind nginx carry one conversation with two tool calls. In the middle of the final
+# text, the script kills the replica that streams it (SIGKILL); the client resumes through nginx,
+# and the other replica goes on. The script checks that no event is missing and that the text is
+# whole, and fails otherwise.
 #
-# The model is a scripted one that imitates DeepSeek's server: it reasons, and refuses a request without its reasoning. The
-# script starts everything on free loopback ports, and stops everything at its end.
+# The model is a scripted one that imitates DeepSeek's server: it reasons, and refuses a request
+# without its reasoning. The script starts everything on free loopback ports, and stops everything
+# at its end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin
@@ -132,8 +134,9 @@ mapfile -t calls < <(sed -n 's/.*"type":"tool_call","call_id":"\([^"]*\)".*/\1/p
 say "The result of the second call arrives first; the first one is still pending"
 post "{\"type\":\"tool_result\",\"call_id\":\"${calls[1]}\",\"tool_name\":\"echo\",\"result\":\"the second tool\"}"
 
-# Reads one stream from curl: prints its text, checks that no event is missing, and kills the replica after $1 text deltas
-# (0: never). Continues the variables last_id, deltas, text, final, status and replica.
+# Reads one stream from curl: prints its text, checks that no event is missing, and kills the
+# replica after $1 text deltas (0: never). Continues the variables last_id, deltas, text, final,
+# status and replica.
 follow() { # COUNT CURL-ARGUMENT...
     local kill_after=$1 line id='' data delta
     shift
@@ -159,7 +162,8 @@ receive() { # Handles one event: $id and $data.
     fi
     if [ -n "$id" ]; then
         step=${id%%-*} sequence=${id#*-} sequence=${sequence%%.*}
-        # Each event follows the one before it. A step begins with 1, a step that replaces another with 0, its restart.
+        # Each event follows the one before it. A step begins with 1, a step that replaces another
+        # with 0, its restart.
         if [ "$step" = "${last_id%%-*}" ]; then
             before=${last_id#*-} before=${before%%.*}
             [ "$sequence" -eq $((before + 1)) ] || fail "an event is missing between '$last_id' and '$id'"

@@ -46,16 +46,20 @@ def main():
                 print(f"skipped ({text}): {first}")
                 continue
             print(f"{how}: {first}", flush=True)
-            script = commands.replace("8001", str(port)).replace(".agent-runtime", str(work / "data")).replace("part.txt", str(work / "part.txt"))
+            script = commands
+            for shown, used in (("8001", port), (".agent-runtime", work / "data"), ("part.txt", work / "part.txt")):
+                script = script.replace(shown, str(used))
             if how == "server":
                 log = work / "server.log"
-                servers.append(
-                    subprocess.Popen(["bash", "-c", script], cwd=ROOT, env=environment, stdout=log.open("w"), stderr=subprocess.STDOUT, start_new_session=True))
+                output = {"stdout": log.open("w"), "stderr": subprocess.STDOUT}
+                servers.append(subprocess.Popen(["bash", "-c", script], cwd=ROOT, env=environment, start_new_session=True, **output))
                 wait_until_ready(servers[-1], f"http://127.0.0.1:{port}/health/ready", log)
             else:
-                result = subprocess.run(["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1800)
+                options = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True, "timeout": 1800}
+                result = subprocess.run(["bash", "-c", script], **options)
                 if result.returncode != 0 or not re.search(text, result.stdout):
-                    sys.exit(f"exit code {result.returncode}, and no output that matches {text}:\n{result.stdout}\n{result.stderr}")
+                    output = f"{result.stdout}\n{result.stderr}"
+                    sys.exit(f"exit code {result.returncode}, expected output that matches {text}:\n{output}")
     finally:
         for server in servers:
             os.killpg(server.pid, signal.SIGTERM)

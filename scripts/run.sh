@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the server and starts it. Without further settings it has a private redis-server and the scripted model.
+# Builds the server and starts it. Without further settings it has a private redis-server and the
+# scripted model.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
