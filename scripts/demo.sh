@@ -202,7 +202,7 @@ last_id='' deltas=0 text='' final='' status='' replica='' killed='' restarts=0 s
 result="{\"type\":\"tool_result\",\"call_id\":\"${calls[0]}\",\"tool_name\":\"read_file\",\"result\":\"$numbers\"}"
 printf '  '
 follow 60 -H 'Content-Type: application/json' -d "{\"session_id\":\"$session\",\"message\":$result}" "$url/message/stream"
-[ -n "$killed" ] && [ -z "$status" ] || fail "the stream did not break off: status '$status', ${deltas} deltas"
+if [ -z "$killed" ] || [ -n "$status" ]; then fail "the stream did not break off: status '$status', $deltas deltas"; fi
 served+=("$killed")
 for _ in $(seq 100); do
     [ -n "$status" ] && break
