@@ -50,10 +50,13 @@ struct SessionInRedis {
     /// Another replica takes the step: the next fence, and a lease of its own.
     @discardableResult
     func seize(_ step: Int, intent: String = "") async throws -> StepLease {
+        var configuration = StoreConfiguration(replica: "thief", lease: .seconds(60))
+        (configuration.historyAheadBytes, configuration.historyAheadMessages) = (0, 0)
+        let thief = RedisSessionStore(client: store.client, configuration: configuration, logger: .quiet)
         let token = LeaseToken()
-        let call = script(
-            StoreScripts.takeOver, token.text, token.nonce, "thief", "60000", "0", String(step), "1", intent, "3", "PUBLISH", keys.wake,
-            RedisKeys.replica(""), id.text, String(RedisLayout.known), "thief-process", "run", "0", "0")
+        let takeOver = TakeOver(session: id, step: step, reason: intent.isEmpty ? .stale : .cancel, token: token)
+        let call = StoreScripts.takeOver.call(
+            TakeOverCall(store: thief, keys: keys, takeOver: takeOver, verdict: .run), on: keys)
         let reply = try await store.client.connection(for: keys.state).evaluate(call)
         guard reply[0]?.string == "taken", let next = reply[2]?.intValue else { throw NotStarted() }
         return StepLease(session: id, token: token, step: next)
@@ -94,12 +97,6 @@ struct SessionInRedis {
         // A note of activity that is due would be held first, and scripts wait behind it.
         await store.activity.flush()
         try redis.cli("CLIENT", "PAUSE", "600000", "WRITE")
-    }
-
-    private func script(_ script: RedisScript, _ arguments: String...) -> RedisScriptCall {
-        var call = RedisScriptCall(script, keys: keys.all)
-        for argument in arguments { call.append(argument) }
-        return call
     }
 
     /// The entries of a step's log without the opening one.

@@ -119,7 +119,7 @@ struct ScriptSession: Sendable {
     func begin(_ change: (inout BeginArguments) -> Void = { _ in }) async throws -> ScriptAnswer {
         var arguments = BeginArguments()
         change(&arguments)
-        return try await call(StoreScripts.beginStep, arguments.list(wake: keys.wake))
+        return try await call(StoreScripts.beginStep, arguments.values(wake: keys.wake))
     }
 
     /// Brings the result `content` of a call.
@@ -148,28 +148,33 @@ struct ScriptSession: Sendable {
     ) async throws -> ScriptAnswer {
         try await call(
             StoreScripts.appendEvents,
-            [token, "\(step)", "\(lastSequence)", "\(lease)", "\(ttl)", "PUBLISH", keys.wake, ""] + events)
+            [
+                "token": token, "step": "\(step)", "last_sequence": "\(lastSequence)", "lease": "\(lease)", "ttl": "\(ttl)",
+                "publish": "PUBLISH", "wake": keys.wake, "asking": "",
+            ], rest: events)
     }
 
     /// - Parameter events: Name, value, name, value …
     func log(_ token: String, _ step: Int, lastSequence: Int, _ events: [String]) async throws -> Int64? {
-        var call = RedisScriptCall(StoreScripts.logEvents, keys: keys, ["state", "events"])
-        for argument in [token, "\(step)-\(lastSequence)", "PUBLISH", keys.wake, "\(step)"] + events { call.append(argument) }
-        return try await connection.evaluate(call).integer
+        try await call(
+            StoreScripts.logEvents,
+            ["token": token, "entry": "\(step)-\(lastSequence)", "publish": "PUBLISH", "wake": keys.wake, "step": "\(step)"], rest: events
+        ).reply.integer
     }
 
     func commit(_ token: String, _ step: Int, _ arguments: CommitArguments = .text()) async throws -> ScriptAnswer {
-        try await call(StoreScripts.commitStep, arguments.list(token: token, step: step, wake: keys.wake))
+        try await call(
+            StoreScripts.commitStep, arguments.values(token: token, step: step, wake: keys.wake), rest: arguments.rest)
     }
 
     func release(_ token: String) async throws -> ScriptAnswer {
-        try await call(StoreScripts.releaseStep, [token, "PUBLISH", keys.wake])
+        try await call(StoreScripts.releaseStep, ["token": token, "publish": "PUBLISH", "wake": keys.wake])
     }
 
     func takeOver(_ change: (inout TakeOverArguments) -> Void = { _ in }) async throws -> ScriptAnswer {
         var arguments = TakeOverArguments()
         change(&arguments)
-        return try await call(StoreScripts.takeOver, arguments.list(keys))
+        return try await call(StoreScripts.takeOver, arguments.values(keys))
     }
 
     /// - Returns: Whether there was something to delete.
@@ -180,12 +185,21 @@ struct ScriptSession: Sendable {
 
     func delete(epoch: String) async throws -> ScriptAnswer {
         try await call(
-            StoreScripts.deleteSession, ["PUBLISH", keys.wake, RedisKeys.replica(""), session.text, epoch, "\(RedisLayout.known)"])
+            StoreScripts.deleteSession,
+            [
+                "publish": "PUBLISH", "wake": keys.wake, "replica_channels": RedisKeys.replica(""), "session": session.text,
+                "seen_epoch": epoch, "known_layout": "\(RedisLayout.known)",
+            ])
     }
 
-    private func call(_ script: RedisScript, _ arguments: [String]) async throws -> ScriptAnswer {
-        var call = RedisScriptCall(script, keys: keys.all)
-        for argument in arguments { call.append(argument) }
+    /// Calls a script with values by the names of its arguments: all of them, and no others.
+    private func call<Input>(
+        _ script: StoreScript<Input>, _ values: [String: String], rest: [String] = []
+    ) async throws -> ScriptAnswer {
+        let names = script.parameters.map { "\($0.name)" }
+        try #require(Set(values.keys) == Set(names))
+        var call = RedisScriptCall(script.script, keys: script.keys.map { keys.prefix + "\($0)" })
+        for argument in names.compactMap({ values[$0] }) + rest { call.append(argument) }
         return ScriptAnswer(reply: try await connection.evaluate(call))
     }
 

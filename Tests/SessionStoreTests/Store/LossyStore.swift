@@ -37,8 +37,8 @@ struct LossyStore: Sendable {
         try await eater.close()
     }
 
-    func lose(_ loss: ReplyEater.Loss, of script: RedisScript, goesAway: Bool = false) {
-        eater.lose(loss, of: script.sha, goesAway: goesAway)
+    func lose<Input>(_ loss: ReplyEater.Loss, of script: StoreScript<Input>, goesAway: Bool = false) {
+        eater.lose(loss, of: script.script.sha, goesAway: goesAway)
     }
 
     func user(_ text: String = "hello", token: LeaseToken = LeaseToken()) -> BeginStep { .user(text, in: it.session, token: token) }
