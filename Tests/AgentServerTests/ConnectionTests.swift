@@ -6,20 +6,11 @@ import TestSupport
 import Testing
 
 /// What a connection does beyond one request and its answer.
-@Suite struct ConnectionTests {
-    let redis: RedisServer
-    let upstream: Upstream
-    let replica: Replica
+@Suite struct ConnectionTests: ServerSuite {
+    let server: TestServer
 
     init() async throws {
-        let redis = try await RedisServer.shared()
-        let upstream = try await Upstream.start()
-        replica = try await Replica.start(
-            redis: redis.url, upstream: upstream.url,
-            environment: [
-                "AGENT_RUNTIME__BODY_LIMIT": "2048", "AGENT_RUNTIME__KEEP_ALIVE_SECONDS": "1", "AGENT_RUNTIME__DRAIN_SECONDS": "1",
-            ])
-        (self.redis, self.upstream) = (redis, upstream)
+        server = try await TestServer(environment: ["AGENT_RUNTIME__BODY_LIMIT": "2048", "AGENT_RUNTIME__KEEP_ALIVE_SECONDS": "1", "AGENT_RUNTIME__DRAIN_SECONDS": "1"])
     }
 
     /// Bytes in, and everything that comes back until the server closes.

@@ -3,17 +3,11 @@ import TestSupport
 import Testing
 
 /// Every row of the error table in docs/http-errors.md, over real HTTP.
-@Suite struct ErrorTableTests {
-    let redis: RedisServer
-    let upstream: Upstream
-    let replica: Replica
-    var client: AgentClient { replica.client }
+@Suite struct ErrorTableTests: ServerSuite {
+    let server: TestServer
 
     init() async throws {
-        let redis = try await RedisServer.shared()
-        let upstream = try await Upstream.start()
-        replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
-        (self.redis, self.upstream) = (redis, upstream)
+        server = try await TestServer()
     }
 
     /// Checks the shape that every error has.

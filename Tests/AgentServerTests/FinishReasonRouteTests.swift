@@ -4,17 +4,11 @@ import TestSupport
 import Testing
 
 /// Why the model stopped, as clients and operators see it.
-@Suite struct FinishReasonRouteTests {
-    let redis: RedisServer
-    let upstream: Upstream
-    let replica: Replica
-    var client: AgentClient { replica.client }
+@Suite struct FinishReasonRouteTests: ServerSuite {
+    let server: TestServer
 
     init() async throws {
-        let redis = try await RedisServer.shared()
-        let upstream = try await Upstream.start()
-        replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
-        (self.redis, self.upstream) = (redis, upstream)
+        server = try await TestServer()
     }
 
     /// In `done`, in the session's state and in the journal: always, and the same.

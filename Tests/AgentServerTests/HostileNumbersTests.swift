@@ -4,19 +4,13 @@ import Testing
 
 /// Numbers in Redis that no replica writes, and numbers of clients: an error at most, for that
 /// session alone.
-@Suite struct HostileNumbersTests {
+@Suite struct HostileNumbersTests: ServerSuite {
     private static let most = "9223372036854775807"
 
-    let redis: RedisServer
-    let upstream: Upstream
-    let replica: Replica
-    var client: AgentClient { replica.client }
+    let server: TestServer
 
     init() async throws {
-        let redis = try await RedisServer.start()
-        let upstream = try await Upstream.start()
-        replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
-        (self.redis, self.upstream) = (redis, upstream)
+        server = try await TestServer(redis: RedisServer.start())
     }
 
     /// A session with an answer, whose state is then written to by hand.

@@ -4,18 +4,11 @@ import TestSupport
 import Testing
 
 /// What clients and operators learn of a model's error beside its sentence, and how a session goes on after it.
-@Suite struct ModelErrorTests {
-    let redis: RedisServer
-    let upstream: Upstream
-    let replica: Replica
-    var client: AgentClient { replica.client }
+@Suite struct ModelErrorTests: ServerSuite {
+    let server: TestServer
 
     init() async throws {
-        let redis = try await RedisServer.shared()
-        let upstream = try await Upstream.start()
-        replica = try await Replica.start(
-            redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__LLM_API_KEY": "sk-0123456789"])
-        (self.redis, self.upstream) = (redis, upstream)
+        server = try await TestServer(environment: ["AGENT_RUNTIME__LLM_API_KEY": "sk-0123456789"])
     }
 
     private func refusal(_ status: Int, _ body: String, headers: [(String, String)] = []) -> UpstreamAnswer {

@@ -5,19 +5,11 @@ import TestSupport
 import Testing
 
 /// Reading, listing and deleting sessions, the health checks, the legacy endpoint.
-@Suite struct SessionRoutesTests {
-    let redis: RedisServer
-    let upstream: Upstream
-    let replica: Replica
-    var client: AgentClient { replica.client }
+@Suite struct SessionRoutesTests: ServerSuite {
+    let server: TestServer
 
     init() async throws {
-        let redis = try await RedisServer.shared()
-        let upstream = try await Upstream.start()
-        replica = try await Replica.start(
-            redis: redis.url, upstream: upstream.url,
-            environment: ["AGENT_RUNTIME__VERSION": "1.2.3-test", "AGENT_RUNTIME__LLM_MODEL": "m-1"])
-        (self.redis, self.upstream) = (redis, upstream)
+        server = try await TestServer(environment: ["AGENT_RUNTIME__VERSION": "1.2.3-test", "AGENT_RUNTIME__LLM_MODEL": "m-1"])
     }
 
     @Test func health() async throws {

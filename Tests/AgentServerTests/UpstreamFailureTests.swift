@@ -4,18 +4,11 @@ import TestSupport
 import Testing
 
 /// What a client sees when its model fails after the stream has begun, and that the session can go on.
-@Suite struct UpstreamFailureTests {
-    let redis: RedisServer
-    let upstream: Upstream
-    let replica: Replica
-    var client: AgentClient { replica.client }
+@Suite struct UpstreamFailureTests: ServerSuite {
+    let server: TestServer
 
     init() async throws {
-        let redis = try await RedisServer.shared()
-        let upstream = try await Upstream.start()
-        replica = try await Replica.start(
-            redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__LLM_IDLE_TIMEOUT_MS": "400"])
-        (self.redis, self.upstream) = (redis, upstream)
+        server = try await TestServer(environment: ["AGENT_RUNTIME__LLM_IDLE_TIMEOUT_MS": "400"])
     }
 
     static let failures: [(code: String, answer: UpstreamAnswer)] = {
