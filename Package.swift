@@ -227,8 +227,9 @@ let package = Package(
 // generic code, and their replicas are several times slower.
 if Context.environment["AGENT_RUNTIME_OPTIMIZED"] != nil {
     for target in package.targets where ![.test, .system].contains(target.type) {
-        target.swiftSettings = (target.swiftSettings ?? []) + [
-            .unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug))
-        ]
+        target.swiftSettings =
+            (target.swiftSettings ?? []) + [
+                .unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug))
+            ]
     }
 }

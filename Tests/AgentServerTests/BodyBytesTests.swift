@@ -4,10 +4,12 @@ import TestSupport
 import Testing
 
 /// Request bodies that are held at the same time have a bound in bytes.
-@Suite(.timeLimit(.minutes(2))) struct BodyBytesTests {
+@Suite("Bound on the bytes of request bodies", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
+struct BodyBytesTests {
     private static let head = "POST /agent/message/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
-    @Test func whatHasNoRoomIsRefusedAndWhatIsThereIsNot() async throws {
+    @Test("A body beyond the bound is refused, and bodies already held are not")
+    func whatHasNoRoomIsRefusedAndWhatIsThereIsNot() async throws {
         let redis = try await RedisServer.shared()
         let replica = try await Replica.start(
             redis: redis.url,

@@ -11,7 +11,8 @@ import Testing
 @testable import AgentService
 @testable import agent_server
 
-@Suite struct ClientStreamHandlerTests {
+@Suite("Writing a stream to a connection")
+struct ClientStreamHandlerTests {
     /// A connection whose response's head was written.
     private struct Connection {
         let channel = EmbeddedChannel()
@@ -86,7 +87,8 @@ import Testing
         return String(decoding: data, as: UTF8.self)
     }
 
-    @Test func whatIsWrittenGoesOutAtOnce() throws {
+    @Test("The handler sends written bytes at once")
+    func whatIsWrittenGoesOutAtOnce() throws {
         let stream = ClientStream()
         stream.write { $0.writeString("before ") }
         stream.write { $0.writeString("the head") }
@@ -101,7 +103,8 @@ import Testing
         #expect(connection.outcome() != nil && stream.isOpen)
     }
 
-    @Test func whatTheConnectionDoesNotTakeWaitsInTheStream() throws {
+    @Test("Bytes wait in the stream while the connection is not writable")
+    func whatTheConnectionDoesNotTakeWaitsInTheStream() throws {
         let connection = try Connection()
         connection.setWritable(false)
         connection.say("a")
@@ -119,7 +122,8 @@ import Testing
     }
 
     /// The end counts as taken only once the bytes before it are on their way: until then, the client may be cut off.
-    @Test func theEndIsToldWhenTheConnectionHasTakenAll() throws {
+    @Test("The end is reported only after the connection has taken all bytes")
+    func theEndIsToldWhenTheConnectionHasTakenAll() throws {
         let connection = try Connection()
         connection.setWritable(false)
         connection.stream.finish()
@@ -130,7 +134,8 @@ import Testing
 
     enum Leaving: CaseIterable { case closed, halfClosed, cutOff, removed }
 
-    @Test(arguments: Leaving.allCases) func aClientThatLeavesIsNoEnd(leaving: Leaving) throws {
+    @Test("A client that disconnects does not count as the end of the stream", arguments: Leaving.allCases)
+    func aClientThatLeavesIsNoEnd(leaving: Leaving) throws {
         let connection = try Connection(ClientStream(limit: 1))
         connection.say("some")
         switch leaving {
@@ -149,7 +154,8 @@ import Testing
         #expect(try connection.written() == ["some"])
     }
 
-    @Test func whoHasLeftBeforeTheAnswerIsToldNothing() throws {
+    @Test("A client that left before the response gets no bytes")
+    func whoHasLeftBeforeTheAnswerIsToldNothing() throws {
         let connection = try Connection()
         connection.stream.finish()
         #expect(connection.outcome() != nil)
@@ -160,7 +166,8 @@ import Testing
     }
 
     /// A connection is kept: what comes late of an earlier answer is not the next one's.
-    @Test func answersOnOneConnectionDoNotMix() throws {
+    @Test("Late bytes of one response never enter the next response on the same connection")
+    func answersOnOneConnectionDoNotMix() throws {
         let connection = try Connection()
         connection.say("one")
         connection.stream.finish()
@@ -179,7 +186,8 @@ import Testing
     }
 
     /// From any thread, in order, and nothing twice.
-    @Test func manyWritersAreWrittenOut() async throws {
+    @Test("Bytes from many threads arrive in order and once")
+    func manyWritersAreWrittenOut() async throws {
         let channel = NIOAsyncTestingChannel()
         try await channel.testingEventLoop.executeInContext { try Self.addHandlers(to: channel) }
         try await channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).get()

@@ -3,7 +3,8 @@ import TestSupport
 import Testing
 
 /// Every row of the error table in docs/http-errors.md, over real HTTP.
-@Suite struct ErrorTableTests: ServerSuite {
+@Suite("Every row of the error table in docs/http-api.md", .tags(.processes), .serialized)
+struct ErrorTableTests: ServerSuite {
     let server: TestServer
 
     init() async throws {
@@ -29,57 +30,65 @@ import Testing
         try await client.send("POST", "/agent/message/stream", body: body, headers: headers)
     }
 
-    @Test(arguments: [
-        "", "{", "{\"session_id\":", "nonsense", "{} {}", "\u{FEFF}", "{}\u{FEFF}", "\u{FEFF}\u{FEFF}{}", "{\"a\":\"\\ud800\"}",
-        String(repeating: "[", count: 5000),
-    ])
+    @Test(
+        "A body that is not JSON is refused",
+        arguments: [
+            "", "{", "{\"session_id\":", "nonsense", "{} {}", "\u{FEFF}", "{}\u{FEFF}", "\u{FEFF}\u{FEFF}{}", "{\"a\":\"\\ud800\"}",
+            String(repeating: "[", count: 5000),
+        ])
     func bodiesThatAreNoJSON(_ body: String) async throws {
         expect(try await send(body), 400, "invalid_json")
     }
 
-    @Test(arguments: [
-        ("[]", "object"), ("\"text\"", "object"), ("{}", "session_id"), ("\u{FEFF}{}", "session_id"),
-        (#"{"session_id":1,"message":{"content":"x"}}"#, "session_id"),
-        (#"{"session_id":"","message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"a b","message":{"content":"x"}}"#, "session_id"),
-        (#"{"session_id":"a}b","message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"s"}"#, "message"),
-        (#"{"session_id":"s","message":null}"#, "message"), (#"{"session_id":"s","message":"hello"}"#, "message"),
-        (#"{"session_id":"s","message":{}}"#, "message.content"), (#"{"session_id":"s","message":{"content":7}}"#, "message.content"),
-        (#"{"session_id":"s","message":{"content":[]}}"#, "message.content"),
-        (#"{"session_id":"s","message":{"content":[{"text":"x"}]}}"#, "message.content[0]"),
-        (#"{"session_id":"s","message":{"type":"assistant","content":"x"}}"#, "message.type"),
-        (#"{"session_id":"s","message":{"type":7,"content":"x"}}"#, "message.type"),
-        (#"{"session_id":"s","message":{"type":"tool_result","result":1}}"#, "message.call_id"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"","result":1}}"#, "message.call_id"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c"}}"#, "message.result"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","result":1,"error":"e"}}"#, "error"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[]}}"#, "message.content"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"text":"x"}]}}"#, "message.content[0]"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":"x"}}"#, "message.result"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"type":"text"}],"result":1}}"#, "content"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"type":"text"}],"error":"e"}}"#, "content"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","error":{"a":1}}}"#, "message.error"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","tool_name":7,"result":1}}"#, "message.tool_name"),
-        (#"{"session_id":"s","message":{"content":"x"},"tools":{}}"#, "tools"),
-        (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"function"}]}"#, "tools[0].function.name"),
-        (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"retrieval"}]}"#, "tools[0].type"),
-        (#"{"session_id":"s","message":{"content":"x"},"model":""}"#, "model"),
-        (#"{"session_id":"s","message":{"content":"x"},"on_conflict":"panic"}"#, "on_conflict"),
-        (#"{"session_id":"s","message":{"content":"x"},"on_disconnect":"panic"}"#, "on_disconnect"),
-        (#"{"session_id":"s","message":{"content":"x"},"expected_length":-1}"#, "expected_length"),
-        (#"{"session_id":"s","message":{"content":"x"},"expected_length":"3"}"#, "expected_length"),
-        (#"{"session_id":"s","message":{"content":"x"},"metadata":[]}"#, "metadata"),
-    ]) func fieldsThatCannotBeUsed(_ body: String, field: String) async throws {
+    @Test(
+        "The error names the field that cannot be used",
+        arguments: [
+            ("[]", "object"), ("\"text\"", "object"), ("{}", "session_id"), ("\u{FEFF}{}", "session_id"),
+            (#"{"session_id":1,"message":{"content":"x"}}"#, "session_id"),
+            (#"{"session_id":"","message":{"content":"x"}}"#, "session_id"),
+            (#"{"session_id":"a b","message":{"content":"x"}}"#, "session_id"),
+            (#"{"session_id":"a}b","message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"s"}"#, "message"),
+            (#"{"session_id":"s","message":null}"#, "message"), (#"{"session_id":"s","message":"hello"}"#, "message"),
+            (#"{"session_id":"s","message":{}}"#, "message.content"), (#"{"session_id":"s","message":{"content":7}}"#, "message.content"),
+            (#"{"session_id":"s","message":{"content":[]}}"#, "message.content"),
+            (#"{"session_id":"s","message":{"content":[{"text":"x"}]}}"#, "message.content[0]"),
+            (#"{"session_id":"s","message":{"type":"assistant","content":"x"}}"#, "message.type"),
+            (#"{"session_id":"s","message":{"type":7,"content":"x"}}"#, "message.type"),
+            (#"{"session_id":"s","message":{"type":"tool_result","result":1}}"#, "message.call_id"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"","result":1}}"#, "message.call_id"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c"}}"#, "message.result"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","result":1,"error":"e"}}"#, "error"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[]}}"#, "message.content"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"text":"x"}]}}"#, "message.content[0]"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":"x"}}"#, "message.result"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"type":"text"}],"result":1}}"#, "content"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"type":"text"}],"error":"e"}}"#, "content"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","error":{"a":1}}}"#, "message.error"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","tool_name":7,"result":1}}"#, "message.tool_name"),
+            (#"{"session_id":"s","message":{"content":"x"},"tools":{}}"#, "tools"),
+            (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"function"}]}"#, "tools[0].function.name"),
+            (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"retrieval"}]}"#, "tools[0].type"),
+            (#"{"session_id":"s","message":{"content":"x"},"model":""}"#, "model"),
+            (#"{"session_id":"s","message":{"content":"x"},"on_conflict":"panic"}"#, "on_conflict"),
+            (#"{"session_id":"s","message":{"content":"x"},"on_disconnect":"panic"}"#, "on_disconnect"),
+            (#"{"session_id":"s","message":{"content":"x"},"expected_length":-1}"#, "expected_length"),
+            (#"{"session_id":"s","message":{"content":"x"},"expected_length":"3"}"#, "expected_length"),
+            (#"{"session_id":"s","message":{"content":"x"},"metadata":[]}"#, "metadata"),
+        ])
+    func fieldsThatCannotBeUsed(_ body: String, field: String) async throws {
         expect(try await send(body), 400, "invalid_request", names: field)
     }
 
-    @Test func anIdempotencyKeyOfTheWrongLength() async throws {
+    @Test("An idempotency key of the wrong length is refused")
+    func anIdempotencyKeyOfTheWrongLength() async throws {
         let body = AgentClient.body("s", ["content": "x"]).text
         expect(
             try await send(body, headers: ["Idempotency-Key": String(repeating: "k", count: 129)]), 400, "invalid_request",
             names: "Idempotency-Key")
     }
 
-    @Test func theKey() async throws {
+    @Test("Every path but the health checks requires the API key")
+    func theKey() async throws {
         let guarded = try await Replica.start(
             redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__INTERNAL_API_KEY": "s3cret-key"])
         let body = AgentClient.body(SessionID.unique().text, ["content": "x"])
@@ -104,7 +113,8 @@ import Testing
         #expect(!guarded.process.log.contains("s3cret"))
     }
 
-    @Test func whatIsNotThere() async throws {
+    @Test("Unknown paths, methods and sessions get 404 and 405")
+    func whatIsNotThere() async throws {
         let id = SessionID.unique().text
         expect(try await client.get("/agent/sessions/\(id)"), 404, "session_not_found")
         expect(try await client.get("/agent/sessions/\(id)/history"), 404, "session_not_found")
@@ -119,7 +129,8 @@ import Testing
         expect(try await client.get("/agent/sessions?cursor=nonsense"), 400, "invalid_request", names: "cursor")
     }
 
-    @Test func conflicts() async throws {
+    @Test("Conflicts with a running step or another history length get 409")
+    func conflicts() async throws {
         let session = SessionID.unique().text
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("slow").inserting(.gate(gate), after: 1) }
@@ -144,7 +155,8 @@ import Testing
         #expect(try await client.say("third", in: session, ["expected_length": 3]).done["history_length"] == 5)
     }
 
-    @Test func aSessionThatIsFull() async throws {
+    @Test("A full session refuses another message")
+    func aSessionThatIsFull() async throws {
         let replica = try await Replica.start(
             redis: redis.url, upstream: upstream.url,
             environment: ["AGENT_RUNTIME__MAX_MESSAGES": "3", "AGENT_RUNTIME__MAX_HISTORY_BYTES": "5000"])
@@ -157,7 +169,8 @@ import Testing
         try await replica.stop()
     }
 
-    @Test func toolResultsThatContradict() async throws {
+    @Test("Tool results that contradict the open calls are refused")
+    func toolResultsThatContradict() async throws {
         let session = SessionID.unique().text
         upstream.answer { request in
             request.messages.last?["role"].string == "user" && request.lastContent.hasPrefix("call")
@@ -182,7 +195,8 @@ import Testing
         #expect(upstream.violations.isEmpty)
     }
 
-    @Test func anIdempotencyKeyWithAnotherBody() async throws {
+    @Test("An idempotency key with another body is refused")
+    func anIdempotencyKeyWithAnotherBody() async throws {
         let session = SessionID.unique().text
         let first = try await client.say("one", in: session, headers: ["Idempotency-Key": "k-1"])
         #expect(first.done["status"] == "completed")
@@ -192,7 +206,8 @@ import Testing
         #expect(try redis.history(try #require(SessionID(session))).count == 3)
     }
 
-    @Test func whatHTTPSays() async throws {
+    @Test("HTTP's own errors have the shape of every error")
+    func whatHTTPSays() async throws {
         let small = try await Replica.start(redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__BODY_LIMIT": "2048"])
         let session = SessionID.unique().text
         let large = try await small.client.say(String(repeating: "x", count: 4096), in: session)
@@ -217,7 +232,8 @@ import Testing
                 == 200)
     }
 
-    @Test func redisIsAway() async throws {
+    @Test("Requests get 503 while Redis is down, and work again without a restart")
+    func redisIsAway() async throws {
         let redis = try await RedisServer.start()
         let replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
         let session = SessionID.unique().text
@@ -237,7 +253,8 @@ import Testing
     }
 
     /// Redis takes the command and never answers: the message may have been written, and sending it again tells.
-    @Test func redisDoesNotAnswer() async throws {
+    @Test("A request that Redis never confirmed reports an unknown outcome, and sending it again resolves it")
+    func redisDoesNotAnswer() async throws {
         let redis = try await RedisServer.start()
         let replica = try await Replica.start(
             redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__REDIS_TIMEOUT_MS": "300"])
@@ -256,7 +273,8 @@ import Testing
         try await redis.stop()
     }
 
-    @Test func asManyStepsAsThereMayBe() async throws {
+    @Test("The server refuses a step beyond its bound, but not requests that free a slot")
+    func asManyStepsAsThereMayBe() async throws {
         let replica = try await Replica.start(redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__MAX_STEPS": "1"])
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("slow").inserting(.gate(gate), after: 1) }
@@ -274,7 +292,8 @@ import Testing
         try await eventually("there is room again") { try await replica.client.say("y", in: second).done["status"] == "completed" }
     }
 
-    @Test func aReplicaThatStops() async throws {
+    @Test("A stopping replica refuses new steps")
+    func aReplicaThatStops() async throws {
         let replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("slow", " answer").inserting(.gate(gate), after: 2) }

@@ -4,7 +4,8 @@ import TestSupport
 import Testing
 
 /// Why the model stopped, as clients and operators see it.
-@Suite struct FinishReasonRouteTests: ServerSuite {
+@Suite("Finish reasons in the HTTP API", .tags(.processes), .serialized)
+struct FinishReasonRouteTests: ServerSuite {
     let server: TestServer
 
     init() async throws {
@@ -13,10 +14,12 @@ import Testing
 
     /// In `done`, in the session's state and in the journal: always, and the same.
     @Test(
+        "The done event, the session state and the journal hold the same finish reason",
         arguments: [
             ("stop", "stop", "completed"), ("MAX_TOKENS", "length", "completed"), ("content_filter", "content_filter", "completed"),
             ("error", "error", "failed"), ("", nil, "failed"),
-        ] as [(String, String?, String)])
+        ] as [(String, String?, String)]
+    )
     func theReasonIsToldWhereverTheEndIs(word: String, told: String?, status: String) async throws {
         let session = SessionID.unique()
         let expected: JSON = told.map { .string($0) } ?? .null
@@ -41,7 +44,8 @@ import Testing
         #expect(done["finish_reason"] == "stop")
     }
 
-    @Test func aCancelledStepHasNoReason() async throws {
+    @Test("A cancelled step has no finish reason")
+    func aCancelledStepHasNoReason() async throws {
         let session = SessionID.unique()
         upstream.answer { _ in UpstreamAnswer.text("so far", "more").inserting(.silence, after: 2) }
         async let answer = client.say("hello", in: session.text)
@@ -52,7 +56,8 @@ import Testing
     }
 
     /// A result that leaves calls open ends no generation.
-    @Test func aResultAloneHasNoReason() async throws {
+    @Test("A result that leaves calls open has no finish reason")
+    func aResultAloneHasNoReason() async throws {
         let session = SessionID.unique().text
         upstream.answer { _ in .calls((id: "a", name: "echo", arguments: ["{}"]), (id: "b", name: "echo", arguments: ["{}"])) }
         #expect(try await client.say("go", in: session).done["finish_reason"] == "tool_calls")
@@ -63,7 +68,8 @@ import Testing
     }
 
     /// Where the server counts them, and not in the session's sums.
-    @Test func countsOfTheCacheAndOfReasoningAreTold() async throws {
+    @Test("Cached and reasoning token counts appear per step and not in the session's sums")
+    func countsOfTheCacheAndOfReasoningAreTold() async throws {
         let session = SessionID.unique()
         var counted = UpstreamAnswer.text(["hi"], usage: nil)
         counted.parts.removeLast()

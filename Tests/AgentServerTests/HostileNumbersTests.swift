@@ -4,7 +4,8 @@ import Testing
 
 /// Numbers in Redis that no replica writes, and numbers of clients: an error at most, for that
 /// session alone.
-@Suite struct HostileNumbersTests: ServerSuite {
+@Suite("Numbers out of range in Redis and in requests", .tags(.processes), .serialized)
+struct HostileNumbersTests: ServerSuite {
     private static let most = "9223372036854775807"
 
     let server: TestServer
@@ -28,7 +29,8 @@ import Testing
     }
 
     /// The sweepers of all replicas come by, and so does one that has just started.
-    @Test func aLeaseThatNeverEnds() async throws {
+    @Test("A lease far in the future does not stop sweepers from other steps")
+    func aLeaseThatNeverEnds() async throws {
         let (session, path) = try await session("status", "running", "lease_until", Self.most)
         let keys = RedisKeys(session)
         // Beside it one that is lost.
@@ -51,7 +53,8 @@ import Testing
         try await othersAreWell()
     }
 
-    @Test func anOriginBehindTheStepThatReplacesIt() async throws {
+    @Test("Cancels with an impossible origin are refused, and the latest step can still be cancelled")
+    func anOriginBehindTheStepThatReplacesIt() async throws {
         let (session, path) = try await session()
         let state = RedisKeys(session).state
         for (origin, step, status) in [("9", 5, 409), (Self.most, 5, 500), ("-\(Self.most)", 5, 500), ("1", 4, 409)] {
@@ -66,7 +69,9 @@ import Testing
         try await othersAreWell()
     }
 
-    @Test(arguments: ["prompt_tokens", "completion_tokens", "fence", "attempt", "created_at"], [most, "-\(most)", "1e3", "many"])
+    @Test(
+        "A field without a valid number damages its own session alone",
+        arguments: ["prompt_tokens", "completion_tokens", "fence", "attempt", "created_at"], [most, "-\(most)", "1e3", "many"])
     func aFieldThatHoldsNoNumber(field: String, value: String) async throws {
         let (_, path) = try await session(field, value)
         let answer = try await client.get(path)
@@ -76,13 +81,15 @@ import Testing
     }
 
     /// Two sums that fit do not overflow when they are added.
-    @Test func theLargestNumbersThatAreRead() async throws {
+    @Test("Sums of the largest accepted numbers do not overflow")
+    func theLargestNumbersThatAreRead() async throws {
         let (_, path) = try await session("prompt_tokens", "9007199254740992", "completion_tokens", "9007199254740992")
         let answer = try await client.get(path)
         #expect(answer.status == 200 && answer.text.contains(#""total_tokens":18014398509481984"#))
     }
 
-    @Test func placesInTheLogThatAreNone() async throws {
+    @Test("Impossible history ranges and log ids do not break a stream")
+    func placesInTheLogThatAreNone() async throws {
         let (session, path) = try await session()
         let keys = RedisKeys(session)
         // What the history tells of a step that has left the log, with a usage beyond all bounds.
@@ -113,7 +120,8 @@ import Testing
         try await othersAreWell()
     }
 
-    @Test func indexEntriesBeyondAllTimes() async throws {
+    @Test("Index entries with impossible times do not break the session list")
+    func indexEntriesBeyondAllTimes() async throws {
         let (session, _) = try await session()
         for score in ["1e300", "-1e300", "inf", "-inf", Self.most] {
             try redis.cli("ZADD", RedisKeys(session).index, score, session.text)

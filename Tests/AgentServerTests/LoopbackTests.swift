@@ -8,7 +8,8 @@ import Testing
 
 /// A server without a key answers its own machine alone, and no web page that a browser there
 /// shows.
-@Suite struct LoopbackTests {
+@Suite("A server without an API key", .tags(.processes), .serialized)
+struct LoopbackTests {
     let redis: RedisServer
     let upstream: Upstream
 
@@ -34,7 +35,8 @@ import Testing
         return try await within(.seconds(20), "the server closes") { try await connection.everything() }
     }
 
-    @Test func theNameInHost() async throws {
+    @Test("Only loopback names in the Host header are accepted")
+    func theNameInHost() async throws {
         let (replica, port) = try await replica(["AGENT_RUNTIME__ALLOWED_HOSTS": "agent.example, other.example:99,[fd00::1]"])
         for host in [
             "localhost", "LocalHost:8001", "localhost.", "127.0.0.1", "127.0.0.1:\(port)", "127.1.2.3:1", "[::1]", "[::1]:\(port)",
@@ -61,7 +63,8 @@ import Testing
 
     /// A proxy that speaks HTTP/1.0 puts its own name for the server there, or nothing. No browser
     /// speaks it.
-    @Test func theNameInHostOfHTTP10() async throws {
+    @Test("An HTTP/1.0 request may have any Host header or none")
+    func theNameInHostOfHTTP10() async throws {
         let (replica, port) = try await replica()
         for host in [nil, "upstream", "localhost"] as [String?] {
             #expect(try await answer(port, host: host, version: "1.0").hasPrefix("HTTP/1.0 200 "), "\(host ?? "none")")
@@ -73,7 +76,8 @@ import Testing
         try await replica.stop()
     }
 
-    @Test func thePageThatAsks() async throws {
+    @Test("Requests from web pages are refused")
+    func thePageThatAsks() async throws {
         let (replica, port) = try await replica(["AGENT_RUNTIME__ALLOWED_HOSTS": "agent.example"])
         for fields in [
             [], ["Origin: http://localhost:3000"], ["Origin: http://127.0.0.1"], ["Origin: https://[::1]:1"],
@@ -100,7 +104,8 @@ import Testing
 
     /// A page may send a body without a type to any server, and one that is declared as JSON to
     /// none that does not agree.
-    @Test func aBodyMustBeDeclaredAsJSON() async throws {
+    @Test("A body must be declared as JSON")
+    func aBodyMustBeDeclaredAsJSON() async throws {
         let (replica, port) = try await replica()
         let body = AgentClient.body(SessionID.unique().text, ["content": "x"]).text
         for fields in [[], ["Content-Type: text/plain"], ["Content-Type:"]] {
@@ -114,7 +119,8 @@ import Testing
         try await replica.stop()
     }
 
-    @Test func withAKeyTheKeyDecides() async throws {
+    @Test("With an API key set, the key alone decides")
+    func withAKeyTheKeyDecides() async throws {
         let (replica, port) = try await replica(["AGENT_RUNTIME__INTERNAL_API_KEY": "a-key-of-some-length"])
         let fields = ["X-Internal-Auth: a-key-of-some-length", "Origin: https://app.example", "Sec-Fetch-Site: cross-site"]
         #expect(try await answer(port, host: "agent.example", fields).hasPrefix("HTTP/1.1 200 "))

@@ -4,7 +4,8 @@ import TestSupport
 import Testing
 
 /// What clients and operators learn of a model's error beside its sentence, and how a session goes on after it.
-@Suite struct ModelErrorTests: ServerSuite {
+@Suite("Model errors in the HTTP API", .tags(.processes), .serialized)
+struct ModelErrorTests: ServerSuite {
     let server: TestServer
 
     init() async throws {
@@ -17,7 +18,8 @@ import Testing
         return answer
     }
 
-    @Test func aRateLimitSaysForHowLong() async throws {
+    @Test("A rate limit error carries the model server's retry time")
+    func aRateLimitSaysForHowLong() async throws {
         let answer = refusal(
             429, #"{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}"#,
             headers: [("Retry-After", "1.5"), ("X-Request-ID", "req_42")])
@@ -40,13 +42,15 @@ import Testing
         }
     }
 
-    @Test func withoutHeadersAndCodesNothingIsMadeUp() async throws {
+    @Test("An error without headers and codes gets no invented fields")
+    func withoutHeadersAndCodesNothingIsMadeUp() async throws {
         upstream.answer { _ in UpstreamAnswer(status: 503, contentType: "text/plain", parts: [.bytes(ByteBuffer(string: "busy"))]) }
         let error = try #require(try await client.say("hello", in: SessionID.unique().text).error)
         #expect(Set(error.object.keys) == ["type", "error", "code", "retryable", "is_final"])
     }
 
-    @Test func aSpentQuotaIsNotRetryableAndKeepsTheMessage() async throws {
+    @Test("A spent quota is not retryable, and the message stays in the history")
+    func aSpentQuotaIsNotRetryableAndKeepsTheMessage() async throws {
         let answer = refusal(429, #"{"error":{"message":"no credit for sk-0123456789","code":"insufficient_quota"}}"#)
         upstream.answer { _ in answer }
         let session = SessionID.unique()
@@ -59,7 +63,8 @@ import Testing
         #expect(upstream.requests.last?.lastContent == "hello\n\nand")
     }
 
-    @Test func aConversationThatIsTooLongGoesOnWithoutItsLastMessage() async throws {
+    @Test("A conversation that is too long goes on without its last message")
+    func aConversationThatIsTooLongGoesOnWithoutItsLastMessage() async throws {
         let answer = refusal(
             400, #"{"error":{"message":"This model's maximum context length is 8192 tokens.","code":"context_length_exceeded"}}"#)
         upstream.answer { $0.lastContent == "short" ? .text("better") : answer }
@@ -75,7 +80,8 @@ import Testing
     }
 
     /// An error within a stream has the class of its HTTP twin, and its code.
-    @Test func anErrorInAStreamHasItsCodeToo() async throws {
+    @Test("An error inside a stream has the same class and code as an HTTP error")
+    func anErrorInAStreamHasItsCodeToo() async throws {
         var answer = UpstreamAnswer()
         answer.add(event: #"{"error":{"message":"wait","type":"rate_limit_error"}}"#)
         upstream.answer { [answer] _ in answer }
@@ -84,7 +90,8 @@ import Testing
     }
 
     /// A picture that a tool has made reaches the model as one.
-    @Test func contentPartsOfAResultReachTheModel() async throws {
+    @Test("Content parts of a tool result reach the model")
+    func contentPartsOfAResultReachTheModel() async throws {
         let parts: JSON = [["type": "text", "text": "see"], ["type": "image_url", "image_url": ["url": "data:image/png;base64,AA=="]]]
         upstream.answer { request in
             request.messages.last?["role"].string == "tool" ? .text("seen") : .calls((id: "c1", name: "echo", arguments: ["{}"]))
@@ -98,7 +105,8 @@ import Testing
         #expect(upstream.requests.count == 2 && upstream.violations.isEmpty)
     }
 
-    @Test func settingsChangeWhatIsSentAndNotWhatIsStored() async throws {
+    @Test("Settings change the request to the model and not the stored history")
+    func settingsChangeWhatIsSentAndNotWhatIsStored() async throws {
         let other = try await Replica.start(
             redis: redis.url, upstream: upstream.url,
             environment: [

@@ -3,7 +3,8 @@ import TestSupport
 import Testing
 
 /// A model's server, or a proxy before it, cannot end a replica with a status line.
-@Suite struct OddStatusRouteTests {
+@Suite("Odd status lines from the model's server", .tags(.processes), .serialized)
+struct OddStatusRouteTests {
     private static func answer(_ status: String) -> [RawUpstream.Step] {
         [.bytes("HTTP/1.1 \(status) Odd\r\nContent-Length: 2\r\n\r\nhi")]
     }
@@ -11,7 +12,8 @@ import Testing
     private static let token = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"word \"}}]}\n\n"
     private static let rest = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
 
-    @Test func anOddStatusFailsItsOwnStepOnly() async throws {
+    @Test("An odd status line fails its own step and nothing else")
+    func anOddStatusFailsItsOwnStepOnly() async throws {
         let redis = try await RedisServer.shared()
         let mayEnd = Gate()
         // The status is what the client says; a client that says "wait" gets an answer that lasts

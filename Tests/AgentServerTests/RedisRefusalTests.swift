@@ -5,13 +5,15 @@ import Testing
 
 /// A Redis that answers, and refuses what a message writes: what clients, balancers and operators
 /// see.
-@Suite(.timeLimit(.minutes(2))) struct RedisRefusalTests {
+@Suite("A Redis that refuses writes", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
+struct RedisRefusalTests {
     private func refusals(_ replica: Replica, _ words: String) -> Int {
         replica.process.log.split(separator: "\n").count { $0.contains("writes are refused") && $0.contains(words) }
     }
 
     /// No other replica is better off: this one stays in the rotation, where it is read from.
-    @Test func aFullRedisIsSaidOnceAndTheReplicaStaysReady() async throws {
+    @Test("A full Redis is logged once, and the replica stays ready")
+    func aFullRedisIsSaidOnceAndTheReplicaStaysReady() async throws {
         let redis = try await RedisServer.start(["--maxmemory-policy", "noeviction"])
         let replica = try await Replica.start(redis: redis.url)
         #expect(try await replica.client.say("hello", in: "s").done["status"] == "completed")
@@ -31,7 +33,8 @@ import Testing
     }
 
     /// Another replica may have found the new master already.
-    @Test func aRedisThatTurnsReplicaMakesTheReplicaUnready() async throws {
+    @Test("A Redis that becomes read-only makes the replica unready")
+    func aRedisThatTurnsReplicaMakesTheReplicaUnready() async throws {
         let redis = try await RedisServer.start()
         let other = try await RedisServer.start()
         let replica = try await Replica.start(redis: redis.url)
@@ -57,8 +60,10 @@ import Testing
     }
 
     /// Services that know no headers of scripts would refuse every message: the start is refused instead, in their words.
-    @Test(arguments: [compilerWords, "unknown command 'EVAL'"]) func aRedisThatRunsNoScriptsIsRefusedAtTheStart(words: String) async throws
-    {
+    @Test(
+        "A Redis that cannot run the scripts is refused at the start, with its own words",
+        arguments: [compilerWords, "unknown command 'EVAL'"])
+    func aRedisThatRunsNoScriptsIsRefusedAtTheStart(words: String) async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         refuseScripts(proxy, words)
         let process = try Replica.launch(redis: proxy.url)
@@ -69,7 +74,9 @@ import Testing
     }
 
     /// What was refused as a text has not begun: the client learns at once that nothing was written.
-    @Test(arguments: [compilerWords, "Error while compiling new script: user_script:1: unexpected symbol", "unknown command 'EVAL'"])
+    @Test(
+        "A script that Redis refuses to compile has written nothing, and the client learns it at once",
+        arguments: [compilerWords, "Error while compiling new script: user_script:1: unexpected symbol", "unknown command 'EVAL'"])
     func aScriptThatIsRefusedLaterHasWrittenNothing(words: String) async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let replica = try await Replica.start(redis: proxy.url)
@@ -81,7 +88,8 @@ import Testing
     }
 
     /// Services that sell a part of Redis: no transactions, or none with TIME in them. Everything works, by a script.
-    @Test(arguments: ["MULTI", "TIME"]) func aRedisWithoutTransactionsServesAllTheSame(command: String) async throws {
+    @Test("A Redis without transactions serves all requests", arguments: ["MULTI", "TIME"])
+    func aRedisWithoutTransactionsServesAllTheSame(command: String) async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let isWithin = Mutex(false)
         proxy.inject(.answer("-ERR \(command) is not supported here\r\n"), times: 10_000) { words in

@@ -7,7 +7,8 @@ import Testing
 @testable import agent_server
 
 /// How long a body may take.
-@Suite struct RequestBodyGuardTests {
+@Suite("Time limits on request bodies")
+struct RequestBodyGuardTests {
     private let channel: EmbeddedChannel
     private let head = HTTPRequest(method: .post, scheme: "http", authority: "h", path: "/")
 
@@ -21,7 +22,8 @@ import Testing
     }
 
     /// One byte now and then is no silence, and yet must end.
-    @Test func aBodyThatTricklesInEndsItsConnection() throws {
+    @Test("A body that trickles in ends its connection")
+    func aBodyThatTricklesInEndsItsConnection() throws {
         try send(.head(head))
         for _ in 0..<29 {
             channel.embeddedEventLoop.advanceTime(by: .seconds(1))
@@ -32,7 +34,8 @@ import Testing
         #expect(!channel.isActive)
     }
 
-    @Test func aBodyThatHasEndedIsNotTimed() throws {
+    @Test("A body that has ended is no longer timed")
+    func aBodyThatHasEndedIsNotTimed() throws {
         for _ in 0..<3 {
             try send(.head(head))
             channel.embeddedEventLoop.advanceTime(by: .seconds(29))
@@ -43,7 +46,8 @@ import Testing
         _ = try channel.finish()
     }
 
-    @Test(arguments: [true, false]) func aServerThatStopsWaitsASecondForABody(headFirst: Bool) throws {
+    @Test("A stopping server waits a second for an open body", arguments: [true, false])
+    func aServerThatStopsWaitsASecondForABody(headFirst: Bool) throws {
         if headFirst { try send(.head(head)) }
         channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
         if !headFirst { try send(.head(head)) }
@@ -54,7 +58,8 @@ import Testing
     }
 
     /// What has no open body is left alone: its answer may be a long stream.
-    @Test func aServerThatStopsLeavesAnswersAlone() throws {
+    @Test("A stopping server does not cut a response without an open body")
+    func aServerThatStopsLeavesAnswersAlone() throws {
         try send(.head(head))
         try send(.end(nil))
         channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
@@ -72,7 +77,8 @@ import Testing
     }
 
     /// Within the answer to an earlier request, a head would end up in that answer's body.
-    @Test func aPipelinedBodyIsAskedForAfterTheAnswerBeforeIt() throws {
+    @Test("100 Continue for a pipelined request follows the response before it")
+    func aPipelinedBodyIsAskedForAfterTheAnswerBeforeIt() throws {
         var expecting = head
         expecting.headerFields[.expect] = "100-continue"
         try send(.head(head))
@@ -93,7 +99,8 @@ import Testing
     }
 
     /// Only the answer to the request that is still open comes early.
-    @Test func anEarlierAnswerIsNoEarlyAnswer() throws {
+    @Test("The response to an earlier request does not count as an early response")
+    func anEarlierAnswerIsNoEarlyAnswer() throws {
         try send(.head(head))
         try send(.end(nil))
         try send(.head(head))

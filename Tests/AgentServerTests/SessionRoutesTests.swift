@@ -5,14 +5,16 @@ import TestSupport
 import Testing
 
 /// Reading, listing and deleting sessions, the health checks, the legacy endpoint.
-@Suite struct SessionRoutesTests: ServerSuite {
+@Suite("Session, health and legacy endpoints", .tags(.processes), .serialized)
+struct SessionRoutesTests: ServerSuite {
     let server: TestServer
 
     init() async throws {
         server = try await TestServer(environment: ["AGENT_RUNTIME__VERSION": "1.2.3-test", "AGENT_RUNTIME__LLM_MODEL": "m-1"])
     }
 
-    @Test func health() async throws {
+    @Test("The health checks report the version, liveness and readiness")
+    func health() async throws {
         let health = try await client.get("/health")
         #expect(health.status == 200)
         #expect(health.json == ["status": "healthy", "service": "agent-runtime", "version": "1.2.3-test"])
@@ -22,7 +24,8 @@ import Testing
         #expect(head.status == 200 && head.body.readableBytes == 0)
     }
 
-    @Test func theStateOfASession() async throws {
+    @Test("GET on a session returns its state")
+    func theStateOfASession() async throws {
         let session = SessionID.unique().text
         upstream.answer { _ in
             .calls((id: "b", name: "echo", arguments: [#"{"text":"x"}"#]), (id: "a", name: "read_file", arguments: [#"{"path":"y"}"#]))
@@ -40,7 +43,8 @@ import Testing
         #expect(state["created_at"].int ?? 0 > 1_700_000_000_000)
     }
 
-    @Test func theHistoryInPages() async throws {
+    @Test("GET on a session's history returns pages")
+    func theHistoryInPages() async throws {
         let session = SessionID.unique().text
         for index in 1...5 { #expect(try await client.say("message \(index)", in: session).status == 200) }
         let stored = try redis.history(try #require(SessionID(session)))
@@ -65,7 +69,8 @@ import Testing
     }
 
     /// As many as fit into an answer, and the place of the rest.
-    @Test func aLongHistoryComesInPartsByBytes() async throws {
+    @Test("A page of history is bounded in bytes and names the next position")
+    func aLongHistoryComesInPartsByBytes() async throws {
         let session = SessionID.unique()
         #expect(try await client.say("hello", in: session.text).status == 200)
         let long = #"{"role":"user","content":"\#(String(repeating: "x", count: 100_000))"}"#
@@ -85,7 +90,8 @@ import Testing
     }
 
     /// A history without a system prompt begins with a message of the client's.
-    @Test func onlyASystemPromptIsNotShown() async throws {
+    @Test("The history endpoint hides a system prompt and nothing else")
+    func onlyASystemPromptIsNotShown() async throws {
         let prompt = try temporaryDirectory().appending(path: "prompt.txt")
         try "".write(to: prompt, atomically: true, encoding: .utf8)
         let replica = try await Replica.start(
@@ -97,7 +103,8 @@ import Testing
         try await replica.stop()
     }
 
-    @Test func theListAndItsCursor() async throws {
+    @Test("The session list is paged by a cursor")
+    func theListAndItsCursor() async throws {
         let redis = try await RedisServer.start()
         let replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
         var expected: [String] = []
@@ -121,7 +128,8 @@ import Testing
         try await redis.stop()
     }
 
-    @Test func deletingASession() async throws {
+    @Test("DELETE removes a session, and its id can be used again")
+    func deletingASession() async throws {
         let session = SessionID.unique()
         #expect(try await client.say("x", in: session.text).status == 200)
         #expect(try await client.send("DELETE", "/agent/sessions/\(session)").status == 204)
@@ -132,7 +140,8 @@ import Testing
         #expect(try await client.say("y", in: session.text).done["history_length"] == 3)
     }
 
-    @Test func deletingASessionWhoseStepRuns() async throws {
+    @Test("DELETE ends the step that runs")
+    func deletingASessionWhoseStepRuns() async throws {
         let session = SessionID.unique()
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("a", "b").inserting(.gate(gate), after: 2) }
@@ -146,7 +155,8 @@ import Testing
         #expect(try redis.cli("KEYS", "agent:{\(session)}:*").isEmpty)
     }
 
-    @Test func theLegacyEndpoint() async throws {
+    @Test("The legacy endpoint returns the whole completion")
+    func theLegacyEndpoint() async throws {
         let session = SessionID.unique().text
         let body: JSON = ["role": "user", "content": "Hi", "session_id": .string(session)]
         let answer = try await client.send("POST", "/agent/message/stream/legacy", body: body.text)
@@ -166,7 +176,8 @@ import Testing
     }
 
     /// Half an answer is none for whoever wants one answer.
-    @Test func aCancelledLegacyAnswerIsAConflict() async throws {
+    @Test("A cancelled legacy request gets 409")
+    func aCancelledLegacyAnswerIsAConflict() async throws {
         let session = SessionID.unique().text
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("half", "whole").inserting(.gate(gate), after: 2) }
@@ -182,20 +193,23 @@ import Testing
         gate.open()
     }
 
-    @Test func aLegacyBodyOfAnotherTypeIsRefusedAsDeprecated() async throws {
+    @Test("A legacy body of another content type is refused with the deprecation headers")
+    func aLegacyBodyOfAnotherTypeIsRefusedAsDeprecated() async throws {
         let answer = try await client.send(
             "POST", "/agent/message/stream/legacy", headers: ["Content-Type": "text/plain"])
         #expect(answer.status == 415 && answer.header("Deprecation") != nil)
     }
 
-    @Test func theDocumentOfTheAPI() async throws {
+    @Test("GET /openapi.json returns the API document")
+    func theDocumentOfTheAPI() async throws {
         let document = try await client.get("/openapi.json")
         #expect(document.status == 200)
         #expect(document.json["openapi"] == "3.1.0")
     }
 
     /// The whole loop with the model that is built in, as a newcomer tries it.
-    @Test func theScriptedModel() async throws {
+    @Test("The scripted model runs the whole tool loop")
+    func theScriptedModel() async throws {
         let scripted = try await Replica.start(redis: redis.url)
         let session = SessionID.unique().text
         let asked = try await scripted.client.say("read_file a.txt\necho hi", in: session)

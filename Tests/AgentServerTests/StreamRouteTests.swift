@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 
 /// `GET /agent/sessions/{id}/stream`, and `POST` with `Last-Event-ID`.
-@Suite(.timeLimit(.minutes(3))) struct StreamRouteTests {
+@Suite("Resuming a stream over HTTP", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
+struct StreamRouteTests {
     let upstream: Upstream
     let replica: Replica
     var client: AgentClient { replica.client }
@@ -22,7 +23,8 @@ import Testing
         try await client.get("/agent/sessions/\(session)/stream", headers: id.map { ["Last-Event-ID": $0] } ?? [:])
     }
 
-    @Test func theIDMayStandInTheHeaderOrInTheQuery() async throws {
+    @Test("The last event id may come in the header or in the query")
+    func theIDMayStandInTheHeaderOrInTheQuery() async throws {
         let session = SessionID.unique().text
         let told = try await client.say("hello", in: session)
         let path = try #require(told.header("Location"))
@@ -52,7 +54,8 @@ import Testing
         #expect(answer.events == Array(told.events.dropFirst(2)))
     }
 
-    @Test func whatIsWrongIsSaidBeforeTheStream() async throws {
+    @Test("Errors are returned before the stream begins")
+    func whatIsWrongIsSaidBeforeTheStream() async throws {
         let session = SessionID.unique().text
         let told = try await client.say("hello", in: session)
         for id in ["x", "1", "1-1", "0-1.aaaa", "01-1.aaaa", "1-1.AAAA", "-1-1.aaaa", String(repeating: "1", count: 100)] {
@@ -79,7 +82,8 @@ import Testing
     }
 
     /// A body that differs is refused however it is resumed.
-    @Test func aResumedRequestMustBeTheSame() async throws {
+    @Test("A resumed request with another body is refused")
+    func aResumedRequestMustBeTheSame() async throws {
         let session = SessionID.unique().text
         let headers = ["Idempotency-Key": "k"]
         let told = try await client.say("hello", in: session, headers: headers)
@@ -91,7 +95,8 @@ import Testing
     }
 
     /// A client that reads too slowly is cut off, and has the complete text once it has resumed (I5).
-    @Test func aSlowClientIsCutOffAndResumes() async throws {
+    @Test("A slow client is cut off and gets the complete text after it resumes (I5)")
+    func aSlowClientIsCutOffAndResumes() async throws {
         let session = SessionID.unique().text
         let piece = String(repeating: "x", count: 1000)
         let tokens = (0..<3500).map { "\($0) \(piece) " }

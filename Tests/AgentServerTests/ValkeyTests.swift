@@ -3,7 +3,10 @@ import TestSupport
 import Testing
 
 /// A conversation with tools, over HTTP and two replicas, on Valkey in place of Redis.
-@Suite(.enabled(if: Valkey.isThere, Comment(rawValue: Valkey.hint)), .timeLimit(.minutes(3))) struct ValkeyTests {
+@Suite(
+    "Valkey in place of Redis", .tags(.processes), .serialized, .enabled(if: Valkey.isThere, Comment(rawValue: Valkey.hint)),
+    .timeLimit(.minutes(3)))
+struct ValkeyTests {
     private func converse(redis url: String) async throws {
         let upstream = try await Upstream.start { request in
             switch request.messages.last?["role"].string {
@@ -35,13 +38,15 @@ import Testing
         for replica in replicas { #expect(try await replica.stop() == 0) }
     }
 
-    @Test func aSingleServer() async throws {
+    @Test("A conversation with tools works on a single Valkey")
+    func aSingleServer() async throws {
         let valkey = try await Valkey.single()
         try await converse(redis: valkey.url)
         try await valkey.kill()
     }
 
-    @Test func aClusterOfThree() async throws {
+    @Test("A conversation with tools works on a Valkey cluster")
+    func aClusterOfThree() async throws {
         let cluster = try await Valkey.cluster()
         try await converse(redis: cluster.url)
         try await cluster.stop()

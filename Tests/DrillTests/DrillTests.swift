@@ -5,7 +5,8 @@ import Testing
 @testable import failover_drill
 
 /// Whole drills, as a user runs them.
-@Suite(.timeLimit(.minutes(5))) struct DrillTests {
+@Suite("Whole drills", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
+struct DrillTests {
     private func drill(_ arguments: [String], exit code: Int32, temporary: URL? = nil) async throws -> ChildProcess {
         let program = try Replica.executable().deletingLastPathComponent().appending(path: "failover-drill")
         var environment = ProcessInfo.processInfo.environment
@@ -16,10 +17,13 @@ import Testing
     }
 
     /// Short, and of few conversations; all the same each kind of fault comes in one of them.
-    @Test(arguments: [
-        ("sentinel", "redis-kill,pause,terminate,failover", "deepseek"), ("cluster", "redis-kill,kill,model,redis-sleep", "openrouter"),
-        ("single", "redis-cut,cut,client-kill,script-flush", "gemini"),
-    ]) func allHolds(redis: String, faults: String, personality: String) async throws {
+    @Test(
+        "A short drill with four faults finds nothing wrong and leaves nothing behind",
+        arguments: [
+            ("sentinel", "redis-kill,pause,terminate,failover", "deepseek"), ("cluster", "redis-kill,kill,model,redis-sleep", "openrouter"),
+            ("single", "redis-cut,cut,client-kill,script-flush", "gemini"),
+        ])
+    func allHolds(redis: String, faults: String, personality: String) async throws {
         let directory = try temporaryDirectory()
         let (json, html) = (directory.path + "/drill.json", directory.path + "/drill.html")
         let arguments = [
@@ -44,7 +48,8 @@ import Testing
     }
 
     /// Against a deployment that is there, with faults of the user's own, and with the scripted model.
-    @Test func aDeploymentThatIsThere() async throws {
+    @Test("A drill runs against an existing deployment, and reports a fault that failed")
+    func aDeploymentThatIsThere() async throws {
         let redis = try await RedisServer.start()
         let replica = try await Replica.start(redis: redis.url)
         let kill = "kill=redis-cli -s \(redis.socket) CLIENT KILL TYPE normal"
@@ -58,7 +63,8 @@ import Testing
     }
 
     /// The model of the demo: a round of two tools, and what they returned.
-    @Test func theModelAlone() async throws {
+    @Test("The demo's model calls two tools and requires its reasoning back")
+    func theModelAlone() async throws {
         let program = try Replica.executable().deletingLastPathComponent().appending(path: "failover-drill")
         let process = try ChildProcess(
             program.path, ["--model", "--personality", "kimi"], environment: ProcessInfo.processInfo.environment,
@@ -84,7 +90,8 @@ import Testing
         #expect(try await process.ended() == 0)
     }
 
-    @Test func whatCannotBeIsSaid() async throws {
+    @Test("Impossible options are refused with exit code 64")
+    func whatCannotBeIsSaid() async throws {
         for arguments in [
             [], ["--local", "--url", "http://x"], ["--local", "--redis", "x"], ["--local", "--faults", "x"],
             ["--local", "--duration", "0"], ["--local", "--personality", "x"], ["--local", "--model"], ["--model", "--port", "65536"],

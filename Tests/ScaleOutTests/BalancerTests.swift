@@ -14,7 +14,8 @@ private final class Work: Sendable {
 
 /// What one client is refused must not be refused to others: the balancers of docker/ before
 /// replicas that give 503.
-@Suite(.timeLimit(.minutes(3))) struct BalancerTests {
+@Suite("Balancers in front of refusing replicas", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
+struct BalancerTests {
     /// Runs `body` with GETs beside it, and says how often they had which answer.
     private func gets<Value: Sendable>(
         of paths: [String], through client: AgentClient, beside body: @escaping @Sendable () async throws -> Value
@@ -38,7 +39,8 @@ private final class Work: Sendable {
 
     /// Full replicas: a client that sends keys is refused each time, and others are refused
     /// nothing meanwhile.
-    @Test(arguments: Balancer.Kind.allCases) func replicasThatAreFull(kind: Balancer.Kind) async throws {
+    @Test("Full replicas refuse a client with keys, and other requests still succeed", arguments: Balancer.Kind.allCases)
+    func replicasThatAreFull(kind: Balancer.Kind) async throws {
         // Of its own: a step that another test has left would take a place.
         let redis = try await RedisServer.start()
         let gate = Gate()
@@ -73,7 +75,8 @@ private final class Work: Sendable {
 
     /// Redis is gone for a moment under clients that send keys: what needs no Redis is answered all
     /// the time.
-    @Test(arguments: Balancer.Kind.allCases) func aRedisThatIsRestarted(kind: Balancer.Kind) async throws {
+    @Test("Requests that need no Redis succeed while Redis restarts", arguments: Balancer.Kind.allCases)
+    func aRedisThatIsRestarted(kind: Balancer.Kind) async throws {
         let options = ["--appendonly", "yes"]
         let redis = try await RedisServer.start(options)
         let upstream = try await Upstream.start()
@@ -115,7 +118,8 @@ private final class Work: Sendable {
 
     /// nginx counts DELETE as repeatable; but what it was to delete may exist again when it is
     /// sent a second time.
-    @Test func nginxSendsADeletionOnce() async throws {
+    @Test("nginx sends a DELETE once")
+    func nginxSendsADeletionOnce() async throws {
         let redis = try await RedisServer.shared()
         async let one = Replica.start(redis: redis.url, name: "one")
         async let two = Replica.start(redis: redis.url, name: "two")
@@ -140,7 +144,8 @@ private final class Work: Sendable {
         #expect(try sessions.count { try redis.history($0).isEmpty } == 1)
     }
 
-    @Test func haproxysOwnErrorsAreTheServersInForm() async throws {
+    @Test("HAProxy's own errors have the server's error format")
+    func haproxysOwnErrorsAreTheServersInForm() async throws {
         let redis = try await RedisServer.shared()
         async let one = Replica.start(redis: redis.url, name: "one")
         async let two = Replica.start(redis: redis.url, name: "two")

@@ -4,7 +4,8 @@ import TestSupport
 import Testing
 
 /// Steps that are ended from another replica, whatever their own is doing.
-@Suite(.timeLimit(.minutes(5))) struct CancelAcrossReplicasTests {
+@Suite("Cancelling steps of other replicas", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
+struct CancelAcrossReplicasTests {
     enum Owner: CaseIterable {
         case alive, paused, killed
     }
@@ -34,7 +35,8 @@ import Testing
         return open
     }
 
-    @Test(arguments: Owner.allCases) func cancelFromAnotherReplica(owner: Owner) async throws {
+    @Test("Another replica cancels a step of a living, paused or killed owner", arguments: Owner.allCases)
+    func cancelFromAnotherReplica(owner: Owner) async throws {
         let session = SessionID.unique()
         var open = try await start(session)
         switch owner {
@@ -66,7 +68,8 @@ import Testing
         #expect(try redis.history(session).count == 3)
     }
 
-    @Test func deletingASessionEndsItsStep() async throws {
+    @Test("Deleting a session on another replica ends its step")
+    func deletingASessionEndsItsStep() async throws {
         let session = SessionID.unique()
         var open = try await start(session)
         let begun = ContinuousClock.now
@@ -80,7 +83,8 @@ import Testing
         #expect(try redis.cli("ZCARD", RedisKeys(session).index) == "0")
     }
 
-    @Test func aClientThatLeavesCanTakeItsStepAlong() async throws {
+    @Test("With on_disconnect, a step ends when its client disconnects")
+    func aClientThatLeavesCanTakeItsStepAlong() async throws {
         let session = SessionID.unique()
         func leave() async throws {
             // Dropped at the end: its connection closes.
@@ -91,7 +95,8 @@ import Testing
         try await eventually("the model's connection is closed") { upstream.openConnections == 0 }
     }
 
-    @Test func interruptFromAnotherReplica() async throws {
+    @Test("An interrupt from another replica ends the step")
+    func interruptFromAnotherReplica() async throws {
         let session = SessionID.unique()
         var first = try await start(session)
         var second = try await two.client.open(AgentClient.body(session.text, ["content": "again"], ["on_conflict": "interrupt"]))
@@ -105,7 +110,8 @@ import Testing
         #expect(Conversation.violation(try redis.history(session)) == nil)
     }
 
-    @Test func whatCannotBeCancelled() async throws {
+    @Test("A cancel without a matching step is refused")
+    func whatCannotBeCancelled() async throws {
         let session = SessionID.unique()
         func cancel(_ body: String?) async throws -> Answer {
             try await one.client.send("POST", "/agent/sessions/\(session)/cancel", body: body)
@@ -127,7 +133,8 @@ import Testing
 
     /// A lease that a client had taken is no sign that a replica is starved; one that was taken over
     /// is.
-    @Test func aLeaseThatAClientTookIsNotNoticed() async throws {
+    @Test("A lease lost to a takeover is logged, and one that a client ended is not")
+    func aLeaseThatAClientTookIsNotNoticed() async throws {
         let (deleted, lost) = (SessionID.unique(), SessionID.unique())
         var open = try await start(deleted)
         #expect(try await two.client.send("DELETE", "/agent/sessions/\(deleted)").status == 204)

@@ -4,7 +4,8 @@ import TestSupport
 import Testing
 
 /// Replicas that are killed, paused and stopped while they run steps: real processes, one Redis, one model.
-@Suite(.timeLimit(.minutes(5))) struct FailoverTests {
+@Suite("Killed, paused and stopped replicas", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
+struct FailoverTests {
     static let lease = Duration.seconds(1)
     let redis: RedisServer
     let upstream: Upstream
@@ -34,7 +35,8 @@ import Testing
     }
 
     /// I6: within a lease and a second. I2, I3: one message, one answer.
-    @Test func theStepOfAKilledReplicaIsFinishedByAnother() async throws {
+    @Test("Another replica finishes a killed replica's step within a lease and a second (I2, I3, I6)")
+    func theStepOfAKilledReplicaIsFinishedByAnother() async throws {
         let gate = Gate()
         answerOnceHalf(gate)
         let (one, two) = (try await replica("one"), try await replica("two"))
@@ -58,7 +60,8 @@ import Testing
     }
 
     /// I3, I5: what wakes up after its lease writes nothing, and its client hears how it went on.
-    @Test func aPausedReplicaBecomesItsClientsFollower() async throws {
+    @Test("A paused replica writes nothing after its lease and follows the new owner (I3, I5)")
+    func aPausedReplicaBecomesItsClientsFollower() async throws {
         let gate = Gate()
         answerOnceHalf(gate)
         let (one, two) = (try await replica("one"), try await replica("two"))
@@ -85,7 +88,8 @@ import Testing
     }
 
     /// I6: a step that ends the replicas that ask the model costs two of them.
-    @Test func afterTwoReplicasWereLostTheStepFails() async throws {
+    @Test("A step that ends its replicas costs two of them (I6)")
+    func afterTwoReplicasWereLostTheStepFails() async throws {
         let upstream = upstream
         upstream.answer { _ in UpstreamAnswer(parts: [.silence]) }
         let session = SessionID.unique()
@@ -113,7 +117,8 @@ import Testing
     }
 
     /// No replica can reach Redis for longer than a lease. Their steps go on; nobody takes them from them.
-    @Test func anOutageLongerThanALeaseCostsNothing() async throws {
+    @Test("An outage of Redis longer than a lease costs no step")
+    func anOutageLongerThanALeaseCostsNothing() async throws {
         let gate = Gate()
         let upstream = upstream
         upstream.answer { _ in UpstreamAnswer.text("half an", " answer").inserting(.gate(gate), after: 2) }

@@ -3,7 +3,8 @@ import TestSupport
 import Testing
 
 /// Viewers of a running step, on two server processes.
-@Suite(.timeLimit(.minutes(3))) struct FollowTests {
+@Suite("Viewers on two replicas", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
+struct FollowTests {
     let redis: RedisServer
     let upstream: Upstream
 
@@ -32,7 +33,8 @@ import Testing
     func path(_ session: SessionID) -> String { "/agent/sessions/\(session)/stream" }
 
     /// I5: a hundred viewers on two replicas, each with one connection that subscribes, see the owner's very events as they come.
-    @Test func aHundredViewersOnTwoReplicas() async throws {
+    @Test("A hundred viewers on two replicas see the owner's events as they come (I5)")
+    func aHundredViewersOnTwoReplicas() async throws {
         let replicas = try await replicas()
         let session = SessionID.unique()
         let gate = Gate()
@@ -67,7 +69,8 @@ import Testing
     }
 
     /// I2: the same key on two replicas at the same instant, while the model speaks: one message, one answer, told twice.
-    @Test func oneKeyOnTwoReplicasAtTheSameInstant() async throws {
+    @Test("The same key on two replicas at once leads to one completion, streamed twice (I2)")
+    func oneKeyOnTwoReplicasAtTheSameInstant() async throws {
         let replicas = try await replicas()
         for round in 0..<5 {
             let session = SessionID.unique()
@@ -92,7 +95,8 @@ import Testing
     }
 
     /// I5: the subscription is lost while the step runs, and stands again.
-    @Test func aLostSubscriptionIsMadeAgain() async throws {
+    @Test("A lost subscription is restored while the step runs (I5)")
+    func aLostSubscriptionIsMadeAgain() async throws {
         let replicas = try await replicas()
         let session = SessionID.unique()
         let gate = Gate()
@@ -112,7 +116,8 @@ import Testing
     }
 
     /// I5: without the right to publish or to subscribe, a viewer is late by a tick at most.
-    @Test(arguments: [["-publish"], ["resetchannels"]]) func withoutWakeUpsATickIsEnough(denied: [String]) async throws {
+    @Test("Without the right to publish or subscribe, a viewer lags by at most a tick (I5)", arguments: [["-publish"], ["resetchannels"]])
+    func withoutWakeUpsATickIsEnough(denied: [String]) async throws {
         try redis.cli(["ACL", "SETUSER", "mute", "on", ">secret", "~*", "&*", "+@all"] + denied)
         let tick = Duration.milliseconds(300)
         let replicas = try await replicas(tick: 300, user: "mute")

@@ -4,7 +4,8 @@ import TestSupport
 import Testing
 
 /// The balancer's settings in docker/haproxy, with a real HAProxy before two replicas.
-@Suite(.timeLimit(.minutes(3))) struct HAProxyTests {
+@Suite("HAProxy in front of two replicas", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
+struct HAProxyTests {
     private let upstream: Upstream
     private let replicas: [Replica]
     private let process: ChildProcess
@@ -21,12 +22,14 @@ import Testing
         self.upstream = upstream
     }
 
-    @Test func theSettingsAreValid() throws {
+    @Test("The settings are valid")
+    func theSettingsAreValid() throws {
         let files = ["defaults.cfg", "haproxy.cfg"].flatMap { ["-f", Balancer.docker.appending(path: "haproxy/\($0)").path] }
         #expect(try ChildProcess.output("haproxy", ["-c"] + files).contains("Configuration file is valid"))
     }
 
-    @Test func tokensComeOneByOne() async throws {
+    @Test("Text deltas arrive one by one")
+    func tokensComeOneByOne() async throws {
         #expect(try await client.get("/haproxy-health").status == 200)
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("one ", "two").inserting(.gate(gate), after: 2) }
@@ -42,7 +45,8 @@ import Testing
     }
 
     /// A replica that is about to stop gets nothing new once HAProxy has seen it, and what it streams goes on.
-    @Test func aReplicaThatStops() async throws {
+    @Test("A stopping replica gets no new requests, and its streams go on")
+    func aReplicaThatStops() async throws {
         let gate = Gate()
         upstream.answer { request in
             request.lastContent == "wait" ? .text("one ", "two").inserting(.gate(gate), after: 2) : .text("hello")
@@ -62,7 +66,8 @@ import Testing
     }
 
     /// With a key a request is sent to the other replica, also when the first one was lost before it answered; without one it is not: it may have been carried out.
-    @Test(arguments: [true, false]) func aReplicaThatIsLostBeforeItAnswers(hasKey: Bool) async throws {
+    @Test("A request with a key is sent to the other replica after a loss, one without is not", arguments: [true, false])
+    func aReplicaThatIsLostBeforeItAnswers(hasKey: Bool) async throws {
         let hung = replicas[0]
         try await hung.pause()
         let headers = hasKey ? ["Idempotency-Key": "k"] : [:]

@@ -4,7 +4,8 @@ import TestSupport
 import Testing
 
 /// While a Cluster moves a slot, the keys of a session in it are on two nodes for a time.
-@Suite(.timeLimit(.minutes(3))) struct MovingSlotTests {
+@Suite("A session whose cluster slot moves", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
+struct MovingSlotTests {
     /// How often a node has sent commands to the one that a slot goes to.
     private func redirections(_ node: RedisServer) throws -> Int {
         try node.cli("INFO", "errorstats").firstMatch(of: /errorstat_ASK:count=([0-9]+)/).flatMap { Int($0.output.1) } ?? 0
@@ -12,7 +13,8 @@ import Testing
 
     /// What has moved already is not missing, and what is still there is not all: no client hears that
     /// the session was deleted, or that it is empty.
-    @Test(arguments: ["events", "state", "history"]) func aSessionIsWholeWhileItsKeysMove(first: String) async throws {
+    @Test("No client sees a missing or empty session while its keys move", arguments: ["events", "state", "history"])
+    func aSessionIsWholeWhileItsKeysMove(first: String) async throws {
         let redis = try await RedisCluster.start()
         let gate = Gate()
         let upstream = try await Upstream.start { _ in .text("half", " and half").inserting(.gate(gate), after: 2) }

@@ -4,7 +4,8 @@ import Testing
 
 /// Tool loops against each kind of server that docs/models.md names, with the settings that it names: three rounds of two calls, over
 /// replicas of which one is killed.
-@Suite(.timeLimit(.minutes(10))) struct PersonalityLoopTests {
+@Suite("Tool loops against each kind of model server", .tags(.processes), .serialized, .timeLimit(.minutes(10)))
+struct PersonalityLoopTests {
     private static let rounds = 3
 
     /// What the model says: text and two calls, three times, and then an answer.
@@ -16,7 +17,8 @@ import Testing
             calls: [.init("read_file", #"{"path":"\#(round).txt"}"#), .init("echo", #"{"text":"\#(round)"}"#)])
     }
 
-    @Test func eachPersonalityHasALine() {
+    @Test("Each personality has a row in docs/models.md")
+    func eachPersonalityHasALine() {
         let rows = ModelTable.rows
         #expect(Set(rows.map(\.personality)) == Set(Personality.allCases.map(\.rawValue)))
         for row in rows {
@@ -25,7 +27,8 @@ import Testing
     }
 
     /// I1 to I4, and what came with an answer goes back byte for byte to the server that sent it.
-    @Test(arguments: ModelTable.rows) func aLoopOutlivesTheOwnerOfItsSecondRound(_ row: ModelTable.Row) async throws {
+    @Test("A tool loop survives the loss of its owner, and reasoning returns byte for byte (I1–I4)", arguments: ModelTable.rows)
+    func aLoopOutlivesTheOwnerOfItsSecondRound(_ row: ModelTable.Row) async throws {
         let personality = try #require(Personality(rawValue: row.personality))
         // Its own: others' steps would be taken over by these replicas, and ask this model.
         let redis = try await RedisServer.start()

@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 
 /// Redis's master is killed in the middle of an answer, and the stream goes on to its end: real servers, Sentinels and Clusters.
-@Suite(.timeLimit(.minutes(3))) struct RedisFailoverTests {
+@Suite("Redis failovers in mid-stream", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
+struct RedisFailoverTests {
     /// The master that has a session, and all other servers.
     private struct Place {
         var master: RedisServer
@@ -26,7 +27,8 @@ import Testing
         return false
     }
 
-    @Test func behindSentinel() async throws {
+    @Test("A stream reaches its end after the master behind Sentinel is killed")
+    func behindSentinel() async throws {
         let redis = try await RedisSentinels.start(replicas: 2)
         try await answer(redis.url, ["AGENT_RUNTIME__ACK_REPLICAS": "1"]) { _ in
             Place(master: redis.servers[0], others: Array(redis.servers.dropFirst()))
@@ -34,7 +36,8 @@ import Testing
         try await redis.stop()
     }
 
-    @Test func inACluster() async throws {
+    @Test("A stream reaches its end after a cluster master is killed")
+    func inACluster() async throws {
         let redis = try await RedisCluster.start(replicas: 1)
         try await answer(redis.url) { session in
             let master = try redis.master(of: RedisKeys(session).state)

@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 
 /// A new version is rolled out while people talk: every replica is stopped and started once.
-@Suite(.timeLimit(.minutes(5))) struct RollingRestartTests {
+@Suite("Rolling restarts", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
+struct RollingRestartTests {
     /// The replicas as a load balancer sees them.
     private final class Fleet: Sendable {
         private let clients: Mutex<[AgentClient]>
@@ -23,7 +24,8 @@ import Testing
     }
 
     /// I1, I2, I5, I6: no answer is lost, and none is given twice.
-    @Test func aRollingRestartLosesNoAnswer() async throws {
+    @Test("A rolling restart loses and doubles no completion (I1, I2, I5, I6)")
+    func aRollingRestartLosesNoAnswer() async throws {
         let redis = try await RedisServer.start()
         let words = (0..<12).map { "word \($0), " }
         let upstream = try await Upstream.start { request in

@@ -3,7 +3,8 @@ import TestSupport
 import Testing
 
 /// One session that two server processes write to at the same time.
-@Suite struct SharedHistoryTests {
+@Suite("One session on two replicas", .tags(.processes), .serialized)
+struct SharedHistoryTests {
     let redis: RedisServer
     let upstream: Upstream
     let replicas: [Replica]
@@ -18,7 +19,8 @@ import Testing
     }
 
     /// I1, I2, I3: 1,000 messages, 500 by each replica, who wait for each other.
-    @Test func aThousandMessagesByTwoReplicas() async throws {
+    @Test("Two replicas write a thousand messages to one history in valid order (I1, I2, I3)")
+    func aThousandMessagesByTwoReplicas() async throws {
         let session = SessionID.unique()
         try await withThrowingTaskGroup(of: Void.self) { group in
             for (number, replica) in replicas.enumerated() {
@@ -47,7 +49,8 @@ import Testing
     }
 
     /// I2: the same key on two replicas at the same instant.
-    @Test func oneKeyOnTwoReplicasAtTheSameInstant() async throws {
+    @Test("The same key on two replicas at once leads to one message (I2)")
+    func oneKeyOnTwoReplicasAtTheSameInstant() async throws {
         for round in 0..<10 {
             let session = SessionID.unique()
             let headers = ["Idempotency-Key": "k"]
@@ -65,7 +68,8 @@ import Testing
     }
 
     /// What a balancer does when a replica is lost: the message, sent again with its key, finds what became of it.
-    @Test func theAnswerOfAReplicaThatWasKilledAfterIt() async throws {
+    @Test("A repeated message gets the completion of a replica that was killed afterwards")
+    func theAnswerOfAReplicaThatWasKilledAfterIt() async throws {
         let session = SessionID.unique()
         let headers = ["Idempotency-Key": "k"]
         let first = try await replicas[0].client.say("hello", in: session.text, headers: headers)

@@ -8,7 +8,8 @@ import Glibc
 #endif
 
 /// I6, the other half: steps whose replicas live are not taken over, though their leases have run out because of Redis. Real servers.
-@Suite(.timeLimit(.minutes(5))) struct StallTests {
+@Suite("Stalls of Redis", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
+struct StallTests {
     private static let count = 20
 
     /// Twenty steps that run on one replica, and what looks at them on another.
@@ -99,7 +100,8 @@ import Glibc
     }
 
     /// Longer than a lease, and shorter than the timeout of a command: no connection is lost.
-    @Test(arguments: [(1000, 2000, 1500), (3000, 6000, 4000)]) func aStallOfRedis(lease: Int, timeout: Int, stall: Int) async throws {
+    @Test("A stall longer than a lease restarts no living step (I6)", arguments: [(1000, 2000, 1500), (3000, 6000, 4000)])
+    func aStallOfRedis(lease: Int, timeout: Int, stall: Int) async throws {
         let scene = try await Scene(
             .start(), lease: Int64(lease), ["AGENT_RUNTIME__REDIS_TIMEOUT_MS": "\(timeout)"])
         try await scene.run {
@@ -112,7 +114,8 @@ import Glibc
     }
 
     /// Redis's host is set right, or Redis has moved to another one.
-    @Test func aStepOfRedissClock() async throws {
+    @Test("A jump of Redis's clock restarts no living step (I6)")
+    func aStepOfRedissClock() async throws {
         let clock = try FakeClock()
         let scene = try await Scene(.start(clock: clock), lease: 2000)
         try await scene.run {
@@ -131,7 +134,8 @@ import Glibc
     }
 
     /// The clock is set back, and the owner dies with it: leases and hints lie in the future.
-    @Test func aReplicaThatIsLostWhenTheClockIsSetBack() async throws {
+    @Test("A step lost when the clock is set back is taken over in time (I6)")
+    func aReplicaThatIsLostWhenTheClockIsSetBack() async throws {
         let clock = try FakeClock()
         try clock.set(ahead: 60)
         let redis = try await RedisServer.start(clock: clock)

@@ -4,19 +4,22 @@ import TestSupport
 import Testing
 
 /// A whole conversation over two replicas, on each topology of Redis, under the smallest rights that docs/operations.md gives.
-@Suite(.timeLimit(.minutes(3))) struct TopologyTests {
+@Suite("Conversations on each topology", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
+struct TopologyTests {
     private func refusals(_ servers: [RedisServer]) throws -> [String] {
         try servers.map { try $0.cli("ACL", "LOG") }.filter { !$0.isEmpty }
     }
 
-    @Test func oneServer() async throws {
+    @Test("A conversation works on one server")
+    func oneServer() async throws {
         let redis = try await RedisServer.start()
         try await converse(redis.url + "/3")
         #expect(try refusals([redis]).isEmpty)
         try await redis.kill()
     }
 
-    @Test func sentinel() async throws {
+    @Test("A conversation works behind Sentinel")
+    func sentinel() async throws {
         let redis = try await RedisSentinels.start(replicas: 1)
         let rights = ["ACL", "SETUSER", AccessRules.user] + AccessRules.sentinel
         for sentinel in redis.sentinels { #expect(try sentinel.cli(rights) == "OK") }
@@ -28,7 +31,8 @@ import Testing
         try await redis.stop()
     }
 
-    @Test func cluster() async throws {
+    @Test("A conversation works on a cluster")
+    func cluster() async throws {
         let redis = try await RedisCluster.start(replicas: 1)
         try await converse(redis.url, ["AGENT_RUNTIME__ACK_REPLICAS": "1"])
         #expect(try refusals(redis.nodes).isEmpty)
@@ -36,7 +40,8 @@ import Testing
     }
 
     /// TLS for the servers and for whatever knows where they are.
-    @Test(arguments: [true, false]) func overTLS(sentinel: Bool) async throws {
+    @Test("A conversation works over TLS", arguments: [true, false])
+    func overTLS(sentinel: Bool) async throws {
         let certificates = try await Certificates()
         let tls = try await certificates.redisOptions(for: ["IP:127.0.0.1", "DNS:localhost"])
         if sentinel {

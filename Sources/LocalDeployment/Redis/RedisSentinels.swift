@@ -81,8 +81,10 @@ public final class RedisSentinels: Sendable {
             let file = directory.appending(path: "sentinel.conf")
             try lines.joined(separator: "\n").write(to: file, atomically: true, encoding: .utf8)
             let process = try ChildProcess("redis-server", [file.path, "--sentinel"], directory: directory)
-            sentinels.append(Sentinel(
-                    port: port, process: process, password: sentinelPassword, tlsOptions: tls.map { RedisServer.cliOptions(tls: $0) } ?? []))
+            sentinels.append(
+                Sentinel(
+                    port: port, process: process, password: sentinelPassword, tlsOptions: tls.map { RedisServer.cliOptions(tls: $0) } ?? [])
+            )
         }
         let all = RedisSentinels(servers: servers, sentinels: sentinels)
         try await all.settle()

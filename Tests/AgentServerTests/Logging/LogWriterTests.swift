@@ -13,7 +13,8 @@ import Glibc
 #endif
 
 /// Log lines wait in a bounded queue, and stop nothing.
-@Suite struct LogWriterTests {
+@Suite("The log writer's bounded queue", .tags(.processes), .serialized)
+struct LogWriterTests {
     /// A pipe that a test reads when it likes.
     final class Pipe: Sendable {
         let reading: Int32
@@ -58,7 +59,8 @@ import Glibc
         Logger(label: "test") { QueuedLogHandler(label: $0, writer: writer) }
     }
 
-    @Test func linesComeInTheirOrder() async throws {
+    @Test("Lines are written in order")
+    func linesComeInTheirOrder() async throws {
         let pipe = try Pipe()
         let writer = LogWriter(format: .text, limit: 10_000, descriptor: pipe.writing)
         let logger = logger(writer)
@@ -72,7 +74,8 @@ import Glibc
         #expect(pipe.read().contains("the last word"))
     }
 
-    @Test func aPipeThatIsFullStopsNoOneAndWhatIsDroppedIsCounted() async throws {
+    @Test("A full pipe blocks no writer, and dropped lines are counted")
+    func aPipeThatIsFullStopsNoOneAndWhatIsDroppedIsCounted() async throws {
         let pipe = try Pipe()
         pipe.fill()
         let writer = LogWriter(format: .json(replica: "r"), limit: 100, descriptor: pipe.writing)
@@ -98,7 +101,8 @@ import Glibc
         #expect(written + dropped == 5000 && dropped > 4000, "\(written) written, \(dropped) dropped")
     }
 
-    @Test func anEndIsNotHeldUpByAFullPipe() async throws {
+    @Test("A full pipe does not delay the exit")
+    func anEndIsNotHeldUpByAFullPipe() async throws {
         let pipe = try Pipe()
         pipe.fill()
         let writer = LogWriter(format: .text, limit: 100, descriptor: pipe.writing)
@@ -108,7 +112,8 @@ import Glibc
     }
 
     /// The whole server: nobody reads its log, and its clients do not notice.
-    @Test func aServerWhoseLogNobodyReadsStillAnswers() async throws {
+    @Test("A server still responds when its log pipe has no reader")
+    func aServerWhoseLogNobodyReadsStillAnswers() async throws {
         let redis = try await RedisServer.shared()
         let directory = try temporaryDirectory()
         let fifo = directory.appending(path: "log").path

@@ -3,10 +3,12 @@ import Testing
 
 @testable import AgentService
 
-@Suite(.timeLimit(.minutes(1))) struct ByteBudgetTests {
+@Suite("A bound on bytes", .timeLimit(.minutes(1)))
+struct ByteBudgetTests {
     private var later: ContinuousClock.Instant { .now.advanced(by: .seconds(30)) }
 
-    @Test func bytesCountUntilTheirShareIsLetGoOf() throws {
+    @Test("Bytes count until their share is released")
+    func bytesCountUntilTheirShareIsLetGoOf() throws {
         let budget = ByteBudget(limit: 100)
         var one = budget.take(60)
         #expect(one != nil && budget.used == 60)
@@ -24,7 +26,8 @@ import Testing
         withExtendedLifetime(two) {}
     }
 
-    @Test func whoHasWaitedLongestComesFirst() async throws {
+    @Test("The longest waiter is served first")
+    func whoHasWaitedLongestComesFirst() async throws {
         let budget = ByteBudget(limit: 100)
         var held = budget.take(100)
         #expect(held != nil)
@@ -45,7 +48,8 @@ import Testing
         #expect(budget.used == 0 && !budget.isCrowded)
     }
 
-    @Test func moreThanTheBoundIsLetInAlone() async throws {
+    @Test("A request larger than the bound is admitted alone")
+    func moreThanTheBoundIsLetInAlone() async throws {
         let budget = ByteBudget(limit: 100)
         var small = budget.take(1)
         async let large = budget.take(500, until: later)
@@ -58,7 +62,8 @@ import Testing
         #expect(budget.take(1) != nil)
     }
 
-    @Test func aWaitEndsAtItsDeadlineOrWhenItIsStopped() async throws {
+    @Test("A wait ends at its deadline or when it is stopped")
+    func aWaitEndsAtItsDeadlineOrWhenItIsStopped() async throws {
         let budget = ByteBudget(limit: 100)
         let held = budget.take(100)
         #expect(await budget.take(1, until: .now.advanced(by: .milliseconds(20))) == nil)
@@ -72,7 +77,8 @@ import Testing
     }
 
     /// Those behind it need not wait for what it wanted.
-    @Test func whoLeavesMakesRoomForThoseBehind() async throws {
+    @Test("A waiter that leaves lets the waiters behind it proceed")
+    func whoLeavesMakesRoomForThoseBehind() async throws {
         let budget = ByteBudget(limit: 100)
         let held = budget.take(50)
         let large = Task { await budget.take(80, until: later) }

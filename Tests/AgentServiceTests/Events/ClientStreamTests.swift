@@ -5,7 +5,8 @@ import Testing
 
 @testable import AgentService
 
-@Suite(.timeLimit(.minutes(1))) struct ClientStreamTests {
+@Suite("A client's stream", .timeLimit(.minutes(1)))
+struct ClientStreamTests {
     static func rest(of stream: ClientStream) async -> String {
         var text = ""
         while let bytes = await stream.next() { text += String(buffer: bytes) }
@@ -19,7 +20,8 @@ import Testing
         func add() { number.add(1, ordering: .relaxed) }
     }
 
-    @Test func everythingThatIsReadyIsTakenAtOnceAndInOrder() async {
+    @Test("A read takes all ready bytes, in order")
+    func everythingThatIsReadyIsTakenAtOnceAndInOrder() async {
         let stream = ClientStream()
         for number in 0..<100 { stream.write { $0.writeString("\(number) ") } }
         let bytes = await stream.next()
@@ -28,7 +30,8 @@ import Testing
         #expect(await stream.next().map { String(buffer: $0) } == "more")
     }
 
-    @Test func aReaderThatWaitsIsWoken() async throws {
+    @Test("A write wakes a waiting reader")
+    func aReaderThatWaitsIsWoken() async throws {
         let stream = ClientStream()
         let reader = Task { await stream.next() }
         // Whether it waits already or not, it gets the bytes; nothing gets none.
@@ -37,7 +40,8 @@ import Testing
         #expect(try await reader.value("the reader is woken").map { String(buffer: $0) } == "x")
     }
 
-    @Test func nothingWakesNobody() async throws {
+    @Test("An empty write wakes no reader")
+    func nothingWakesNobody() async throws {
         for _ in 0..<50 {
             let stream = ClientStream()
             let reader = Task { await stream.next() }
@@ -50,7 +54,8 @@ import Testing
         }
     }
 
-    @Test func whatWasWrittenBeforeTheEndIsDelivered() async {
+    @Test("Bytes written before the end are delivered")
+    func whatWasWrittenBeforeTheEndIsDelivered() async {
         let stream = ClientStream()
         stream.write { $0.writeString("a") }
         stream.finish()
@@ -60,7 +65,8 @@ import Testing
         #expect(await stream.next() == nil)
     }
 
-    @Test func aReaderThatWaitsLearnsOfTheEnd() async throws {
+    @Test("The end wakes a waiting reader")
+    func aReaderThatWaitsLearnsOfTheEnd() async throws {
         let finished = ClientStream()
         let closed = ClientStream()
         let readers = [finished, closed].map { stream in Task { await stream.next() } }
@@ -72,7 +78,8 @@ import Testing
 
     // MARK: Falling behind
 
-    @Test func whoFallsBehindIsCutOff() async {
+    @Test("A reader that falls behind is cut off")
+    func whoFallsBehindIsCutOff() async {
         let stream = ClientStream(limit: 100)
         let closed = Counter()
         stream.whenClosed { closed.add() }
@@ -89,7 +96,8 @@ import Testing
         stream.write { _ in Issue.record("nobody reads this") }
     }
 
-    @Test func whoReadsInTimeIsNotCutOff() async {
+    @Test("A reader that keeps up is not cut off")
+    func whoReadsInTimeIsNotCutOff() async {
         let stream = ClientStream(limit: 100)
         for _ in 0..<50 {
             stream.write { $0.writeRepeatingByte(0x78, count: 90) }
@@ -100,7 +108,8 @@ import Testing
 
     // MARK: Leaving
 
-    @Test func theHandlerIsCalledOnceHoweverTheClientLeaves() {
+    @Test("The disconnect handler runs once, however the client leaves")
+    func theHandlerIsCalledOnceHoweverTheClientLeaves() {
         let (stream, counter) = (ClientStream(), Counter())
         stream.whenClosed { counter.add() }
         stream.whenClosed { counter.add() }
@@ -111,7 +120,8 @@ import Testing
         #expect(counter.count == 3)
     }
 
-    @Test func theHandlerIsNotCalledAfterTheEnd() async {
+    @Test("The disconnect handler does not run after the end")
+    func theHandlerIsNotCalledAfterTheEnd() async {
         let (stream, counter) = (ClientStream(), Counter())
         stream.whenClosed { counter.add() }
         stream.finish()
@@ -121,7 +131,8 @@ import Testing
         #expect(counter.count == 0)
     }
 
-    @Test func aReaderThatIsCancelledHasLeft() async throws {
+    @Test("A cancelled reader counts as a disconnect")
+    func aReaderThatIsCancelledHasLeft() async throws {
         let (stream, counter) = (ClientStream(), Counter())
         stream.whenClosed { counter.add() }
         let reader = Task { await stream.next() }
@@ -131,7 +142,8 @@ import Testing
         #expect(!stream.isOpen)
     }
 
-    @Test func aHandlerThatComesWhileTheClientLeavesIsCalledOnce() async {
+    @Test("A handler set while the client leaves runs once")
+    func aHandlerThatComesWhileTheClientLeavesIsCalledOnce() async {
         for _ in 0..<500 {
             let (stream, counter) = (ClientStream(), Counter())
             async let closing: Void = stream.close()
@@ -143,7 +155,8 @@ import Testing
 
     // MARK: Many at once
 
-    @Test func manyWritersKeepTheirOrder() async throws {
+    @Test("Bytes of many writers keep each writer's order")
+    func manyWritersKeepTheirOrder() async throws {
         let stream = ClientStream(limit: .max)
         let (writers, each) = (8, 1000)
         let reader = Task { await Self.rest(of: stream) }
@@ -167,7 +180,8 @@ import Testing
 
     // MARK: Keep-alive
 
-    @Test func aCommentComesAfterSilenceOnly() async {
+    @Test("A keep-alive comment is written only after silence")
+    func aCommentComesAfterSilenceOnly() async {
         let stream = ClientStream()
         func ticks(_ count: Int) { for _ in 0..<count { stream.tick(silenceLimit: 3) } }
         ticks(2)
@@ -191,7 +205,8 @@ import Testing
     }
 
     /// Nothing else would end its connection. What it has just been given is a reason to wait.
-    @Test func whoDoesNotTakeTheEndIsCutOffAfterAWhile() {
+    @Test("A client that does not take the end is cut off after a while")
+    func whoDoesNotTakeTheEndIsCutOffAfterAWhile() {
         for isGivenSome in [false, true] {
             let stream = ClientStream()
             func ticks(_ count: Int) { for _ in 0..<count { stream.tick(silenceLimit: 3) } }
@@ -210,7 +225,8 @@ import Testing
         }
     }
 
-    @Test func theServiceSendsCommentsToSilentStreamsAndLetsGoOfDeadOnes() async throws {
+    @Test("The keep-alive service writes comments to silent streams and releases dead ones")
+    func theServiceSendsCommentsToSilentStreamsAndLetsGoOfDeadOnes() async throws {
         let keepAlive = KeepAlive(period: .milliseconds(150))
         let silent = ClientStream()
         let gone = ClientStream()

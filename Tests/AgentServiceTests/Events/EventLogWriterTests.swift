@@ -9,7 +9,8 @@ import Testing
 @testable import SessionStore
 
 /// The way of a step's events into the log, with a real Redis.
-@Suite(.timeLimit(.minutes(2))) struct EventLogWriterTests {
+@Suite("Writing a step's events into the log", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct EventLogWriterTests {
     /// A log, and what it has told of its lease.
     final class Logging: Sendable {
         let log: EventLogWriter
@@ -50,7 +51,8 @@ import Testing
 
     // MARK: Batches
 
-    @Test func eventsGetTheirPlacesAndComeInOrder() async throws {
+    @Test("Events get consecutive positions and keep their order")
+    func eventsGetTheirPlacesAndComeInOrder() async throws {
         let session = try await SessionInRedis(.shared())
         let lease = try await session.begin()
         let logging = Logging(session, lease)
@@ -71,7 +73,8 @@ import Testing
         #expect(rest.nextSequence == 1005)
     }
 
-    @Test func aFullBatchDoesNotWaitForTheClock() async throws {
+    @Test("A full batch is written without waiting for the timer")
+    func aFullBatchDoesNotWaitForTheClock() async throws {
         let session = try await SessionInRedis(.shared())
         let lease = try await session.begin()
         let logging = Logging(session, lease, interval: .seconds(3600), batch: 10)
@@ -84,7 +87,8 @@ import Testing
     }
 
     /// Each failure puts the batch back: a log that tried again with every token would take ever longer for one.
-    @Test func aFullBatchThatHasFailedWaitsForTheClock() async throws {
+    @Test("A full batch that failed waits for the timer")
+    func aFullBatchThatHasFailedWaitsForTheClock() async throws {
         let redis = try await RedisServer.start()
         let session = try await SessionInRedis(redis)
         let lease = try await session.begin()
@@ -110,7 +114,8 @@ import Testing
     }
 
     /// While one is under way, everything else gathers and goes along in one entry.
-    @Test func atMostOneAppendIsUnderWay() async throws {
+    @Test("At most one append is in flight, and later events share the next entry")
+    func atMostOneAppendIsUnderWay() async throws {
         let redis = try await RedisServer.start()
         let session = try await SessionInRedis(redis)
         let lease = try await session.begin()
@@ -132,14 +137,16 @@ import Testing
         try await redis.stop()
     }
 
-    @Test func theIntervalGrowsWithTheEntries() {
+    @Test("The flush interval grows with the number of entries")
+    func theIntervalGrowsWithTheEntries() {
         #expect(
             [0, 4999, 5000, 9999, 10_000, 15_000, 39_999, 40_000, 10_000_000].map { EventLogWriter.slowdown(entries: $0) } == [
                 1, 1, 2, 2, 4, 8, 128, 256, 256,
             ])
     }
 
-    @Test func manyStepsShareOneClock() async throws {
+    @Test("Many steps share one timer")
+    func manyStepsShareOneClock() async throws {
         let redis = try await RedisServer.shared()
         var sessions: [(SessionInRedis, StepLease, Logging)] = []
         for _ in 0..<10 {
@@ -155,7 +162,8 @@ import Testing
         }
     }
 
-    @Test func aLogThatWasTakenOutOrComesLateIsHandledByTheClock() async throws {
+    @Test("The timer handles a log that is removed or added late")
+    func aLogThatWasTakenOutOrComesLateIsHandledByTheClock() async throws {
         let redis = try await RedisServer.shared()
         let (one, two) = (try await SessionInRedis(redis), try await SessionInRedis(redis))
         let leases = (try await one.begin(), try await two.begin())
@@ -179,7 +187,8 @@ import Testing
     }
 
     /// More logs than are written at a time: each has its turn.
-    @Test func manyLogsAreWrittenInParts() async throws {
+    @Test("More logs than one tick writes are written in turns")
+    func manyLogsAreWrittenInParts() async throws {
         let redis = try await RedisServer.shared()
         var sessions: [(SessionInRedis, StepLease, Logging)] = []
         let first = try await SessionInRedis(redis)
@@ -197,7 +206,8 @@ import Testing
     }
 
     /// All replicas of a machine look at the same moments, and those with many steps at every second of them.
-    @Test(arguments: [(0, 2), (1, 1)], [1, 2, 4, 6]) func ticksAreOnOneGrid(round: (manySteps: Int, ticks: UInt64), parts: UInt64) {
+    @Test("All replicas tick on one grid of time", arguments: [(0, 2), (1, 1)], [1, 2, 4, 6])
+    func ticksAreOnOneGrid(round: (manySteps: Int, ticks: UInt64), parts: UInt64) {
         let writer = LogFlushTimer(tick: .milliseconds(30), manySteps: round.manySteps)
         let grid = 30_000_000 * round.ticks / parts
         for now in [0, 1, grid - 1, grid, grid + 1, 7_777_777_777] as [UInt64] {
@@ -207,7 +217,8 @@ import Testing
     }
 
     /// A connection of a Cluster is another one each time it is asked for, and from each event loop.
-    @Test(arguments: [SharedRedis.single, .sentinel, .cluster]) func theClockLetsGoOfALogWhoeverTakesItOut(topology: SharedRedis)
+    @Test("The timer releases a log, no matter who removes it", arguments: [SharedRedis.single, .sentinel, .cluster])
+    func theClockLetsGoOfALogWhoeverTakesItOut(topology: SharedRedis)
         async throws
     {
         let store = try await topology.configuration().store()
@@ -231,7 +242,8 @@ import Testing
 
     // MARK: The lease
 
-    @Test func silenceRenewsTheLease() async throws {
+    @Test("A silent step renews its lease")
+    func silenceRenewsTheLease() async throws {
         let session = try await SessionInRedis(.shared(), lease: .milliseconds(600))
         let lease = try await session.begin()
         let first = try #require(Int(try session.state("lease_until")))
@@ -250,7 +262,8 @@ import Testing
         #expect(hint > Double(first) + 1200)
     }
 
-    @Test(arguments: [true, false]) func aLossIsToldOnce(isSilent: Bool) async throws {
+    @Test("A lost lease is reported once", arguments: [true, false])
+    func aLossIsToldOnce(isSilent: Bool) async throws {
         let session = try await SessionInRedis(.shared(), lease: .milliseconds(300))
         let lease = try await session.begin()
         let logging = Logging(session, lease)
@@ -272,7 +285,8 @@ import Testing
         #expect(try await session.tokens(step: lease.step) == (isSilent ? [] : ["mine"]))
     }
 
-    @Test func aDeletedSessionIsALossToNobody() async throws {
+    @Test("A deleted session is reported as a loss without an owner")
+    func aDeletedSessionIsALossToNobody() async throws {
         let session = try await SessionInRedis(.shared(), lease: .milliseconds(300))
         let lease = try await session.begin()
         let logging = Logging(session, lease)
@@ -288,7 +302,8 @@ import Testing
     // MARK: Failures
 
     /// Redis goes and comes back with what it had: what could not be written goes along with the next batch.
-    @Test func whileRedisIsAwayNothingIsLostOrDoubled() async throws {
+    @Test("An outage of Redis loses and doubles no event")
+    func whileRedisIsAwayNothingIsLostOrDoubled() async throws {
         let durable = ["--appendonly", "yes", "--appendfsync", "always"]
         let redis = try await RedisServer.start(durable)
         let session = try await SessionInRedis(redis)
@@ -334,7 +349,8 @@ import Testing
         #expect(logging.lost.isEmpty)
     }
 
-    @Test func closeGivesBackWhatIsNotWritten() async throws {
+    @Test("Closing returns the unwritten events")
+    func closeGivesBackWhatIsNotWritten() async throws {
         let redis = try await RedisServer.start()
         let session = try await SessionInRedis(redis)
         let lease = try await session.begin()
@@ -359,7 +375,8 @@ import Testing
         try await redis.stop()
     }
 
-    @Test func closeGivesBackWhatCouldNotBeWritten() async throws {
+    @Test("Closing returns the events that Redis refused")
+    func closeGivesBackWhatCouldNotBeWritten() async throws {
         let redis = try await RedisServer.start()
         let session = try await SessionInRedis(redis)
         let lease = try await session.begin()

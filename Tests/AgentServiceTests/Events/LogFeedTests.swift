@@ -8,7 +8,8 @@ import Testing
 @testable import SessionStore
 
 /// Many viewers of one session on one replica, with a real Redis of their own.
-@Suite(.timeLimit(.minutes(2))) struct LogFeedTests {
+@Suite("Many viewers of one session", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct LogFeedTests {
     private let redis: RedisServer
 
     init() async throws { redis = try await RedisServer.start() }
@@ -55,7 +56,8 @@ import Testing
     }
 
     /// Redis is asked about as often for a hundred viewers as for one, and all are told the same.
-    @Test func aHundredViewersCostWhatOneCosts() async throws {
+    @Test("A hundred viewers cost Redis as many reads as one viewer")
+    func aHundredViewersCostWhatOneCosts() async throws {
         var costs: [Int] = []
         for count in [1, 100] {
             let (session, say) = try await step()
@@ -81,7 +83,8 @@ import Testing
     }
 
     /// Viewers come at any time, from any place, and leave at any time, the one that reads for the others as well.
-    @Test(arguments: 0..<4) func viewersComeAndGo(seed: UInt64) async throws {
+    @Test("Viewers that join and leave at random get every event from their position on", arguments: 0..<4)
+    func viewersComeAndGo(seed: UInt64) async throws {
         var random = SeededGenerator(seed: seed)
         let (session, say) = try await step()
         let viewers = Viewers(session)
@@ -113,7 +116,8 @@ import Testing
     }
 
     /// The rest of a feed goes on without the viewer that reads for it, at once and not after a tick.
-    @Test func theReaderHandsOver() async throws {
+    @Test("Another viewer takes over reading at once when the reading viewer leaves")
+    func theReaderHandsOver() async throws {
         let (session, say) = try await step()
         let viewers = Viewers(session)
         let listeners = (0..<5).map { _ in Listener() }
@@ -130,7 +134,8 @@ import Testing
     }
 
     /// One that takes nothing falls behind and holds up nobody; it is told all when it reads on.
-    @Test func aSlowViewerHoldsUpNobody() async throws {
+    @Test("A slow viewer delays no other viewer and gets everything later")
+    func aSlowViewerHoldsUpNobody() async throws {
         let (session, say) = try await step()
         let viewers = Viewers(session)
         let (slow, quick) = (ClientStream(limit: 4000), Listener())
@@ -147,7 +152,8 @@ import Testing
     }
 
     /// Of all viewers of a lost step one has it taken over.
-    @Test func aLostStepIsTakenOverOnce() async throws {
+    @Test("One viewer of a lost step has it taken over")
+    func aLostStepIsTakenOverOnce() async throws {
         let (session, _) = try await step()
         let viewers = Viewers(session)
         let listeners = (0..<50).map { _ in Listener() }
@@ -163,7 +169,8 @@ import Testing
         #expect(viewers.takeOvers.load(ordering: .relaxed) <= 5)
     }
 
-    @Test func allAreSentElsewhereWhenTheReplicaStops() async throws {
+    @Test("A stopping replica sends all viewers to another replica")
+    func allAreSentElsewhereWhenTheReplicaStops() async throws {
         let (session, say) = try await step()
         let viewers = Viewers(session)
         let stopSignal = StopSignal()
@@ -178,7 +185,8 @@ import Testing
         }
     }
 
-    @Test func aDeletedSessionIsToldToAll() async throws {
+    @Test("All viewers learn that the session was deleted")
+    func aDeletedSessionIsToldToAll() async throws {
         let (session, say) = try await step()
         let viewers = Viewers(session)
         let listeners = (0..<20).map { _ in Listener() }
@@ -190,7 +198,8 @@ import Testing
     }
 
     /// A failover of Redis gives a number out twice: what the feed holds is void.
-    @Test func whatIsHeldOfAnotherLogIsNotTold() async throws {
+    @Test("The feed drops cached events after a Redis failover reuses a number")
+    func whatIsHeldOfAnotherLogIsNotTold() async throws {
         let (session, say) = try await step()
         let viewers = Viewers(session)
         let listeners = (0..<5).map { _ in Listener() }

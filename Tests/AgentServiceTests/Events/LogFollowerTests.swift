@@ -6,7 +6,8 @@ import Testing
 @testable import AgentService
 
 /// Clients that join and resume a session's stream, with a real Redis.
-@Suite(.timeLimit(.minutes(2))) struct LogFollowerTests {
+@Suite("Following and resuming a stream", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct LogFollowerTests {
     /// Follows from the place that `GET …/stream` would.
     func follow(_ turns: Turns, after id: String? = nil) async throws -> Listener? {
         let id = try EventID(header: id)
@@ -17,7 +18,8 @@ import Testing
     }
 
     /// I5: at every event of a step, while it runs and after.
-    @Test(arguments: [true, false]) func resumesBehindEveryEvent(whileItRuns: Bool) async throws {
+    @Test("A client resumes after every event of a step (I5)", arguments: [true, false])
+    func resumesBehindEveryEvent(whileItRuns: Bool) async throws {
         let gate = Gate()
         if !whileItRuns { gate.open() }
         let turns = Turns(try await SessionInRedis(.shared())) { _, sink in
@@ -43,7 +45,8 @@ import Testing
     }
 
     /// Who has the end of a step is told the next one, whether it runs or has ended.
-    @Test func theEndOfAStepLeadsToTheNextOne() async throws {
+    @Test("A viewer at the end of a step gets the next step")
+    func theEndOfAStepLeadsToTheNextOne() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one"))
         let first = try await turns.say("a").all()
         let second = try await turns.say("b").all()
@@ -65,7 +68,8 @@ import Testing
     }
 
     /// I5: a number that was given out twice, an id of a session that was deleted and begun anew, and one that is older than the log.
-    @Test func anIDThatIsNotTheLogsGetsARestartAndTheWholeStep() async throws {
+    @Test("An id that the log does not know gets a restart and the whole step (I5)")
+    func anIDThatIsNotTheLogsGetsARestartAndTheWholeStep() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
         let told = try await turns.say("hello").all()
 
@@ -88,7 +92,8 @@ import Testing
     }
 
     /// I5: an `EventSource` asks again with the last id that it was given, until there is nothing left. It is told each step that the log still has, once.
-    @Test(arguments: [0, 4]) func aViewerThatComesAgainAndAgainComesToTheEnd(laterSteps: Int) async throws {
+    @Test("A viewer that reconnects with its last id reaches the end and sees each step once (I5)", arguments: [0, 4])
+    func aViewerThatComesAgainAndAgainComesToTheEnd(laterSteps: Int) async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
         var last = try await turns.say("hello").all()[0].id
         for _ in 0..<laterSteps { _ = try await turns.say("more").all() }
@@ -105,7 +110,8 @@ import Testing
     }
 
     /// The same where not even the journal knows the step.
-    @Test func whoIsToldThatAStepIsGoneGoesOnAfterIt() async throws {
+    @Test("A viewer of a step that the journal has dropped goes on after it")
+    func whoIsToldThatAStepIsGoneGoesOnAfterIt() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
         let told = try await turns.say("hello").all()
         try turns.session.redis.cli("DEL", turns.session.keys.events, turns.session.keys.steps)
@@ -115,7 +121,8 @@ import Testing
     }
 
     /// Who sent the message is answered for that one alone.
-    @Test func aRequestThatIsSentAgainIsGivenNoIDOfAnotherStep() async throws {
+    @Test("A repeated request gets no event ids of another step")
+    func aRequestThatIsSentAgainIsGivenNoIDOfAnotherStep() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
         _ = try await turns.say("hello", key: "k").all()
         for _ in 0..<4 { _ = try await turns.say("more").all() }
@@ -123,7 +130,8 @@ import Testing
         #expect(again.done["step"] == 1 && again.allSatisfy { $0.id == nil })
     }
 
-    @Test func withoutAnyEventsTheEndIsToldFromTheHistory() async throws {
+    @Test("Without events in the log, the end is rebuilt from the history")
+    func withoutAnyEventsTheEndIsToldFromTheHistory() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
         let told = try await turns.say("hello").all()
         try turns.session.redis.cli("DEL", turns.session.keys.events)
@@ -137,7 +145,8 @@ import Testing
     }
 
     /// I5: a failover of Redis takes back the end of the log, and the step's number is given out again while somebody follows.
-    @Test func aNumberThatIsGivenOutAgainVoidsWhatWasTold() async throws {
+    @Test("A step number reused after a failover voids the events sent before (I5)")
+    func aNumberThatIsGivenOutAgainVoidsWhatWasTold() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let turns = Turns(session, { $0.followTick = .seconds(3600) }, model: PlayedModel.saying("x"))
         _ = try await session.begin()
@@ -158,7 +167,8 @@ import Testing
     }
 
     /// The same for whoever is answered for one message: what has its number now answers another one.
-    @Test func whoseStepIsAnotherOnesNowIsNotToldThatOne() async throws {
+    @Test("A client whose step number now belongs to another message does not get that step")
+    func whoseStepIsAnotherOnesNowIsNotToldThatOne() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let lease = try await session.begin()
         let (redis, keys) = (session.redis, session.keys)
@@ -189,7 +199,8 @@ import Testing
     }
 
     /// What a failover of Redis took out of a running step's log: the viewer comes again, until the step has an end and is told from the history.
-    @Test func aHoleInTheLogOfARunningStepIsNotItsEnd() async throws {
+    @Test("A hole in the log of a running step is not taken for its end")
+    func aHoleInTheLogOfARunningStepIsNotItsEnd() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         _ = try await session.begin()
         let turns = Turns(session, model: PlayedModel.saying("x"))
@@ -202,7 +213,8 @@ import Testing
     }
 
     /// What it has not read yet comes before the word that it goes on elsewhere.
-    @Test func aViewerThatIsBehindIsSentElsewhere() async throws {
+    @Test("A slow viewer gets its backlog before it is sent to another replica")
+    func aViewerThatIsBehindIsSentElsewhere() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let lease = try await session.begin()
         let token = String(repeating: "a", count: 200)
@@ -224,7 +236,8 @@ import Testing
     }
 
     /// I5: events between were cut out of the log by hand.
-    @Test func aHoleInTheLogIsToldAndFilledFromTheHistory() async throws {
+    @Test("A hole in the log causes a restart that is filled from the history (I5)")
+    func aHoleInTheLogIsToldAndFilledFromTheHistory() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
         let told = try await turns.say("hello").all()
         let events = turns.session.keys.events
@@ -236,7 +249,8 @@ import Testing
         #expect(rest.dropFirst().map(\.data) == told.suffix(2).map(\.data))
     }
 
-    @Test func aSessionWithoutStepsHasNothingToTell() async throws {
+    @Test("A session without steps has no events")
+    func aSessionWithoutStepsHasNothingToTell() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("x"))
         guard case .noSession = try await turns.service.resumePoint(turns.session.id, after: nil) else {
             Issue.record("there is a session")
@@ -246,7 +260,8 @@ import Testing
         #expect(try await follow(turns) == nil)
     }
 
-    @Test func aViewerOfADeletedSessionIsToldSo() async throws {
+    @Test("A viewer learns that its session was deleted")
+    func aViewerOfADeletedSessionIsToldSo() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.endless)
         let owner = try await turns.say("hello")
         let viewer = try #require(try await follow(turns))
@@ -260,7 +275,8 @@ import Testing
     }
 
     /// I5: a step that is taken over is the same stream, through to the final `done`, wherever a viewer stands.
-    @Test func aViewerGoesOnThroughATakeover() async throws {
+    @Test("A viewer's stream continues through takeovers to the final done event (I6)")
+    func aViewerGoesOnThroughATakeover() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let turns = Turns(session, model: PlayedModel.endless)
         let owner = try await turns.say("hello", key: "k")
@@ -285,7 +301,8 @@ import Testing
 
     // MARK: POST
 
-    @Test func aRequestSentAgainGoesOnBehindItsID() async throws {
+    @Test("A repeated request continues after its last event id")
+    func aRequestSentAgainGoesOnBehindItsID() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two ", "three"))
         let told = try await turns.say("hello", key: "k").all()
         for (index, event) in told.enumerated() {
@@ -308,7 +325,8 @@ import Testing
     // MARK: Bounds
 
     /// A step that nobody takes over may yet be: its viewer is asked to come again, not told that it has failed.
-    @Test func aViewerOfAStepWithoutAReplicaIsAskedToComeAgain() async throws {
+    @Test("A viewer of a step without an owner is asked to reconnect")
+    func aViewerOfAStepWithoutAReplicaIsAskedToComeAgain() async throws {
         let session = try await SessionInRedis(.shared(), lease: .milliseconds(100))
         _ = try await session.begin()
         let turns = Turns(session, model: PlayedModel.saying("x"))
@@ -318,7 +336,8 @@ import Testing
     }
 
     /// Redis is away for longer than a lease: so it is for the step's replica, which may yet store the end.
-    @Test func aViewerWhoseLogCannotBeReadIsAskedToComeAgain() async throws {
+    @Test("A viewer whose log cannot be read is asked to reconnect")
+    func aViewerWhoseLogCannotBeReadIsAskedToComeAgain() async throws {
         let redis = try await RedisServer.start()
         let session = try await SessionInRedis(redis, lease: .milliseconds(100)) { $0.commitPatience = .milliseconds(300) }
         _ = try await session.begin()
@@ -333,7 +352,8 @@ import Testing
     }
 
     /// A replica that stops sends its viewers elsewhere at once, whatever the tick.
-    @Test func aViewerOfAReplicaThatStopsIsSentElsewhere() async throws {
+    @Test("A stopping replica sends its viewers away at once")
+    func aViewerOfAReplicaThatStopsIsSentElsewhere() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let lease = try await session.begin()
         let (stopSignal, listener) = (StopSignal(), Listener())
@@ -353,7 +373,8 @@ import Testing
     }
 
     /// Nobody follows for a client that has left.
-    @Test func aViewerThatLeavesIsLetGo() async throws {
+    @Test("The follower ends when its client disconnects")
+    func aViewerThatLeavesIsLetGo() async throws {
         let turns = Turns(try await SessionInRedis(.shared(), lease: .seconds(60))) {
             $0.followTick = .seconds(3600)
         } model: { _, sink in

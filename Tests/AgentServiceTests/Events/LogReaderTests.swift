@@ -51,9 +51,11 @@ private func ids(_ events: [String]) -> [String] {
     events.map { $0.split(separator: "\n").first.map { String($0.dropFirst(4)) } ?? "" }
 }
 
-@Suite struct LogReaderTests {
+@Suite("Reading a log")
+struct LogReaderTests {
     /// I5: from every event of a step on, exactly the later ones, however they were batched and however they are read.
-    @Test(arguments: 0..<8) func whoeverResumesGetsTheRest(seed: UInt64) throws {
+    @Test("A reader that resumes after any event gets exactly the later events (I5)", arguments: 0..<8)
+    func whoeverResumesGetsTheRest(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         var log = WrittenLog()
         log.open(6)
@@ -81,7 +83,8 @@ private func ids(_ events: [String]) -> [String] {
     }
 
     /// Through steps that replace each other, with the nonce of each, to the final `done`.
-    @Test func goesOnThroughTakeovers() {
+    @Test("The reader continues through takeovers to the final done event")
+    func goesOnThroughTakeovers() {
         var log = WrittenLog()
         log.open(7, nonce: "aaaa")
         log.batch(7, from: 1, ["a", "b"])
@@ -99,7 +102,8 @@ private func ids(_ events: [String]) -> [String] {
     }
 
     /// The client's own id may be ahead of the log, which its owner writes later.
-    @Test func anIDAheadOfTheLogSkipsWhatItHasSeen() {
+    @Test("The reader skips events up to an id that is ahead of the log")
+    func anIDAheadOfTheLogSkipsWhatItHasSeen() {
         var log = WrittenLog()
         log.open(7)
         log.batch(7, from: 1, ["a", "b"])
@@ -110,7 +114,8 @@ private func ids(_ events: [String]) -> [String] {
     }
 
     /// What comes next is not there: never silence, and never something else in its place.
-    @Test func aHoleIsFound() {
+    @Test("The reader reports a hole")
+    func aHoleIsFound() {
         var log = WrittenLog()
         log.open(7)
         log.batch(7, from: 1, ["a", "b"])
@@ -125,7 +130,8 @@ private func ids(_ events: [String]) -> [String] {
     }
 
     /// A step that began by itself answers another message.
-    @Test func aStepThatReplacesNothingIsNotGoneOnWith() {
+    @Test("The reader does not continue with a step that replaces nothing")
+    func aStepThatReplacesNothingIsNotGoneOnWith() {
         var log = WrittenLog()
         log.open(7)
         log.batch(7, from: 1, ["a"])
@@ -136,7 +142,8 @@ private func ids(_ events: [String]) -> [String] {
     }
 }
 
-@Suite struct LogPositionTests {
+@Suite("Positions in a log")
+struct LogPositionTests {
     private let id = EventID(step: 7, sequence: 3, nonce: "aaaa")
 
     private func view(
@@ -151,7 +158,8 @@ private func ids(_ events: [String]) -> [String] {
         .resuming(after: id, in: view, joinsNext: joinsNext)
     }
 
-    @Test func goesOnBehindTheID() {
+    @Test("A known id resolves to the position after it")
+    func goesOnBehindTheID() {
         var log = WrittenLog()
         log.open(7)
         log.batch(7, from: 1, ["a", "b", "c"])
@@ -162,7 +170,8 @@ private func ids(_ events: [String]) -> [String] {
         #expect(resuming(view(log)) == .after(id))
     }
 
-    @Test func theEndOfAStepIsFollowedByTheNextOne() {
+    @Test("The id of a step's end resolves to the next step")
+    func theEndOfAStepIsFollowedByTheNextOne() {
         var log = WrittenLog()
         log.open(7)
         log.batch(7, from: 1, ["a", "b"], done: true)
@@ -171,7 +180,8 @@ private func ids(_ events: [String]) -> [String] {
         #expect(resuming(view(log, status: .running, step: 9), joinsNext: false) == nil)
     }
 
-    @Test func aStepThatTookThePlaceIsTheSameStream() {
+    @Test("A step that replaced another one belongs to the same stream")
+    func aStepThatTookThePlaceIsTheSameStream() {
         var log = WrittenLog()
         log.open(7)
         log.batch(7, from: 1, ["a", "b", "c"])
@@ -181,7 +191,8 @@ private func ids(_ events: [String]) -> [String] {
     }
 
     /// I5: an id that is not the log's gets the whole step, and is told so.
-    @Test func anIDThatIsNotTheLogsVoidsWhatTheClientHas() {
+    @Test("An id that the log does not know restarts the whole step (I5)")
+    func anIDThatIsNotTheLogsVoidsWhatTheClientHas() {
         var log = WrittenLog()
         log.open(7, nonce: "zzzz")
         log.batch(7, from: 1, ["a", "b", "c", "d"])

@@ -5,7 +5,8 @@ import Testing
 @testable import AgentService
 
 /// What a server takes in another form only is found out once, and remembered.
-@Suite struct ConcessionTests {
+@Suite("Concessions to a model's server")
+struct ConcessionTests {
     private static let refusal =
         #"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}}"#
 
@@ -24,7 +25,8 @@ import Testing
 
     private func asked(_ upstream: RawUpstream) -> [Bool] { upstream.requests.map { $0.text.contains("stream_options") } }
 
-    @Test(arguments: [400, 422]) func theSameRequestGoesOnceMoreAndIsRemembered(status: Int) async throws {
+    @Test("A refused option is left out of a second request, and the provider remembers it", arguments: [400, 422])
+    func theSameRequestGoesOnceMoreAndIsRemembered(status: Int) async throws {
         let upstream = try await upstream(status: status)
         defer { upstream.stop() }
         try await withProvider(upstream.url) { provider in
@@ -39,7 +41,8 @@ import Testing
     }
 
     /// Words that only happen to name it change nothing for the requests that follow.
-    @Test func whatFailsWithoutAsWellIsNotRemembered() async throws {
+    @Test("A request that fails without the option too changes nothing for later requests")
+    func whatFailsWithoutAsWellIsNotRemembered() async throws {
         let upstream = try await upstream(others: { [.bytes("HTTP/1.1 422 No\r\nContent-Length: 4\r\n\r\nelse")] })
         defer { upstream.stop() }
         try await withProvider(upstream.url) { provider in
@@ -51,14 +54,16 @@ import Testing
         #expect(asked(upstream) == [true, false, true, false])
     }
 
-    @Test func anotherRefusalIsFinal() async throws {
+    @Test("A refusal for another reason is final")
+    func anotherRefusalIsFinal() async throws {
         let upstream = try await upstream(refusal: #"{"error":"no such model"}"#)
         defer { upstream.stop() }
         #expect(try await withProvider(upstream.url) { try await $0.collect() }.error == .rejected)
         #expect(asked(upstream) == [true])
     }
 
-    @Test func theSettingDecidesBeforehand() async throws {
+    @Test("The setting decides before the first request")
+    func theSettingDecidesBeforehand() async throws {
         let upstream = try await upstream()
         defer { upstream.stop() }
         let never = try await withProvider(upstream.url) {
@@ -78,7 +83,8 @@ import Testing
     private static let template = #"{"object":"error","message":"Conversation roles must alternate user/assistant/user/assistant/..."}"#
 
     /// A template that passes over calls and results wants an answer between two users.
-    @Test func aTemplateOfTurnsGetsItsAnswerOnceItHasRefused() async throws {
+    @Test("After a refusal, a template of alternating turns gets a filler message between two users")
+    func aTemplateOfTurnsGetsItsAnswerOnceItHasRefused() async throws {
         let upstream = try await RawUpstream.start { request in
             guard request.text.contains("(no answer)") || !request.text.contains(#""role":"tool""#) else {
                 let words = Self.template

@@ -7,7 +7,8 @@ import Testing
 
 /// Recorded streams, cut at any byte, with events that are lost, doubled or swapped: an answer is complete only if the bytes
 /// held its end, and its text is then what another reader takes from them.
-@Suite struct CutStreamTests {
+@Suite("Cut and damaged streams")
+struct CutStreamTests {
     /// Reads a stream after the standard's words and OpenAI's, slowly and plainly.
     struct Reader {
         var text = ""
@@ -91,14 +92,16 @@ import Testing
         if heard.status == .completed { #expect(heard.text == reader.text, "\(what())") }
     }
 
-    @Test(arguments: streams.indices, [false, true]) func cutAtAnyByte(stream: Int, isLost: Bool) {
+    @Test("A stream cut at any byte is complete only if its end was received", arguments: streams.indices, [false, true])
+    func cutAtAnyByte(stream: Int, isLost: Bool) {
         let bytes = Array(Self.streams[stream].utf8)
         for position in 0...bytes.count {
             Self.check(Array(bytes[..<position]), isLost: isLost, "cut at \(position)")
         }
     }
 
-    @Test(arguments: streams.indices, 0..<4) func withEventsLostDoubledAndSwapped(stream: Int, seed: UInt64) {
+    @Test("A stream with lost, doubled or swapped events is complete only if its end was received", arguments: streams.indices, 0..<4)
+    func withEventsLostDoubledAndSwapped(stream: Int, seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         for round in 0..<150 {
             var events = Self.streams[stream].split(separator: "\n\n").map { Array($0.utf8) + [10, 10] }

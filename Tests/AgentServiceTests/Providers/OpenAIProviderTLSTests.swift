@@ -11,7 +11,8 @@ import Glibc
 #endif
 
 /// A model's server behind TLS: openssl's, which speaks what it is told to.
-@Suite struct OpenAIProviderTLSTests {
+@Suite("A model's server behind TLS", .tags(.processes), .serialized)
+struct OpenAIProviderTLSTests {
     /// `openssl s_server`. It shows what it is sent, and says what a test writes into its input.
     private final class TLSServer: Sendable {
         let process: ChildProcess
@@ -68,7 +69,8 @@ import Glibc
         #expect(decoded.error == .unavailable && decoded.message.contains(words), "\(decoded)")
     }
 
-    @Test func anAuthorityOfOnesOwn() async throws {
+    @Test("A private certificate authority is trusted when configured")
+    func anAuthorityOfOnesOwn() async throws {
         let (certificates, strangers) = (try await Certificates(), try await Certificates())
         let server = try await TLSServer(certificates)
         expectRefusal(try await ask(server), "certificate is not trusted")
@@ -77,14 +79,16 @@ import Glibc
         #expect(try await ask(server) { $0.tls.caFile = certificates.authority }.text == "over TLS")
     }
 
-    @Test func aCertificateForAnotherName() async throws {
+    @Test("A certificate for another name is refused")
+    func aCertificateForAnotherName() async throws {
         let certificates = try await Certificates()
         let server = try await TLSServer(certificates, names: "DNS:other.example")
         expectRefusal(try await ask(server) { $0.tls.caFile = certificates.authority }, "certificate is for another name")
         #expect(!server.process.log.contains("POST"))
     }
 
-    @Test func aServerThatWantsAClientCertificate() async throws {
+    @Test("A server that requires a client certificate gets it")
+    func aServerThatWantsAClientCertificate() async throws {
         let certificates = try await Certificates()
         let server = try await TLSServer(certificates, names: "DNS:localhost", "-Verify", "1", "-verify_return_error")
         expectRefusal(try await ask(server) { $0.tls.caFile = certificates.authority }, "certificate")
@@ -96,7 +100,8 @@ import Glibc
         #expect(decoded.text == "over TLS")
     }
 
-    @Test func nothingOlderThanTLS12IsSpoken() async throws {
+    @Test("TLS older than 1.2 is refused")
+    func nothingOlderThanTLS12IsSpoken() async throws {
         let certificates = try await Certificates()
         let old = try await TLSServer(certificates, names: "DNS:localhost", "-tls1_1", "-cipher", "DEFAULT:@SECLEVEL=0")
         expectRefusal(try await ask(old) { $0.tls.caFile = certificates.authority }, "TLS 1.2")

@@ -5,7 +5,8 @@ import Testing
 @testable import AgentService
 
 /// What is kept of a request to the model, and for how long.
-@Suite(.timeLimit(.minutes(2))) struct OutgoingRequestTests {
+@Suite("Memory of requests to the model", .timeLimit(.minutes(2)))
+struct OutgoingRequestTests {
     private static let token = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n"
     private static let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
 
@@ -17,7 +18,8 @@ import Testing
     }
 
     /// One that goes in one part, one in several, and one that is written elsewhere than on the event loop.
-    @Test(arguments: [1000, 600_000, 5_000_000]) func theRequestIsLetGoOfWithTheAnswersHead(bytes: Int) async throws {
+    @Test("The request is released when the response head arrives", arguments: [1000, 600_000, 5_000_000])
+    func theRequestIsLetGoOfWithTheAnswersHead(bytes: Int) async throws {
         let (head, rest) = (Gate(), Gate())
         let upstream = try await RawUpstream.start { _ in
             [.gate(head), .bytes(RawUpstream.unboundedHead + Self.token), .gate(rest), .bytes(Self.end), .close]
@@ -40,7 +42,8 @@ import Testing
         }
     }
 
-    @Test func whatIsCancelledOrFailsIsLetGoOf() async throws {
+    @Test("A cancelled or failed request is released")
+    func whatIsCancelledOrFailsIsLetGoOf() async throws {
         let gate = Gate()
         let upstream = try await RawUpstream.start { _ in [.gate(gate)] }
         defer {
@@ -68,7 +71,8 @@ import Testing
     }
 
     /// A kept connection that was closed: the same bytes are sent once more.
-    @Test func aLargeRequestIsSentAgainAsItWas() async throws {
+    @Test("A large request is resent with the same bytes")
+    func aLargeRequestIsSentAgainAsItWas() async throws {
         let upstream = try await RawUpstream.start { received in
             if received.connection == 1, received.place == 1 { return [.close] }
             return RawUpstream.answer(Self.token + Self.end)

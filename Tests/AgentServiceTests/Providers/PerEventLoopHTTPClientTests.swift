@@ -9,7 +9,8 @@ import Testing
 
 @testable import AgentService
 
-@Suite struct PerEventLoopHTTPClientTests {
+@Suite("The HTTP client's shortcut for bodies")
+struct PerEventLoopHTTPClientTests {
     /// Asks for the body when it is told of the head, and notes which way it comes.
     private final class Reader: HTTPClientResponseDelegate, BodyReceiver {
         struct Seen: Equatable {
@@ -53,7 +54,8 @@ import Testing
     }
 
     /// That the HTTP client tells of a head while the connection hands it on is not promised anywhere.
-    @Test func theBodyComesWithoutTheClientsDetour() async throws {
+    @Test("The body bypasses the HTTP client's own path")
+    func theBodyComesWithoutTheClientsDetour() async throws {
         let client = PerEventLoopHTTPClient(eventLoop: MultiThreadedEventLoopGroup.singleton.any(), configuration: .init())
         let tokens = UpstreamAnswer.text((0..<50).map { "token \($0)" })
         func size(_ parts: some Sequence<UpstreamAnswer.Part>) -> Int {

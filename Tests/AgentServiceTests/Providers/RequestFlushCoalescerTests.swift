@@ -6,7 +6,8 @@ import Testing
 
 @testable import AgentService
 
-@Suite struct RequestFlushCoalescerTests {
+@Suite("Flushes of requests to the model")
+struct RequestFlushCoalescerTests {
     /// Notes each flush with what was written before it.
     private final class Flushes: ChannelOutboundHandler {
         typealias OutboundIn = HTTPClientRequestPart
@@ -39,7 +40,8 @@ import Testing
         try channel.pipeline.syncOperations.addHandlers([flushes, RequestFlushCoalescer()])
     }
 
-    @Test func aHeadGoesWithItsBody() throws {
+    @Test("A head is flushed together with its body")
+    func aHeadGoesWithItsBody() throws {
         for _ in 0..<3 {
             flushes.flushed = []
             channel.writeAndFlush(head, promise: nil)
@@ -51,7 +53,8 @@ import Testing
         }
     }
 
-    @Test func aHeadWithoutABodyGoesInTheSameTurnOfTheLoop() throws {
+    @Test("A head without a body is flushed in the same turn of the event loop")
+    func aHeadWithoutABodyGoesInTheSameTurnOfTheLoop() throws {
         channel.writeAndFlush(head, promise: nil)
         #expect(flushes.flushed.isEmpty)
         channel.embeddedEventLoop.run()
@@ -61,7 +64,8 @@ import Testing
         #expect(flushes.flushed == [["head"], ["body"]])
     }
 
-    @Test func aRequestThatIsWrittenWholeIsFlushedAtOnce() throws {
+    @Test("A whole request is flushed at once")
+    func aRequestThatIsWrittenWholeIsFlushedAtOnce() throws {
         channel.write(head, promise: nil)
         channel.write(HTTPClientRequestPart.end(nil), promise: nil)
         channel.flush()
@@ -70,7 +74,8 @@ import Testing
         #expect(flushes.flushed.count == 1)
     }
 
-    @Test func aConnectionThatClosesMeanwhileIsLeftAlone() throws {
+    @Test("A connection that closes meanwhile is not flushed")
+    func aConnectionThatClosesMeanwhileIsLeftAlone() throws {
         channel.writeAndFlush(head, promise: nil)
         channel.close(promise: nil)
         channel.embeddedEventLoop.run()

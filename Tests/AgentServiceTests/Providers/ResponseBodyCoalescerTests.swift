@@ -5,7 +5,8 @@ import Testing
 
 @testable import AgentService
 
-@Suite struct ResponseBodyCoalescerTests {
+@Suite("Joining parts of a response")
+struct ResponseBodyCoalescerTests {
     private static let head = HTTPClientResponsePart.head(HTTPResponseHead(version: .http1_1, status: .ok))
 
     private static func body(_ text: String) -> HTTPClientResponsePart { .body(ByteBuffer(string: text)) }
@@ -38,19 +39,22 @@ import Testing
         }
     }
 
-    @Test func partsOfOneReadAreOne() throws {
+    @Test("Parts of one read become one")
+    func partsOfOneReadAreOne() throws {
         let out = try Self.joined(
             [Self.head, Self.body("a"), Self.body("b"), Self.body("c")], [Self.body("d")], [Self.body("e"), .end(nil)])
         #expect(out == [[Self.head, Self.body("abc")], [Self.body("d")], [Self.body("e"), .end(nil)]])
     }
 
-    @Test func nothingIsHandedOnBeforeWhatCameBefore() throws {
+    @Test("Parts keep their order")
+    func nothingIsHandedOnBeforeWhatCameBefore() throws {
         let out = try Self.joined([Self.head], [Self.body("a"), Self.body("b"), .end(nil), Self.head, Self.body("c")])
         #expect(out == [[Self.head], [Self.body("ab"), .end(nil), Self.head, Self.body("c")]])
     }
 
     /// An answer that is cut off is still read as far as it came.
-    @Test func whatWasReadGoesOnBeforeTheConnectionEnds() throws {
+    @Test("Bytes read before the connection ends are delivered")
+    func whatWasReadGoesOnBeforeTheConnectionEnds() throws {
         let (channel, _) = try Self.joiningChannel()
         Self.read(Self.head, on: channel)
         #expect(try channel.readInbound(as: HTTPClientResponsePart.self) == Self.head)
@@ -82,7 +86,8 @@ import Testing
         }
     }
 
-    @Test func aReceiverGetsTheBodyOfItsResponse() throws {
+    @Test("A receiver gets the body of its own response")
+    func aReceiverGetsTheBodyOfItsResponse() throws {
         let (channel, current) = try Self.joiningChannel()
         let claim = Claim(current)
         try channel.pipeline.syncOperations.addHandler(claim)
@@ -117,7 +122,8 @@ import Testing
     }
 
     /// A connection that is kept does not keep the receivers of answers that have ended.
-    @Test func aReceiverIsLetGo() throws {
+    @Test("A receiver is released when its response has ended")
+    func aReceiverIsLetGo() throws {
         let (channel, current) = try Self.joiningChannel()
         let claim = Claim(current)
         try channel.pipeline.syncOperations.addHandler(claim)
@@ -144,7 +150,8 @@ import Testing
     }
 
     /// The HTTP client learns that its connection has failed, and nothing of what follows.
-    @Test(arguments: [0, 1, 99, 101, 600, 999] as [UInt]) func whatIsRefusedEndsTheConnection(code: UInt) throws {
+    @Test("A refused status ends the connection", arguments: [0, 1, 99, 101, 600, 999] as [UInt])
+    func whatIsRefusedEndsTheConnection(code: UInt) throws {
         let (channel, current) = try Self.joiningChannel()
         let claim = Claim(current)
         try channel.pipeline.syncOperations.addHandler(claim)
@@ -165,7 +172,8 @@ import Testing
     }
 
     /// A server that is only about to answer has not answered.
-    @Test func anInformationalHeadDoesNotMakeAConnectionKept() throws {
+    @Test("An informational head does not mark a connection as kept")
+    func anInformationalHeadDoesNotMakeAConnectionKept() throws {
         let (channel, _) = try Self.joiningChannel()
         defer { _ = try? channel.finish() }
         let joiner = try channel.pipeline.syncOperations.handler(type: ResponseBodyCoalescer.self)

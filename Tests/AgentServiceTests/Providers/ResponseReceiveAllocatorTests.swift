@@ -6,7 +6,8 @@ import Testing
 
 @testable import AgentService
 
-@Suite(.timeLimit(.minutes(1))) struct ResponseReceiveAllocatorTests {
+@Suite("Receive buffers", .timeLimit(.minutes(1)))
+struct ResponseReceiveAllocatorTests {
     /// Notes what each read brings, and the memory that it was read into.
     private final class Reads: ChannelInboundHandler, Sendable {
         typealias InboundIn = ByteBuffer
@@ -24,7 +25,8 @@ import Testing
     }
 
     /// However much comes at once, it begins with a small read, and the large buffer is not kept.
-    @Test func whatIsThereFirstIsReadByItself() async throws {
+    @Test("The first read is small, and the large buffer is not kept")
+    func whatIsThereFirstIsReadByItself() async throws {
         let (reads, group) = (Reads(), MultiThreadedEventLoopGroup.singleton)
         let sender = Mutex<(any Channel)?>(nil)
         let listener = try await ServerBootstrap(group: group)

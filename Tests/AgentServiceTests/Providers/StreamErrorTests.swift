@@ -6,7 +6,8 @@ import Testing
 @testable import AgentService
 
 /// Errors in the middle of an answer that began well.
-@Suite struct StreamErrorTests {
+@Suite("Errors inside a stream")
+struct StreamErrorTests {
     static let sentence = "Upstream overloaded"
     private static let begun = OddStream.events([Decoded.delta(#"{"content":"half a sen"}"#)])
 
@@ -40,7 +41,8 @@ import Testing
     }()
 
     /// The class is that of the same error as an HTTP response.
-    @Test(arguments: errors) func theServersSentenceIsTold(error: String) {
+    @Test("The server's error sentence is kept", arguments: errors)
+    func theServersSentenceIsTold(error: String) {
         let isOfServer = [#":502"#, #":500}"#, "overloaded_error"].contains { error.contains($0) }
         let code = isOfServer ? "llm_unavailable" : "llm_error"
         for rest in ["", OddStream.mark, OddStream.text] {
@@ -56,12 +58,14 @@ import Testing
         }
     }
 
-    @Test func theReasonBesideAnErrorIsTold() {
+    @Test("The finish reason beside an error is kept")
+    func theReasonBesideAnErrorIsTold() {
         let error = #"{"choices":[{"delta":{},"finish_reason":"error","error":{"message":"x"}}]}"#
         #expect(Heard(OddStream.events([error])).reason == "error")
     }
 
-    @Test func anErrorEventWithoutWordsIsOne() {
+    @Test("An error event without text is an error")
+    func anErrorEventWithoutWordsIsOne() {
         for data in ["data: \n", "", "data: [DONE]\n"] {
             let heard = Heard(Self.begun + "event: error\n\(data.isEmpty ? "data\n" : data)\n" + OddStream.text)
             #expect(heard.status == .failed && heard.code == "llm_error", "\(heard)")
@@ -69,16 +73,19 @@ import Testing
     }
 
     /// Members that servers send with every chunk, and that say that all is well.
-    @Test(arguments: [
-        #"{"error_code":0,"choices":[]}"#, #"{"error":null,"choices":[]}"#, #"{"error_code":0,"text":"x"}"#,
-        #"{"base_resp":{"status_code":0,"status_msg":"success"}}"#, #"{"code":200,"message":"ok"}"#, #"{"code":"","message":""}"#,
-        #"{"detail":null}"#, #"{"type":"ping"}"#, #"{"object":"chat.completion.chunk"}"#, #"{"success":true,"message":"x"}"#,
-    ])
+    @Test(
+        "Members that only look like an error are ignored",
+        arguments: [
+            #"{"error_code":0,"choices":[]}"#, #"{"error":null,"choices":[]}"#, #"{"error_code":0,"text":"x"}"#,
+            #"{"base_resp":{"status_code":0,"status_msg":"success"}}"#, #"{"code":200,"message":"ok"}"#, #"{"code":"","message":""}"#,
+            #"{"detail":null}"#, #"{"type":"ping"}"#, #"{"object":"chat.completion.chunk"}"#, #"{"success":true,"message":"x"}"#,
+        ])
     func whatLooksLikeAnErrorAndIsNone(chunk: String) {
         #expect(Heard(OddStream.events([chunk]) + OddStream.text) == Heard(OddStream.text))
     }
 
-    @Test(arguments: ["application/json", "text/event-stream"]) func aWholeBodyThatIsAnErrorTellsIt(contentType: String) {
+    @Test("A whole body that is an error is reported", arguments: ["application/json", "text/event-stream"])
+    func aWholeBodyThatIsAnErrorTellsIt(contentType: String) {
         for json in [#"{"error":{"message":"because"}}"#, #"{"detail":"because"}"#, #"{"object":"error","message":"because"}"#] {
             for rest in ["", "\n\ndata: [DONE]\n\n"] {
                 let heard = Heard(json + rest, contentType: contentType)

@@ -5,9 +5,11 @@ import Testing
 @testable import AgentService
 
 /// Steps that are ended before their model does, on any replica.
-@Suite(.timeLimit(.minutes(2))) struct CancelTests {
+@Suite("Cancelling steps", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct CancelTests {
     /// The text so far stays in the history, and everybody who listens hears the end.
-    @Test(arguments: [true, false]) func aRunningStepIsCancelled(byItsOwner: Bool) async throws {
+    @Test("A cancel ends a running step and stores its text", arguments: [true, false])
+    func aRunningStepIsCancelled(byItsOwner: Bool) async throws {
         let session = try await SessionInRedis(.shared())
         let owner = Turns(session, model: PlayedModel.endless)
         let listener = try await owner.say("hello", ["metadata": ["a": 1]])
@@ -37,7 +39,8 @@ import Testing
         #expect(Conversation.violation(try owner.history()) == nil)
     }
 
-    @Test func withoutTextNothingIsStored() async throws {
+    @Test("A cancel before any text stores nothing")
+    func withoutTextNothingIsStored() async throws {
         let session = try await SessionInRedis(.shared())
         _ = try await session.begin()
         let turns = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
@@ -47,7 +50,8 @@ import Testing
     }
 
     /// Nobody answers for the step any more; the log does.
-    @Test func theStepOfALostReplicaIsCancelled() async throws {
+    @Test("A cancel ends the step of a lost replica from its log")
+    func theStepOfALostReplicaIsCancelled() async throws {
         let session = try await SessionInRedis(.shared())
         let lease = try await session.begin()
         try await session.log(lease, tokens: "half an ", "ans\u{2028}wer")
@@ -59,7 +63,8 @@ import Testing
     }
 
     /// A long text comes in many entries.
-    @Test func aLongLogIsReadToItsEnd() async throws {
+    @Test("A cancel reads a long log to its end")
+    func aLongLogIsReadToItsEnd() async throws {
         let session = try await SessionInRedis(.shared())
         let lease = try await session.begin()
         for place in 1...700 {
@@ -72,7 +77,8 @@ import Testing
     }
 
     /// Whoever takes over from a replica that was lost while it cancelled finishes the cancel, with the text of the step that spoke.
-    @Test func aCancelIsFinishedByWhoeverComesAfter() async throws {
+    @Test("The next owner finishes the cancel of a lost replica")
+    func aCancelIsFinishedByWhoeverComesAfter() async throws {
         let session = try await SessionInRedis(.shared())
         let lease = try await session.begin()
         try await session.log(lease, tokens: "half")
@@ -87,7 +93,8 @@ import Testing
     }
 
     /// However often that happens: the text is there, and every number of the step means it.
-    @Test func aCancelThatIsLostThreeTimesKeepsTheText() async throws {
+    @Test("A cancel lost three times keeps the text")
+    func aCancelThatIsLostThreeTimesKeepsTheText() async throws {
         let session = try await SessionInRedis(.shared())
         try await session.commit(try await session.begin(), saying: "before")
         let lease = try await session.begin("again")
@@ -101,7 +108,8 @@ import Testing
     }
 
     /// Its client names the step that it knows of, however often it was taken over since.
-    @Test func aStepThatWasTakenOverTwiceIsCancelledByItsFirstNumber() async throws {
+    @Test("A step taken over twice can be cancelled by its first number")
+    func aStepThatWasTakenOverTwiceIsCancelledByItsFirstNumber() async throws {
         let session = try await SessionInRedis(.shared())
         _ = try await session.begin()
         for step in 1...2 { try await session.seize(step) }
@@ -111,7 +119,8 @@ import Testing
     }
 
     /// A cancel that comes late must not hit the next step; one that was sent before a take-over means the step that took its place.
-    @Test func onlyTheStepThatIsMeantIsCancelled() async throws {
+    @Test("A late cancel does not hit the next step")
+    func onlyTheStepThatIsMeantIsCancelled() async throws {
         let session = try await SessionInRedis(.shared())
         let turns = Turns(try await session.elsewhere(), model: PlayedModel.endless)
         func refusal(_ step: Int?) async -> TurnError? {
@@ -149,7 +158,8 @@ import Testing
         }
     }
 
-    @Test func manyCancelsAtOnceEndItOnce() async throws {
+    @Test("Many cancels at once end a step once")
+    func manyCancelsAtOnceEndItOnce() async throws {
         let session = try await SessionInRedis(.shared())
         let owner = Turns(session, model: PlayedModel.endless)
         let listener = try await owner.say("hello")
@@ -175,7 +185,8 @@ import Testing
     }
 
     /// I1, I2: whichever comes first, there is one end.
-    @Test func aCancelRacesWithTheEnd() async throws {
+    @Test("A cancel that races with the end leaves one end (I1, I2)")
+    func aCancelRacesWithTheEnd() async throws {
         let session = try await SessionInRedis(.shared())
         let owner = Turns(session, model: PlayedModel.saying("a", "b"))
         let other = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
@@ -199,7 +210,8 @@ import Testing
 
     // MARK: on_disconnect
 
-    @Test func aStepCanEndWithItsClient() async throws {
+    @Test("With on_disconnect, a step ends when its client disconnects")
+    func aStepCanEndWithItsClient() async throws {
         let session = try await SessionInRedis(.shared())
         let turns = Turns(session, model: PlayedModel.endless)
         let listener = try await turns.say("hello", ["on_disconnect": "cancel"])
@@ -215,7 +227,8 @@ import Testing
     }
 
     /// Its client stays here when the step runs elsewhere, and is missed here.
-    @Test func aStepThatChangedHandsEndsWithItsClient() async throws {
+    @Test("With on_disconnect, a step that changed its owner still ends with its client")
+    func aStepThatChangedHandsEndsWithItsClient() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let turns = Turns(session, model: PlayedModel.endless)
         let listener = try await turns.say("hello", ["on_disconnect": "cancel"])

@@ -6,7 +6,8 @@ import Testing
 @testable import AgentService
 
 /// Messages to a session whose step runs.
-@Suite(.timeLimit(.minutes(2))) struct ConflictTests {
+@Suite("Messages to a session whose step runs", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct ConflictTests {
     private let gate = Gate()
 
     /// Turns whose first answer waits for the gate, on a Redis that nobody else looks at.
@@ -22,7 +23,8 @@ import Testing
         }
     }
 
-    @Test func whoWaitsIsAcceptedOnceTheStepHasEnded() async throws {
+    @Test("A waiting message is accepted after the step has ended")
+    func whoWaitsIsAcceptedOnceTheStepHasEnded() async throws {
         let turns = try await turns()
         let first = try await turns.say("first")
         try await eventually("it runs") { try await !turns.session.tokens(step: 1).isEmpty }
@@ -45,7 +47,8 @@ import Testing
         #expect(Conversation.violation(try turns.history()) == nil)
     }
 
-    @Test func whoHasWaitedLongEnoughIsRefused() async throws {
+    @Test("A message that waited too long is refused")
+    func whoHasWaitedLongEnoughIsRefused() async throws {
         let turns = try await turns(wait: .milliseconds(150))
         let first = try await turns.say("first")
         guard case .busy(step: 1, let left)? = await turns.refusal("second", ["on_conflict": "wait"]) else {
@@ -59,7 +62,8 @@ import Testing
     }
 
     /// Whoever waits takes one of the places for steps.
-    @Test func onlySoManyMayWait() async throws {
+    @Test("The number of waiting messages is bounded")
+    func onlySoManyMayWait() async throws {
         let turns = try await turns(maximumSteps: 2)
         let first = try await turns.say("first")
         async let second = turns.say("second", ["on_conflict": "wait"])
@@ -74,7 +78,8 @@ import Testing
         for answer in [first, try await second] { #expect(try await answer.all().done["status"] == "completed") }
     }
 
-    @Test(arguments: [30, 0]) func anInterruptEndsTheStepAndKeepsItsText(waitSeconds: Int) async throws {
+    @Test("An interrupt ends the step and keeps its text", arguments: [30, 0])
+    func anInterruptEndsTheStepAndKeepsItsText(waitSeconds: Int) async throws {
         let turns = try await turns(wait: .seconds(waitSeconds))
         let first = try await turns.say("first")
         try await eventually("it is in the log") { try await !turns.session.tokens(step: 1).isEmpty }
@@ -88,14 +93,16 @@ import Testing
     }
 
     /// Where nothing runs it is a message like any other.
-    @Test func anInterruptOfNothing() async throws {
+    @Test("An interrupt without a running step is an ordinary message")
+    func anInterruptOfNothing() async throws {
         let turns = try await turns()
         #expect(try await turns.say("second", ["on_conflict": "interrupt"]).all().content == "answer to second")
         #expect(try await turns.say("third", ["on_conflict": "wait"]).all().content == "answer to third")
     }
 
     /// I1, I2: each message is in the history once, and each step has one end.
-    @Test func twoInterruptsAtOnce() async throws {
+    @Test("Two interrupts at once write each message once (I1, I2)")
+    func twoInterruptsAtOnce() async throws {
         let session = try await SessionInRedis(.shared())
         let one = Turns(session, model: PlayedModel.endless)
         let two = Turns(try await session.elsewhere(), model: PlayedModel.endless)
@@ -115,7 +122,8 @@ import Testing
     }
 
     /// The step's replica is lost: it is not waited for in vain.
-    @Test func whoWaitsTakesOver() async throws {
+    @Test("A waiting message has a lost step taken over")
+    func whoWaitsTakesOver() async throws {
         let lost = try await SessionInRedis(.shared())
         _ = try await lost.begin("lost")
         try lost.expire()

@@ -7,7 +7,8 @@ import Testing
 @testable import SessionStore
 
 /// What a replica holds of histories at the same time.
-@Suite(.timeLimit(.minutes(2))) struct HistoryBudgetTests {
+@Suite("Bound on the bytes of histories", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct HistoryBudgetTests {
     /// A session on whose history an answer is due, of about so many bytes.
     private func session(_ bytes: Int, beside other: SessionInRedis? = nil) async throws -> SessionInRedis {
         let session = if let other { SessionInRedis(beside: other) } else { try await SessionInRedis(.shared(), lease: .seconds(60)) }
@@ -37,7 +38,8 @@ import Testing
     }
 
     /// The stream that is open holds nothing of its history: neither the step, nor what waits for the model.
-    @Test(arguments: [1000, 300_000]) func aHistoryIsLetGoOfOnceTheModelAnswers(bytes: Int) async throws {
+    @Test("A step releases its history when the model responds", arguments: [1000, 300_000])
+    func aHistoryIsLetGoOfOnceTheModelAnswers(bytes: Int) async throws {
         let session = try await session(bytes)
         let gate = Gate()
         defer { gate.open() }
@@ -57,7 +59,8 @@ import Testing
     }
 
     /// The second generation of a step reads the history again, and the client's tools.
-    @Test func aRepairHasAllThatTheFirstGenerationHad() async throws {
+    @Test("A repair reads the history and the client's tools again")
+    func aRepairHasAllThatTheFirstGenerationHad() async throws {
         let session = try await session(100_000)
         let turns = Turns(
             session,
@@ -78,7 +81,8 @@ import Testing
         #expect(turns.service.histories.used == 0)
     }
 
-    @Test func aStepWaitsForItsTurnUnderItsLease() async throws {
+    @Test("A step waits for room under its lease, and small histories do not wait")
+    func aStepWaitsForItsTurnUnderItsLease() async throws {
         let first = try await session(200_000)
         let second = try await session(200_000, beside: first)
         let gate = Gate()
@@ -99,7 +103,8 @@ import Testing
     }
 
     /// It is accepted, so it is not refused: another replica has it, and its client finds it there.
-    @Test func aStepThatGetsNoTurnIsGivenBack() async throws {
+    @Test("A step that gets no room is released for another replica")
+    func aStepThatGetsNoTurnIsGivenBack() async throws {
         let first = try await session(200_000)
         let second = try await session(200_000, beside: first)
         let gate = Gate()
@@ -126,7 +131,8 @@ import Testing
     }
 
     /// While others wait, a message waits before it is accepted; so it can be refused.
-    @Test func aMessageThatComesToACrowdIsRefusedInTheEnd() async throws {
+    @Test("A message that comes while others wait is refused in the end")
+    func aMessageThatComesToACrowdIsRefusedInTheEnd() async throws {
         let first = try await session(200_000)
         let (second, third) = (try await session(200_000, beside: first), try await session(200_000, beside: first))
         let gate = Gate()

@@ -5,9 +5,11 @@ import Testing
 @testable import SessionStore
 
 /// What a turn waits for at Redis.
-@Suite(.timeLimit(.minutes(2))) struct RoundTripTests {
+@Suite("Round trips to Redis", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct RoundTripTests {
     /// One to begin and one to commit, and for a history that is not small its pages. What goes in the same write takes no trip of its own.
-    @Test(arguments: [(0, 0), (10, 0), (100, 0), (1000, 4)]) func aTurnHasTwoBesideTheLog(count: Int, pages: Int) async throws {
+    @Test("A turn waits for two round trips, and for the pages of a large history", arguments: [(0, 0), (10, 0), (100, 0), (1000, 4)])
+    func aTurnHasTwoBesideTheLog(count: Int, pages: Int) async throws {
         let redis = try await RedisServer.shared()
         let proxy = try await FaultyProxy.start(to: redis)
         let session = try await SessionInRedis(redis, through: proxy)

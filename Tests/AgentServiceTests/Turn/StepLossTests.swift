@@ -8,9 +8,11 @@ import Testing
 @testable import SessionStore
 
 /// Steps that are taken away, or whose Redis goes.
-@Suite(.timeLimit(.minutes(2))) struct StepLossTests {
+@Suite("Steps that lose their lease or their Redis", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct StepLossTests {
     /// I3: nothing of the former owner enters the history or the events, and its client hears of the step that replaces its own.
-    @Test(arguments: [true, false]) func anOwnerThatLostItsLeaseFollowsTheNewOne(noticedAtTheEnd: Bool) async throws {
+    @Test("An owner that lost its lease writes nothing and follows the new owner (I3)", arguments: [true, false])
+    func anOwnerThatLostItsLeaseFollowsTheNewOne(noticedAtTheEnd: Bool) async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let gate = Gate()
         let turns = Turns(session) {
@@ -44,7 +46,8 @@ import Testing
         #expect(try await session.entries(step: 2).flatMap(\.fields).map(\.name) == ["message", "done"])
     }
 
-    @Test func aStepWhoseSessionIsDeletedEnds() async throws {
+    @Test("The deletion of a session ends its step and leaves nothing behind")
+    func aStepWhoseSessionIsDeletedEnds() async throws {
         let session = try await SessionInRedis(.shared())
         let turns = Turns(session, model: PlayedModel.endless)
         let listener = try await turns.say("hello")
@@ -58,7 +61,8 @@ import Testing
         #expect(try session.redis.cli(["EXISTS"] + session.keys.all) == "0")
     }
 
-    @Test func whereTheEndCannotBeStoredTheClientIsToldSo() async throws {
+    @Test("A client learns that the end could not be stored")
+    func whereTheEndCannotBeStoredTheClientIsToldSo() async throws {
         let redis = try await RedisServer.start()
         let gate = Gate()
         let session = try await SessionInRedis(redis) { $0.commitPatience = .milliseconds(200) }
@@ -83,7 +87,8 @@ import Testing
     }
 
     /// Redis is away while the model speaks and back before the commit gives up: nobody notices.
-    @Test func aRedisThatComesBackInTimeIsNotNoticed() async throws {
+    @Test("A short outage of Redis is not noticed")
+    func aRedisThatComesBackInTimeIsNotNoticed() async throws {
         let durable = ["--appendonly", "yes", "--appendfsync", "always"]
         let redis = try await RedisServer.start(durable)
         let gate = Gate()
@@ -111,7 +116,8 @@ import Testing
         try await again.stop()
     }
 
-    @Test func whereTheMessageCannotBeStoredNothingBegins() async throws {
+    @Test("A message that cannot be stored begins no step")
+    func whereTheMessageCannotBeStoredNothingBegins() async throws {
         let redis = try await RedisServer.start()
         let session = try await SessionInRedis(redis) { $0.retryPatience = .milliseconds(200) }
         let turns = Turns(session, model: PlayedModel.saying("x"))
@@ -127,7 +133,8 @@ import Testing
     }
 
     /// A server that stops gives its steps away, and sends their clients after them. That does not count as an attempt.
-    @Test func aDrainedStepGoesOnElsewhere() async throws {
+    @Test("A stopping replica releases its steps, and another replica runs them at once")
+    func aDrainedStepGoesOnElsewhere() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let draining = try await DrainingTurns(session)
         let follower = Listener()

@@ -7,7 +7,8 @@ import Testing
 @testable import AgentService
 
 /// Who runs steps, and how it ends.
-@Suite struct StepSchedulerTests {
+@Suite("The step scheduler")
+struct StepSchedulerTests {
     /// A supervisor that runs as a service.
     struct Running {
         let scheduler: StepScheduler
@@ -55,7 +56,8 @@ import Testing
         var isSuspended: Bool { suspension.withLock { $0 != nil } }
     }
 
-    @Test func jobsRunAtOnce() async throws {
+    @Test("Jobs run at the same time")
+    func jobsRunAtOnce() async throws {
         let running = Running()
         let gate = Gate()
         for _ in 0..<10 { try running.scheduler.launch { await gate.pass() } }
@@ -66,7 +68,8 @@ import Testing
     }
 
     /// Load balancers must have the time to notice, also where nothing runs.
-    @Test func aStopIsNoticedBeforeItsEnd() async throws {
+    @Test("A stop lasts at least as long as the drain notice")
+    func aStopIsNoticedBeforeItsEnd() async throws {
         let running = Running(notice: .milliseconds(300))
         let begun = ContinuousClock.now
         try await running.drain()
@@ -80,7 +83,8 @@ import Testing
     }
 
     /// A step that is cancelled makes room, also while it holds up the stop.
-    @Test func whatEndsAStepIsLetInWhileItDrains() async throws {
+    @Test("Cancels are accepted during the drain")
+    func whatEndsAStepIsLetInWhileItDrains() async throws {
         let running = Running(maximumSteps: 1)
         let gate = Gate()
         try running.scheduler.launch { await gate.pass() }
@@ -92,7 +96,8 @@ import Testing
     }
 
     /// What is no task has its place all the same, holds up the stop, and is gone on with in a job.
-    @Test func whatIsWaitedForHasItsPlace() async throws {
+    @Test("A suspended step keeps its slot and delays the stop")
+    func whatIsWaitedForHasItsPlace() async throws {
         let running = Running(maximumSteps: 1)
         let (ways, over) = (Box(), Gate())
         try running.scheduler.start {
@@ -126,7 +131,8 @@ import Testing
     }
 
     /// A service that is cancelled, without a graceful end, stops what it waits for; that is still gone on with.
-    @Test func aCancellationStopsWhatIsWaitedFor() async throws {
+    @Test("A cancelled scheduler stops suspended steps, and their next jobs still run")
+    func aCancellationStopsWhatIsWaitedFor() async throws {
         let scheduler = StepScheduler(maximumSteps: 1, drain: .seconds(30), executors: .shared, logger: .quiet)
         let service = Task { try await scheduler.run() }
         let (stopSignal, over, box) = (StopSignal(), Gate(), Box())
@@ -152,7 +158,8 @@ import Testing
     }
 
     /// What comes after a cancellation is refused, not lost.
-    @Test func aJobThatNobodyWillRunIsRefused() async throws {
+    @Test("A job after the cancellation is refused")
+    func aJobThatNobodyWillRunIsRefused() async throws {
         let scheduler = StepScheduler(maximumSteps: 1, drain: .seconds(30), executors: .shared, logger: .quiet)
         let service = Task { try await scheduler.run() }
         service.cancel()
@@ -163,7 +170,8 @@ import Testing
     }
 
     /// A job and what follows it have one place between them, and whoever waits for the end finds it free.
-    @Test func whatFollowsAJobHasItsPlace() async throws {
+    @Test("A job and its successor share one slot")
+    func whatFollowsAJobHasItsPlace() async throws {
         let running = Running(maximumSteps: 1)
         let gate = Gate()
         let places: Int = await withCheckedContinuation { continuation in
@@ -181,7 +189,8 @@ import Testing
         try await running.ended()
     }
 
-    @Test func thereAreNotMoreThanTheBound() async throws {
+    @Test("The number of steps is bounded")
+    func thereAreNotMoreThanTheBound() async throws {
         let running = Running(maximumSteps: 2)
         let gate = Gate()
         for _ in 0..<2 { try running.scheduler.launch { await gate.pass() } }
@@ -192,7 +201,8 @@ import Testing
         try await running.ended()
     }
 
-    @Test func itEndsAtOnceWhereNothingRuns() async throws {
+    @Test("An idle scheduler ends at once")
+    func itEndsAtOnceWhereNothingRuns() async throws {
         let running = Running()
         #expect(!running.scheduler.isDraining)
         try await running.drain()
@@ -200,7 +210,8 @@ import Testing
         #expect(throws: StepScheduler.Refusal.draining) { try running.scheduler.launch {} }
     }
 
-    @Test func whatRunsIsWaitedForAndNothingNewIsTaken() async throws {
+    @Test("The drain waits for running steps and refuses new ones")
+    func whatRunsIsWaitedForAndNothingNewIsTaken() async throws {
         let running = Running()
         let (gate, box, stopSignal) = (Gate(), Box(), StopSignal())
         running.scheduler.register(stopSignal)
@@ -216,7 +227,8 @@ import Testing
         #expect(box.isOver.withLock { $0 })
     }
 
-    @Test func whatRunsAfterTheDrainTimeIsStopped() async throws {
+    @Test("Steps that outlast the drain are stopped")
+    func whatRunsAfterTheDrainTimeIsStopped() async throws {
         let running = Running(drain: .milliseconds(50))
         let box = Box()
         try running.scheduler.launch {
@@ -234,7 +246,8 @@ import Testing
     }
 
     /// Its message was on the way to Redis while the time ran out.
-    @Test func whatBeginsAfterTheDrainTimeIsStoppedToo() async throws {
+    @Test("A step that begins after the drain is stopped as well")
+    func whatBeginsAfterTheDrainTimeIsStoppedToo() async throws {
         let running = Running(drain: .milliseconds(50))
         let (gate, box, first) = (Gate(), Box(), StopSignal())
         running.scheduler.register(first)

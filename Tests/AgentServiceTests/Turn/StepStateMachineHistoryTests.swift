@@ -6,7 +6,8 @@ import Testing
 @testable import AgentService
 
 /// I1, whatever a model says: random sessions, and after every step the history is one that a provider accepts.
-@Suite struct StepStateMachineHistoryTests {
+@Suite("Histories of random sessions")
+struct StepStateMachineHistoryTests {
     struct Model {
         var random: SeededGenerator
 
@@ -44,7 +45,8 @@ import Testing
         return ByteBuffer(string: #"{"role":"tool","tool_call_id":\#(escaped),"content":"cancelled"}"#)
     }
 
-    @Test(arguments: 0..<6) func theHistoryIsAlwaysOneThatAProviderAccepts(seed: Int) throws {
+    @Test("Every step leaves a history that a provider accepts (I1)", arguments: 0..<6)
+    func theHistoryIsAlwaysOneThatAProviderAccepts(seed: Int) throws {
         var model = Model(random: SeededGenerator(seed: UInt64(seed)))
         var history = [ChatMessage.system("be brief")]
         func check(_ messages: [ByteBuffer], _ what: String) throws {

@@ -6,8 +6,10 @@ import Testing
 @testable import AgentService
 
 /// I6: steps whose replica is lost.
-@Suite(.timeLimit(.minutes(2))) struct StepTakeOverTests {
-    @Test func aLostStepIsRunAgainFromTheHistory() async throws {
+@Suite("Taking over steps", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct StepTakeOverTests {
+    @Test("A lost step runs again from the history (I6)")
+    func aLostStepIsRunAgainFromTheHistory() async throws {
         let lost = try await SessionInRedis(.shared())
         let lease = try await lost.begin()
         try await lost.log(lease, tokens: "half an ", "ans")
@@ -31,7 +33,8 @@ import Testing
         #expect(try turns.history().count == 2)
     }
 
-    @Test func aTurnsSettingsGoAlong() async throws {
+    @Test("The turn's settings stay with a step that is taken over")
+    func aTurnsSettingsGoAlong() async throws {
         let lost = try await SessionInRedis(.shared())
         let settings = TurnSettings(
             model: "m-1", tools: ByteBuffer(string: "[]"), metadata: ByteBuffer(string: #"{"a":1}"#), onDisconnect: .cancel)
@@ -47,7 +50,8 @@ import Testing
         #expect(journal["metadata"] == ["a": 1] && journal["step"] == 2 && journal["history"] == [1, 2])
     }
 
-    @Test func afterThreeAttemptsItFails() async throws {
+    @Test("A step fails after three attempts")
+    func afterThreeAttemptsItFails() async throws {
         let lost = try await SessionInRedis(.shared())
         _ = try await lost.begin()
         try await lost.seize(1)
@@ -65,7 +69,8 @@ import Testing
     }
 
     /// Living replicas renew first.
-    @Test func afterAnOutageNothingIsTakenForAWhile() async throws {
+    @Test("After an outage no step is taken over for a while")
+    func afterAnOutageNothingIsTakenForAWhile() async throws {
         let lost = try await SessionInRedis(.shared(), lease: .milliseconds(200))
         _ = try await lost.begin()
         try lost.expire()
@@ -78,7 +83,8 @@ import Testing
     }
 
     /// A client that sends its request again does not wait for a sweeper.
-    @Test func aRetryTakesOverAtOnce() async throws {
+    @Test("A repeated request takes the step over at once")
+    func aRetryTakesOverAtOnce() async throws {
         let lost = try await SessionInRedis(.shared())
         let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("whole"))
         let body = AgentClient.body(lost.id.text, ["content": "hello"])
@@ -93,7 +99,8 @@ import Testing
     }
 
     /// A client that sends what is refused, again and again, does not keep the step from being taken over.
-    @Test func aRefusedRequestTakesOverToo() async throws {
+    @Test("A refused request takes the step over as well")
+    func aRefusedRequestTakesOverToo() async throws {
         let lost = try await SessionInRedis(.shared())
         _ = try await lost.begin()
         try lost.expire()
@@ -107,7 +114,8 @@ import Testing
     }
 
     /// The session was deleted and begun anew while its replica was paused: its client is not told the other conversation's answer.
-    @Test func aFormerSessionsClientIsToldOfItsEnd() async throws {
+    @Test("The client of a deleted session learns its end, not the new session's text")
+    func aFormerSessionsClientIsToldOfItsEnd() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let gate = Gate()
         let turns = Turns(session) {
@@ -139,7 +147,8 @@ import Testing
     }
 
     /// Another message is refused while the step runs, but the step runs again.
-    @Test func anotherMessageTakesOverToo() async throws {
+    @Test("Another message is refused and still has the lost step taken over")
+    func anotherMessageTakesOverToo() async throws {
         let lost = try await SessionInRedis(.shared())
         _ = try await lost.begin()
         try lost.expire()

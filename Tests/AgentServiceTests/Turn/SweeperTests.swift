@@ -6,7 +6,8 @@ import Testing
 @testable import AgentService
 
 /// I6: nobody asks, and the step is taken over all the same.
-@Suite(.timeLimit(.minutes(2))) struct SweeperTests {
+@Suite("The sweeper", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct SweeperTests {
     /// A sweeper that runs beside a replica's turns.
     private final class Sweeping: Sendable {
         let turns: Turns
@@ -25,7 +26,8 @@ import Testing
         Double(try session.redis.cli("ZSCORE", session.keys.running, session.id.text))
     }
 
-    @Test func lostStepsAreFound() async throws {
+    @Test("Sweepers find lost steps, each once (I6)")
+    func lostStepsAreFound() async throws {
         let redis = try await RedisServer.start()
         var lost: [SessionInRedis] = []
         for _ in 0..<40 {
@@ -46,7 +48,8 @@ import Testing
     }
 
     /// A hint that was set too early moves along; it is there as long as the step runs.
-    @Test func aLivingStepIsLeftAlone() async throws {
+    @Test("A sweeper leaves a living step alone and moves its hint")
+    func aLivingStepIsLeftAlone() async throws {
         let session = try await SessionInRedis(.start(), lease: .seconds(60))
         _ = try await session.begin()
         try session.redis.cli("ZADD", session.keys.running, "1", session.id.text)
@@ -59,7 +62,8 @@ import Testing
     }
 
     /// Its replica could not store its end while Redis was away, and has told its client so.
-    @Test func aStepWhoseEndWasNotStoredIsRunAgain() async throws {
+    @Test("A step whose end was not stored runs again")
+    func aStepWhoseEndWasNotStoredIsRunAgain() async throws {
         let durable = ["--appendonly", "yes", "--appendfsync", "always"]
         let redis = try await RedisServer.start(durable)
         let session = try await SessionInRedis(redis, lease: .milliseconds(500)) { $0.commitPatience = .milliseconds(100) }
@@ -86,7 +90,8 @@ import Testing
     }
 
     /// One step that cannot be taken over does not stand before the others.
-    @Test func aSessionThatIsBrokenIsPutOff() async throws {
+    @Test("A damaged session does not delay other steps")
+    func aSessionThatIsBrokenIsPutOff() async throws {
         let redis = try await RedisServer.start()
         let broken = try await SessionInRedis(redis)
         _ = try await broken.begin()

@@ -5,7 +5,8 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct RedisReplyDecoderTests {
+@Suite("Decoding replies")
+struct RedisReplyDecoderTests {
     static let values: [(text: String, reply: PlainReply)] = [
         ("$5\r\nhello\r\n", .string(Array("hello".utf8))), ("$0\r\n\r\n", .string([])), ("$-1\r\n", .null), ("*-1\r\n", .null),
         ("$4\r\n\r\n\0\r\r\n", .string([13, 10, 0, 13])), ("+OK\r\n", .status("OK")), ("+\r\n", .status("")),
@@ -18,12 +19,14 @@ import Testing
         ),
     ]
 
-    @Test func readsEveryTypeOfReply() throws {
+    @Test("Every type of reply is read")
+    func readsEveryTypeOfReply() throws {
         for (text, reply) in Self.values { #expect(try Decoding(text).replies == [reply], "\(text.debugDescription)") }
         #expect(try Decoding(Self.values.map(\.text).joined()).replies == Self.values.map(\.reply))
     }
 
-    @Test func readsTheSameAtEverySplitPosition() throws {
+    @Test("Replies read the same at every split position")
+    func readsTheSameAtEverySplitPosition() throws {
         let bytes = Array(Self.values.map(\.text).joined().utf8)
         let expected = Self.values.map(\.reply)
         #expect(try Decoding(bytes.indices.map { bytes[$0...$0] }).replies == expected)
@@ -35,7 +38,8 @@ import Testing
         }
     }
 
-    @Test(arguments: 0..<6) func readsRandomRepliesInRandomPieces(seed: UInt64) throws {
+    @Test("Random replies read the same in random pieces", arguments: 0..<6)
+    func readsRandomRepliesInRandomPieces(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         for round in 0..<150 {
             let replies = (0..<Int.random(in: 1...6, using: &random)).map { _ in PlainReply.random(using: &random) }
@@ -46,7 +50,8 @@ import Testing
         }
     }
 
-    @Test func readsLargeStringsAndLongArrays() throws {
+    @Test("Large strings and long arrays are read")
+    func readsLargeStringsAndLongArrays() throws {
         var random = SeededGenerator(seed: 7)
         let large = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
         let reply = PlainReply.array([.string(large), .array((0..<3_000).map { .integer(Int64($0)) }), .string(large.dropLast())])
@@ -56,7 +61,8 @@ import Testing
     }
 
     /// hiredis 0.14 reads arrays eight deep. What is deeper must fail, not crash.
-    @Test func readsArraysAsDeepAsHiredisDoes() throws {
+    @Test("Arrays are read as deep as hiredis reads them")
+    func readsArraysAsDeepAsHiredisDoes() throws {
         func nested(_ depth: Int) -> PlainReply { depth == 0 ? .integer(5) : .array([nested(depth - 1)]) }
         for depth in 1...8 { #expect(try Decoding([nested(depth).bytes[...]]).replies == [nested(depth)], "depth \(depth)") }
         // Not at the end of its parent, so that it has brothers and sisters to come back to.
@@ -69,7 +75,8 @@ import Testing
         }
     }
 
-    @Test func aReplyThatIsNotWholeIsNoReplyYet() throws {
+    @Test("An incomplete reply is not delivered")
+    func aReplyThatIsNotWholeIsNoReplyYet() throws {
         for (text, _) in Self.values {
             let bytes = Array(text.utf8)
             for end in 0..<bytes.count {
@@ -88,7 +95,8 @@ import Testing
     }
 
     /// A reply is a value: what is decoded after it must not change it.
-    @Test func aReplyOutlivesItsDecoder() throws {
+    @Test("A reply outlives its decoder")
+    func aReplyOutlivesItsDecoder() throws {
         var decoder: RedisReplyDecoder? = try RedisReplyDecoder(maxBytes: 1_000, maxNodes: 100)
         try decoder?.feed(ByteBuffer(string: "$3\r\none\r\n$3\r\ntwo\r\n"))
         let one = try #require(try decoder?.next())

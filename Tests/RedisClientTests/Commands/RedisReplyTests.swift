@@ -4,14 +4,16 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct RedisReplyTests {
+@Suite("Replies")
+struct RedisReplyTests {
     static func reply(_ plain: PlainReply) throws -> RedisReply {
         let decoder = try RedisReplyDecoder(maxBytes: 32 << 20, maxNodes: 1 << 20)
         try decoder.feed(ByteBuffer(bytes: plain.bytes))
         return try #require(try decoder.next())
     }
 
-    @Test func findsElementsBeforeAndAfterNestedArrays() throws {
+    @Test("Elements before and after nested arrays are found")
+    func findsElementsBeforeAndAfterNestedArrays() throws {
         let reply = try Self.reply(
             .array([
                 .integer(1), .array([.string([97]), .array([.integer(2), .array([])]), .null]), .status("OK"), .array([]), .error("ERR e"),
@@ -32,7 +34,8 @@ import Testing
         #expect(kinds == [.integer, .array, .status, .array, .error])
     }
 
-    @Test func indicesOutOfRangeAreNil() throws {
+    @Test("Indices out of range are nil")
+    func indicesOutOfRangeAreNil() throws {
         for plain in [PlainReply.array([.integer(1), .integer(2)]), .array([.array([.integer(1)]), .integer(2)]), .array([])] {
             let reply = try Self.reply(plain)
             for index in [-1, .min, reply.count, reply.count + 1, .max] { #expect(reply[index] == nil) }
@@ -47,13 +50,15 @@ import Testing
         }
     }
 
-    @Test func aStringThatIsNotUTF8IsRepairedAsTextAndKeptAsBytes() throws {
+    @Test("A string that is not UTF-8 is repaired as text and kept as bytes")
+    func aStringThatIsNotUTF8IsRepairedAsTextAndKeptAsBytes() throws {
         let reply = try Self.reply(.string([0x61, 0xFF, 0x00, 0x62]))
         #expect(reply.string == "a\u{FFFD}\0b")
         #expect(reply.buffer == ByteBuffer(bytes: [0x61, 0xFF, 0x00, 0x62]))
     }
 
-    @Test func describesItselfWithinBounds() throws {
+    @Test("The description is bounded")
+    func describesItselfWithinBounds() throws {
         #expect(try "\(Self.reply(.string(Array("secret".utf8))))" == "a string of 6 bytes")
         #expect(try "\(Self.reply(.integer(-7)))" == "-7")
         #expect(try "\(Self.reply(.null))" == "nothing")
@@ -71,7 +76,8 @@ import Testing
     }
 
     /// Random access in a flat array takes constant time: a quadratic one would take minutes here.
-    @Test func readsALongFlatArrayByIndex() throws {
+    @Test("A long flat array is read by index in constant time")
+    func readsALongFlatArrayByIndex() throws {
         let reply = try Self.reply(.array((0..<100_000).map { .integer(Int64($0)) }))
         var sum: Int64 = 0
         for index in 0..<reply.count { sum += reply[index]?.integer ?? 0 }
@@ -79,7 +85,8 @@ import Testing
     }
 
     /// What is counted with has room for it.
-    @Test func numbersThatNoSessionHasAreNone() throws {
+    @Test("Numbers out of a session's range are not numbers")
+    func numbersThatNoSessionHasAreNone() throws {
         let limit: Int64 = 1 << 53
         for number in [0, -1, limit, -limit] {
             #expect(try Self.reply(.integer(number)).integer == number)

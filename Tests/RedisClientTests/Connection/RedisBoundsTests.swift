@@ -5,8 +5,10 @@ import Testing
 @testable import RedisClient
 
 /// How much may be under way on one connection.
-@Suite struct RedisBoundsTests {
-    @Test func refusesMoreCommandsThanItsBoundAndTakesThemAgainLater() async throws {
+@Suite("Bounds of one connection", .tags(.redis), .serialized)
+struct RedisBoundsTests {
+    @Test("Commands beyond the bound are refused and later accepted")
+    func refusesMoreCommandsThanItsBoundAndTakesThemAgainLater() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let connection = try await RedisConnection.open(proxy.configuration) { $0.maxInFlight = 10 }.ready()
         defer { connection.shutDown() }
@@ -31,7 +33,8 @@ import Testing
         try await proxy.stop()
     }
 
-    @Test func refusesMoreBytesThanItsBoundButAlwaysTakesOneCommand() async throws {
+    @Test("Bytes beyond the bound are refused, but one command always passes")
+    func refusesMoreBytesThanItsBoundButAlwaysTakesOneCommand() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let connection = try await RedisConnection.open(proxy.configuration) { $0.maxInFlightBytes = 10_000 }.ready()
         defer { connection.shutDown() }
@@ -49,7 +52,8 @@ import Testing
     }
 
     /// Commands that end without a reply give their place back, too.
-    @Test func lostTimedOutAndCancelledCommandsGiveTheirPlaceBack() async throws {
+    @Test("Lost, timed-out and cancelled commands release their place")
+    func lostTimedOutAndCancelledCommandsGiveTheirPlaceBack() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let connection = try await RedisConnection.open(proxy.configuration) { configuration in
             configuration.maxInFlight = 4
@@ -76,7 +80,8 @@ import Testing
     }
 
     /// A callback never runs inside the call that gave it, and always on the connection's event loop.
-    @Test func callbacksComeOnTheEventLoop() async throws {
+    @Test("Callbacks run later, on the connection's event loop")
+    func callbacksComeOnTheEventLoop() async throws {
         let connection = try await RedisConnection.open(RedisServer.shared().configuration) { $0.maxInFlight = 1 }.ready()
         defer { connection.shutDown() }
         let outcomes = Outcomes(40)

@@ -4,8 +4,10 @@ import Testing
 @testable import RedisClient
 
 /// A caller that leaves never shifts the replies of those who stay.
-@Suite struct RedisCancellationTests {
-    @Test(arguments: 0..<3) func cancellationAtRandomMomentsNeverGivesAnothersReply(seed: UInt64) async throws {
+@Suite("Cancelled commands", .tags(.redis), .serialized)
+struct RedisCancellationTests {
+    @Test("A cancellation at any moment never delivers another caller's reply", arguments: 0..<3)
+    func cancellationAtRandomMomentsNeverGivesAnothersReply(seed: UInt64) async throws {
         let connection = try await RedisConnection.open(RedisServer.shared().configuration).ready()
         defer { connection.shutDown() }
         var random = SeededGenerator(seed: seed)
@@ -40,7 +42,8 @@ import Testing
     }
 
     /// The same without luck: all are sent, every second leaves, and then the replies come.
-    @Test func thoseWhoStayGetTheirOwnRepliesWhenOthersLeaveAfterSending() async throws {
+    @Test("Remaining callers get their own replies when others cancel after sending")
+    func thoseWhoStayGetTheirOwnRepliesWhenOthersLeaveAfterSending() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let connection = try await RedisConnection.open(proxy.configuration).ready()
         defer { connection.shutDown() }
@@ -61,7 +64,8 @@ import Testing
         try await proxy.stop()
     }
 
-    @Test func aCallerThatWasCancelledBeforeItCalledSendsNothing() async throws {
+    @Test("A caller cancelled before its call sends nothing")
+    func aCallerThatWasCancelledBeforeItCalledSendsNothing() async throws {
         let redis = try await RedisServer.shared()
         let connection = try await RedisConnection.open(redis.configuration).ready()
         defer { connection.shutDown() }
@@ -80,7 +84,8 @@ import Testing
         #expect(try redis.cli("EXISTS", key) == "0")
     }
 
-    @Test func aCallerThatLeavesBeforeThereIsAConnectionSendsNothing() async throws {
+    @Test("A caller cancelled before the connection exists sends nothing")
+    func aCallerThatLeavesBeforeThereIsAConnectionSendsNothing() async throws {
         let redis = try await RedisServer.shared()
         let proxy = try await FaultyProxy.start(to: redis)
         proxy.inject(.holdReply, on: "PING")
@@ -99,7 +104,8 @@ import Testing
         try await proxy.stop()
     }
 
-    @Test func aPipelineThatIsCancelledThrows() async throws {
+    @Test("A cancelled pipeline throws")
+    func aPipelineThatIsCancelledThrows() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let connection = try await RedisConnection.open(proxy.configuration).ready()
         defer { connection.shutDown() }

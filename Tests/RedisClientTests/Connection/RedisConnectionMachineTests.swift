@@ -3,8 +3,10 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct RedisConnectionMachineTests {
-    @Test func connectsOnceAndSendsWhatWaited() {
+@Suite("The connection's state machine")
+struct RedisConnectionMachineTests {
+    @Test("The machine connects once and sends waiting commands")
+    func connectsOnceAndSendsWhatWaited() {
         var machine = RedisConnectionMachine()
         #expect(machine.admit() == .wait)
         #expect(machine.start() == .connect)
@@ -16,7 +18,8 @@ import Testing
         #expect(machine.start() == .none)
     }
 
-    @Test func aLossIsFollowedByAnAttemptAtOnceAndThenByLongerAndLongerPauses() {
+    @Test("A loss leads to an attempt at once, then to growing pauses")
+    func aLossIsFollowedByAnAttemptAtOnceAndThenByLongerAndLongerPauses() {
         var machine = RedisConnectionMachine()
         _ = machine.start()
         _ = machine.connected()
@@ -36,7 +39,8 @@ import Testing
         #expect(machine.lost() == .connectLater(doublings: 0))
     }
 
-    @Test func onceClosedItStaysClosed() {
+    @Test("A closed machine stays closed")
+    func onceClosedItStaysClosed() {
         var before = RedisConnectionMachine()
         var connecting = before
         _ = connecting.start()
@@ -56,7 +60,8 @@ import Testing
     }
 
     /// Whatever happens in whatever order: it never asks for two connections at once, and commands are only sent when there is one.
-    @Test(arguments: 0..<4) func neverWantsTwoConnections(seed: UInt64) {
+    @Test("The machine never wants two connections at once", arguments: 0..<4)
+    func neverWantsTwoConnections(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var machine = RedisConnectionMachine()
         var (attempts, pauses, open) = (0, 0, false)

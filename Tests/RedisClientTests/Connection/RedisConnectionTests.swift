@@ -5,8 +5,10 @@ import Testing
 @testable import RedisClient
 
 /// One connection and a server that does nothing wrong.
-@Suite struct RedisConnectionTests {
-    @Test func commandsThatComeBeforeTheConnectionWaitForIt() async throws {
+@Suite("One connection", .tags(.redis), .serialized)
+struct RedisConnectionTests {
+    @Test("Commands wait until the connection is ready")
+    func commandsThatComeBeforeTheConnectionWaitForIt() async throws {
         let connection = RedisConnection.open(try await RedisServer.shared().configuration)
         defer { connection.shutDown() }
         // Not ready here: the event loop has not even been told.
@@ -17,7 +19,8 @@ import Testing
         #expect(connection.generation == 1)
     }
 
-    @Test(arguments: ["unix", "tcp"]) func reachesRedisOverEitherKindOfSocketAndInItsDatabase(kind: String) async throws {
+    @Test("A connection uses either kind of socket and its database", arguments: ["unix", "tcp"])
+    func reachesRedisOverEitherKindOfSocketAndInItsDatabase(kind: String) async throws {
         let redis = try await RedisServer.shared()
         let url = kind == "unix" ? "unix://\(redis.socket)?db=5" : redis.tcpURL + "/5"
         let connection = try await RedisConnection.open(RedisConfiguration(url: url)).ready()
@@ -30,7 +33,8 @@ import Testing
     }
 
     /// Threads that submit at once: each one's commands keep their order, and each gets its own replies.
-    @Test func keepsTheOrderOfEachCallersCommands() async throws {
+    @Test("Each caller's commands keep their order")
+    func keepsTheOrderOfEachCallersCommands() async throws {
         let redis = try await RedisServer.shared()
         let connection = try await RedisConnection.open(redis.configuration).ready()
         defer { connection.shutDown() }
@@ -61,7 +65,8 @@ import Testing
         }
     }
 
-    @Test func aPipelineGivesEachCommandItsResult() async throws {
+    @Test("A pipeline gives each command its result")
+    func aPipelineGivesEachCommandItsResult() async throws {
         let connection = try await RedisConnection.open(RedisServer.shared().configuration).ready()
         defer { connection.shutDown() }
         let key = uniqueKey()
@@ -82,7 +87,8 @@ import Testing
         #expect(try many.map { try $0.get().string } == (0..<3_000).map { "\($0)" })
     }
 
-    @Test func carriesLargeBinaryValuesBothWays() async throws {
+    @Test("Large binary values pass both ways")
+    func carriesLargeBinaryValuesBothWays() async throws {
         let connection = try await RedisConnection.open(RedisServer.shared().configuration).ready()
         defer { connection.shutDown() }
         let key = uniqueKey()
@@ -97,7 +103,8 @@ import Testing
         #expect(try results[2].get().integer == 4 << 20)
     }
 
-    @Test func aReplyBeyondTheBoundEndsTheConnectionAndAnotherOneIsMade() async throws {
+    @Test("A reply beyond the bound ends the connection, and a new one is made")
+    func aReplyBeyondTheBoundEndsTheConnectionAndAnotherOneIsMade() async throws {
         let redis = try await RedisServer.shared()
         let connection = try await RedisConnection.open(redis.configuration) { $0.maxReplyBytes = 4_096 }.ready()
         defer { connection.shutDown() }
@@ -111,7 +118,8 @@ import Testing
         #expect(connection.generation == 2)
     }
 
-    @Test func shuttingDownFailsWhatIsUnderWayOnceAndWhatComesLater() async throws {
+    @Test("A shutdown fails commands in flight once, and later commands")
+    func shuttingDownFailsWhatIsUnderWayOnceAndWhatComesLater() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let connection = try await RedisConnection.open(proxy.configuration).ready()
         proxy.holdReplies()
@@ -136,7 +144,8 @@ import Testing
         try await proxy.stop()
     }
 
-    @Test func shutDownWhileItConnectsLeavesNothingBehind() async throws {
+    @Test("A shutdown while connecting leaves nothing behind")
+    func shutDownWhileItConnectsLeavesNothingBehind() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         proxy.inject(.holdReply, on: "PING")
         let connection = RedisConnection.open(proxy.configuration)

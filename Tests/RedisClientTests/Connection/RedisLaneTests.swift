@@ -5,7 +5,8 @@ import Testing
 @testable import RedisClient
 
 /// Large replies: connections of their own, and time for as long as bytes come.
-@Suite(.timeLimit(.minutes(2))) struct RedisLaneTests {
+@Suite("Lanes for large replies", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct RedisLaneTests {
     let redis: RedisServer
     let proxy: FaultyProxy
 
@@ -21,7 +22,8 @@ import Testing
     }
 
     /// 2 MB at 1 MB/s take four times as long as Redis may be silent.
-    @Test(arguments: [true, false]) func aReplyMayTakeLongerThanSilenceMay(timesSilence: Bool) async throws {
+    @Test("A reply may take longer than the silence limit while bytes arrive", arguments: [true, false])
+    func aReplyMayTakeLongerThanSilenceMay(timesSilence: Bool) async throws {
         let key = try value(of: 2 << 20)
         let connection = try await RedisConnection.open(proxy.configuration) {
             $0.commandTimeout = .milliseconds(500)
@@ -40,7 +42,8 @@ import Testing
         try await proxy.stop()
     }
 
-    @Test func silenceStillEndsTheConnection() async throws {
+    @Test("Silence still ends the connection")
+    func silenceStillEndsTheConnection() async throws {
         let connection = try await RedisConnection.open(proxy.configuration) {
             $0.commandTimeout = .milliseconds(300)
             $0.timesSilence = true
@@ -59,7 +62,8 @@ import Testing
     }
 
     /// A server that sends a byte now and then is no better than a silent one.
-    @Test func aReplyThatTricklesInHasABoundAsWell() async throws {
+    @Test("A reply that trickles in has a time limit as well")
+    func aReplyThatTricklesInHasABoundAsWell() async throws {
         let key = try value(of: 1 << 20)
         let connection = try await RedisConnection.open(proxy.configuration) {
             $0.commandTimeout = .milliseconds(100)

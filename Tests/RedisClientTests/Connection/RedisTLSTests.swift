@@ -4,7 +4,8 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct RedisTLSTests {
+@Suite("TLS to Redis", .tags(.processes), .serialized)
+struct RedisTLSTests {
     /// A server with a certificate for these names, and its TLS port.
     static func server(_ certificates: Certificates, for names: String) async throws -> (redis: RedisServer, port: Int) {
         let port = try freePort()
@@ -17,7 +18,9 @@ import Testing
         return configuration
     }
 
-    @Test(arguments: [("localhost", "DNS:localhost"), ("127.0.0.1", "IP:127.0.0.1"), ("localhost", "DNS:other.example,DNS:LOCALHOST")])
+    @Test(
+        "The right authority and name are trusted",
+        arguments: [("localhost", "DNS:localhost"), ("127.0.0.1", "IP:127.0.0.1"), ("localhost", "DNS:other.example,DNS:LOCALHOST")])
     func trustsTheRightAuthorityAndTheRightName(host: String, names: String) async throws {
         let certificates = try await Certificates()
         let (redis, port) = try await Self.server(certificates, for: names)
@@ -29,9 +32,12 @@ import Testing
         try await redis.kill()
     }
 
-    @Test(arguments: [
-        ("localhost", "DNS:other.example"), ("127.0.0.1", "DNS:localhost"), ("127.0.0.1", "IP:127.0.0.2"), ("127.0.0.1", "DNS:127.0.0.1"),
-    ])
+    @Test(
+        "A certificate for another name is refused",
+        arguments: [
+            ("localhost", "DNS:other.example"), ("127.0.0.1", "DNS:localhost"), ("127.0.0.1", "IP:127.0.0.2"),
+            ("127.0.0.1", "DNS:127.0.0.1"),
+        ])
     func refusesACertificateForAnotherName(host: String, names: String) async throws {
         let certificates = try await Certificates()
         let (redis, port) = try await Self.server(certificates, for: names)
@@ -39,7 +45,8 @@ import Testing
         try await redis.kill()
     }
 
-    @Test func refusesAnAuthorityThatItDoesNotKnow() async throws {
+    @Test("An unknown authority is refused")
+    func refusesAnAuthorityThatItDoesNotKnow() async throws {
         let (certificates, other) = (try await Certificates(), try await Certificates())
         let (redis, port) = try await Self.server(certificates, for: "DNS:localhost,IP:127.0.0.1")
         try await Self.expectRefusal(Self.configuration("localhost", port, other.authority))
@@ -54,7 +61,8 @@ import Testing
     }
 
     /// Over TLS a connection that was given up still hears its peer until that has said goodbye, and the next one is in use by then.
-    @Test func aLateReplyNeverMeetsTheNextCommand() async throws {
+    @Test("A late reply over TLS never reaches the next command")
+    func aLateReplyNeverMeetsTheNextCommand() async throws {
         let certificates = try await Certificates()
         let (redis, port) = try await Self.server(certificates, for: "IP:127.0.0.1")
         let connection = try await RedisConnection.open(Self.configuration("127.0.0.1", port, certificates.authority)) {

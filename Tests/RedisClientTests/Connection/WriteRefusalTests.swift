@@ -6,13 +6,15 @@ import Testing
 @testable import RedisClient
 
 /// A Redis that is there, but takes nothing.
-@Suite(.timeLimit(.minutes(2))) struct WriteRefusalTests {
+@Suite("A Redis that refuses writes", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct WriteRefusalTests {
     private func lines(_ logs: LogCollector, with words: String) -> Int {
         logs.text.split(separator: "\n").count { $0.contains("writes are refused") && $0.contains(words) }
     }
 
     /// It refuses even `PING` then. What it holds can be read, over new connections, too.
-    @Test func aRedisThatCannotWriteItsDiskIsConnectedTo() async throws {
+    @Test("A Redis that cannot write its disk is still connected to")
+    func aRedisThatCannotWriteItsDiskIsConnectedTo() async throws {
         let redis = try await RedisServer.start()
         try redis.cli("SET", "k", "old")
         try await redis.failToSave()
@@ -34,7 +36,8 @@ import Testing
     }
 
     /// With a password the handshake has more to it; a wrong one still ends it.
-    @Test func whatElseTheHandshakeRefusesStillEndsIt() async throws {
+    @Test("Other refusals still end the handshake")
+    func whatElseTheHandshakeRefusesStillEndsIt() async throws {
         let redis = try await RedisServer.start()
         try await redis.failToSave()
         let stranger = RedisConnection.open(redis.configuration) { ($0.username, $0.password) = (AccessRules.user, "wr0ng") }
@@ -46,7 +49,8 @@ import Testing
         try await redis.kill()
     }
 
-    @Test func theReasonStandsInTheLogOnceAMinute() {
+    @Test("The reason is logged once a minute")
+    func theReasonStandsInTheLogOnceAMinute() {
         let logs = LogCollector()
         let refusals = WriteRefusals(logger: logs.logger)
         let address = RedisConfiguration.Address.tcp(host: "h", port: 1)
@@ -67,7 +71,8 @@ import Testing
 
     /// A name that leads to another server after a failover, while the old one lives on: the old
     /// one is left by all connections.
-    @Test func aServerThatTurnsReplicaIsLeft() async throws {
+    @Test("All connections leave a server that becomes a replica")
+    func aServerThatTurnsReplicaIsLeft() async throws {
         let (old, new, proxy) = try await servers()
         let logs = LogCollector()
         let client = RedisConnectionPool(
@@ -93,7 +98,8 @@ import Testing
     }
 
     /// A server that does not tell its role is used, and left at most once a second.
-    @Test func aReplicaThatDoesNotTellItsRoleIsConnectedTo() async throws {
+    @Test("A replica that hides its role is used, and left at most once a second")
+    func aReplicaThatDoesNotTellItsRoleIsConnectedTo() async throws {
         let (old, new, proxy) = try await servers()
         try old.cli("ACL", "SETUSER", AccessRules.user, "-role")
         let client = RedisConnectionPool(

@@ -5,7 +5,8 @@ import Testing
 @testable import RedisClient
 
 /// The folder of the private Redis: whose it may be, and what may lie in it.
-@Suite struct DataDirectoryTests {
+@Suite("The folder of the private Redis", .tags(.processes), .serialized)
+struct DataDirectoryTests {
     private let path: String
 
     init() throws {
@@ -16,14 +17,16 @@ import Testing
         try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
     }
 
-    @Test func oneThatIsMadeIsThisUsersAlone() throws {
+    @Test("A new folder is accessible to this user alone")
+    func oneThatIsMadeIsThisUsersAlone() throws {
         try DataDirectory(path).prepare()
         #expect(try mode(path) == 0o700)
         // And is taken again.
         try DataDirectory(path).prepare()
     }
 
-    @Test(arguments: [0o755, 0o750, 0o701, 0o777]) func oneThatOthersMayOpenIsRefused(mode: Int) throws {
+    @Test("A folder that others may open is refused", arguments: [0o755, 0o750, 0o701, 0o777])
+    func oneThatOthersMayOpenIsRefused(mode: Int) throws {
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
         let error = #expect(throws: EmbeddedRedisError.self) { try DataDirectory(path).prepare() }
@@ -34,12 +37,14 @@ import Testing
         try DataDirectory(path).prepare()
     }
 
-    @Test func oneOfAnotherUserIsRefused() throws {
+    @Test("Another user's folder is refused")
+    func oneOfAnotherUserIsRefused() throws {
         let error = #expect(throws: EmbeddedRedisError.self) { try DataDirectory(path).prepare(user: geteuid() + 1) }
         #expect(error?.description.contains("belongs to another user (\(geteuid()))") == true)
     }
 
-    @Test func partsOfAFileWithoutItsManifestAreRefused() throws {
+    @Test("Parts of an append-only file without a manifest are refused")
+    func partsOfAFileWithoutItsManifestAreRefused() throws {
         let directory = DataDirectory(path)
         try directory.prepare()
         try directory.checkFiles()
@@ -53,7 +58,8 @@ import Testing
         try directory.checkFiles()
     }
 
-    @Test func theLastLineOfTheLogIsTold() throws {
+    @Test("The error shows the last line of the log")
+    func theLastLineOfTheLogIsTold() throws {
         let directory = DataDirectory(path)
         try directory.prepare()
         let log = directory.file("redis.log")
@@ -67,7 +73,8 @@ import Testing
     // MARK: Its lock
 
     /// A file that cannot be made is no other owner.
-    @Test func aLockThatCannotBeMadeSaysWhy() throws {
+    @Test("A lock that cannot be made says why")
+    func aLockThatCannotBeMadeSaysWhy() throws {
         try FileManager.default.createDirectory(atPath: path + "/owner.lock", withIntermediateDirectories: true)
         let error = #expect(throws: DirectoryLock.Failure.self) { try DirectoryLock(path: path + "/owner.lock") }
         #expect(error == .unusable("Is a directory"))
@@ -83,7 +90,8 @@ import Testing
 
     // MARK: Its server
 
-    @Test func pausesGrowWhileAServerEndsAtOnce() {
+    @Test("Pauses grow while the server ends at once")
+    func pausesGrowWhileAServerEndsAtOnce() {
         var pause = RestartPause()
         var pauses: [Duration] = []
         for _ in 0..<9 { pauses.append(pause.after(lifetime: .milliseconds(20))) }
@@ -93,7 +101,8 @@ import Testing
         #expect(pause.after(lifetime: .zero) == .milliseconds(500))
     }
 
-    @Test func aProcessIsKnownUntilItEnds() async throws {
+    @Test("A process is known until it ends")
+    func aProcessIsKnownUntilItEnds() async throws {
         let child = try ChildProcess("sleep", ["600"], directory: FileManager.default.temporaryDirectory)
         let identity = try #require(ProcessIdentity(child.pid))
         #expect(identity.isRunning && identity == ProcessIdentity(child.pid))

@@ -5,7 +5,8 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct EmbeddedRedisTests {
+@Suite("The private Redis", .tags(.processes), .serialized)
+struct EmbeddedRedisTests {
     let directory: String
 
     init() throws {
@@ -28,7 +29,8 @@ import Testing
         }
     }
 
-    @Test func keepsItsDataOverAStopAndAStart() async throws {
+    @Test("Data survives a stop and a start")
+    func keepsItsDataOverAStopAndAStart() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
         try await first.start()
         let permissions = try FileManager.default.attributesOfItem(atPath: directory)[.posixPermissions] as? Int
@@ -51,7 +53,8 @@ import Testing
     }
 
     /// What a crash of the parent leaves behind.
-    @Test func takesOverAServerThatWasLeftBehindAndStopsIt() async throws {
+    @Test("A server left behind by a crash is adopted and stopped")
+    func takesOverAServerThatWasLeftBehindAndStopsIt() async throws {
         let log = LogCollector()
         try DataDirectory(directory).prepare()
         let orphan = try ChildProcess(
@@ -72,7 +75,8 @@ import Testing
     }
 
     /// Two processes on one directory would end each other's server, or write one file twice.
-    @Test func aDirectoryHasOneOwner() async throws {
+    @Test("A directory has one owner")
+    func aDirectoryHasOneOwner() async throws {
         let owner = EmbeddedRedis(directory: directory, logger: .quiet)
         try await owner.start()
         let error = await #expect(throws: EmbeddedRedisError.self) { try await EmbeddedRedis(directory: directory, logger: .quiet).start() }
@@ -82,7 +86,8 @@ import Testing
         await owner.stop()
     }
 
-    @Test func theSocketOfAKilledServerIsNoObstacle() async throws {
+    @Test("A stale socket does not prevent a start")
+    func theSocketOfAKilledServerIsNoObstacle() async throws {
         let killed = EmbeddedRedis(directory: directory, logger: .quiet)
         try await killed.start()
         _ = try await answers(killed, RedisCommand("CONFIG", "SET", "appendfsync", "always"), RedisCommand("SET", "k", "synced"))
@@ -97,7 +102,8 @@ import Testing
         try await eventually("the server is gone") { try servers().isEmpty }
     }
 
-    @Test func aPathThatIsTooLongForASocketIsAnErrorThatSaysSo() async throws {
+    @Test("A path too long for a socket is an error that says so")
+    func aPathThatIsTooLongForASocketIsAnErrorThatSaysSo() async throws {
         let long = directory + "/" + String(repeating: "x", count: 104 - directory.utf8.count - "//redis.sock".utf8.count)
         let embedded = EmbeddedRedis(directory: long, logger: .quiet)
         let error = await #expect(throws: EmbeddedRedisError.self) { try await embedded.start() }
@@ -111,7 +117,8 @@ import Testing
         await fits.stop()
     }
 
-    @Test func aDirectoryThatCannotBeMadeIsAnErrorThatSaysSo() async throws {
+    @Test("A directory that cannot be made is an error that says so")
+    func aDirectoryThatCannotBeMadeIsAnErrorThatSaysSo() async throws {
         let file = try temporaryDirectory().path + "/file"
         #expect(FileManager.default.createFile(atPath: file, contents: nil))
         let error = await #expect(throws: EmbeddedRedisError.self) {
@@ -121,7 +128,8 @@ import Testing
     }
 
     /// A file that Redis cannot read: it ends at once, and the error says where to look.
-    @Test func aServerThatDoesNotStartIsAnErrorThatSaysWhereToLook() async throws {
+    @Test("A server that does not start is an error that names the log")
+    func aServerThatDoesNotStartIsAnErrorThatSaysWhereToLook() async throws {
         try DataDirectory(directory).prepare()
         try FileManager.default.createDirectory(atPath: directory + "/appendonlydir", withIntermediateDirectories: true)
         try "garbage\n".write(to: URL(filePath: directory + "/appendonlydir/appendonly.aof.manifest"), atomically: true, encoding: .utf8)
@@ -136,7 +144,8 @@ import Testing
     }
 
     /// Whoever ends it by hand, or by the system's shutdown, sends SIGTERM.
-    @Test func theServerHearsSIGTERM() async throws {
+    @Test("The server receives SIGTERM")
+    func theServerHearsSIGTERM() async throws {
         let embedded = EmbeddedRedis(directory: directory, logger: .quiet)
         try await embedded.start()
         _ = try await answers(embedded, RedisCommand("SET", "k", "v"))
@@ -148,7 +157,8 @@ import Testing
     }
 
     /// No `redis-server` in the PATH: the process says what to install, and ends.
-    @Test func withoutRedisServerTheErrorSaysWhatToInstall() async throws {
+    @Test("Without redis-server the error says what to install")
+    func withoutRedisServerTheErrorSaysWhatToInstall() async throws {
         let process = try Replica.launch(redis: nil, environment: ["PATH": "/nonexistent"])
         #expect(try await process.ended() != 0)
         #expect(process.log.contains("redis-server is not installed"))
@@ -170,7 +180,8 @@ import Testing
     }
 
     /// What a crash of the parent leaves behind is started again when it ends, like a child.
-    @Test func aServerThatWasTakenOverIsStartedAgain() async throws {
+    @Test("An adopted server that ends is restarted")
+    func aServerThatWasTakenOverIsStartedAgain() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
         try await first.start()
         _ = try await answers(first, RedisCommand("CONFIG", "SET", "appendfsync", "always"), RedisCommand("SET", "k", "v"))
@@ -191,7 +202,8 @@ import Testing
     }
 
     /// One that hangs is ended like a child: it would stay behind.
-    @Test func aServerThatWasTakenOverAndHangsIsEnded() async throws {
+    @Test("An adopted server that hangs is killed")
+    func aServerThatWasTakenOverAndHangsIsEnded() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
         try await first.start()
         first.ownership.withLock { $0 = nil }
@@ -204,7 +216,8 @@ import Testing
 
     /// A file that Redis cannot read: the log has Redis's last words, and Redis is not started
     /// twice a second for ever.
-    @Test func aServerThatCannotStartAgainIsTriedWithPauses() async throws {
+    @Test("A server that cannot restart is retried with pauses")
+    func aServerThatCannotStartAgainIsTriedWithPauses() async throws {
         let log = LogCollector()
         let embedded = EmbeddedRedis(directory: directory, logger: log.logger)
         try await embedded.start()
@@ -225,7 +238,8 @@ import Testing
 
     /// Redis refuses `PING` while it cannot write its disk; it is there all the same, and hears
     /// that it is to stop.
-    @Test func aServerThatCannotWriteItsDiskIsThere() async throws {
+    @Test("A server that cannot write its disk still counts as running")
+    func aServerThatCannotWriteItsDiskIsThere() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
         try await first.start()
         try FileManager.default.createDirectory(atPath: directory + "/dump.rdb/x", withIntermediateDirectories: true)
@@ -247,7 +261,8 @@ import Testing
 
     /// The directory was replaced under a running server: another's Redis answers on the socket,
     /// and is left alone.
-    @Test func theServerOfAnotherIsNotStopped() async throws {
+    @Test("Another owner's server is not stopped")
+    func theServerOfAnotherIsNotStopped() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
         try await first.start()
         let own = try servers()
@@ -261,7 +276,8 @@ import Testing
         await second.stop()
     }
 
-    @Test func noOtherUserCanReadWhatItWrites() async throws {
+    @Test("No other user can read its files")
+    func noOtherUserCanReadWhatItWrites() async throws {
         let embedded = EmbeddedRedis(directory: directory, logger: .quiet)
         try await embedded.start()
         let files = try FileManager.default.subpathsOfDirectory(atPath: directory)
@@ -273,7 +289,8 @@ import Testing
         await embedded.stop()
     }
 
-    @Test func aDirectoryThatCannotBeWrittenSaysSo() async throws {
+    @Test("A directory that cannot be written is an error that says so")
+    func aDirectoryThatCannotBeWrittenSaysSo() async throws {
         try DataDirectory(directory).prepare()
         try FileManager.default.createDirectory(atPath: directory + "/owner.lock", withIntermediateDirectories: true)
         let error = await #expect(throws: EmbeddedRedisError.self) { try await EmbeddedRedis(directory: directory, logger: .quiet).start() }

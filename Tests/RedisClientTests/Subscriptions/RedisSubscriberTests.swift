@@ -18,7 +18,8 @@ private final class Heard: Sendable {
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct RedisSubscriberTests {
+@Suite("Subscriptions", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct RedisSubscriberTests {
     let redis: RedisServer
 
     init() async throws {
@@ -28,7 +29,8 @@ private final class Heard: Sendable {
     func subscribers() throws -> Int { try redis.lines("CLIENT", "LIST", "TYPE", "pubsub").count { !$0.isEmpty } }
     func listeners(_ channel: String) throws -> String { try redis.lines("PUBSUB", "NUMSUB", channel).last ?? "" }
 
-    @Test func manyListenersShareOneConnectionAndOneSubscription() async throws {
+    @Test("Many listeners share one connection and one subscription")
+    func manyListenersShareOneConnectionAndOneSubscription() async throws {
         let client = try await redis.client()
         defer { client.shutDown() }
         let heard = (0..<100).map { _ in Heard() }
@@ -50,7 +52,8 @@ private final class Heard: Sendable {
         try await redis.kill()
     }
 
-    @Test func aListenerThatComesLaterKnowsThatTheSubscriptionStands() async throws {
+    @Test("A later listener learns that the subscription exists")
+    func aListenerThatComesLaterKnowsThatTheSubscriptionStands() async throws {
         let client = try await redis.client()
         defer { client.shutDown() }
         let (first, second) = (Heard(), Heard())
@@ -63,7 +66,8 @@ private final class Heard: Sendable {
     }
 
     /// Messages are lost with the connection; that the subscription stands again says so.
-    @Test func subscribesAgainAfterALossAndSaysSo() async throws {
+    @Test("The subscriber subscribes again after a loss and signals it")
+    func subscribesAgainAfterALossAndSaysSo() async throws {
         let client = try await redis.client()
         defer { client.shutDown() }
         let heard = (0..<20).map { _ in Heard() }
@@ -79,7 +83,8 @@ private final class Heard: Sendable {
     }
 
     /// What is subscribed to while Redis is away stands once it is back, and what was left then is left.
-    @Test func listensOnceRedisIsThere() async throws {
+    @Test("Subscriptions made during an outage take effect afterwards")
+    func listensOnceRedisIsThere() async throws {
         let proxy = try await FaultyProxy.start(to: redis)
         let client = RedisConnectionPool(
             configuration: proxy.configuration, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: .quiet)
@@ -105,7 +110,8 @@ private final class Heard: Sendable {
     }
 
     /// A user without the right hears nothing, and everything else works. Once it has the right, it hears.
-    @Test func aUserWithoutTheRightHearsNothing() async throws {
+    @Test("A user without the right gets no messages, and everything else works")
+    func aUserWithoutTheRightHearsNothing() async throws {
         try redis.cli("ACL", "SETUSER", "mute", "on", ">secret", "~*", "resetchannels", "+@all")
         let log = LogCollector()
         let client = RedisConnectionPool(
@@ -130,7 +136,8 @@ private final class Heard: Sendable {
     }
 
     /// A connection that brings nothing any more, and no error either, is found out and made again.
-    @Test func aDeadConnectionIsFoundOut() async throws {
+    @Test("A dead connection is detected and replaced")
+    func aDeadConnectionIsFoundOut() async throws {
         let proxy = try await FaultyProxy.start(to: redis)
         var configuration = proxy.configuration
         configuration.commandTimeout = .milliseconds(200)

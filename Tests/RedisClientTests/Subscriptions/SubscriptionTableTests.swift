@@ -16,8 +16,10 @@ private final class Table {
     func listeners(of name: String) -> Int { table.listeners(of: name).count }
 }
 
-@Suite struct SubscriptionTableTests {
-    @Test func theFirstListenerSubscribesAndTheLastOneLeaves() throws {
+@Suite("The table of subscriptions")
+struct SubscriptionTableTests {
+    @Test("The first listener subscribes and the last one unsubscribes")
+    func theFirstListenerSubscribesAndTheLastOneLeaves() throws {
         let table = Table()
         let first = table.add(to: "a")
         let due = try #require(first.due)
@@ -36,7 +38,8 @@ private final class Table {
     }
 
     /// Left and listened to again while the first confirmation is on its way: it is not the second one's.
-    @Test func theAnswerToAnEarlierAttemptIsNotTakenForTheLaterOne() throws {
+    @Test("A confirmation of an earlier attempt does not confirm a later one")
+    func theAnswerToAnEarlierAttemptIsNotTakenForTheLaterOne() throws {
         let table = Table()
         let first = table.add(to: "a")
         #expect(table.remove(first.listener, from: "a"))
@@ -46,7 +49,8 @@ private final class Table {
         #expect(table.answered(try #require(second.due), succeeded: true) == 2)
     }
 
-    @Test func aNewConnectionWantsEverythingAnew() throws {
+    @Test("A new connection subscribes to everything again")
+    func aNewConnectionWantsEverythingAnew() throws {
         let table = Table()
         let due = ["a", "b", "c"].compactMap { table.add(to: $0).due }
         #expect(due.count == 3)
@@ -65,7 +69,8 @@ private final class Table {
     }
 
     /// Whatever the order: a channel is subscribed to when somebody listens, and only then.
-    @Test(arguments: 0..<4) func theCommandsFollowTheListeners(seed: UInt64) {
+    @Test("A channel is subscribed exactly while it has listeners", arguments: 0..<4)
+    func theCommandsFollowTheListeners(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let table = Table()
         var listeners: [String: Set<UInt64>] = [:]

@@ -3,7 +3,8 @@ import SessionStore
 import TestSupport
 import Testing
 
-@Suite struct LoggedEventsTests {
+@Suite("Batches of logged events")
+struct LoggedEventsTests {
     private struct Event: Equatable {
         var name: LoggedEvents.Name
         var text: String
@@ -15,7 +16,8 @@ import Testing
         return list
     }
 
-    @Test func numbersItsEventsFromTheFirst() {
+    @Test("A batch numbers its events from the first")
+    func numbersItsEventsFromTheFirst() {
         var events = LoggedEvents(firstSequence: 5)
         #expect(events.isEmpty && events.count == 0 && events.byteCount == 0)
         #expect(events.lastSequence == 4 && events.nextSequence == 5)
@@ -27,7 +29,8 @@ import Testing
         #expect(contents(events) == [Event(name: .token, text: "ü"), Event(name: .token, text: ""), Event(name: .done, text: "{}")])
     }
 
-    @Test func takesOnlyTheReadableBytes() {
+    @Test("A batch takes only the readable bytes")
+    func takesOnlyTheReadableBytes() {
         var json = ByteBuffer(string: "garbage{}")
         json.moveReaderIndex(forwardBy: 7)
         var events = LoggedEvents(firstSequence: 1)
@@ -36,7 +39,8 @@ import Testing
     }
 
     /// What is taken stays as it was, whatever is added or taken later; together the batches are a plain array.
-    @Test(arguments: 0..<20) func agreesWithAPlainArray(seed: Int) {
+    @Test("Batches together equal a plain array", arguments: 0..<20)
+    func agreesWithAPlainArray(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         let first = Int.random(in: 0...1_000, using: &random)
         var events = LoggedEvents(firstSequence: first)

@@ -4,10 +4,12 @@ import TestSupport
 import Testing
 
 /// The rules of access in docs/operations.md are held against the commands that the sources send: none is missing, none too many.
-@Suite struct AccessRuleTests {
+@Suite("Redis access rules")
+struct AccessRuleTests {
     private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../..").standardizedFileURL
 
-    @Test func theRulesAreThoseOfTheDocumentation() throws {
+    @Test("The rules are those of docs/operations.md")
+    func theRulesAreThoseOfTheDocumentation() throws {
         let text = try String(contentsOf: Self.root.appending(path: "docs/operations.md"), encoding: .utf8)
         let rules = text.split(separator: "\n").filter { $0.hasPrefix("user agent ") }
         #expect(
@@ -50,7 +52,8 @@ import Testing
         return commands
     }
 
-    @Test func theRulesAllowWhatIsSentAndNothingElse() throws {
+    @Test("The rules allow exactly the commands that the sources send")
+    func theRulesAllowWhatIsSentAndNothingElse() throws {
         let commands = try commands()
         #expect(commands.count > 40)
         let ofClusters: Set = ["asking", "cluster|slots", "cluster|info", "spublish", "ssubscribe", "sunsubscribe"]

@@ -3,8 +3,10 @@ import Testing
 
 @testable import SessionStore
 
-@Suite struct AppendEventsTests {
-    @Test func aBatchIsOneEntryAndExtendsTheLease() async throws {
+@Suite("append_events", .tags(.redis), .serialized)
+struct AppendEventsTests {
+    @Test("A batch is one entry and extends the lease")
+    func aBatchIsOneEntryAndExtendsTheLease() async throws {
         let (it, token) = try await ScriptSession.running { $0.lease = 1_000 }
         let before = try await it.dump()
         let answer = try await it.append(token, 1, lastSequence: 3, ["token", "a", "token", "b", "message", #"{"x":[]}"#], lease: 7_000)
@@ -15,7 +17,8 @@ import Testing
         #expect(try await it.dump() == expected)
     }
 
-    @Test func anEmptyBatchOnlyRenews() async throws {
+    @Test("An empty batch only renews the lease")
+    func anEmptyBatchOnlyRenews() async throws {
         let (it, token) = try await ScriptSession.running { $0.lease = 1_000 }
         var expected = try await it.dump()
         let answer = try await it.append(token, 1, lastSequence: 0, [], lease: 9_000)
@@ -23,7 +26,8 @@ import Testing
         #expect(try await it.dump() == expected)
     }
 
-    @Test func aBatchThatTheLogHasIsWrittenOnce() async throws {
+    @Test("A batch that the log already has is not written again")
+    func aBatchThatTheLogHasIsWrittenOnce() async throws {
         let (it, token) = try await ScriptSession.running()
         for _ in 0..<3 { #expect(try await it.append(token, 1, lastSequence: 2, ["token", "a", "token", "b"]).line == "written") }
         #expect(try await it.dump().events.map(\.id) == ["1-0", "1-2"])
@@ -35,7 +39,8 @@ import Testing
     }
 
     /// I3.
-    @Test func anotherTokenWritesNothing() async throws {
+    @Test("Another token writes nothing (I3)")
+    func anotherTokenWritesNothing() async throws {
         let (it, token) = try await ScriptSession.running()
         try await it.refused("lost 1 ") { try await it.append("other", 1, lastSequence: 1, ["token", "a"]) }
         try await it.refused("lost 1 ") { try await it.append("other", 1, lastSequence: 0, []) }
@@ -50,7 +55,8 @@ import Testing
     }
 
     /// The deadline only lets others take it: the token decides.
-    @Test func aLeaseThatHasRunOutStillWrites() async throws {
+    @Test("An expired lease still writes while its token holds")
+    func aLeaseThatHasRunOutStillWrites() async throws {
         let (it, token) = try await ScriptSession.running { $0.lease = 1 }
         try await eventually("the lease runs out") { try await it.begin().name == "orphaned" }
         #expect(try await it.append(token, 1, lastSequence: 1, ["token", "late"]).line == "written")
@@ -58,7 +64,8 @@ import Testing
         #expect(try await it.dump().events.last?.fields == ["token", "late"])
     }
 
-    @Test func aWriteWakesFollowersAndARenewalDoesNot() async throws {
+    @Test("A write wakes followers, and a renewal does not")
+    func aWriteWakesFollowersAndARenewalDoesNot() async throws {
         let (it, token) = try await ScriptSession.running()
         let listener = try await ChannelListener(it.keys.wake, on: it.redis)
         _ = try await it.append(token, 1, lastSequence: 0, [])
@@ -75,7 +82,7 @@ import Testing
     }
 
     /// More than Lua can unpack: the batch becomes several entries, each with the id of its last event.
-    @Test(arguments: [999, 1_000, 1_001, 4_000, 9_001])
+    @Test("A very large batch becomes several entries", arguments: [999, 1_000, 1_001, 4_000, 9_001])
     func aVeryLargeBatchBecomesSeveralEntries(count: Int) async throws {
         let (it, token) = try await ScriptSession.running()
         let events = (1...count).flatMap { ["token", "t\($0)"] }
@@ -93,7 +100,8 @@ import Testing
     }
 
     /// The rest of a large batch whose head is there already is written, too.
-    @Test func aGrownBatchIsWrittenToItsEnd() async throws {
+    @Test("The rest of a batch whose head is logged is written")
+    func aGrownBatchIsWrittenToItsEnd() async throws {
         let (it, token) = try await ScriptSession.running()
         let events = (1...5_000).flatMap { ["token", "t\($0)"] }
         _ = try await it.append(token, 1, lastSequence: 1_500, Array(events.prefix(3_000)))

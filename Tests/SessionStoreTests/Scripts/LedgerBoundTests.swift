@@ -4,7 +4,8 @@ import Testing
 @testable import SessionStore
 
 /// The ledger is bounded: the oldest steps go first, and never what the session still waits for.
-@Suite struct LedgerBoundTests {
+@Suite("Bound on the ledger", .tags(.redis), .serialized)
+struct LedgerBoundTests {
     private func turns(_ range: ClosedRange<Int>, in it: ScriptSession, bound: Int) async throws {
         for step in range {
             let token = "token-\(step)"
@@ -15,7 +16,8 @@ import Testing
         }
     }
 
-    @Test func theOldestStepsGoFirstAndTheBoundHolds() async throws {
+    @Test("The oldest steps go first, and the bound holds")
+    func theOldestStepsGoFirstAndTheBoundHolds() async throws {
         let it = try await ScriptSession()
         let bound = 16
         for step in 1...40 {
@@ -31,7 +33,8 @@ import Testing
         #expect(try await it.begin { ($0.key, $0.digest, $0.ledgerBound) = ("key-1", "d", bound) }.step == 41)
     }
 
-    @Test func atTheBoundNothingGoes() async throws {
+    @Test("Nothing goes at the bound")
+    func atTheBoundNothingGoes() async throws {
         let it = try await ScriptSession()
         try await turns(1...8, in: it, bound: 16)
         #expect(try await it.dump().ledger.count == 16)
@@ -40,7 +43,8 @@ import Testing
     }
 
     /// I2: what a step asked for stays known while it is the latest, however many calls it made.
-    @Test func theLatestStepsEntriesStay() async throws {
+    @Test("The latest step's entries stay (I2)")
+    func theLatestStepsEntriesStay() async throws {
         let it = try await ScriptSession()
         try await turns(1...4, in: it, bound: 8)
         let ids = (0..<40).map { "call-\($0)" }
@@ -67,7 +71,8 @@ import Testing
 
     /// I2: what the turn may still be asked for stays known, whatever the bound: the answered calls of the last two steps that
     /// made some, their results' keys, and the key of the turn's own message.
-    @Test(arguments: [1, 2]) func whatTheTurnNeedsStays(layout: Int) async throws {
+    @Test("Entries that the turn may need again stay (I2)", arguments: [1, 2])
+    func whatTheTurnNeedsStays(layout: Int) async throws {
         let it = try await ScriptSession()
         var step = 1
         _ = try await it.begin { ($0.token, $0.key, $0.digest, $0.layout) = ("turn", "the-message", "d", layout) }
@@ -95,7 +100,8 @@ import Testing
     }
 
     /// 128 parallel calls, each with a key: all of them may be sent again.
-    @Test func aLargeAnswersCallsStay() async throws {
+    @Test("All 128 calls of a large completion stay")
+    func aLargeAnswersCallsStay() async throws {
         let (it, token) = try await ScriptSession.running { $0.layout = 2 }
         let ids = (0..<128).map { "call-\($0)" }
         _ = try await it.commit(token, 1, .calls(ids))
@@ -106,7 +112,8 @@ import Testing
     }
 
     /// Calls of a step that the running one has overtaken can be open only after an edit by hand; even they stay.
-    @Test func openCallsOfAnOlderStepStay() async throws {
+    @Test("Open calls of an older step stay")
+    func openCallsOfAnOlderStepStay() async throws {
         let it = try await ScriptSession()
         try await turns(1...4, in: it, bound: 8)
         for index in 0..<20 { try await it.command("HSET", it.keys.ledger, "c:old-\(index)", "1 \(index) pending read_file") }

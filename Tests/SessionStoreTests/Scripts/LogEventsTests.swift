@@ -4,10 +4,12 @@ import Testing
 @testable import SessionStore
 
 /// `log_events`: what `append_events` does, but for the lease.
-@Suite struct LogEventsTests {
+@Suite("log_events", .tags(.redis), .serialized)
+struct LogEventsTests {
     private static let batch = ["token", "a", "token", "b", "message", #"{"x":[]}"#]
 
-    @Test func aBatchIsOneEntryAndLeavesTheLease() async throws {
+    @Test("A batch is one entry and leaves the lease alone")
+    func aBatchIsOneEntryAndLeavesTheLease() async throws {
         let (it, token) = try await ScriptSession.running { ($0.lease, $0.ttl) = (5_000, 90_000) }
         var expected = try await it.dump()
         #expect(try await it.log(token, 1, lastSequence: 3, Self.batch) == 1)
@@ -16,7 +18,8 @@ import Testing
     }
 
     /// Whatever came before, both scripts leave the same log behind.
-    @Test func theLogIsThatOfAppendEvents() async throws {
+    @Test("The log equals that of append_events")
+    func theLogIsThatOfAppendEvents() async throws {
         let ((one, first), (two, second)) = (try await ScriptSession.running(), try await ScriptSession.running())
         for (last, events) in [
             (2, ["token", "a", "token", "b"]), (2, ["token", "a", "token", "b"]), (3, ["token", "a", "token", "b", "token", "c"]),
@@ -31,7 +34,8 @@ import Testing
     }
 
     /// I3.
-    @Test func anotherTokenWritesNothing() async throws {
+    @Test("Another token writes nothing (I3)")
+    func anotherTokenWritesNothing() async throws {
         let (it, token) = try await ScriptSession.running()
         func refused(_ it: ScriptSession, _ token: String) async throws {
             let before = try await it.dump()
@@ -56,7 +60,8 @@ import Testing
     }
 
     /// The deadline only lets others take it: the token decides.
-    @Test func aLeaseThatHasRunOutStillWritesAndStaysRunOut() async throws {
+    @Test("An expired lease still writes and stays expired")
+    func aLeaseThatHasRunOutStillWritesAndStaysRunOut() async throws {
         let (it, token) = try await ScriptSession.running { $0.lease = 1 }
         try await eventually("the lease runs out") { try await it.begin().name == "orphaned" }
         #expect(try await it.log(token, 1, lastSequence: 1, ["token", "late"]) == 1)
@@ -64,7 +69,8 @@ import Testing
         #expect(try await it.dump().events.last?.fields == ["token", "late"])
     }
 
-    @Test func aWriteWakesFollowers() async throws {
+    @Test("A write wakes followers")
+    func aWriteWakesFollowers() async throws {
         let (it, token) = try await ScriptSession.running()
         let listener = try await ChannelListener(it.keys.wake, on: it.redis)
         _ = try await it.log("other", 1, lastSequence: 1, ["token", "a"])
@@ -78,7 +84,8 @@ import Testing
 
     private func leaseUntil(_ it: ScriptSession) async throws -> String? { try await it.dump().state["lease_until"] }
 
-    @Test(arguments: [nil, Duration.seconds(20), .seconds(19)]) func theStoreRenewsWhereItMust(ttl: Duration?) async throws {
+    @Test("The store renews the lease and the expiry in time", arguments: [nil, Duration.seconds(20), .seconds(19)])
+    func theStoreRenewsWhereItMust(ttl: Duration?) async throws {
         let it = try await ScriptSession()
         let store = try await it.store(lease: .seconds(10)) { $0.sessionTTL = ttl }
         let lease = try await store.started(.user("hello", in: it.session))
@@ -103,7 +110,8 @@ import Testing
         #expect(try await it.dump().events.dropFirst().flatMap(\.fields).count == 2 * 5002)
     }
 
-    @Test func theStoreTellsHowALeaseWasLost() async throws {
+    @Test("The store reports how a lease was lost")
+    func theStoreTellsHowALeaseWasLost() async throws {
         let it = try await ScriptSession()
         let store = try await it.store()
         let lease = try await store.started(.user("hello", in: it.session))

@@ -5,7 +5,8 @@ import Testing
 @testable import SessionStore
 
 /// The list `agent:{S}:reasoning`, as the scripts keep it.
-@Suite(.timeLimit(.minutes(2))) struct ReasoningScriptTests {
+@Suite("Reasoning in the scripts", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct ReasoningScriptTests {
     private static let said = #""by":"default/m","fields":{"r":"t"},"calls":{}}"#
 
     /// A session whose first answer had reasoning beside it.
@@ -25,7 +26,7 @@ import Testing
         try await it.command("LRANGE", it.keys.reasoning, "0", "-1").plainList
     }
 
-    @Test("A commit adds it once, with its message's index, and counts its bytes")
+    @Test("A commit adds reasoning once, with its message's index, and counts its bytes")
     func aCommitAddsItOnce() async throws {
         let it = try await session()
         let element = #"{"at":1,"# + Self.said
@@ -34,7 +35,7 @@ import Testing
         #expect(try await it.dump().state["history_bytes"] == "\(history.reduce(element.utf8.count) { $0 + $1.utf8.count })")
     }
 
-    @Test("A session of layout 1 keeps none, and works")
+    @Test("A session of layout 1 keeps no reasoning and still works")
     func layoutOne() async throws {
         let it = try await session(layout: 1)
         #expect(try await it.command("EXISTS", it.keys.reasoning).integer == 0)
@@ -42,14 +43,14 @@ import Testing
         #expect(answer.name == "started" && answer.rest.suffix(2) == ["0", "[]"])
     }
 
-    @Test("It expires with the rest")
+    @Test("Reasoning expires with the other keys")
     func itExpiresWithTheRest() async throws {
         let it = try await session(ttl: 100_000)
         let expiry = try await it.dump().expiry
         #expect(expiry.count == 7 && Set(expiry.values).count == 1)
     }
 
-    @Test("It comes with a small history, at the begin and at a takeover, and not with a large one")
+    @Test("Reasoning comes with a small history at a begin and a takeover, not with a large one")
     func itComesWithASmallHistory() async throws {
         let it = try await session()
         let elements = try await list(it)
@@ -63,7 +64,7 @@ import Testing
         #expect(again.name == "taken" && again.rest.suffix(2) == ["3", "[]"])
     }
 
-    @Test("A conversation that begins anew has none of an earlier one's")
+    @Test("A conversation that begins again has no reasoning of the earlier one")
     func aNewConversationHasNone() async throws {
         let it = try await session()
         try await it.command("DEL", it.keys.history)

@@ -5,7 +5,8 @@ import Testing
 @testable import SessionStore
 
 /// A history is cut to its first messages, and all that came of the rest goes with it.
-@Suite(.timeLimit(.minutes(2))) struct RewindTests {
+@Suite("Rewinding a history", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct RewindTests {
     private func journal(_ step: Int, from: Int, to: Int) -> String {
         #"{"step":\#(step),"status":"completed","history":[\#(from),\#(to)]}"#
     }
@@ -28,7 +29,8 @@ import Testing
         return it
     }
 
-    @Test(arguments: [1, 2]) func whatCameOfTheRestGoesWithIt(layout: Int) async throws {
+    @Test("A cut removes everything that came of the removed messages", arguments: [1, 2])
+    func whatCameOfTheRestGoesWithIt(layout: Int) async throws {
         let it = try await conversation(layout: layout)
         let store = try await it.store()
         let before = try await it.dump()
@@ -48,7 +50,8 @@ import Testing
     }
 
     /// The message stays, and only its answer goes: sent again it is known.
-    @Test func aMessageThatStaysKeepsItsKey() async throws {
+    @Test("A message that stays keeps its key")
+    func aMessageThatStaysKeepsItsKey() async throws {
         let it = try await conversation()
         #expect(try await it.store().rewind(it.session, to: 3) == .rewound(historyLength: 3, step: 3))
         #expect(try await it.dump().ledger.keys.filter { !$0.hasPrefix("t:") }.sorted() == ["k:key-1", "k:key-2"])
@@ -57,7 +60,8 @@ import Testing
     }
 
     /// The step that the key names was taken over: the journal's line is the later one's.
-    @Test func aMessageWhoseStepWasTakenOverLosesItsKeyWithIt() async throws {
+    @Test("A removed message whose step was taken over loses its key")
+    func aMessageWhoseStepWasTakenOverLosesItsKeyWithIt() async throws {
         let it = try await conversation()
         try await it.command("LSET", it.keys.steps, "-1", #"{"step":9,"status":"waiting","history":[3,4],"replaced":["2.aaaa"]}"#)
         try await it.command("HSET", it.keys.state, "fence", "9")
@@ -65,7 +69,8 @@ import Testing
         #expect(try await it.dump().ledger.keys.filter { !$0.hasPrefix("t:") }.sorted() == ["k:key-1"])
     }
 
-    @Test func callsAreNotParted() async throws {
+    @Test("A cut does not separate calls from results")
+    func callsAreNotParted() async throws {
         let it = try await conversation()
         let store = try await it.store()
         let before = try await it.dump()
@@ -78,12 +83,14 @@ import Testing
         #expect(try await store.rewind(.unique(), to: 1) == .noSession)
     }
 
-    @Test func aRunningStepIsNotCutOff() async throws {
+    @Test("A cut is refused while a step runs")
+    func aRunningStepIsNotCutOff() async throws {
         let (it, _) = try await ScriptSession.running()
         #expect(try await it.store().rewind(it.session, to: 1) == .busy(step: 1))
     }
 
-    @Test func whatWasStoredForTheModelGoesByItsMessage() async throws {
+    @Test("Reasoning goes with its message")
+    func whatWasStoredForTheModelGoesByItsMessage() async throws {
         let it = try await conversation()
         for at in [1, 3] { try await it.command("RPUSH", it.keys.reasoning, #"{"at":\#(at),"by":"default/m"}"#) }
         _ = try await it.store().rewind(it.session, to: 3)
@@ -92,7 +99,8 @@ import Testing
     }
 
     /// Its reply is lost, and somebody else goes on: the same cut does not cut that, too.
-    @Test func aRepeatedCutCutsOnce() async throws {
+    @Test("A repeated cut cuts once")
+    func aRepeatedCutCutsOnce() async throws {
         let lossy = try await LossyStore()
         let it = try await conversation(in: lossy.it)
         lossy.lose(.reply, of: StoreScripts.rewind)
@@ -104,7 +112,8 @@ import Testing
 
     // MARK: Messages that the model's server refuses
 
-    @Test(arguments: [1, 2]) func aRefusedMessageGoesWhenTheNextOneComes(layout: Int) async throws {
+    @Test("The next message replaces the refused one", arguments: [1, 2])
+    func aRefusedMessageGoesWhenTheNextOneComes(layout: Int) async throws {
         let (it, token) = try await ScriptSession.running { $0.layout = layout }
         var rejected = CommitArguments()
         rejected.isRejected = true
@@ -121,7 +130,8 @@ import Testing
     }
 
     /// A retry runs on the message that was refused, for it may have been the server's fault.
-    @Test func aRetryKeepsTheRefusedMessage() async throws {
+    @Test("A retry keeps the refused message")
+    func aRetryKeepsTheRefusedMessage() async throws {
         let (it, token) = try await ScriptSession.running { $0.layout = 2 }
         var rejected = CommitArguments()
         rejected.isRejected = true
@@ -133,7 +143,8 @@ import Testing
     }
 
     /// Also of a session of layout 1, whose state does not say whose the last message is.
-    @Test(arguments: [1, 2]) func aRetryAsOftenAsTheServerRefuses(layout: Int) async throws {
+    @Test("A message may be retried as often as the server refuses it", arguments: [1, 2])
+    func aRetryAsOftenAsTheServerRefuses(layout: Int) async throws {
         let (it, token) = try await ScriptSession.running()
         var rejected = CommitArguments()
         rejected.isRejected = true
@@ -149,7 +160,8 @@ import Testing
     }
 
     /// Builds of layout 1 leave `rejected` as it is: what it says is of another step then.
-    @Test func aMessageThatWasRefusedInAnotherStepStays() async throws {
+    @Test("A refusal in another step removes nothing")
+    func aMessageThatWasRefusedInAnotherStepStays() async throws {
         let (it, token) = try await ScriptSession.running()
         var rejected = CommitArguments()
         rejected.isRejected = true
@@ -158,7 +170,8 @@ import Testing
         #expect(try await it.begin().length == 2)
     }
 
-    @Test(arguments: [1, 2]) func aRetryMayReplaceTheLastMessage(layout: Int) async throws {
+    @Test("A retry may replace the last message", arguments: [1, 2])
+    func aRetryMayReplaceTheLastMessage(layout: Int) async throws {
         let (it, token) = try await ScriptSession.running { $0.layout = layout }
         _ = try await it.commit(token, 1, CommitArguments())
         let other = #"{"role":"user","content":"said otherwise"}"#

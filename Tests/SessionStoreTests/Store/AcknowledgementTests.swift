@@ -7,7 +7,8 @@ import Testing
 @testable import SessionStore
 
 /// I4: nobody is told of what too few of Redis's replicas have.
-@Suite(.timeLimit(.minutes(2))) struct AcknowledgementTests {
+@Suite("Acknowledgement by Redis's replicas", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct AcknowledgementTests {
     /// A master, and a replica that can be stopped.
     private func servers() async throws -> (master: RedisServer, replica: RedisServer) {
         let master = try await RedisServer.start(["--repl-diskless-sync-delay", "0"])
@@ -32,7 +33,8 @@ import Testing
         } catch { return error as? StoreError }
     }
 
-    @Test func aCommitWaitsForItsReplica() async throws {
+    @Test("A commit waits for its Redis replica (I4)")
+    func aCommitWaitsForItsReplica() async throws {
         let (master, replica) = try await servers()
         let (store, hasty) = (try await store(master), try await store(master, patience: .milliseconds(400)))
         let session = SessionID.unique()
@@ -54,7 +56,8 @@ import Testing
     }
 
     /// A follower on another replica is not told either, and a result that is merely stored is not answered.
-    @Test func nothingIsToldBeforeItsReplicaHasIt() async throws {
+    @Test("Followers get nothing final before a Redis replica has it (I4)")
+    func nothingIsToldBeforeItsReplicaHasIt() async throws {
         let (master, replica) = try await servers()
         let hasty = Duration.milliseconds(400)
         let (store, follower) = (try await store(master, patience: hasty), try await store(master, replica: "two", patience: hasty))
@@ -88,7 +91,8 @@ import Testing
 
     /// A step that ended long ago, or that was read with its acknowledgement before, is read
     /// without waiting: it keeps nothing back that could still come.
-    @Test func whatIsOldIsReadWithoutWaiting() async throws {
+    @Test("Old and acknowledged steps are read without waiting")
+    func whatIsOldIsReadWithoutWaiting() async throws {
         let (master, replica) = try await servers()
         let hasty = Duration.milliseconds(400)
         let (store, follower) = (try await store(master, patience: hasty), try await store(master, replica: "two", patience: hasty))
@@ -117,7 +121,8 @@ import Testing
         try await master.kill()
     }
 
-    @Test func acknowledgedStepsAreRememberedByEpochWithinABound() throws {
+    @Test("Acknowledged steps are remembered by epoch within a bound")
+    func acknowledgedStepsAreRememberedByEpochWithinABound() throws {
         let steps = AcknowledgedSteps(bound: 3)
         let sessions = (0..<4).map { _ in SessionID.unique() }
         steps.note(sessions[0], epoch: "a", step: 2)

@@ -4,7 +4,8 @@ import Testing
 @testable import SessionStore
 
 /// I6: Redis's clock is set back. Hints and leases that count by the clock before lie in the future.
-@Suite struct FarHintTests {
+@Suite("Hints after the clock was set back", .tags(.redis), .serialized)
+struct FarHintTests {
     static let lease = Duration.seconds(1)
     let redis: RedisServer
     let store: RedisSessionStore
@@ -31,7 +32,8 @@ import Testing
     }
 
     /// Its owner has renewed since, or is lost: both are looked at in time.
-    @Test func aRunningStepsHintIsBroughtForward() async throws {
+    @Test("A running step's hint is brought forward (I6)")
+    func aRunningStepsHintIsBroughtForward() async throws {
         _ = try await store.started(.user("hello", in: session))
         let now = try await store.now()
         try setHint(now + 30_000)
@@ -43,7 +45,8 @@ import Testing
         #expect(try await farOrphans() == [Orphan(session: session, step: 1)])
     }
 
-    @Test func anIdleSessionsHintIsBroughtForward() async throws {
+    @Test("An idle session's hint is brought forward")
+    func anIdleSessionsHintIsBroughtForward() async throws {
         let lease = try await store.started(.user("hello", in: session))
         _ = try await store.commit(StepCommit(lease))
         let now = try await store.now()
@@ -53,7 +56,8 @@ import Testing
     }
 
     /// Damaged sessions are put off for a minute, and other replicas may have longer leases.
-    @Test func whatIsDueWhenItShouldBeStays() async throws {
+    @Test("Hints that are due in time stay")
+    func whatIsDueWhenItShouldBeStays() async throws {
         let now = try await store.now()
         try redis.cli("SET", keys.state, "x")
         try setHint(now + 60_000)
@@ -66,7 +70,8 @@ import Testing
     }
 
     /// More than fit into a page, of which some stay.
-    @Test func allAreLookedAt() async throws {
+    @Test("All hints are checked, also over several pages")
+    func allAreLookedAt() async throws {
         let now = try await store.now()
         try setHint(now + 20_000)
         try redis.cli("SET", keys.state, "x")
@@ -78,7 +83,8 @@ import Testing
     }
 
     /// The owner died before it could renew: its lease would last as long as the clock was set back.
-    @Test func aLeaseThatDoesNotMoveIsALostReplicas() async throws {
+    @Test("A far lease that is not renewed belongs to a lost replica")
+    func aLeaseThatDoesNotMoveIsALostReplicas() async throws {
         try await setBack(by: 30_000)
         let started = try await store.started(.user("hello", in: session))
         let now = try await store.now()

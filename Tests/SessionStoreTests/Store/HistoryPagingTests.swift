@@ -5,7 +5,8 @@ import Testing
 @testable import SessionStore
 
 /// Pages of a history go by bytes.
-@Suite(.timeLimit(.minutes(2))) struct HistoryPagingTests {
+@Suite("Pages of a history", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct HistoryPagingTests {
     /// The counts of the pages of a history whose messages have these sizes.
     private func pages(_ sizes: [Int], bytes: Int = 1 << 20) -> [Int] {
         var paging = HistoryPaging(mostMessages: 2048, bytes: bytes)
@@ -20,12 +21,14 @@ import Testing
         return counts
     }
 
-    @Test func smallMessagesComeInFewPages() {
+    @Test("Small messages come in few pages")
+    func smallMessagesComeInFewPages() {
         #expect(pages(Array(repeating: 200, count: 10_000)) == [4, 32, 256, 2048, 2048, 2048, 2048, 1516])
         #expect(pages([]) == [])
     }
 
-    @Test func largeOnesComeOneByOne() {
+    @Test("Large messages come one by one")
+    func largeOnesComeOneByOne() {
         #expect(pages(Array(repeating: 4 << 20, count: 7)) == [4, 1, 1, 1])
         #expect(pages(Array(repeating: 500_000, count: 9)) == [4, 2, 2, 1])
         // After a large one it grows again.
@@ -33,7 +36,8 @@ import Testing
     }
 
     /// The session's state says nothing of what was added by hand: it is measured, and read in pages of so many bytes.
-    @Test func whatDoesNotComeWithTheLeaseComesInPages() async throws {
+    @Test("A history that does not come with the lease comes in pages")
+    func whatDoesNotComeWithTheLeaseComesInPages() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.commit(token, 1)
         for _ in 0..<40 { try await it.command("RPUSH", it.keys.history, String(repeating: "x", count: 200_000)) }
@@ -50,7 +54,8 @@ import Testing
     }
 
     /// A client that asks for a thousand messages of a long session gets what fits, and where the rest begins.
-    @Test(arguments: SharedRedis.allCases) func aPartOfAHistoryHasABoundInBytes(topology: SharedRedis) async throws {
+    @Test("A part of a history is bounded in bytes", arguments: SharedRedis.allCases)
+    func aPartOfAHistoryHasABoundInBytes(topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)
         let sizes = (0..<60).map { [100, 3_000, 40_000, 150_000][$0 % 4] }
         for (index, size) in sizes.enumerated() {
@@ -72,7 +77,8 @@ import Testing
     }
 
     /// One that is larger than a part may be is a part by itself.
-    @Test func aMessageThatIsLargerThanAPartIsRead() async throws {
+    @Test("A message larger than a part is read on its own")
+    func aMessageThatIsLargerThanAPartIsRead() async throws {
         let it = try await ScriptSession()
         for size in [10, 500_000, 10] { try await it.command("RPUSH", it.keys.history, String(repeating: "x", count: size)) }
         let store = try await it.store { $0.historyPageBytes = 1000 }

@@ -6,11 +6,14 @@ import Testing
 
 /// Redis did what it was told, or never heard of it, and the connection broke: the store asks again with the same token, learns
 /// the first outcome, and everything is written exactly once.
-@Suite struct LostReplyTests {
+@Suite("Lost requests and replies", .tags(.redis), .serialized)
+struct LostReplyTests {
     // MARK: Begin
 
     /// I2.
-    @Test(arguments: [[ReplyEater.Loss.reply], [.request], [.request, .reply, .reply], [.reply, .request, .reply]])
+    @Test(
+        "A begin is written once",
+        arguments: [[ReplyEater.Loss.reply], [.request], [.request, .reply, .reply], [.reply, .request, .reply]])
     func aBeginIsWrittenOnce(losses: [ReplyEater.Loss]) async throws {
         let lossy = try await LossyStore()
         for loss in losses { lossy.lose(loss, of: StoreScripts.beginStep) }
@@ -24,7 +27,8 @@ import Testing
         try await lossy.close()
     }
 
-    @Test(arguments: [ReplyEater.Loss.reply, .request]) func aToolResultIsWrittenOnce(loss: ReplyEater.Loss) async throws {
+    @Test("A tool result is written once", arguments: [ReplyEater.Loss.reply, .request])
+    func aToolResultIsWrittenOnce(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
         _ = try await lossy.store.commit(StepCommit(try await lossy.started(), calls: ["a", "b"]))
         lossy.lose(loss, of: StoreScripts.beginStep)
@@ -42,7 +46,8 @@ import Testing
     }
 
     /// I2: what was lost may be applied later, so nobody is told that nothing was written. Sent again, the request gets its answer.
-    @Test(arguments: [ReplyEater.Loss.reply, .request]) func aRefusalAfterALossProvesNothing(loss: ReplyEater.Loss) async throws {
+    @Test("A refusal after a loss does not prove that nothing was written (I2)", arguments: [ReplyEater.Loss.reply, .request])
+    func aRefusalAfterALossProvesNothing(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
         lossy.lose(loss, of: StoreScripts.beginStep)
         let error = await #expect(throws: StoreError.self) {
@@ -59,7 +64,8 @@ import Testing
     }
 
     /// The step was run by somebody else and ended in the meantime: the request led to it all the same.
-    @Test func aBeginWhoseStepEndedMeanwhileIsReplayed() async throws {
+    @Test("A begin whose step has ended meanwhile is replayed")
+    func aBeginWhoseStepEndedMeanwhileIsReplayed() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .seconds(20) }
         lossy.lose(.reply, of: StoreScripts.beginStep, goesAway: true)
         let token = LeaseToken()
@@ -77,7 +83,8 @@ import Testing
     }
 
     /// The sweeper's hint has passed by the time Redis is back: it is moved, and then the lease is taken.
-    @Test func aBeginThatTookLongerThanItsHintIsSentWithALaterOne() async throws {
+    @Test("A begin that outlasts its hint is sent with a later hint")
+    func aBeginThatTookLongerThanItsHintIsSentWithALaterOne() async throws {
         let lossy = try await LossyStore(lease: .milliseconds(250)) { ($0.retryPatience, $0.hintMargin) = (.seconds(20), .milliseconds(1)) }
         lossy.lose(.request, of: StoreScripts.beginStep, goesAway: true)
         async let lease = lossy.started()
@@ -93,7 +100,8 @@ import Testing
     }
 
     /// Nothing has been sent yet when Redis is asked for its time.
-    @Test func aLostTimeIsAskedForAgain() async throws {
+    @Test("A lost TIME reply is asked for again")
+    func aLostTimeIsAskedForAgain() async throws {
         let lossy = try await LossyStore()
         lossy.eater.lose(.reply, of: "TIME")
         #expect(try await lossy.started().step == 1)
@@ -103,7 +111,8 @@ import Testing
 
     // MARK: Append
 
-    @Test(arguments: [ReplyEater.Loss.reply, .request]) func anAppendSentAgainIsWrittenOnce(loss: ReplyEater.Loss) async throws {
+    @Test("A repeated append is written once", arguments: [ReplyEater.Loss.reply, .request])
+    func anAppendSentAgainIsWrittenOnce(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
         let lease = try await lossy.started()
         lossy.lose(loss, of: StoreScripts.appendEvents)
@@ -121,7 +130,8 @@ import Testing
 
     // MARK: Take over
 
-    @Test(arguments: [ReplyEater.Loss.reply, .request]) func aStepIsTakenOverOnce(loss: ReplyEater.Loss) async throws {
+    @Test("A step is taken over once", arguments: [ReplyEater.Loss.reply, .request])
+    func aStepIsTakenOverOnce(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
         let former = try await lossy.it.redis.store(replica: "former").started(lossy.user())
         lossy.lose(loss, of: StoreScripts.takeOver)
@@ -139,7 +149,7 @@ import Testing
 
     // MARK: Commit
 
-    @Test(arguments: [[ReplyEater.Loss.reply], [.request], [.reply, .reply, .request]])
+    @Test("A commit is written once", arguments: [[ReplyEater.Loss.reply], [.request], [.reply, .reply, .request]])
     func aCommitIsWrittenOnce(losses: [ReplyEater.Loss]) async throws {
         let lossy = try await LossyStore()
         let lease = try await lossy.started()
@@ -153,7 +163,8 @@ import Testing
     }
 
     /// Even when another replica has run further steps since.
-    @Test func aCommitThatWasMadeIsHeldThoughOtherStepsHaveRun() async throws {
+    @Test("A repeated commit is confirmed even after other steps")
+    func aCommitThatWasMadeIsHeldThoughOtherStepsHaveRun() async throws {
         let lossy = try await LossyStore { $0.commitPatience = .seconds(20) }
         let lease = try await lossy.started()
         lossy.lose(.reply, of: StoreScripts.commitStep, goesAway: true)
@@ -171,7 +182,8 @@ import Testing
     }
 
     /// I3.
-    @Test func aCommitThatNeverArrivedIsLostWhenTheStepWasTaken() async throws {
+    @Test("A commit that never arrived is lost when the step was taken (I3)")
+    func aCommitThatNeverArrivedIsLostWhenTheStepWasTaken() async throws {
         let lossy = try await LossyStore { $0.commitPatience = .seconds(20) }
         let lease = try await lossy.started()
         lossy.lose(.request, of: StoreScripts.commitStep, goesAway: true)
@@ -187,7 +199,8 @@ import Testing
 
     // MARK: Release and delete
 
-    @Test(arguments: [ReplyEater.Loss.reply, .request]) func aReleaseIsMadeOnce(loss: ReplyEater.Loss) async throws {
+    @Test("A release is made once", arguments: [ReplyEater.Loss.reply, .request])
+    func aReleaseIsMadeOnce(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
         let lease = try await lossy.started()
         lossy.lose(loss, of: StoreScripts.releaseStep)
@@ -198,7 +211,8 @@ import Testing
         try await lossy.close()
     }
 
-    @Test func aReleasedStepThatWasTakenMeanwhileIsLost() async throws {
+    @Test("A repeated release of a step that was taken is lost")
+    func aReleasedStepThatWasTakenMeanwhileIsLost() async throws {
         let lossy = try await LossyStore()
         let lease = try await lossy.started()
         lossy.lose(.reply, of: StoreScripts.releaseStep, goesAway: true)
@@ -211,7 +225,8 @@ import Testing
         try await lossy.close()
     }
 
-    @Test(arguments: [ReplyEater.Loss.reply, .request]) func aDeletedSessionIsSaidToBeDeleted(loss: ReplyEater.Loss) async throws {
+    @Test("A repeated deletion reports the deletion", arguments: [ReplyEater.Loss.reply, .request])
+    func aDeletedSessionIsSaidToBeDeleted(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
         _ = try await lossy.started()
         lossy.lose(loss, of: StoreScripts.deleteSession)
@@ -225,7 +240,8 @@ import Testing
 
     // MARK: Reads
 
-    @Test(arguments: [ReplyEater.Loss.reply, .request]) func readsAreSentAgain(loss: ReplyEater.Loss) async throws {
+    @Test("Reads are sent again", arguments: [ReplyEater.Loss.reply, .request])
+    func readsAreSentAgain(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
         _ = try await lossy.started()
         lossy.eater.lose(loss, of: "EXEC")

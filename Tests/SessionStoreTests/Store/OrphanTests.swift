@@ -4,7 +4,8 @@ import Testing
 @testable import SessionStore
 
 /// I6: steps whose replica is lost are found by their hints.
-@Suite struct OrphanTests {
+@Suite("Finding lost steps", .tags(.redis), .serialized)
+struct OrphanTests {
     let redis: RedisServer
     let store: RedisSessionStore
     let session = SessionID.unique()
@@ -23,7 +24,8 @@ import Testing
 
     private func setHint(_ due: Int64) throws { try redis.cli("ZADD", keys.running, "\(due)", session.text) }
 
-    @Test func anEmptyBucketCostsOneCommand() async throws {
+    @Test("An empty bucket costs one command")
+    func anEmptyBucketCostsOneCommand() async throws {
         _ = try await store.now()
         try redis.cli("CONFIG", "RESETSTAT")
         let found = try await orphans()
@@ -32,7 +34,8 @@ import Testing
         #expect(calls.matches(of: /:calls=/).count == 2, "one command beside the reset: \(calls)")
     }
 
-    @Test func aStepIsAnOrphanOnceItsLeaseHasRunOut() async throws {
+    @Test("A step is an orphan once its lease has expired (I6)")
+    func aStepIsAnOrphanOnceItsLeaseHasRunOut() async throws {
         _ = try await store.started(.user("hello", in: session))
         let hinted = try hint()
         // Not before it is due.
@@ -55,7 +58,8 @@ import Testing
     }
 
     /// A key of a wrong type, and a member that names no session: the others are found all the same, and these do not stand before them.
-    @Test func whatIsDamagedDoesNotHideOthers() async throws {
+    @Test("Damaged entries do not hide others")
+    func whatIsDamagedDoesNotHideOthers() async throws {
         _ = try await store.started(.user("hello", in: session))
         try redis.cli("HSET", keys.state, "lease_until", "1")
         var damaged = SessionID.unique()
@@ -69,7 +73,8 @@ import Testing
     }
 
     /// The same for a step whose history is of a wrong type: nothing is written.
-    @Test func aDamagedHistoryIsNotTakenOver() async throws {
+    @Test("A step with a damaged history is not taken over")
+    func aDamagedHistoryIsNotTakenOver() async throws {
         _ = try await store.started(.user("hello", in: session))
         try redis.cli("HSET", keys.state, "lease_until", "1")
         try redis.cli("SET", keys.history, "x")
@@ -81,7 +86,8 @@ import Testing
         #expect(try redis.cli("HGETALL", keys.state) == before)
     }
 
-    @Test func aHintGoesWhenNothingRuns() async throws {
+    @Test("A hint goes when nothing runs")
+    func aHintGoesWhenNothingRuns() async throws {
         let lease = try await store.started(.user("hello", in: session))
         _ = try await store.commit(StepCommit(lease))
         // Not before it is due: a step that is about to begin may rest on it.
@@ -92,14 +98,16 @@ import Testing
         #expect(try hint().isEmpty)
     }
 
-    @Test func aReleasedStepIsAnOrphanAtOnce() async throws {
+    @Test("A released step is an orphan at once")
+    func aReleasedStepIsAnOrphanAtOnce() async throws {
         let lease = try await store.started(.user("hello", in: session))
         #expect(try await store.release(lease) == .held)
         // Though its lease would last for a minute.
         try await eventually("it is found") { try await orphans().orphans == [Orphan(session: session, step: 1)] }
     }
 
-    @Test func aLookIsBounded() async throws {
+    @Test("One look is bounded")
+    func aLookIsBounded() async throws {
         for place in 1...5 { try redis.cli("ZADD", keys.running, "\(place)", "s-\(place)") }
         #expect(try await orphans(limit: 2).hasMore)
         #expect(try redis.cli("ZCARD", keys.running) == "3")
@@ -108,7 +116,8 @@ import Testing
         #expect(try redis.cli("ZCARD", keys.running) == "0")
     }
 
-    @Test func whatCannotBeTakenIsPutOff() async throws {
+    @Test("A step that cannot be taken is put off")
+    func whatCannotBeTakenIsPutOff() async throws {
         try setHint(1)
         let now = try await store.now()
         store.postpone(session)
@@ -116,7 +125,8 @@ import Testing
     }
 
     /// A replica cannot know what was before it came.
-    @Test func afterAnOutageOnlyReleasedStepsAreTaken() async throws {
+    @Test("After an outage only released steps are taken")
+    func afterAnOutageOnlyReleasedStepsAreTaken() async throws {
         let lease = try await store.started(.user("hello", in: session))
         let patient = try await redis.store(replica: "patient") { $0.outagePause = .seconds(60) }
         let takeOver = TakeOver(session: session, step: 1, reason: .lost)
@@ -135,7 +145,8 @@ import Testing
     }
 
     /// Clocks of a Cluster's nodes differ: what is due by one is not by another. A look that can do nothing is not made again at once.
-    @Test func aPageThatLedToNothingIsTheLast() async throws {
+    @Test("A page that led to nothing is the last")
+    func aPageThatLedToNothingIsTheLast() async throws {
         let now = try await store.now()
         store.outage.heard(now + 100_000, from: .tcp(host: "ahead", port: 1), sent: .now)
         for place in 1...3 { try redis.cli("ZADD", keys.running, "\(now + 50_000 + Int64(place))", "s-\(place)") }

@@ -4,7 +4,8 @@ import Testing
 @testable import SessionStore
 
 /// Sessions that have expired leave the index, though nobody lists them.
-@Suite struct PruneTests {
+@Suite("Pruning the index", .tags(.redis), .serialized)
+struct PruneTests {
     let redis: RedisServer
     let index = RedisKeys.index(bucket: 3)
 
@@ -19,7 +20,8 @@ import Testing
 
     private func count() throws -> Int { Int(try redis.cli("ZCARD", index)) ?? -1 }
 
-    @Test func whatHasExpiredGoesAndWhatLivesStays() async throws {
+    @Test("Expired sessions leave the index, and living ones stay")
+    func whatHasExpiredGoesAndWhatLivesStays() async throws {
         let store = try await redis.store { $0.sessionTTL = .seconds(100) }
         let now = try await store.now()
         let living = [session(), session(), session()]
@@ -38,7 +40,8 @@ import Testing
         store.client.shutDown()
     }
 
-    @Test func withoutAnExpiryNothingIsLookedAt() async throws {
+    @Test("Without an expiry nothing is checked")
+    func withoutAnExpiryNothingIsLookedAt() async throws {
         let store = try await redis.store()
         try redis.cli("ZADD", index, "1", session().text)
         try await store.prune(bucket: 3)

@@ -5,7 +5,8 @@ import Testing
 @testable import SessionStore
 
 /// Redis is away: what is said is true, and the store goes on when Redis is back, without a restart.
-@Suite struct RedisAwayTests {
+@Suite("A store without Redis", .tags(.redis), .serialized)
+struct RedisAwayTests {
     /// The error's code of a call that must fail.
     private func code<Value: Sendable>(_ call: () async throws -> Value) async -> StoreError.Code? {
         do {
@@ -21,7 +22,8 @@ import Testing
         try await eventually("the store is ready again") { lossy.store.isReady }
     }
 
-    @Test func whatWasNeverSentIsUnavailable() async throws {
+    @Test("A call that was never sent is unavailable")
+    func whatWasNeverSentIsUnavailable() async throws {
         let lossy = try await LossyStore()
         _ = try await lossy.store.begin(.user("else", in: .unique()))
         lossy.eater.goAway()
@@ -35,7 +37,8 @@ import Testing
     }
 
     /// The same call with the same token is safe, whenever it comes.
-    @Test func aBeginThatWasMadeAndNeverAnsweredIsUnknown() async throws {
+    @Test("A begin without a reply has an unknown outcome")
+    func aBeginThatWasMadeAndNeverAnsweredIsUnknown() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .milliseconds(250) }
         lossy.lose(.reply, of: StoreScripts.beginStep, goesAway: true)
         let begin = lossy.user()
@@ -54,7 +57,8 @@ import Testing
     }
 
     /// It cannot know that Redis never saw it.
-    @Test func aBeginThatWasLostOnItsWayIsUnknown() async throws {
+    @Test("A begin lost on its way has an unknown outcome")
+    func aBeginThatWasLostOnItsWayIsUnknown() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .milliseconds(250) }
         lossy.lose(.request, of: StoreScripts.beginStep, goesAway: true)
         let begin = lossy.user()
@@ -66,7 +70,8 @@ import Testing
     }
 
     /// Nothing was written, whatever became of the question for the time.
-    @Test func aBeginWhoseClockWasNotReadIsUnavailable() async throws {
+    @Test("A begin that could not read the clock is unavailable")
+    func aBeginWhoseClockWasNotReadIsUnavailable() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .milliseconds(250) }
         lossy.eater.lose(.reply, of: "TIME", goesAway: true)
         #expect(await code { try await lossy.store.begin(lossy.user()) } == .unavailable)
@@ -74,7 +79,8 @@ import Testing
         try await lossy.close()
     }
 
-    @Test func aCommitWaitsForRedisAndItsLeaseStillWrites() async throws {
+    @Test("A commit waits for Redis, and its lease still writes")
+    func aCommitWaitsForRedisAndItsLeaseStillWrites() async throws {
         let lossy = try await LossyStore { ($0.commitPatience, $0.retryPatience) = (.seconds(20), .milliseconds(100)) }
         let lease = try await lossy.started()
         lossy.eater.goAway()
@@ -89,7 +95,9 @@ import Testing
         try await lossy.close()
     }
 
-    @Test(arguments: [(ReplyEater.Loss?.none, StoreError.Code.unavailable), (.reply, .outcomeUnknown), (.request, .outcomeUnknown)])
+    @Test(
+        "A commit that failed can be made later",
+        arguments: [(ReplyEater.Loss?.none, StoreError.Code.unavailable), (.reply, .outcomeUnknown), (.request, .outcomeUnknown)])
     func aCommitThatCannotBeMadeCanBeMadeLater(loss: ReplyEater.Loss?, expected: StoreError.Code) async throws {
         let lossy = try await LossyStore { $0.commitPatience = .milliseconds(250) }
         let lease = try await lossy.started()
@@ -110,7 +118,8 @@ import Testing
 
     // MARK: A server of its own
 
-    @Test func aRedisThatComesBackEmptyIsUsedAsItIs() async throws {
+    @Test("A Redis that restarts empty is used as it is")
+    func aRedisThatComesBackEmptyIsUsedAsItIs() async throws {
         let first = try await RedisServer.start()
         let store = RedisSessionStore(
             client: try await first.client { ($0.reconnectBase, $0.reconnectLimit) = (.milliseconds(5), .milliseconds(20)) },
@@ -129,7 +138,8 @@ import Testing
         try await second.stop()
     }
 
-    @Test func flushedSessionsAreLostAndFlushedScriptsAreNot() async throws {
+    @Test("Flushed sessions are lost, and flushed scripts are reloaded")
+    func flushedSessionsAreLostAndFlushedScriptsAreNot() async throws {
         let server = try await RedisServer.start()
         let it = try await ScriptSession(on: server)
         let store = try await server.store(lease: .seconds(60))
@@ -164,7 +174,8 @@ import Testing
     }
 
     /// Redis refuses a script that may need memory before it has written anything; what gives memory back still runs.
-    @Test func aRedisWithoutMemoryRefusesWholeScripts() async throws {
+    @Test("A Redis without memory refuses whole scripts")
+    func aRedisWithoutMemoryRefusesWholeScripts() async throws {
         let server = try await RedisServer.start()
         let it = try await ScriptSession(on: server)
         let store = try await server.store(lease: .seconds(60))

@@ -5,7 +5,8 @@ import Testing
 @testable import SessionStore
 
 /// The list of sessions, newest activity first, in pages.
-@Suite struct StoreListTests {
+@Suite("The list of sessions", .tags(.redis), .serialized)
+struct StoreListTests {
     let redis: RedisServer
     let store: RedisSessionStore
     let connection: RedisConnection
@@ -28,7 +29,8 @@ import Testing
         for result in try await connection.send(pipeline: commands) { _ = try result.get() }
     }
 
-    @Test func aDamagedSessionDoesNotHideOthers() async throws {
+    @Test("A damaged session does not hide others")
+    func aDamagedSessionDoesNotHideOthers() async throws {
         let (well, damaged) = (SessionID.unique(), SessionID.unique())
         try await add([SessionCursor(lastActivity: 2, session: damaged), SessionCursor(lastActivity: 1, session: well)])
         try redis.cli("SET", RedisKeys(damaged).history, "x")
@@ -50,7 +52,8 @@ import Testing
         return pages
     }
 
-    @Test func everySessionIsListedOnce() async throws {
+    @Test("Every session is listed once")
+    func everySessionIsListedOnce() async throws {
         var random = SeededGenerator(seed: 1)
         let places = (0..<300).map { _ in
             SessionCursor(lastActivity: 1_700_000_000_000 + Int64.random(in: 0..<9, using: &random), session: .unique())
@@ -69,7 +72,7 @@ import Testing
     }
 
     /// However many sessions of one bucket share a millisecond, with others before and after.
-    @Test(arguments: [1_700_000_000_000, 0])
+    @Test("Equal times hide no session", arguments: [1_700_000_000_000, 0])
     func equalTimesHideNobody(time: Int64) async throws {
         var places: [SessionCursor] = []
         while places.count < 400 {
@@ -87,12 +90,14 @@ import Testing
         }
     }
 
-    @Test func anEmptyListHasOnePage() async throws {
+    @Test("An empty list has one page")
+    func anEmptyListHasOnePage() async throws {
         let page = try await store.list(after: nil, limit: 10)
         #expect(page.sessions.isEmpty && page.next == nil)
     }
 
-    @Test func activityBringsASessionToTheFront() async throws {
+    @Test("Activity brings a session to the front")
+    func activityBringsASessionToTheFront() async throws {
         let sessions = (0..<3).map { _ in SessionID.unique() }
         try await add(sessions.enumerated().map { SessionCursor(lastActivity: 1_700_000_000_000 + Int64($0), session: $1) })
         #expect(try await store.list(after: nil, limit: 9).sessions.map(\.session) == sessions.reversed())
@@ -108,7 +113,8 @@ import Testing
     }
 
     /// Redis expires a session's keys but not its place in the index.
-    @Test func expiredSessionsVanish() async throws {
+    @Test("Expired sessions vanish")
+    func expiredSessionsVanish() async throws {
         let now = try await store.now()
         let old = (0..<30).map { SessionCursor(lastActivity: now - 3_600_000 - $0, session: .unique()) }
         let young = (0..<3).map { SessionCursor(lastActivity: now - $0, session: .unique()) }
@@ -129,7 +135,8 @@ import Testing
     }
 
     /// It was begun anew between the look at its keys and the removal.
-    @Test func whatHasMovedStays() async throws {
+    @Test("A session that began again during the check stays")
+    func whatHasMovedStays() async throws {
         let session = SessionID.unique()
         let key = RedisKeys(session).index
         try await add([SessionCursor(lastActivity: 1_700_000_000_001, session: session)])
@@ -139,7 +146,8 @@ import Testing
         #expect(try redis.cli("ZCARD", key) == "0")
     }
 
-    @Test func aDeletedSessionLeavesNothing() async throws {
+    @Test("A deleted session leaves nothing")
+    func aDeletedSessionLeavesNothing() async throws {
         let session = SessionID.unique()
         let lease = try await store.started(.user("hello", in: session))
         _ = try await store.commit(StepCommit(lease, calls: ["a"], events: .tokens("x")))

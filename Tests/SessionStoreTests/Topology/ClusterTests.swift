@@ -12,7 +12,8 @@ private final class Told: Sendable {
 }
 
 /// A real Cluster on loopback.
-@Suite(.timeLimit(.minutes(4))) struct ClusterTests {
+@Suite("A real cluster", .tags(.processes), .serialized, .timeLimit(.minutes(4)))
+struct ClusterTests {
     /// A session whose slot this node serves.
     /// - Parameter hintElsewhere: A node that must not have the session's hint.
     private func session(on node: RedisServer, of cluster: RedisCluster, hintElsewhere other: RedisServer? = nil) throws -> SessionID {
@@ -26,7 +27,8 @@ private final class Told: Sendable {
     }
 
     /// Sessions land on all nodes, and everything that can be asked of a store works.
-    @Test func sessionsAreSpreadOverTheNodes() async throws {
+    @Test("Sessions are spread over the nodes, and every store call works")
+    func sessionsAreSpreadOverTheNodes() async throws {
         let cluster = try await RedisCluster.start()
         let store = try await cluster.configuration().store()
         #expect(store.isReady && store.publish == "SPUBLISH")
@@ -59,7 +61,8 @@ private final class Told: Sendable {
     }
 
     /// Sweepers find what they must on every node.
-    @Test func lostStepsAreFoundOnEveryNode() async throws {
+    @Test("Sweepers find lost steps on every node")
+    func lostStepsAreFoundOnEveryNode() async throws {
         let cluster = try await RedisCluster.start()
         let store = try await cluster.configuration().store(lease: .milliseconds(100))
         let sessions = try cluster.nodes.map { try session(on: $0, of: cluster) }
@@ -76,7 +79,8 @@ private final class Told: Sendable {
     }
 
     /// `MOVED` is followed at once, and learned: the next command goes to the right node by itself.
-    @Test func aSlotThatHasMovedIsFollowed() async throws {
+    @Test("A moved slot is followed and remembered")
+    func aSlotThatHasMovedIsFollowed() async throws {
         let cluster = try await RedisCluster.start()
         let store = try await cluster.configuration().store()
         let (source, target) = (cluster.nodes[0], cluster.nodes[1])
@@ -97,7 +101,8 @@ private final class Told: Sendable {
 
     /// While a slot is on its way, a session with keys on both sides has to wait (`TRYAGAIN`); one that is not there yet, too; and a single key is
     /// asked for where it is (`ASK`).
-    @Test func aSlotThatIsOnItsWayIsWaitedFor() async throws {
+    @Test("Commands wait for a slot that is moving")
+    func aSlotThatIsOnItsWayIsWaitedFor() async throws {
         let cluster = try await RedisCluster.start()
         let store = try await cluster.configuration().store(lease: .seconds(20))
         let (source, target) = (cluster.nodes[0], cluster.nodes[1])
@@ -123,7 +128,8 @@ private final class Told: Sendable {
         try await cluster.stop()
     }
 
-    @Test func slotsMoveUnderLoad() async throws {
+    @Test("Slots move under load without loss")
+    func slotsMoveUnderLoad() async throws {
         let cluster = try await RedisCluster.start()
         let store = try await cluster.configuration().store(lease: .seconds(2))
         let traffic = Traffic(store, sessions: 12)
@@ -144,7 +150,8 @@ private final class Told: Sendable {
     }
 
     /// Three masters, each with a replica: one is handed over by its replica's wish, one is killed.
-    @Test func mastersFailOverUnderLoad() async throws {
+    @Test("Masters fail over under load")
+    func mastersFailOverUnderLoad() async throws {
         let cluster = try await RedisCluster.start(replicas: 1)
         let store = try await cluster.configuration().store(lease: .seconds(1))
         let traffic = Traffic(store, sessions: 12)
@@ -171,7 +178,8 @@ private final class Told: Sendable {
     }
 
     /// A Cluster that has lost slots serves nothing. That is told within bounds, and is over when the node is back.
-    @Test func aClusterThatIsDownIsWaitedForWithinBounds() async throws {
+    @Test("A cluster that is down is awaited within bounds")
+    func aClusterThatIsDownIsWaitedForWithinBounds() async throws {
         let cluster = try await RedisCluster.start()
         let store = try await cluster.configuration().store { $0.retryPatience = .milliseconds(500) }
         let lost = cluster.nodes[2]
@@ -200,7 +208,8 @@ private final class Told: Sendable {
     }
 
     /// A node that only redirects is asked for the table once, and a node that has left is not connected to.
-    @Test func aClusterIsFoundFromOneOfItsNodes() async throws {
+    @Test("A cluster is found from one of its nodes")
+    func aClusterIsFoundFromOneOfItsNodes() async throws {
         let cluster = try await RedisCluster.start()
         let seed = RedisConfiguration.Address.tcp(host: "127.0.0.1", port: cluster.nodes[1].port)
         var configuration = RedisConfiguration(seed)
@@ -223,7 +232,8 @@ private final class Told: Sendable {
 
     /// A slot is marked as moving, and stays so for long: a session of layout 2 lacks none of its keys, so that its node serves it until the first of
     /// them goes.
-    @Test func aSessionIsServedWhileItsSlotIsAboutToMove() async throws {
+    @Test("A session is served while its slot is marked as moving")
+    func aSessionIsServedWhileItsSlotIsAboutToMove() async throws {
         let cluster = try await RedisCluster.start()
         let store = try await cluster.configuration().store {
             $0.layout = 2
@@ -251,7 +261,8 @@ private final class Told: Sendable {
     }
 
     /// Wake-ups are sharded: they go to one node only, and listeners follow a slot that moves.
-    @Test func wakeUpsFollowTheirSlot() async throws {
+    @Test("Wake-ups follow their slot")
+    func wakeUpsFollowTheirSlot() async throws {
         let cluster = try await RedisCluster.start()
         let (listening, writing) = (
             try await cluster.configuration().store(), try await cluster.configuration().store(replica: "replica-2")
@@ -290,7 +301,8 @@ private final class Told: Sendable {
     }
 
     /// Every key of each command of a turn lies in one slot, whatever it is: the whole traffic of a conversation is looked at.
-    @Test func noCommandTouchesTwoSlots() async throws {
+    @Test("No command of a turn touches two slots")
+    func noCommandTouchesTwoSlots() async throws {
         let redis = try await RedisServer.start()
         let monitor = try ChildProcess("redis-cli", ["-s", redis.socket, "MONITOR"], directory: redis.directory)
         try await eventually("it is watched") { monitor.log.contains("OK") }

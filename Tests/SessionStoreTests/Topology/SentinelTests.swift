@@ -7,14 +7,16 @@ import Testing
 @testable import SessionStore
 
 /// A real master with replicas and three real sentinels.
-@Suite(.timeLimit(.minutes(3))) struct SentinelTests {
+@Suite("Real sentinels", .tags(.redis), .serialized, .timeLimit(.minutes(3)))
+struct SentinelTests {
     private func port(_ client: RedisConnectionPool) async throws -> Int? {
         let result = try await client.route(for: "k").send(pipeline: [RedisCommand("INFO", "server")]).first
         let info = try? result?.get().string
         return info?.firstMatch(of: /tcp_port:([0-9]+)/).flatMap { Int($0.output.1) }
     }
 
-    @Test func theMasterIsFoundAndUsed() async throws {
+    @Test("The master is found and used")
+    func theMasterIsFoundAndUsed() async throws {
         let redis = try await RedisSentinels.start(password: "p", sentinelPassword: "s3cr3t")
         let client = try await RedisConfiguration(url: redis.url(credentials: ":p@", query: "?sentinel_password=s3cr3t")).client()
         #expect(try await port(client) == redis.servers[0].port)
@@ -35,7 +37,8 @@ import Testing
     }
 
     /// I1, I2, and nothing that was acknowledged is lost: one of two replicas has it before the client is told.
-    @Test func turnsGoOnWhenTheMasterIsKilled() async throws {
+    @Test("Turns go on after the master is killed, without losing acknowledged writes (I1, I2)")
+    func turnsGoOnWhenTheMasterIsKilled() async throws {
         let redis = try await RedisSentinels.start(replicas: 2)
         let store = try await redis.configuration().store(lease: .seconds(1)) { $0.acknowledgement = Acknowledgement(replicas: 1) }
         let traffic = Traffic(store, sessions: 8)
@@ -56,7 +59,8 @@ import Testing
     }
 
     /// A master that is demoted while it lives refuses, and is left at once.
-    @Test func aDemotedMasterIsNotWrittenTo() async throws {
+    @Test("A demoted master is left at once")
+    func aDemotedMasterIsNotWrittenTo() async throws {
         let redis = try await RedisSentinels.start()
         let client = try await RedisConfiguration(url: redis.url(credentials: "")).client()
         #expect(try await client.route(for: "k").send(RedisCommand("SET", "k", "old")).string == "OK")
@@ -88,7 +92,8 @@ import Testing
 
     /// Connections are made again to the master that was known last, as long as it says that it is
     /// one.
-    @Test func withoutSentinelsTheLastKnownMasterIsUsed() async throws {
+    @Test("Without sentinels the last known master is used")
+    func withoutSentinelsTheLastKnownMasterIsUsed() async throws {
         let redis = try await RedisSentinels.start()
         let client = try await RedisConfiguration(url: redis.url(credentials: "")).client()
         #expect(try await port(client) == redis.servers[0].port)
@@ -103,7 +108,8 @@ import Testing
     }
 
     /// `+switch-master` is enough: the old master is well, calls itself a master, and keeps its connections.
-    @Test func whatASentinelPublishesIsFollowed() async throws {
+    @Test("A published +switch-master is followed")
+    func whatASentinelPublishesIsFollowed() async throws {
         let (old, new) = (try await RedisServer.start(), try await RedisServer.start())
         // A server that answers as a sentinel does. What is published there is published by it.
         let stage = try await RedisServer.start()
@@ -130,7 +136,8 @@ import Testing
         for server in [old, new, stage] { try await server.kill() }
     }
 
-    @Test func aFailoverThatSentinelsMakeIsFollowed() async throws {
+    @Test("A failover that the sentinels make is followed")
+    func aFailoverThatSentinelsMakeIsFollowed() async throws {
         let redis = try await RedisSentinels.start()
         let store = try await redis.configuration().store(lease: .seconds(1))
         let traffic = Traffic(store, sessions: 4)
@@ -150,7 +157,8 @@ import Testing
     }
 
     /// The first sentinel is silent: the next one is asked, for the master and for news.
-    @Test func aSilentSentinelIsPassedOver() async throws {
+    @Test("A silent sentinel is skipped")
+    func aSilentSentinelIsPassedOver() async throws {
         let redis = try await RedisSentinels.start()
         redis.sentinels[0].process.signal(SIGSTOP)
         let client = try await redis.configuration().client()
@@ -163,7 +171,8 @@ import Testing
         try await redis.stop()
     }
 
-    @Test func wakeUpsGoOnAfterAFailover() async throws {
+    @Test("Wake-ups continue after a failover")
+    func wakeUpsGoOnAfterAFailover() async throws {
         let redis = try await RedisSentinels.start()
         let store = try await redis.configuration().store(lease: .seconds(1))
         let session = SessionID.unique()

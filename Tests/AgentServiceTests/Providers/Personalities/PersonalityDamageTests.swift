@@ -7,7 +7,8 @@ import Testing
 @testable import LocalDeployment
 
 /// Streams of all personalities that are cut, or whose events are lost, doubled and swapped on their way.
-@Suite struct PersonalityDamageTests {
+@Suite("Cut and damaged streams of every personality")
+struct PersonalityDamageTests {
     /// The events of an answer of text, comments included.
     private func events(_ personality: Personality) throws -> [String] {
         let loop = try ScriptedLoop(with: personality)
@@ -32,7 +33,8 @@ import Testing
         return decoded.error == nil
     }
 
-    @Test(arguments: Personality.allCases) func cutAtAnyByte(_ personality: Personality) throws {
+    @Test("A stream cut at any byte is complete only if its end was received", arguments: Personality.allCases)
+    func cutAtAnyByte(_ personality: Personality) throws {
         let whole = ByteBuffer(string: try events(personality).joined())
         var completed = 0
         // Every byte of the end, and of the rest one in five.
@@ -44,7 +46,8 @@ import Testing
         #expect(completed > 0 && completed < whole.readableBytes / 2)
     }
 
-    @Test(arguments: Personality.allCases) func eventsLostDoubledAndSwapped(_ personality: Personality) throws {
+    @Test("A stream with lost, doubled or swapped events is complete only if its end was received", arguments: Personality.allCases)
+    func eventsLostDoubledAndSwapped(_ personality: Personality) throws {
         let events = try events(personality)
         var random = SeededGenerator(seed: 15)
         for index in events.indices {

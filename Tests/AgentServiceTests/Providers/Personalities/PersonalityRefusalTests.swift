@@ -4,7 +4,8 @@ import Testing
 @testable import LocalDeployment
 
 /// What personalities refuse. The loop's messages: 2 and 5 have calls, 8 is a text, 9 is the user's.
-@Suite struct PersonalityRefusalTests {
+@Suite("Requests that personalities refuse")
+struct PersonalityRefusalTests {
     private func refusal(
         _ personality: Personality, _ change: (inout ScriptedLoop) throws -> Void
     ) throws -> Refusal? {
@@ -15,21 +16,28 @@ import Testing
 
     // MARK: Reasoning
 
-    @Test(arguments: [
-        (Personality.deepseek, 2, "reasoning_content", "must be passed back"), (.deepseek, 8, "reasoning_content", "must be passed back"),
-        (.kimi, 5, "reasoning_content", "reasoning_content is missing"),
-        // The text beside them is not enough.
-        (.openrouter, 5, "reasoning_details", "but found `tool_use`"),
-    ]) func reasoningThatIsWantedAndMissing(_ personality: Personality, place: Int, member: String, why: String) throws {
+    @Test(
+        "Missing reasoning is refused where the server requires it",
+        arguments: [
+            (Personality.deepseek, 2, "reasoning_content", "must be passed back"),
+            (.deepseek, 8, "reasoning_content", "must be passed back"),
+            (.kimi, 5, "reasoning_content", "reasoning_content is missing"),
+            // The text beside them is not enough.
+            (.openrouter, 5, "reasoning_details", "but found `tool_use`"),
+        ])
+    func reasoningThatIsWantedAndMissing(_ personality: Personality, place: Int, member: String, why: String) throws {
         let refused = try refusal(personality) { $0.change(place) { $0[member] = nil } }
         #expect(refused?.message.contains(why) == true)
     }
 
     /// A byte, another message's, one that was cut.
-    @Test(arguments: [
-        (Personality.deepseek, "reasoning_content"), (.kimi, "reasoning_content"), (.openrouter, "reasoning"), (.vllm, "reasoning"),
-        (.ollama, "reasoning"),
-    ]) func reasoningThatIsDamaged(_ personality: Personality, member: String) throws {
+    @Test(
+        "Damaged reasoning is refused",
+        arguments: [
+            (Personality.deepseek, "reasoning_content"), (.kimi, "reasoning_content"), (.openrouter, "reasoning"), (.vllm, "reasoning"),
+            (.ollama, "reasoning"),
+        ])
+    func reasoningThatIsDamaged(_ personality: Personality, member: String) throws {
         let changes: [(String) -> String] = [
             { $0 + " " }, { String($0.dropLast()) }, { $0.replacing("🤔", with: "\u{FFFD}") }, { $0.replacing("\n", with: " ") },
         ]
@@ -53,7 +61,8 @@ import Testing
         #expect(stale?.message.contains("the calls are of") == true)
     }
 
-    @Test func openRoutersDetailsMustBeMerged() throws {
+    @Test("OpenRouter's reasoning details must be merged")
+    func openRoutersDetailsMustBeMerged() throws {
         let unmerged = try refusal(.openrouter) { loop in
             loop.change(2) { members in
                 let details = members["reasoning_details"]?.array ?? []
@@ -73,7 +82,8 @@ import Testing
         #expect(unsigned?.message.contains("is not what was sent") == true)
     }
 
-    @Test func anEmptyMember() throws {
+    @Test("DeepSeek refuses an empty member in place of reasoning, and Kimi accepts it")
+    func anEmptyMember() throws {
         func empty(_ personality: Personality, _ place: Int) throws -> Refusal? {
             try refusal(personality) { $0.change(place) { $0["reasoning_content"] = "" } }
         }
@@ -93,7 +103,8 @@ import Testing
         #expect(loop.loss?.contains("did not come back") == true)
     }
 
-    @Test(arguments: [Personality.vllm, .ollama]) func whatIsNotMissedIsNoticedAllTheSame(_ personality: Personality) throws {
+    @Test("The test server notices lost reasoning that the real server ignores", arguments: [Personality.vllm, .ollama])
+    func whatIsNotMissedIsNoticedAllTheSame(_ personality: Personality) throws {
         var loop = try ScriptedLoop(with: personality)
         loop.change(5) { $0["reasoning"] = nil }
         #expect(loop.refusal == nil)
@@ -102,7 +113,7 @@ import Testing
 
     // MARK: Members that a server does not know
 
-    @Test(arguments: [Personality.plain, .deepseekR1, .gemini, .gpt, .mistral, .azure])
+    @Test("A server that sends no reasoning refuses it", arguments: [Personality.plain, .deepseekR1, .gemini, .gpt, .mistral, .azure])
     func whoSendsNoReasoningTakesNone(_ personality: Personality) throws {
         for member in ["reasoning_content", "reasoning", "reasoning_text", "reasoning_details", "thinking"] {
             let refused = try refusal(personality) { loop in
@@ -113,7 +124,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Personality.allCases) func aCallHasNoOtherMembers(_ personality: Personality) throws {
+    @Test("A call with unknown members is refused", arguments: Personality.allCases)
+    func aCallHasNoOtherMembers(_ personality: Personality) throws {
         let refused = try refusal(personality) { loop in
             if personality == .deepseekR1 {
                 for place in loop.messages.indices { loop.change(place) { $0["reasoning_content"] = nil } }
@@ -126,7 +138,8 @@ import Testing
         #expect(foreign?.message.contains("a call has unknown fields [\"extra_content\"]") == true)
     }
 
-    @Test func geminisSignature() throws {
+    @Test("Gemini's signature must come back with its call")
+    func geminisSignature() throws {
         func changed(_ change: (inout [String: JSON]) -> Void) throws -> Refusal? {
             try refusal(.gemini) { $0.changeCall(5, change) }
         }
@@ -139,7 +152,8 @@ import Testing
 
     // MARK: Requests
 
-    @Test func whatGPTRefuses() throws {
+    @Test("OpenAI's rules are enforced")
+    func whatGPTRefuses() throws {
         let loop = try ScriptedLoop(with: .gpt)
         func member(_ change: (inout [String: JSON]) -> Void) -> String? {
             Personality.gpt.refusal(of: loop.request(loop.messages, change))?.member
@@ -158,7 +172,8 @@ import Testing
         #expect(try refusal(.mistral) { $0.change(0) { $0["role"] = "developer" } } != nil)
     }
 
-    @Test func whatMistralRefuses() throws {
+    @Test("Mistral's rules are enforced")
+    func whatMistralRefuses() throws {
         let loop = try ScriptedLoop(with: .mistral)
         let options = Personality.mistral.refusal(of: loop.request(loop.messages) { $0["stream_options"] = ["include_usage": true] })
         let refused = try #require(options)
@@ -176,7 +191,8 @@ import Testing
         #expect(try refusal(.mistral) { $0.messages.removeLast() } != nil)
     }
 
-    @Test func eachHasItsAddress() throws {
+    @Test("Each personality answers at its own address only")
+    func eachHasItsAddress() throws {
         for personality in Personality.allCases {
             var request = try ScriptedLoop(with: personality).request([["role": "user", "content": "Hi"]])
             #expect(personality.refusal(of: request) == nil, "\(personality)")
