@@ -13,7 +13,7 @@ struct ByteBufferChunkTests {
         let before = buffer
         buffer.frameAsChunk()
         #expect(String(buffer: buffer) == "\(String(size, radix: 16))\r\n\(data)\r\n")
-        // Who holds the same bytes keeps them.
+        // A second owner of the same bytes still sees them unchanged.
         #expect(String(buffer: before) == data)
     }
 

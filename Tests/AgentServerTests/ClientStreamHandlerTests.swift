@@ -45,7 +45,7 @@ struct ClientStreamHandlerTests {
 
         func endResponse() throws { try channel.writeOutbound(HTTPResponsePart.end(nil)) }
 
-        /// What each write since the last time brought: a chunk's bytes, or `end`.
+        /// Returns the writes since the last call: a chunk's bytes, or `end`.
         func written() throws -> [String] {
             channel.embeddedEventLoop.run()
             var parts: [String] = []
@@ -62,7 +62,7 @@ struct ClientStreamHandlerTests {
 
         func say(_ text: String) { stream.write { $0.writeString(text) } }
 
-        /// Nil while nothing is said of the delivery.
+        /// Nil until the delivery is reported.
         func outcome() -> Result<Void, any Error>? {
             channel.embeddedEventLoop.run()
             return told.result.withLock { $0 }
@@ -71,13 +71,13 @@ struct ClientStreamHandlerTests {
 
     private struct Unexpected: Error { var head: IOData? }
 
-    /// As they stand in a connection's pipeline.
+    /// The handlers in the order of a connection's pipeline.
     private static func addHandlers(to channel: any Channel) throws {
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandlers([HTTPResponseEncoder(), HTTP1ToHTTPServerCodec(secure: false), ClientStreamHandler()])
     }
 
-    /// The bytes of exactly one chunk.
+    /// Returns the bytes of exactly one chunk.
     private static func unframed(_ chunk: ByteBuffer) throws -> String {
         let text = String(buffer: chunk)
         if text == "0\r\n\r\n" { return "end" }
@@ -121,7 +121,7 @@ struct ClientStreamHandlerTests {
         #expect(try connection.written() == ["ab", "end"])
     }
 
-    /// The end counts as taken only once the bytes before it are on their way: until then, the client may be cut off.
+    /// Until the bytes before the end are on their way, the client may still be cut off.
     @Test("The end is reported only after the connection has taken all bytes")
     func theEndIsToldWhenTheConnectionHasTakenAll() throws {
         let connection = try Connection()
@@ -165,7 +165,7 @@ struct ClientStreamHandlerTests {
         #expect(throws: (any Error).self) { try Connection.deliver(late, over: connection.channel).wait() }
     }
 
-    /// A connection is kept: what comes late of an earlier answer is not the next one's.
+    /// The connection is kept open between two responses.
     @Test("Late bytes of one response never enter the next response on the same connection")
     func answersOnOneConnectionDoNotMix() throws {
         let connection = try Connection()
@@ -185,7 +185,6 @@ struct ClientStreamHandlerTests {
         #expect(throws: Never.self) { try delivered.wait() }
     }
 
-    /// From any thread, in order, and nothing twice.
     @Test("Bytes from many threads arrive in order and once")
     func manyWritersAreWrittenOut() async throws {
         let channel = NIOAsyncTestingChannel()

@@ -5,7 +5,6 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// What a connection does beyond one request and its answer.
 @Suite("Connections beyond one request and its response", .tags(.processes), .serialized)
 struct ConnectionTests: ServerSuite {
     let server: TestServer
@@ -16,7 +15,7 @@ struct ConnectionTests: ServerSuite {
         ])
     }
 
-    /// Bytes in, and everything that comes back until the server closes.
+    /// Sends bytes and returns everything that comes back until the server closes.
     private func exchange(_ text: String, halfClose: Bool = false) async throws -> String {
         let url = try #require(URL(string: replica.url))
         let connection = try await RawHTTP.connect(port: try #require(url.port))
@@ -52,7 +51,7 @@ struct ConnectionTests: ServerSuite {
         try await connection.send(
             "POST /agent/message/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n{"
         )
-        // It has the head.
+        // The server has read the head.
         try await eventually("100 Continue") { connection.received.hasPrefix("HTTP/1.1 100") }
         replica.process.signal(15)
         #expect(try await replica.process.ended(timeout: .seconds(10)) == 0)
@@ -71,7 +70,7 @@ struct ConnectionTests: ServerSuite {
         #expect(try await exchange("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", halfClose: true).contains("agent-runtime"))
     }
 
-    /// Also where its answer is a stream within the server.
+    /// The legacy endpoint collects a stream inside the server.
     @Test("A client of the legacy endpoint that closed its sending side still gets its response")
     func aLegacyClientThatHasFinishedSendingStillGetsItsAnswer() async throws {
         upstream.answer { _ in .text("Hello") }
@@ -81,7 +80,6 @@ struct ConnectionTests: ServerSuite {
         #expect(answer.contains(#""message":"Hello""#))
     }
 
-    /// A server that stops has its answers read to the end by whoever reads.
     @Test("A stopping server delivers a response to its end to a slow reader")
     func anAnswerThatIsReadSlowlyIsNotCutOffByTheStop() async throws {
         let piece = String(repeating: "x", count: 1000)
@@ -90,7 +88,7 @@ struct ConnectionTests: ServerSuite {
         let first = try await post(AgentClient.body(session, ["content": "x"]).text)
         try await eventually("the answer") { first.received.hasSuffix("0\r\n\r\n") }
         first.close()
-        // Several times over what sockets hold. The answer is a page by itself.
+        // Several times what the sockets hold. The response is one page.
         let port = try #require(URL(string: replica.url)?.port)
         let slow = try await RawHTTP.connect(port: port, reads: false)
         let request = "GET /agent/sessions/\(session)/history?offset=2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -119,7 +117,8 @@ struct ConnectionTests: ServerSuite {
         }
     }
 
-    /// The model is silent, and so would be the stream, tool arguments included, which are not shown before their end.
+    /// The model is silent. Tool arguments count as silence too, since the client sees them only at
+    /// their end.
     @Test("A stream carries keep-alive comments while the model is silent")
     func silenceIsFilledWithComments() async throws {
         let gate = Gate()
@@ -153,7 +152,6 @@ struct ConnectionTests: ServerSuite {
         return connection
     }
 
-    /// A client that leaves does not stop its step: the answer is in the history.
     @Test("A step goes on after its client disconnects, and its message enters the history")
     func aClientThatLeaves() async throws {
         let session = SessionID.unique()
@@ -168,7 +166,7 @@ struct ConnectionTests: ServerSuite {
 
     @Test("A client that does not read does not delay the stop")
     func aClientThatDoesNotReadDoesNotHoldUpTheStop() async throws {
-        // The whole text again in the last event, far beyond what sockets hold.
+        // The last event repeats the whole text, which is far more than the sockets hold.
         let piece = String(repeating: "x", count: 1000)
         upstream.answer { _ in .text(Array(repeating: piece, count: 900)) }
         var stuck: [RawHTTP] = []

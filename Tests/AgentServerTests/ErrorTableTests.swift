@@ -35,7 +35,8 @@ struct ErrorTableTests: ServerSuite {
         arguments: [
             "", "{", "{\"session_id\":", "nonsense", "{} {}", "\u{FEFF}", "{}\u{FEFF}", "\u{FEFF}\u{FEFF}{}", "{\"a\":\"\\ud800\"}",
             String(repeating: "[", count: 5000),
-        ])
+        ]
+    )
     func bodiesThatAreNoJSON(_ body: String) async throws {
         expect(try await send(body), 400, "invalid_json")
     }
@@ -74,7 +75,8 @@ struct ErrorTableTests: ServerSuite {
             (#"{"session_id":"s","message":{"content":"x"},"expected_length":-1}"#, "expected_length"),
             (#"{"session_id":"s","message":{"content":"x"},"expected_length":"3"}"#, "expected_length"),
             (#"{"session_id":"s","message":{"content":"x"},"metadata":[]}"#, "metadata"),
-        ])
+        ]
+    )
     func fieldsThatCannotBeUsed(_ body: String, field: String) async throws {
         expect(try await send(body), 400, "invalid_request", names: field)
     }
@@ -100,7 +102,7 @@ struct ErrorTableTests: ServerSuite {
             expect(refused, 401, "unauthorized")
             #expect(refused.header("WWW-Authenticate") == "Bearer")
         }
-        // Nothing but the health checks is open, however the path is written.
+        // Only the health checks are open, in any spelling of the path.
         for path in ["/agent/sessions", "/openapi.json", "//agent/sessions", "/health/../agent/sessions", "/health/%2e%2e/agent/sessions"] {
             #expect(try await guarded.client.get(path).status != 200, "\(path)")
         }
@@ -108,7 +110,7 @@ struct ErrorTableTests: ServerSuite {
         #expect(try await guarded.client.post(body, headers: ["X-Internal-Auth": "s3cret-key"]).done["status"] == "completed")
         let bearer = AgentClient.body(SessionID.unique().text, ["content": "x"])
         #expect(try await guarded.client.post(bearer, headers: ["Authorization": "bearer s3cret-key"]).done["status"] == "completed")
-        // The model's proxy is sent the internal key, as the original did; the log never has it.
+        // The model's proxy gets the internal key. The log never shows it.
         #expect(upstream.requests.allSatisfy { $0.headers["x-internal-auth"] == "s3cret-key" })
         #expect(!guarded.process.log.contains("s3cret"))
     }
@@ -184,7 +186,7 @@ struct ErrorTableTests: ServerSuite {
         expect(pending, 409, "calls_pending")
         #expect(pending.json["pending_calls"] == ["one", "two"])
         #expect(try await client.result(["n": 1], of: "one", in: session).done["status"] == "waiting")
-        // The same result again, written otherwise, is the same; another one is not.
+        // The same result in another JSON spelling is the same result. Another result is not.
         #expect(try await client.result(["n": 1], of: "one", in: session).done["pending_calls"] == ["two"])
         expect(try await client.result(["n": 2], of: "one", in: session), 409, "result_conflict")
 
@@ -245,14 +247,14 @@ struct ErrorTableTests: ServerSuite {
         #expect(try await replica.client.get("/health/ready").status == 503)
         #expect(try await replica.client.get("/health/live").status == 200)
         expect(try await replica.client.get("/agent/sessions/\(session)"), 503, "store_unavailable")
-        // It is back, and nobody restarted the server.
+        // Redis is back, and the server was not restarted.
         let back = try await RedisServer.start(directory: redis.directory, port: redis.port)
         try await eventually("the replica is ready again") { try await replica.client.get("/health/ready").status == 200 }
         #expect(try await replica.client.say("again", in: session).done["status"] == "completed")
         try await back.stop()
     }
 
-    /// Redis takes the command and never answers: the message may have been written, and sending it again tells.
+    /// Redis executes the command and never replies: the message may have been written.
     @Test("A request that Redis never confirmed reports an unknown outcome, and sending it again resolves it")
     func redisDoesNotAnswer() async throws {
         let redis = try await RedisServer.start()
@@ -285,7 +287,7 @@ struct ErrorTableTests: ServerSuite {
         expect(refused, 503, "overloaded")
         #expect(refused.header("Retry-After") != nil)
         expect(try await replica.client.get("/agent/sessions/\(second)"), 404, "session_not_found")
-        // What makes room is not refused.
+        // A cancel is not refused, since it frees a slot.
         #expect(try await replica.client.send("POST", "/agent/sessions/\(first)/cancel").status == 202)
         #expect(try await open.rest().done["status"] == "cancelled")
         gate.open()

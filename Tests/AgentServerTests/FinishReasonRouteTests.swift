@@ -3,7 +3,6 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Why the model stopped, as clients and operators see it.
 @Suite("Finish reasons in the HTTP API", .tags(.processes), .serialized)
 struct FinishReasonRouteTests: ServerSuite {
     let server: TestServer
@@ -12,7 +11,6 @@ struct FinishReasonRouteTests: ServerSuite {
         server = try await TestServer()
     }
 
-    /// In `done`, in the session's state and in the journal: always, and the same.
     @Test(
         "The done event, the session state and the journal hold the same finish reason",
         arguments: [
@@ -33,7 +31,7 @@ struct FinishReasonRouteTests: ServerSuite {
         #expect(state.object["finish_reason"] == expected)
         let line = try JSON(try redis.cli("LINDEX", "agent:{\(session)}:steps", "-1"))
         #expect(line.object["finish_reason"] == expected)
-        // While the next step runs, its reason is not known.
+        // While the next step runs, it has no finish reason.
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("on").inserting(.gate(gate), after: 2) }
         async let next = client.say("go on", in: session.text)
@@ -55,7 +53,6 @@ struct FinishReasonRouteTests: ServerSuite {
         #expect(done["status"] == "cancelled" && done.object["finish_reason"] == .null)
     }
 
-    /// A result that leaves calls open ends no generation.
     @Test("A result that leaves calls open has no finish reason")
     func aResultAloneHasNoReason() async throws {
         let session = SessionID.unique().text
@@ -67,7 +64,6 @@ struct FinishReasonRouteTests: ServerSuite {
         #expect(try await client.get("/agent/sessions/\(session)").json["finish_reason"] == "tool_calls")
     }
 
-    /// Where the server counts them, and not in the session's sums.
     @Test("Cached and reasoning token counts appear per step and not in the session's sums")
     func countsOfTheCacheAndOfReasoningAreTold() async throws {
         let session = SessionID.unique()

@@ -4,7 +4,6 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Old clients, broken bodies, and connections that break off, over real sockets.
 @Suite("HTTP/1.0, broken bodies and broken connections", .tags(.processes), .serialized)
 struct HTTPVersionTests {
     let upstream: Upstream
@@ -26,10 +25,11 @@ struct HTTPVersionTests {
 
     private func message() -> String { AgentClient.body(SessionID.unique().text, ["content": "x"]).text }
 
-    /// It knows no chunks; the answer ends with its connection.
+    /// HTTP/1.0 has no chunked coding.
     @Test(
         "An HTTP/1.0 client gets a stream without chunks that ends with the connection",
-        arguments: ["Connection: close", "Connection: keep-alive", "X-None: 1"])
+        arguments: ["Connection: close", "Connection: keep-alive", "X-None: 1"]
+    )
     func aStreamOverHTTP10(_ field: String) async throws {
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("first", "second").inserting(.gate(gate), after: 2) }
@@ -54,14 +54,14 @@ struct HTTPVersionTests {
     func otherAnswersToHTTP10() async throws {
         for (line, status) in [("GET /health", "200"), ("GET /nowhere", "404"), ("HEAD /health", "200")] {
             let connection = try await RawHTTP.connect(port: port)
-            // A second request has no answer: the connection ends with the first.
+            // The second request gets no response, since the connection ends with the first.
             try await connection.send("\(line) HTTP/1.0\r\nHost: localhost\r\n\r\nGET /health HTTP/1.0\r\n\r\n")
             let received = try await within(.seconds(20), "the server closes") { try await connection.everything() }
             #expect(received.hasPrefix("HTTP/1.0 \(status) ") && received.components(separatedBy: "HTTP/1.").count == 2, "\(received)")
         }
     }
 
-    /// A client that does not wait for answers, and ends with an old request.
+    /// The client pipelines its requests.
     @Test("An HTTP/1.0 request pipelined behind an HTTP/1.1 request ends the connection after its response")
     func anOldRequestBehindANewOne() async throws {
         let body = message()
@@ -76,11 +76,12 @@ struct HTTPVersionTests {
 
     @Test(
         "A body with broken chunks gets one 400 response",
-        arguments: ["zz\r\n{}\r\n", "5\r\n{}x", "-1\r\n", "5\r\nabcdefgh\r\n0\r\n\r\n", "\r\n\r\n", "ffffffffffffffffff\r\n"])
+        arguments: ["zz\r\n{}\r\n", "5\r\n{}x", "-1\r\n", "5\r\nabcdefgh\r\n0\r\n\r\n", "\r\n\r\n", "ffffffffffffffffff\r\n"]
+    )
     func aBodyThatIsNotChunked(_ bytes: String) async throws {
         let connection = try await RawHTTP.connect(port: port)
         try await connection.send(request("1.1", ["Transfer-Encoding: chunked"], bytes))
-        // The server may have closed by now.
+        // The server may have closed the connection by now.
         try? await connection.finishSending()
         let received = try await within(.seconds(20), "the server closes") { try await connection.everything() }
         #expect(received.components(separatedBy: "HTTP/1.1 ").count == 2, "one answer: \(received)")

@@ -3,7 +3,6 @@ import LocalDeployment
 import TestSupport
 import Testing
 
-/// `agent-server layout`, and the start on a Redis with another layout.
 @Suite("agent-server layout", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
 struct LayoutCommandTests {
     private func layout(_ redis: RedisServer, _ arguments: String...) async throws -> (code: Int32, log: String) {

@@ -6,8 +6,6 @@ import Testing
 
 @testable import agent_server
 
-/// A server without a key answers its own machine alone, and no web page that a browser there
-/// shows.
 @Suite("A server without an API key", .tags(.processes), .serialized)
 struct LoopbackTests {
     let redis: RedisServer
@@ -22,7 +20,7 @@ struct LoopbackTests {
         return (replica, try #require(URL(string: replica.url)?.port))
     }
 
-    /// The status line, headers and body of the answer to one request.
+    /// Returns the status line, headers and body of the response to one request.
     private func answer(
         _ port: Int, _ target: String = "/agent/sessions", host: String?, _ fields: [String] = [], method: String = "GET",
         body: String = "",
@@ -53,7 +51,8 @@ struct LoopbackTests {
             #expect(refused.hasPrefix("HTTP/1.1 421 ") && refused.contains(#""code":"misdirected""#), "\(host): \(refused)")
         }
         #expect(try await answer(port, host: nil).hasPrefix("HTTP/1.1 421 "))
-        // Unknown paths tell no more, and balancers name the server as they like.
+        // Unknown paths give nothing away. Health checks accept every name, since balancers choose
+        // their own.
         #expect(try await answer(port, "/nowhere", host: "evil.example").hasPrefix("HTTP/1.1 421 "))
         for path in ["/health", "/health/live", "/health/ready"] {
             #expect(try await answer(port, path, host: "evil.example").hasPrefix("HTTP/1.1 200 "))
@@ -61,8 +60,8 @@ struct LoopbackTests {
         try await replica.stop()
     }
 
-    /// A proxy that speaks HTTP/1.0 puts its own name for the server there, or nothing. No browser
-    /// speaks it.
+    /// A proxy that speaks HTTP/1.0 sends its own name for the server, or none. Browsers do not
+    /// speak HTTP/1.0.
     @Test("An HTTP/1.0 request may have any Host header or none")
     func theNameInHostOfHTTP10() async throws {
         let (replica, port) = try await replica()
@@ -94,7 +93,7 @@ struct LoopbackTests {
             let refused = try await answer(port, host: "localhost", fields)
             #expect(refused.hasPrefix("HTTP/1.1 403 ") && refused.contains(#""code":"forbidden_origin""#), "\(fields): \(refused)")
         }
-        // What a form or an image may send: a cancel needs no body.
+        // A form or an image can send this request: a cancel needs no body.
         let session = SessionID.unique()
         let cancel = try await answer(
             port, "/agent/sessions/\(session)/cancel", host: "localhost", ["Origin: https://evil.example"], method: "POST")
@@ -102,8 +101,8 @@ struct LoopbackTests {
         try await replica.stop()
     }
 
-    /// A page may send a body without a type to any server, and one that is declared as JSON to
-    /// none that does not agree.
+    /// A web page may send a body without a type to any server. It may send JSON only to a server
+    /// that agrees.
     @Test("A body must be declared as JSON")
     func aBodyMustBeDeclaredAsJSON() async throws {
         let (replica, port) = try await replica()

@@ -3,7 +3,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// What clients and operators learn of a model's error beside its sentence, and how a session goes on after it.
+/// Clients and operators see a model's error, and the session goes on after it.
 @Suite("Model errors in the HTTP API", .tags(.processes), .serialized)
 struct ModelErrorTests: ServerSuite {
     let server: TestServer
@@ -29,7 +29,7 @@ struct ModelErrorTests: ServerSuite {
         let error = try #require(failed.error)
         #expect(error["code"] == "llm_rate_limited" && error["retryable"] == true && error["retry_after"] == 2, "\(failed.text)")
         #expect(error["upstream_code"] == "rate_limit_exceeded" && error["is_final"] == true)
-        // The journal keeps the code, and the log the server's name for the request.
+        // The journal keeps the code, and the log keeps the server's request id.
         #expect(
             try redis.lines("LRANGE", RedisKeys(session).steps, "0", "-1").contains {
                 $0.contains(#""upstream_code":"rate_limit_exceeded""#)
@@ -57,7 +57,7 @@ struct ModelErrorTests: ServerSuite {
         let failed = try await client.say("hello", in: session.text)
         #expect(failed.error?["code"] == "llm_quota" && failed.error?["retryable"] == false, "\(failed.text)")
         #expect(failed.error?["upstream_code"] == "insufficient_quota" && !failed.text.contains("0123456789"))
-        // Somebody has paid: nothing was wrong with the message.
+        // The quota was paid for meanwhile: nothing was wrong with the message.
         upstream.answer { _ in .text("better") }
         #expect(try await client.say("and", in: session.text).content == "better")
         #expect(upstream.requests.last?.lastContent == "hello\n\nand")
@@ -79,7 +79,6 @@ struct ModelErrorTests: ServerSuite {
         #expect(upstream.violations.isEmpty)
     }
 
-    /// An error within a stream has the class of its HTTP twin, and its code.
     @Test("An error inside a stream has the same class and code as an HTTP error")
     func anErrorInAStreamHasItsCodeToo() async throws {
         var answer = UpstreamAnswer()
@@ -89,7 +88,7 @@ struct ModelErrorTests: ServerSuite {
         #expect(error["code"] == "llm_rate_limited" && error["upstream_code"] == "rate_limit_error")
     }
 
-    /// A picture that a tool has made reaches the model as one.
+    /// A tool may return an image.
     @Test("Content parts of a tool result reach the model")
     func contentPartsOfAResultReachTheModel() async throws {
         let parts: JSON = [["type": "text", "text": "see"], ["type": "image_url", "image_url": ["url": "data:image/png;base64,AA=="]]]

@@ -6,7 +6,6 @@ import Testing
 
 @testable import agent_server
 
-/// `/openapi.json` is held against the routes and the code's own error codes.
 @Suite("openapi.json against routes, codes and settings")
 struct OpenAPITests {
     let document: JSON
@@ -45,7 +44,7 @@ struct OpenAPITests {
         }
     }
 
-    /// Codes and settings are the code's own, in the contract and in the documentation.
+    /// The contract and the documentation name the codes and settings of the code.
     @Test("Every model error code and every setting is documented")
     func everyCodeOfAModelsErrorAndEverySettingIsDocumented() throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs")
@@ -54,7 +53,7 @@ struct OpenAPITests {
         let contract = String(decoding: PackageResources.openapi_json, as: UTF8.self)
         for code in LLMError.Code.allCases {
             #expect(table.contains("| `\(code.rawValue)` | \(code.isRetryable ? "yes" : "no") |"), "\(code.rawValue)")
-            // Of the event, and of the deprecated endpoint.
+            // The codes of the event and of the deprecated endpoint.
             #expect(contract.ranges(of: "\"\(code.rawValue)\",").count >= 2, "\(code.rawValue)")
         }
         for setting in Setting.all { #expect(settings.contains("`\(setting.name)`"), "\(setting.name)") }
@@ -62,7 +61,7 @@ struct OpenAPITests {
 
     @Test("Every setting has a test that names it")
     func everySettingHasATestThatNamesIt() throws {
-        // Names are the contract: this list is written by hand.
+        // Names are the contract, so this list is written by hand.
         let names: Set = [
             "HOST", "PORT", "AGENT_RUNTIME__REDIS_URL", "AGENT_RUNTIME__REDIS_CA_FILE", "AGENT_RUNTIME__REDIS_TIMEOUT_MS",
             "AGENT_RUNTIME__REDIS_MAX_IN_FLIGHT", "AGENT_RUNTIME__SENTINEL_USERNAME", "AGENT_RUNTIME__SENTINEL_PASSWORD",

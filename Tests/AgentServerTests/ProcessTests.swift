@@ -7,7 +7,6 @@ import Testing
 import Glibc
 #endif
 
-/// What signals and the system's limits do to the server.
 @Suite("Signals and process limits", .tags(.processes), .serialized)
 struct ProcessTests {
     let redis: RedisServer
@@ -26,10 +25,10 @@ struct ProcessTests {
         #expect(try await replica.stop() == 0)
     }
 
-    /// Before there is a listener, too: the signal may come at any time.
+    /// The signal may arrive at any time.
     @Test("SIGHUP before the server listens does not end it")
     func aTerminalThatIsClosedEarly() async throws {
-        // A Redis that is away holds up the start.
+        // A Redis that is down delays the start.
         let process = try Replica.launch(redis: "redis://127.0.0.1:\(try freePort())")
         try await eventually("it has begun") { process.log.contains("redis:") }
         process.signal(SIGHUP)
@@ -37,8 +36,8 @@ struct ProcessTests {
         process.signal(SIGKILL)
     }
 
-    /// New connections are accepted and refused in words until load balancers have had the time to
-    /// notice.
+    /// The server accepts new connections and refuses their requests until load balancers have
+    /// noticed.
     @Test("After SIGTERM the port stays open for the drain notice, and requests get 503")
     func thePortStaysOpenForAWhileAfterSIGTERM() async throws {
         let replica = try await Replica.start(
@@ -74,8 +73,8 @@ struct ProcessTests {
         process.signal(SIGKILL)
     }
 
-    /// A full table of descriptors: connections wait in the system's queue, no core is busy with
-    /// them, and the log tells it once.
+    /// With a full table of descriptors, connections wait in the system's queue. No core is busy
+    /// with them.
     @Test("Without free file descriptors the server does not spin, and logs it once")
     func whereNoDescriptorIsLeftNothingSpins() async throws {
         let port = try freePort()
@@ -100,7 +99,7 @@ struct ProcessTests {
         #expect(try await process.ended() == 0)
     }
 
-    /// User and system time (proc_pid_stat(5)).
+    /// Returns user and system time (proc_pid_stat(5)).
     private func cpuTicks(_ pid: pid_t) throws -> Int {
         let stat = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
         let fields = stat.suffix(from: stat.lastIndex(of: ")") ?? stat.startIndex).split(separator: " ").dropFirst()

@@ -3,7 +3,6 @@ import Testing
 
 @testable import agent_server
 
-/// On which Redis the server starts.
 @Suite("Redis checks at the start", .tags(.processes), .serialized)
 struct RedisCheckTests {
     private func expectRefusal(_ process: ChildProcess, _ words: String...) async throws {
@@ -18,7 +17,7 @@ struct RedisCheckTests {
         let redis = try await RedisServer.start(["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"])
         try await expectRefusal(
             try Replica.launch(redis: redis.url), "allkeys-lru", "noeviction", "AGENT_RUNTIME__ALLOW_EVICTION")
-        // Nothing evicts without a limit, and nothing with this policy.
+        // Redis evicts nothing without a memory limit, and nothing with this policy.
         for change in [["maxmemory", "0"], ["maxmemory", "100mb", "maxmemory-policy", "noeviction"]] {
             try redis.cli(["CONFIG", "SET"] + change)
             let replica = try await Replica.start(redis: redis.url)
@@ -47,7 +46,7 @@ struct RedisCheckTests {
         try await proxy.stop()
     }
 
-    /// It waits, and looks when Redis is there.
+    /// The server waits, and checks Redis once it is reachable.
     @Test("A Redis that becomes reachable late is checked then")
     func oneThatComesLateIsLookedAt() async throws {
         let port = try freePort()
@@ -71,7 +70,7 @@ struct RedisCheckTests {
         try await redis.kill()
     }
 
-    /// Some services do not know the command: one warning, and service.
+    /// Some services do not know the command: the server warns once and starts.
     @Test("A Redis that does not know INFO causes one warning")
     func whereINFOIsUnknownAWarningSaysSoOnce() async throws {
         let redis = try await RedisServer.start(["--rename-command", "INFO", ""])
@@ -92,7 +91,7 @@ struct RedisCheckTests {
         try await proxy.stop()
     }
 
-    /// A part of a Cluster would refuse most sessions, and a Sentinel all.
+    /// A single cluster node would refuse most sessions, and a Sentinel would refuse all.
     @Test("A Redis of another topology is refused with a hint")
     func aServerOfAnotherTopologyIsRefusedWithAHint() async throws {
         let cluster = try await RedisCluster.start()
@@ -104,8 +103,8 @@ struct RedisCheckTests {
         try await sentinels.stop()
     }
 
-    /// Answers that wait for more replicas than there are fail, each after ten seconds: it is said
-    /// at the start, and once per outage.
+    /// Responses that wait for missing replicas fail, each after ten seconds. The server warns at
+    /// the start and once per outage.
     @Test("Too few Redis replicas for ACK_REPLICAS cause one warning per outage")
     func tooFewReplicasAreWarnedOf() async throws {
         let master = try await RedisServer.start(["--repl-diskless-sync-delay", "0"])

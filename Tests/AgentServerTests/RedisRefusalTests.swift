@@ -3,15 +3,15 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// A Redis that answers, and refuses what a message writes: what clients, balancers and operators
-/// see.
+/// This Redis replies and refuses a message's writes. Clients, balancers and operators see why.
 @Suite("A Redis that refuses writes", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
 struct RedisRefusalTests {
     private func refusals(_ replica: Replica, _ words: String) -> Int {
         replica.process.log.split(separator: "\n").count { $0.contains("writes are refused") && $0.contains(words) }
     }
 
-    /// No other replica is better off: this one stays in the rotation, where it is read from.
+    /// No other replica is better off. This one stays in the rotation, since clients can read from
+    /// it.
     @Test("A full Redis is logged once, and the replica stays ready")
     func aFullRedisIsSaidOnceAndTheReplicaStaysReady() async throws {
         let redis = try await RedisServer.start(["--maxmemory-policy", "noeviction"])
@@ -32,7 +32,7 @@ struct RedisRefusalTests {
         try await redis.kill()
     }
 
-    /// Another replica may have found the new master already.
+    /// Another replica may already have found the new master.
     @Test("A Redis that becomes read-only makes the replica unready")
     func aRedisThatTurnsReplicaMakesTheReplicaUnready() async throws {
         let redis = try await RedisServer.start()
@@ -59,10 +59,12 @@ struct RedisRefusalTests {
         proxy.inject(.answer("-NOSCRIPT No matching script. Please use EVAL.\r\n"), times: 10_000) { $0.first == "EVALSHA" }
     }
 
-    /// Services that know no headers of scripts would refuse every message: the start is refused instead, in their words.
+    /// Services that do not know the scripts' headers would refuse every message. The server
+    /// refuses to start and quotes them.
     @Test(
         "A Redis that cannot run the scripts is refused at the start, with its own words",
-        arguments: [compilerWords, "unknown command 'EVAL'"])
+        arguments: [compilerWords, "unknown command 'EVAL'"]
+    )
     func aRedisThatRunsNoScriptsIsRefusedAtTheStart(words: String) async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         refuseScripts(proxy, words)
@@ -73,10 +75,11 @@ struct RedisRefusalTests {
         try await proxy.stop()
     }
 
-    /// What was refused as a text has not begun: the client learns at once that nothing was written.
+    /// A script that Redis refuses as a text has not begun.
     @Test(
         "A script that Redis refuses to compile has written nothing, and the client learns it at once",
-        arguments: [compilerWords, "Error while compiling new script: user_script:1: unexpected symbol", "unknown command 'EVAL'"])
+        arguments: [compilerWords, "Error while compiling new script: user_script:1: unexpected symbol", "unknown command 'EVAL'"]
+    )
     func aScriptThatIsRefusedLaterHasWrittenNothing(words: String) async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let replica = try await Replica.start(redis: proxy.url)
@@ -87,7 +90,8 @@ struct RedisRefusalTests {
         try await proxy.stop()
     }
 
-    /// Services that sell a part of Redis: no transactions, or none with TIME in them. Everything works, by a script.
+    /// Services that sell a part of Redis have no transactions, or none with TIME in them. The
+    /// replica uses a script there.
     @Test("A Redis without transactions serves all requests", arguments: ["MULTI", "TIME"])
     func aRedisWithoutTransactionsServesAllTheSame(command: String) async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())

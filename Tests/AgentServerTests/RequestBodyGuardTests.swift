@@ -6,7 +6,6 @@ import Testing
 
 @testable import agent_server
 
-/// How long a body may take.
 @Suite("Time limits on request bodies")
 struct RequestBodyGuardTests {
     private let channel: EmbeddedChannel
@@ -21,7 +20,7 @@ struct RequestBodyGuardTests {
         try channel.writeInbound(part)
     }
 
-    /// One byte now and then is no silence, and yet must end.
+    /// A byte now and then is not silence, and the body must still end.
     @Test("A body that trickles in ends its connection")
     func aBodyThatTricklesInEndsItsConnection() throws {
         try send(.head(head))
@@ -57,7 +56,7 @@ struct RequestBodyGuardTests {
         #expect(!channel.isActive)
     }
 
-    /// What has no open body is left alone: its answer may be a long stream.
+    /// A connection without an open body is left alone: its response may be a long stream.
     @Test("A stopping server does not cut a response without an open body")
     func aServerThatStopsLeavesAnswersAlone() throws {
         try send(.head(head))
@@ -76,7 +75,8 @@ struct RequestBodyGuardTests {
         return statuses
     }
 
-    /// Within the answer to an earlier request, a head would end up in that answer's body.
+    /// A head inside the response to an earlier request would become a part of that response's
+    /// body.
     @Test("100 Continue for a pipelined request follows the response before it")
     func aPipelinedBodyIsAskedForAfterTheAnswerBeforeIt() throws {
         var expecting = head
@@ -89,7 +89,7 @@ struct RequestBodyGuardTests {
         try channel.writeOutbound(HTTPResponsePart.end(nil))
         #expect(try statuses() == [100])
         try send(.end(nil))
-        // It is an answer to a whole request: the connection stays.
+        // The response answers a whole request, so the connection stays open.
         try channel.writeOutbound(HTTPResponsePart.head(HTTPResponse(status: .ok)))
         try channel.writeOutbound(HTTPResponsePart.end(nil))
         try send(.head(expecting))
@@ -98,7 +98,7 @@ struct RequestBodyGuardTests {
         _ = try channel.finish()
     }
 
-    /// Only the answer to the request that is still open comes early.
+    /// Only a response to the request that is still open is early.
     @Test("The response to an earlier request does not count as an early response")
     func anEarlierAnswerIsNoEarlyAnswer() throws {
         try send(.head(head))

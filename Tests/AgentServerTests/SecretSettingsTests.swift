@@ -6,7 +6,7 @@ import Testing
 
 @testable import agent_server
 
-/// Where secrets come from, where they go, and what is said about them.
+/// Secrets come from settings or files, go to one place each, and cause warnings.
 @Suite("Secret settings", .tags(.processes), .serialized)
 struct SecretSettingsTests {
     private func settings(_ environment: [String: String], flags: [(Setting, String)] = []) throws -> Settings {
@@ -50,7 +50,7 @@ struct SecretSettingsTests {
         expectRefusal(["\(name)_FILE": "/"], "\(name)_FILE")
         expectRefusal(["\(name)_FILE": try file("s3cret"), name: "s3cret"], name, "\(name)_FILE")
         expectRefusal(["\(name)_FILE": try file("\n")], "\(name)_FILE", "empty")
-        // One line break is an editor's; a second one is part of the key.
+        // An editor adds one line break. A second one is a part of the key.
         expectRefusal(["\(name)_FILE": try file("s3cret\n\n"), "AGENT_RUNTIME__LLM_PROXY_URL": "http://x"], name)
         expectRefusal(
             ["AGENT_RUNTIME__REDIS_URL_FILE": try file("redis://s3cret@h")], flags: [(.redisURL, "redis://h")],
@@ -92,8 +92,8 @@ struct SecretSettingsTests {
         }
     }
 
-    /// The settings that are asked for it, and a word that the warning has; none for settings
-    /// without risk.
+    /// The settings under test, and a word of the expected warning; no word for settings without a
+    /// risk.
     @Test(
         "Risky settings cause warnings",
         arguments: [

@@ -4,7 +4,6 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Reading, listing and deleting sessions, the health checks, the legacy endpoint.
 @Suite("Session, health and legacy endpoints", .tags(.processes), .serialized)
 struct SessionRoutesTests: ServerSuite {
     let server: TestServer
@@ -52,7 +51,8 @@ struct SessionRoutesTests: ServerSuite {
         #expect(whole["messages"].array == stored && stored.first?["content"].string != nil)
         let all = try await client.get("/agent/sessions/\(session)/history").json
         #expect(all["history_length"] == 11)
-        // The system prompt is the operator's; its place stays.
+        // The system prompt belongs to the operator. The response keeps its position without its
+        // text.
         #expect(all["messages"].array == [["role": "system"]] + stored.dropFirst())
         for query in ["?offset=0&limit=1", "?limit=1&include_system=false"] {
             let first = try await client.get("/agent/sessions/\(session)/history\(query)").json
@@ -68,7 +68,7 @@ struct SessionRoutesTests: ServerSuite {
         #expect(try await client.get("/agent/sessions/\(session)/history?offset=500").json["messages"] == [])
     }
 
-    /// As many as fit into an answer, and the place of the rest.
+    /// A response holds as many messages as fit, and the position of the rest.
     @Test("A page of history is bounded in bytes and names the next position")
     func aLongHistoryComesInPartsByBytes() async throws {
         let session = SessionID.unique()
@@ -85,11 +85,11 @@ struct SessionRoutesTests: ServerSuite {
             try #require(sizes.count < 28)
         }
         #expect(sizes.reduce(0, +) == 28 && sizes.count == 3, "\(sizes)")
-        // What was asked for is there.
+        // The requested messages are included.
         #expect(try await client.get("/agent/sessions/\(session.text)/history?offset=1&limit=2").json["next_offset"] == .null)
     }
 
-    /// A history without a system prompt begins with a message of the client's.
+    /// A history without a system prompt begins with a client's message.
     @Test("The history endpoint hides a system prompt and nothing else")
     func onlyASystemPromptIsNotShown() async throws {
         let prompt = try temporaryDirectory().appending(path: "prompt.txt")
@@ -112,7 +112,7 @@ struct SessionRoutesTests: ServerSuite {
             #expect(try await replica.client.say("x", in: "list-\(index)").status == 200)
             expected.insert("list-\(index)", at: 0)
         }
-        // A refused message is no activity, and makes no session.
+        // A refused message is not an activity and creates no session.
         #expect(try await replica.client.result("x", of: "c", in: "list-0").status == 404)
         #expect(try await replica.client.result("x", of: "c", in: "list-none").status == 404)
         var seen: [String] = []
@@ -136,7 +136,7 @@ struct SessionRoutesTests: ServerSuite {
         #expect(try redis.cli("KEYS", "agent:{\(session)}:*").isEmpty)
         #expect(try await client.get("/agent/sessions/\(session)").status == 404)
         #expect(try await client.send("DELETE", "/agent/sessions/\(session)").status == 404)
-        // The same id begins anew.
+        // The same id begins a new session.
         #expect(try await client.say("y", in: session.text).done["history_length"] == 3)
     }
 
@@ -166,7 +166,7 @@ struct SessionRoutesTests: ServerSuite {
         #expect(answer.header("Deprecation") == "@1766793600")
         #expect(answer.header("Link")?.contains("successor-version") == true)
         #expect(try redis.history(try #require(SessionID(session))).map { $0["role"].string } == ["system", "user", "assistant"])
-        // Without a session id each call has one of its own.
+        // Without a session id, each call has a session of its own.
         let free: JSON = ["role": "user", "content": "Hi"]
         #expect(try await client.send("POST", "/agent/message/stream/legacy", body: free.text).json["message"] == "Hello, world")
         upstream.answer { _ in .error(500, "down") }
@@ -175,7 +175,7 @@ struct SessionRoutesTests: ServerSuite {
         #expect(bad.status == 400 && bad.code == "invalid_request" && bad.header("Deprecation") != nil)
     }
 
-    /// Half an answer is none for whoever wants one answer.
+    /// A client of this endpoint wants one whole completion, not half of it.
     @Test("A cancelled legacy request gets 409")
     func aCancelledLegacyAnswerIsAConflict() async throws {
         let session = SessionID.unique().text
@@ -184,7 +184,7 @@ struct SessionRoutesTests: ServerSuite {
         let body: JSON = ["role": "user", "content": "Hi", "session_id": .string(session)]
         let waiting = Task { [client] in try await client.send("POST", "/agent/message/stream/legacy", body: body.text) }
         try await eventually("the model writes") { gate.arrivals == 1 }
-        // Clients name a type of no body, too.
+        // Clients also declare a type for an empty body.
         let cancel = try await client.send(
             "POST", "/agent/sessions/\(session)/cancel", headers: ["Content-Type": "application/x-www-form-urlencoded"])
         #expect(cancel.status == 202)
@@ -207,7 +207,7 @@ struct SessionRoutesTests: ServerSuite {
         #expect(document.json["openapi"] == "3.1.0")
     }
 
-    /// The whole loop with the model that is built in, as a newcomer tries it.
+    /// A newcomer tries the loop with the built-in model.
     @Test("The scripted model runs the whole tool loop")
     func theScriptedModel() async throws {
         let scripted = try await Replica.start(redis: redis.url)
@@ -221,7 +221,7 @@ struct SessionRoutesTests: ServerSuite {
             AgentClient.body(session, ["type": "tool_result", "call_id": .string(ids[1]), "error": "no echo"]))
         #expect(answer.content?.contains("text of a") == true)
         #expect(answer.content?.contains("error: no echo") == true)
-        // A client's own tools replace the server's for the turn.
+        // A client's own tools replace the server's tools for the turn.
         let none = try await scripted.client.say("read_file b.txt", in: session, ["tools": []])
         #expect(none.calls.isEmpty && none.content == "I have no tool named read_file.")
     }

@@ -9,7 +9,7 @@ import Testing
 
 @testable import agent_server
 
-/// Settings are read under the original's names and checked at the start.
+/// The server reads settings under the original's names and checks them at the start.
 @Suite("Settings", .tags(.processes), .serialized)
 struct SettingsTests {
     private func settings(_ environment: [String: String], flags: [(Setting, String)] = []) throws -> Settings {
@@ -73,12 +73,13 @@ struct SettingsTests {
         #expect(form.streamOptions == .no && form.systemRole == .developer && form.toolNames && form.strictTurns == .yes)
     }
 
-    /// A lease that one lost connection may cost is warned of.
+    /// One lost connection may cost such a lease.
     @Test(
         "A lease shorter than one and a half Redis timeouts causes a warning",
         arguments: [
             ("3000", "2000", false), ("1000", "2000", true), ("3000", "2001", true), ("1000", "666", false), ("9000", "6000", false),
-        ])
+        ]
+    )
     func aLeaseThatDoesNotFitTheTimeoutIsWarnedOf(lease: String, timeout: String, warns: Bool) throws {
         let warnings = try settings(["AGENT_RUNTIME__LEASE_MS": lease, "AGENT_RUNTIME__REDIS_TIMEOUT_MS": timeout]).warnings
         #expect(warnings.contains { $0.contains("AGENT_RUNTIME__LEASE_MS") && $0.contains("AGENT_RUNTIME__REDIS_TIMEOUT_MS") } == warns)
@@ -146,7 +147,8 @@ struct SettingsTests {
             ("AGENT_RUNTIME__LLM_STREAM_OPTIONS", "maybe"), ("AGENT_RUNTIME__LLM_SYSTEM_ROLE", "user"),
             ("AGENT_RUNTIME__LLM_TOOL_NAMES", "some"), ("AGENT_RUNTIME__LLM_STRICT_TURNS", "2"),
             ("AGENT_RUNTIME__LLM_MODEL", "m\n"), ("AGENT_RUNTIME__LLM_MODEL", "a\u{7f}b"), ("AGENT_RUNTIME__LLM_MODEL", "\tm"),
-        ])
+        ]
+    )
     func whatCannotBeUsedIsNamed(_ name: String, value: String) {
         #expect { try settings([name: value]) } throws: { "\($0)".hasPrefix(name) }
     }
@@ -164,7 +166,7 @@ struct SettingsTests {
         }
     }
 
-    /// One line, exit code 64: what an operations team greps for.
+    /// An operations team greps for this line.
     @Test(
         "An unusable setting stops the start with one line and exit code 64",
         arguments: [
@@ -175,7 +177,8 @@ struct SettingsTests {
                 ["AGENT_RUNTIME__REDIS_URL": "rediss://127.0.0.1:1", "AGENT_RUNTIME__REDIS_CA_FILE": "/nowhere"],
                 "AGENT_RUNTIME__REDIS_CA_FILE"
             ),
-        ])
+        ]
+    )
     func anUnusableSettingStopsTheStart(_ environment: [String: String], name: String) async throws {
         let process = try Replica.launch(redis: environment["AGENT_RUNTIME__REDIS_URL"], environment: environment)
         #expect(try await process.ended() == 64)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// SIGTERM and SIGINT end the process, whatever Redis does.
+/// The process ends in every state of Redis.
 @Suite("SIGTERM and SIGINT", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
 struct StopTests {
     private static let drain = ["AGENT_RUNTIME__DRAIN_SECONDS": "2"]
@@ -39,7 +39,7 @@ struct StopTests {
         try await redis.kill()
     }
 
-    /// The first signal lets a step run on, the second one does not.
+    /// The first signal lets a running step finish. The second signal does not.
     @Test("A second signal ends the drain at once", arguments: [SIGTERM, SIGINT])
     func aSecondSignalEndsItAtOnce(signal: Int32) async throws {
         let gate = Gate()
@@ -58,7 +58,6 @@ struct StopTests {
         gate.open()
     }
 
-    /// Its Redis goes, too, and has what was acknowledged.
     @Test("A second signal also ends the private Redis, which has saved acknowledged writes")
     func aSecondSignalEndsThePrivateRedis() async throws {
         let gate = Gate()

@@ -39,7 +39,7 @@ struct StreamRouteTests {
             let rest = Array(told.events.dropFirst(index + 1))
             #expect(try await stream(session, after: id).events == rest)
             #expect(try await client.get(path + "?last_event_id=\(id)").events == rest)
-            // A browser that connects again has the first address still.
+            // A browser that reconnects still uses the first address.
             let first = try #require(told.events[0].id)
             #expect(try await client.get(path + "?last_event_id=\(first)", headers: ["Last-Event-ID": id]).events == rest)
         }
@@ -47,7 +47,7 @@ struct StreamRouteTests {
         let nothing = try await stream(session, after: last)
         #expect(nothing.status == 204 && nothing.body.readableBytes == 0)
         #expect(nothing.header("Content-Type") == nil)
-        // Empty, as before the first event.
+        // The header is empty, as it is before the first event.
         #expect(try await stream(session, after: "").events == told.events)
         let second = try #require(told.events[1].id)
         let answer = try await client.get(path + "?last_event_id=\(second)", headers: ["Last-Event-ID": ""])
@@ -81,7 +81,6 @@ struct StreamRouteTests {
         #expect(try await client.send("HEAD", "/agent/sessions/\(SessionID.unique())/stream").status == 404)
     }
 
-    /// A body that differs is refused however it is resumed.
     @Test("A resumed request with another body is refused")
     func aResumedRequestMustBeTheSame() async throws {
         let session = SessionID.unique().text
@@ -94,7 +93,6 @@ struct StreamRouteTests {
         #expect(other.status == 422 && other.code == "idempotency_mismatch")
     }
 
-    /// A client that reads too slowly is cut off, and has the complete text once it has resumed (I5).
     @Test("A slow client is cut off and gets the complete text after it resumes (I5)")
     func aSlowClientIsCutOffAndResumes() async throws {
         let session = SessionID.unique().text
@@ -110,7 +108,7 @@ struct StreamRouteTests {
             try await client.get("/agent/sessions/\(session)").json["status"] == "idle"
         }
         slow.startReading()
-        // What was on its way still comes, then the connection ends without the end of the stream.
+        // Bytes in flight still arrive. Then the connection ends without the end of the stream.
         let received = try await within(.seconds(20), "the server cuts it off") { (try? await slow.everything()) ?? slow.received }
         #expect(!received.contains("event: done"))
         let blocks = received.components(separatedBy: "\n\n").dropLast()

@@ -3,7 +3,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// What a client sees when its model fails after the stream has begun, and that the session can go on.
+/// The client sees an error, and the session can go on.
 @Suite("Model failures in the middle of a stream", .tags(.processes), .serialized)
 struct UpstreamFailureTests: ServerSuite {
     let server: TestServer
@@ -46,7 +46,7 @@ struct UpstreamFailureTests: ServerSuite {
         #expect(answer.error?["code"].string == failure.code, "\(answer.events)")
         #expect(answer.error?["is_final"] == true)
         #expect(answer.done["status"] == "failed")
-        // Nothing of it enters the history, and the step can be run again.
+        // The failed text does not enter the history, and the client can retry the step.
         #expect(try redis.history(session).map { $0["role"].string } == ["system", "user"])
         upstream.answer { _ in .text("better") }
         let retried = try await client.post(AgentClient.body(session.text, ["type": "retry"]))
@@ -108,7 +108,7 @@ struct UpstreamFailureTests: ServerSuite {
         #expect(!keyed.process.log.contains("sk-test"))
     }
 
-    /// I4's other half: what was shown is what is stored, whatever characters it has.
+    /// The stored text equals the streamed text, whatever characters it has.
     @Test("Text with unusual line separators is streamed and stored unchanged (I4)")
     func textThatLineReadersSplitAt() async throws {
         let odd = ["line\u{2028}sep", "\u{2029}", "\u{85}", "\r\n\t\"\\", "👩‍👩‍👧", "\u{0}", "é"]

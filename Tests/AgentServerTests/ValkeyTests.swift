@@ -2,7 +2,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// A conversation with tools, over HTTP and two replicas, on Valkey in place of Redis.
+/// A conversation with tools, over HTTP and two replicas.
 @Suite(
     "Valkey in place of Redis", .tags(.processes), .serialized, .enabled(if: Valkey.isThere, Comment(rawValue: Valkey.hint)),
     .timeLimit(.minutes(3)))
@@ -28,7 +28,7 @@ struct ValkeyTests {
             let last = AgentClient.body(session, ["type": "tool_result", "call_id": "c2", "error": "no"])
             let answer = try await here.post(last)
             #expect(answer.content == "the file says hi" && answer.tokens == answer.content)
-            // The same once more is the same answer, from the log.
+            // The repeated request gets the same events from the log.
             #expect(try await there.post(last).content == answer.content)
             let history = try await there.get("/agent/sessions/\(session)/history")
             #expect(history.json["history_length"] == 6, "\(history.text)")

@@ -4,7 +4,7 @@ import Testing
 
 @testable import failover_drill
 
-/// Whole drills, as a user runs them.
+/// Drills run as a user runs them.
 @Suite("Whole drills", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
 struct DrillTests {
     private func drill(_ arguments: [String], exit code: Int32, temporary: URL? = nil) async throws -> ChildProcess {
@@ -16,13 +16,14 @@ struct DrillTests {
         return process
     }
 
-    /// Short, and of few conversations; all the same each kind of fault comes in one of them.
+    /// The drills are short and have few conversations. Together they make each kind of fault once.
     @Test(
         "A short drill with four faults finds nothing wrong and leaves nothing behind",
         arguments: [
             ("sentinel", "redis-kill,pause,terminate,failover", "deepseek"), ("cluster", "redis-kill,kill,model,redis-sleep", "openrouter"),
             ("single", "redis-cut,cut,client-kill,script-flush", "gemini"),
-        ])
+        ]
+    )
     func allHolds(redis: String, faults: String, personality: String) async throws {
         let directory = try temporaryDirectory()
         let (json, html) = (directory.path + "/drill.json", directory.path + "/drill.html")
@@ -39,7 +40,7 @@ struct DrillTests {
         #expect(process.log.contains("all held"))
         let page = try String(contentsOfFile: html, encoding: .utf8)
         #expect(page.contains("<svg") && page.contains("Everything held."))
-        // Nothing that it started lives on: each process had its folder there.
+        // No process lives on: each process had its folder there.
         #expect(try FileManager.default.contentsOfDirectory(atPath: temporary.path).isEmpty)
         let places = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap {
             try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\($0)/cwd")
@@ -47,7 +48,7 @@ struct DrillTests {
         #expect(!places.isEmpty && !places.contains { $0.hasPrefix(temporary.path) })
     }
 
-    /// Against a deployment that is there, with faults of the user's own, and with the scripted model.
+    /// The faults are the user's own, and the model is the scripted one.
     @Test("A drill runs against an existing deployment, and reports a fault that failed")
     func aDeploymentThatIsThere() async throws {
         let redis = try await RedisServer.start()
@@ -62,7 +63,7 @@ struct DrillTests {
         try await redis.kill()
     }
 
-    /// The model of the demo: a round of two tools, and what they returned.
+    /// The demo's model asks for two tools at once, and then quotes their results.
     @Test("The demo's model calls two tools and requires its reasoning back")
     func theModelAlone() async throws {
         let program = try Replica.executable().deletingLastPathComponent().appending(path: "failover-drill")
@@ -83,7 +84,7 @@ struct DrillTests {
         let results: [JSON] = calls.map { ["role": "tool", "tool_call_id": $0["id"], "content": "something"] }
         let answered = try await ask([user, message] + results)
         #expect(answered.json["choices"][0]["message"]["content"] == "The tools returned: something; something")
-        // It does not take its own message without its reasoning.
+        // The model refuses its own message without its reasoning.
         let bare = message.object.filter { $0.key != "reasoning_content" }
         #expect(try await ask([user, .object(bare)] + results).status == 400)
         process.signal(SIGTERM)

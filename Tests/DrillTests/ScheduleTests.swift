@@ -15,7 +15,7 @@ struct ScheduleTests {
         #expect(schedule(1).entries != schedule(2).entries)
     }
 
-    /// Each kind comes before any comes again, and nothing so late that it could not mend.
+    /// No fault comes so late that the deployment could not recover.
     @Test("Each kind of fault comes before any kind repeats, and none too late", arguments: 1...20)
     func allKindsCome(seed: Int) {
         let entries = schedule(UInt64(seed)).entries

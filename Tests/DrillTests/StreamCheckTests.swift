@@ -3,7 +3,7 @@ import Testing
 
 @testable import failover_drill
 
-/// What a client notices while it reads.
+/// A client checks the stream that it reads.
 @Suite("Checking a stream")
 struct StreamCheckTests {
     private func read(_ events: [(id: String?, name: String, data: JSON)]) -> StreamCheck {
@@ -37,14 +37,13 @@ struct StreamCheckTests {
         #expect(check.faults.isEmpty && check.restarts == 1)
     }
 
-    /// A step that has left the log is told whole, and without ids.
     @Test("A rebuilt step comes whole and without ids")
     func aRebuiltEnd() {
         let restart: (String?, String, JSON) = (nil, "restart", ["type": "restart", "step": 1, "replaces": 1])
         #expect(read([token("1-1.a", "void "), restart, text(nil, "whole"), done(nil)]).faults.isEmpty)
     }
 
-    /// Whoever ends a step in another's place says no restart.
+    /// A replica that ends a step in place of another one sends no restart.
     @Test("A cancelled step may end under another number without a restart")
     func aCancelledStepEndsUnderAnotherNumber() {
         #expect(read([token("1-1.a", "a"), text("2-1.b", "a"), done("2-2.b", "cancelled")]).faults.isEmpty)
@@ -54,16 +53,16 @@ struct StreamCheckTests {
     @Test("Every kind of fault is noticed")
     func everyFaultIsNoticed() {
         let faulty: [[(id: String?, name: String, data: JSON)]] = [
-            // A gap, an event twice, one from before.
+            // A gap, a repeated event, an event from before.
             [token("1-1.a", "a"), token("1-3.a", "b"), text("1-4.a", "ab"), done("1-5.a")],
             [token("1-1.a", "a"), token("1-1.a", "a"), text("1-2.a", "aa"), done("1-3.a")],
             [token("1-2.a", "a"), text("1-3.a", "a"), done("1-4.a")],
-            // Another generation's, and another session's of the same number.
+            // An event of another generation, and of another session with the same number.
             [token("1-1.a", "a"), token("1-2.b", "b"), text("1-3.b", "ab"), done("1-4.b")],
-            // A text that is not what the tokens said.
+            // A text that differs from the deltas.
             [token("1-1.a", "a"), text("1-2.a", "b"), done("1-3.a")],
             [token("1-1.a", "a"), done("1-2.a")],
-            // Events behind the end, an end without a reason, calls that nobody waits for.
+            // Events after the end, an end without a reason, calls that do not wait for results.
             [text("1-1.a", "a"), done("1-2.a"), token("1-3.a", "b")],
             [done("1-1.a", "failed")],
             [("1-1.a", "message", ["type": "tool_call", "call_id": "c"]), done("1-2.a", "waiting")],

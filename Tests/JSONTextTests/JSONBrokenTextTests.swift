@@ -4,7 +4,7 @@ import Testing
 
 @testable import JSONText
 
-/// JSON whose strings hold what is not Unicode: read for models alone.
+/// Such JSON is read from models alone.
 @Suite("JSON strings that are not Unicode")
 struct JSONBrokenTextTests {
     /// `["…"]` with these bytes between the quotes.
@@ -21,7 +21,7 @@ struct JSONBrokenTextTests {
     @Test("Broken text is repaired for models and refused for clients", arguments: broken)
     func itIsRepairedAndOtherwiseRefused(text: [UInt8], repaired: String) throws {
         let bytes = ByteBuffer(bytes: text)
-        // What clients send stays strict.
+        // JSON of clients is still read strictly.
         #expect(throws: JSONError.self) { try CheckedJSON(parsing: bytes) }
         #expect(throws: JSONError.self) { try JSONSlice(parsing: bytes) }
         let whole = try CheckedJSON(repairing: bytes)
@@ -32,7 +32,8 @@ struct JSONBrokenTextTests {
 
     @Test(
         "Text that is not JSON is not repaired",
-        arguments: ["", "{", "[\"\\ud83d]", "[\"\\ud83\"]", "[\"\\x\"]", "[\"\u{1}\"]", "nonsense", "{} {}"])
+        arguments: ["", "{", "[\"\\ud83d]", "[\"\\ud83\"]", "[\"\\x\"]", "[\"\u{1}\"]", "nonsense", "{} {}"]
+    )
     func whatIsNoJSONIsNotRepaired(text: String) {
         #expect(throws: JSONError.self) { try CheckedJSON(repairing: ByteBuffer(string: text)) }
         #expect(throws: JSONError.self) { try JSONSlice(parsing: ByteBuffer(string: text), allowsBrokenText: true) }
@@ -63,7 +64,8 @@ struct JSONBrokenTextTests {
         arguments: [
             (#"{}{"a":1}"#, ["{}", #"{"a":1}"#]), (#" {"a": 1} "x" "#, [#"{"a":1}"#, #""x""#]), ("", []), (" ", []), (#"null"#, ["null"]),
             (#"["\ud83d"]"#, [#"["\ufffd"]"#]),
-        ])
+        ]
+    )
     func valuesInARow(text: String, values: [String]) throws {
         #expect(try CheckedJSON.series(repairing: ByteBuffer(string: text), limit: 4).map(\.text) == values)
     }
@@ -73,7 +75,7 @@ struct JSONBrokenTextTests {
         #expect(throws: JSONError.self) { try CheckedJSON.series(repairing: ByteBuffer(string: text), limit: 4) }
     }
 
-    /// Any bytes at all: nothing is read beyond them, and what is given is JSON.
+    /// The parser does not read beyond the bytes.
     @Test("Repaired bytes are always JSON", arguments: 0..<4)
     func whateverIsRepairedIsJSON(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)

@@ -83,7 +83,8 @@ struct JSONSliceTests {
         }
     }
 
-    /// Holds every value below `slice` against Foundation's tree, and every raw slice against itself parsed alone.
+    /// Compares every value below `slice` with Foundation's tree, and every raw slice with the same
+    /// text parsed alone.
     static func compare(_ slice: JSONSlice, _ expected: Any, in document: String) throws {
         let alone = try CheckedJSON(parsing: slice.raw)
         #expect(alone == slice.text)

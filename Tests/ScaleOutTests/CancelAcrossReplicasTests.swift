@@ -3,7 +3,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Steps that are ended from another replica, whatever their own is doing.
+/// The owner may be in any state.
 @Suite("Cancelling steps of other replicas", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
 struct CancelAcrossReplicasTests {
     enum Owner: CaseIterable {
@@ -17,7 +17,7 @@ struct CancelAcrossReplicasTests {
 
     init() async throws {
         let redis = try await RedisServer.start()
-        // Says three words and then nothing.
+        // The model emits three words and then stays silent.
         let upstream = try await RawUpstream.start { _ in
             let words = ["one ", "two ", "three "].map { #"data: {"choices":[{"index":0,"delta":{"content":"\#($0)"}}]}"# + "\n\n" }
             return [.bytes(RawUpstream.unboundedHead + words.joined())]
@@ -51,7 +51,8 @@ struct CancelAcrossReplicasTests {
         #expect(
             try redis.history(session).map { $0["content"].string }.suffix(2) == ["hello", "one two three "])
         if owner == .alive {
-            // The model is silent: without word from Redis its replica would learn of it with the next renewal.
+            // The model is silent. Without the wake-up from Redis, its replica would notice only at
+            // the next renewal.
             try await eventually("the model's connection is closed") { upstream.openConnections == 0 }
             let closed = try #require(upstream.closures.last)
             #expect(closed - begun < .milliseconds(100))
@@ -87,7 +88,7 @@ struct CancelAcrossReplicasTests {
     func aClientThatLeavesCanTakeItsStepAlong() async throws {
         let session = SessionID.unique()
         func leave() async throws {
-            // Dropped at the end: its connection closes.
+            // The test drops the stream at the end of this block, which closes its connection.
             _ = try await start(session, ["on_disconnect": "cancel"])
         }
         try await leave()
@@ -131,8 +132,8 @@ struct CancelAcrossReplicasTests {
         #expect(try await open.rest().done["status"] == "cancelled")
     }
 
-    /// A lease that a client had taken is no sign that a replica is starved; one that was taken over
-    /// is.
+    /// A lease lost to a takeover shows that a replica is starved. A lease that a client's cancel
+    /// took does not.
     @Test("A lease lost to a takeover is logged, and one that a client ended is not")
     func aLeaseThatAClientTookIsNotNoticed() async throws {
         let (deleted, lost) = (SessionID.unique(), SessionID.unique())

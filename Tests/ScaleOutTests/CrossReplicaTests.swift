@@ -2,7 +2,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Turns that cross replicas: two real server processes, one Redis, one model.
+/// Two server processes, one Redis, one model.
 @Suite("Turns across replicas", .tags(.processes), .serialized)
 struct CrossReplicaTests {
     let redis: RedisServer
@@ -50,7 +50,6 @@ struct CrossReplicaTests {
         #expect(upstream.violations.isEmpty)
     }
 
-    /// I1, I2: whatever the order and the replica, one continuation.
     @Test("Results on two replicas, in any order, lead to one continuation (I1, I2)", arguments: [false, true])
     func parallelCallsAreAnsweredOnTwoReplicas(atOnce: Bool) async throws {
         let session = SessionID.unique()

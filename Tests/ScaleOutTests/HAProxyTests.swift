@@ -3,7 +3,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// The balancer's settings in docker/haproxy, with a real HAProxy before two replicas.
+/// The settings of docker/haproxy, with a real HAProxy.
 @Suite("HAProxy in front of two replicas", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
 struct HAProxyTests {
     private let upstream: Upstream
@@ -38,13 +38,13 @@ struct HAProxyTests {
         #expect(gate.arrivals == 1)
         gate.open()
         #expect(try await open.rest().content == "one two")
-        // Both replicas have their turn.
+        // Both replicas serve requests.
         var seen: Set<String?> = []
         for _ in 0..<4 { seen.insert(try await client.say("x", in: SessionID.unique().text).replica) }
         #expect(seen == ["one", "two"])
     }
 
-    /// A replica that is about to stop gets nothing new once HAProxy has seen it, and what it streams goes on.
+    /// HAProxy notices the stop by its health check.
     @Test("A stopping replica gets no new requests, and its streams go on")
     func aReplicaThatStops() async throws {
         let gate = Gate()
@@ -65,7 +65,8 @@ struct HAProxyTests {
         #expect(try await stopping.process.ended() == 0)
     }
 
-    /// With a key a request is sent to the other replica, also when the first one was lost before it answered; without one it is not: it may have been carried out.
+    /// A request with a key may be repeated after any loss. A request without a key may have been
+    /// executed.
     @Test("A request with a key is sent to the other replica after a loss, one without is not", arguments: [true, false])
     func aReplicaThatIsLostBeforeItAnswers(hasKey: Bool) async throws {
         let hung = replicas[0]
@@ -73,12 +74,12 @@ struct HAProxyTests {
         let headers = hasKey ? ["Idempotency-Key": "k"] : [:]
         let client = client
         let answers = (0..<4).map { _ in Task { try await client.say("x", in: SessionID.unique().text, headers: headers) } }
-        // Each second one waits there.
+        // Every second request waits there.
         try await eventually("two are answered") { upstream.requests.count == 2 }
         try await hung.kill()
         var answered = 0
         for answer in answers {
-            // HAProxy ends the client's connection, or answers 502.
+            // HAProxy closes the client's connection, or responds 502.
             let status = try? await answer.value.status
             #expect(status == 200 || !hasKey && (status == nil || status == 502), "\(String(describing: status))")
             if status == 200 { answered += 1 }

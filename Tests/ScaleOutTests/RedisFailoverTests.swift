@@ -4,7 +4,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Redis's master is killed in the middle of an answer, and the stream goes on to its end: real servers, Sentinels and Clusters.
+/// A test kills Redis's master in mid-stream, with real servers, Sentinels and Clusters.
 @Suite("Redis failovers in mid-stream", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
 struct RedisFailoverTests {
     /// The master that has a session, and all other servers.
@@ -13,12 +13,13 @@ struct RedisFailoverTests {
         var others: [RedisServer]
     }
 
-    /// Whether one of these has the session's messages as a replica.
+    /// Returns whether one of these servers has the session's messages as a replica.
     private func hasReplica(of session: SessionID, messages: Int64, among servers: [RedisServer]) async throws -> Bool {
         for server in servers {
             let client = try await server.client()
             defer { client.shutDown() }
-            // On a Cluster a replica answers only who says that stale data will do; elsewhere the word is an error, and changes nothing.
+            // On a Cluster, a replica serves only clients that accept stale data. Elsewhere the
+            // command is an error and changes nothing.
             let commands = [RedisCommand("READONLY"), RedisCommand("LLEN", RedisKeys(session).history)]
             if case .success(let length)? = try await client.connection(for: "").send(pipeline: commands).last, length.integer == messages {
                 return true

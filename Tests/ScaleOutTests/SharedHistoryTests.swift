@@ -2,7 +2,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// One session that two server processes write to at the same time.
+/// Two server processes write to the session at the same time.
 @Suite("One session on two replicas", .tags(.processes), .serialized)
 struct SharedHistoryTests {
     let redis: RedisServer
@@ -18,7 +18,7 @@ struct SharedHistoryTests {
         (self.redis, self.upstream) = (redis, upstream)
     }
 
-    /// I1, I2, I3: 1,000 messages, 500 by each replica, who wait for each other.
+    /// Each replica writes 500 of the 1,000 messages, and each message waits for the running step.
     @Test("Two replicas write a thousand messages to one history in valid order (I1, I2, I3)")
     func aThousandMessagesByTwoReplicas() async throws {
         let session = SessionID.unique()
@@ -27,7 +27,7 @@ struct SharedHistoryTests {
                 group.addTask {
                     for index in 0..<250 {
                         let text = "\(number)-\(index)"
-                        // Every message is an answer's, too: 250 messages and 250 answers each.
+                        // Each replica adds 250 messages and 250 completions.
                         let answer = try await replica.client.say(
                             text, in: session.text, ["on_conflict": "wait"], headers: ["Idempotency-Key": text])
                         #expect(answer.status == 200, "\(answer.text)")
@@ -48,7 +48,6 @@ struct SharedHistoryTests {
         #expect(upstream.violations.isEmpty)
     }
 
-    /// I2: the same key on two replicas at the same instant.
     @Test("The same key on two replicas at once leads to one message (I2)")
     func oneKeyOnTwoReplicasAtTheSameInstant() async throws {
         for round in 0..<10 {
@@ -67,7 +66,7 @@ struct SharedHistoryTests {
         }
     }
 
-    /// What a balancer does when a replica is lost: the message, sent again with its key, finds what became of it.
+    /// A balancer sends a request again after its replica was lost.
     @Test("A repeated message gets the completion of a replica that was killed afterwards")
     func theAnswerOfAReplicaThatWasKilledAfterIt() async throws {
         let session = SessionID.unique()

@@ -3,7 +3,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// A whole conversation over two replicas, on each topology of Redis, under the smallest rights that docs/operations.md gives.
+/// Two replicas have the smallest rights that docs/operations.md gives.
 @Suite("Conversations on each topology", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
 struct TopologyTests {
     private func refusals(_ servers: [RedisServer]) throws -> [String] {
@@ -39,7 +39,7 @@ struct TopologyTests {
         try await redis.stop()
     }
 
-    /// TLS for the servers and for whatever knows where they are.
+    /// Servers and Sentinels both use TLS.
     @Test("A conversation works over TLS", arguments: [true, false])
     func overTLS(sentinel: Bool) async throws {
         let certificates = try await Certificates()
@@ -55,7 +55,8 @@ struct TopologyTests {
         }
     }
 
-    /// Messages, parallel calls, a viewer, a cancel from the other replica, a step that is given away, lists, deletion.
+    /// Checks messages, parallel calls, a viewer, a cancel from the other replica, a released step,
+    /// lists and deletion.
     private func converse(_ redis: String, _ environment: [String: String] = [:]) async throws {
         let gate = Gate()
         let upstream = try await Upstream.start()
@@ -71,7 +72,7 @@ struct TopologyTests {
         async let first = Replica.start(redis: redis, upstream: upstream.url, name: "one", environment: settings)
         async let second = Replica.start(redis: redis, upstream: upstream.url, name: "two", environment: settings)
         let (one, two) = try await (first, second)
-        // Several, so that on a Cluster they live on several nodes.
+        // Several sessions, so that a Cluster has them on several nodes.
         for _ in 0..<6 {
             let session = SessionID.unique().text
             #expect(try await one.client.say("hi", in: session).content == "hello there")

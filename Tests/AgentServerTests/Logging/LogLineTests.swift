@@ -8,7 +8,6 @@ import Testing
 
 @testable import agent_server
 
-/// What a log line looks like, and what it tells of requests and steps.
 @Suite("Log lines", .tags(.processes), .serialized)
 struct LogLineTests {
     private func record(_ message: Logger.Message, _ metadata: Logger.Metadata, context: Logger.Metadata = [:]) -> LogRecord {
@@ -30,7 +29,7 @@ struct LogLineTests {
         }
     }
 
-    /// Against Foundation's formatter, which is too slow for a line of each request.
+    /// Foundation's formatter is too slow for a line of each request.
     @Test("Dates equal those of Foundation's formatter")
     func everyDateIsWrittenAsFoundationWritesIt() {
         var random = SeededGenerator(seed: 7)
@@ -38,7 +37,7 @@ struct LogLineTests {
         let odd = [0, 951_782_399, 951_782_400, 951_868_800, 4_107_542_399, 4_107_542_400, 1_709_164_800, 253_402_300_799]
         let times = odd.map(Double.init) + (0..<2000).map { _ in Double(Int.random(in: 0...253_402_300_799, using: &random)) }
         for time in times {
-            // Halves of a second are exact in binary, too.
+            // Halves of a second are exact in binary.
             let date = Date(timeIntervalSince1970: time + Double(Int.random(in: 0...3, using: &random)) / 4)
             var line = ByteBuffer()
             LogTime.write(date, into: &line)
@@ -49,7 +48,7 @@ struct LogLineTests {
         #expect(String(buffer: line) == "1970-01-01T00:00:00.000Z" + String(repeating: "9999-12-31T23:59:59.999Z", count: 2))
     }
 
-    /// A second `time` or `message` would hide the first from whatever reads the line.
+    /// A second `time` or `message` would hide the first from a parser of the line.
     @Test("No key occurs twice in a line")
     func noKeyOccursTwice() throws {
         let metadata: Logger.Metadata = [
@@ -97,12 +96,12 @@ enum LogLines {
     }
 
     static func of(_ process: ChildProcess) throws -> [JSON] {
-        // The last line may not be whole yet.
+        // The last line may be incomplete.
         let text = process.log
         return try text.prefix(upTo: text.lastIndex(of: "\n") ?? text.startIndex).split(separator: "\n").map { try JSON(String($0)) }
     }
 
-    /// The line, once it is there.
+    /// Waits for the line and returns it.
     static func first(_ replica: Replica, _ what: String, _ condition: (JSON) -> Bool) async throws -> JSON {
         var found: JSON?
         try await eventually("\(what); the log: \(replica.process.log.suffix(3000))") {

@@ -5,7 +5,6 @@ import Testing
 
 @testable import agent_server
 
-/// Requests, refused keys and failed steps leave lines in the log.
 @Suite("Log lines of requests and steps", .tags(.processes), .serialized)
 struct RequestLogTests {
     let redis: RedisServer
@@ -105,7 +104,7 @@ struct RequestLogTests {
         try await two.stop()
     }
 
-    /// What Redis said of a damaged session is for the operator.
+    /// Redis's error text is for the operator.
     @Test("The log holds Redis's error about a damaged session")
     func whatIsDamagedIsToldToTheLog() async throws {
         let replica = try await replica()

@@ -19,7 +19,7 @@ struct ByteBudgetTests {
         #expect(budget.used == 40 && budget.released == 60)
         two.resize(to: 10)
         #expect(budget.used == 10 && budget.released == 90 && two.bytes == 10)
-        // What is there already is counted, and does not wait.
+        // Bytes that are already held count and do not wait.
         two.resize(to: 150)
         two.add(5)
         #expect(budget.used == 155 && budget.take(1) == nil)
@@ -34,7 +34,8 @@ struct ByteBudgetTests {
         var order: [Int] = []
         let deadline = later
         try await withThrowingTaskGroup(of: Int.self) { group in
-            // No two of them fit at the same time, the small one behind the first excepted: it does not overtake.
+            // No two of them fit at the same time. The small one would fit beside the first, and
+            // still does not overtake.
             for (number, bytes) in [95, 5, 96, 97].enumerated() {
                 group.addTask { await budget.take(bytes, until: deadline)?.bytes ?? -1 }
                 try await eventually("it waits") { budget.waitingCount == number + 1 }
@@ -76,7 +77,7 @@ struct ByteBudgetTests {
         withExtendedLifetime(held) {}
     }
 
-    /// Those behind it need not wait for what it wanted.
+    /// The waiters behind it need not wait for its share.
     @Test("A waiter that leaves lets the waiters behind it proceed")
     func whoLeavesMakesRoomForThoseBehind() async throws {
         let budget = ByteBudget(limit: 100)

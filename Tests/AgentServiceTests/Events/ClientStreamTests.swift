@@ -13,7 +13,7 @@ struct ClientStreamTests {
         return text
     }
 
-    /// Calls of a handler.
+    /// Counts the calls of a handler.
     final class Counter: Sendable {
         private let number = Atomic<Int>(0)
         var count: Int { number.load(ordering: .relaxed) }
@@ -34,7 +34,8 @@ struct ClientStreamTests {
     func aReaderThatWaitsIsWoken() async throws {
         let stream = ClientStream()
         let reader = Task { await stream.next() }
-        // Whether it waits already or not, it gets the bytes; nothing gets none.
+        // The reader gets the bytes, whether it already waits or not. An empty write gives it
+        // nothing.
         stream.write { _ in }
         stream.write { $0.writeString("x") }
         #expect(try await reader.value("the reader is woken").map { String(buffer: $0) } == "x")
@@ -84,14 +85,14 @@ struct ClientStreamTests {
         let closed = Counter()
         stream.whenClosed { closed.add() }
         stream.write { $0.writeRepeatingByte(0x78, count: 100) }
-        // One write may go beyond the limit, however large it is; the next one finds the client behind.
+        // One write of any size may exceed the limit. The next write finds the client behind.
         stream.write { $0.writeRepeatingByte(0x78, count: 1000) }
         #expect(stream.isOpen)
         #expect(stream.isBehind)
         stream.write { $0.writeInteger(UInt8(0x78)) }
         #expect(!stream.isOpen)
         #expect(closed.count == 1)
-        // Nothing half is delivered, and nothing is kept.
+        // No partial event is delivered, and nothing is kept.
         #expect(await stream.next() == nil)
         stream.write { _ in Issue.record("nobody reads this") }
     }
@@ -194,7 +195,7 @@ struct ClientStreamTests {
         ticks(2)
         stream.write { $0.writeString("y") }
         #expect(await stream.next().map { String(buffer: $0) } == "y")
-        // An event that says nothing to the client does not.
+        // An event without bytes for the client does not end the silence.
         ticks(2)
         stream.write { _ in }
         ticks(1)
@@ -204,7 +205,7 @@ struct ClientStreamTests {
         #expect(await Self.rest(of: stream) == "")
     }
 
-    /// Nothing else would end its connection. What it has just been given is a reason to wait.
+    /// Nothing else would end its connection. Bytes that were just delivered are a reason to wait.
     @Test("A client that does not take the end is cut off after a while")
     func whoDoesNotTakeTheEndIsCutOffAfterAWhile() {
         for isGivenSome in [false, true] {

@@ -7,7 +7,7 @@ import Testing
 
 @testable import AgentService
 
-/// The bytes of events, read by Foundation.
+/// Foundation reads the bytes back.
 @Suite("The bytes of events")
 struct EventEncodingTests {
     static let pieces = [
@@ -21,10 +21,10 @@ struct EventEncodingTests {
         (0..<Int.random(in: 0...24, using: &random)).map { _ in pieces.randomElement(using: &random) ?? "" }.joined()
     }
 
-    /// What one event's text says; checks that it is the lines it must be, for every reader of lines there is.
+    /// Returns the text of one event. Checks its lines for every kind of line reader.
     static func read(_ buffer: ByteBuffer, _ comment: Comment? = nil) throws -> (fields: [String: String], data: JSON) {
         let text = String(buffer: buffer)
-        // Python's splitlines, which the gateway's client uses, knows all of these.
+        // Python's splitlines, which the gateway's client uses, splits at all of these.
         let ends = text.unicodeScalars.filter { "\n\r\u{B}\u{C}\u{1C}\u{1D}\u{1E}\u{85}\u{2028}\u{2029}".unicodeScalars.contains($0) }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         #expect(ends.count == lines.count - 1, comment)
@@ -62,7 +62,7 @@ struct EventEncodingTests {
             #expect(token.data == ["type": "assistant_message", "token": .string(text), "is_final": false], comment)
 
             let bytes = ByteBuffer(string: text)
-            // JSON as a model or a client writes it: with the separators as they are.
+            // JSON as a model or a client writes it, with unescaped separators.
             let arguments: JSON = ["key \(text)": .string(text)]
             let call = ToolCall(id: text, name: text, arguments: try CheckedJSON(parsing: ByteBuffer(string: arguments.text)).buffer)
             let expected: [(LoggedEvents.Name, ByteBuffer, JSON)] = [
@@ -90,7 +90,7 @@ struct EventEncodingTests {
                 let unlogged = try Self.read(buffer, comment)
                 #expect(unlogged.data == value && unlogged.fields["id"] == nil, comment)
             }
-            // And what is stored.
+            // The stored text is the same.
             #expect(try JSON(parsing: ChatMessage.system(text)) == ["role": "system", "content": .string(text)], comment)
             #expect(
                 try JSON(parsing: ChatMessage.tool(callID: text, content: bytes)) == [
@@ -109,7 +109,7 @@ struct EventEncodingTests {
         }
     }
 
-    /// What Foundation writes is read back as well: the two agree in both directions.
+    /// Both directions agree with Foundation.
     @Test("Event text written by Foundation is read back unchanged", arguments: 0..<3)
     func whatFoundationWritesIsRead(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed) &+ 100)
@@ -157,7 +157,7 @@ struct EventEncodingTests {
         #expect(try Self.read(buffer).fields["event"] == "done")
     }
 
-    /// But for the reason of an end, which is always there.
+    /// The finish reason is always present, and may be null.
     @Test("No member is null but the finish reason")
     func noFieldIsNull() throws {
         let session = try #require(SessionID("s"))

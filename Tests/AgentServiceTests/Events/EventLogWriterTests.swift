@@ -8,10 +8,10 @@ import Testing
 @testable import AgentService
 @testable import SessionStore
 
-/// The way of a step's events into the log, with a real Redis.
+/// A step's events reach the log of a real Redis.
 @Suite("Writing a step's events into the log", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct EventLogWriterTests {
-    /// A log, and what it has told of its lease.
+    /// A log, and its reports about its lease.
     final class Logging: Sendable {
         let log: EventLogWriter
         private let losses: Losses
@@ -41,7 +41,7 @@ struct EventLogWriterTests {
         }
     }
 
-    /// Runs the clock of all logs for a test's body.
+    /// Runs the timer of all logs during `body`.
     static func withWriter<Value>(_ logs: [Logging], _ body: () async throws -> Value) async throws -> Value {
         let writer = LogFlushTimer(tick: .milliseconds(2))
         for log in logs { writer.add(log.log) }
@@ -81,26 +81,26 @@ struct EventLogWriterTests {
         logging.say(0..<9)
         logging.say(9..<10)
         try await eventually("it is written without a clock") { try await session.tokens(step: lease.step).count == 10 }
-        // A smaller one waits.
+        // A smaller batch waits.
         logging.say(10..<15)
         #expect(await logging.log.close().count == 5)
     }
 
-    /// Each failure puts the batch back: a log that tried again with every token would take ever longer for one.
+    /// Each failure puts the batch back. A retry with every token would make each token slower.
     @Test("A full batch that failed waits for the timer")
     func aFullBatchThatHasFailedWaitsForTheClock() async throws {
         let redis = try await RedisServer.start()
         let session = try await SessionInRedis(redis)
         let lease = try await session.begin()
         let logging = Logging(session, lease, interval: .zero, batch: 5)
-        // A note of activity that is due would be refused, too.
+        // A note of activity that is due would also be refused.
         await session.store.activity.flush()
         try redis.cli("CONFIG", "SET", "min-replicas-to-write", "1")
         logging.say(0..<5)
         try await eventually("it was refused") { try redis.refusals() == 1 }
         for number in 5..<15 {
             logging.say(number..<number + 1)
-            // Behind what would have been sent, on the same connection.
+            // Behind the commands of the log, on the same connection.
             #expect(try await session.entries(step: lease.step).isEmpty)
         }
         #expect(try redis.refusals() == 1)
@@ -113,7 +113,6 @@ struct EventLogWriterTests {
         }
     }
 
-    /// While one is under way, everything else gathers and goes along in one entry.
     @Test("At most one append is in flight, and later events share the next entry")
     func atMostOneAppendIsUnderWay() async throws {
         let redis = try await RedisServer.start()
@@ -178,7 +177,7 @@ struct EventLogWriterTests {
         second.say("z")
         try await eventually("the second is written") { try await two.tokens(step: leases.1.step) == ["z"] }
         #expect(await first.log.close().count == 1)
-        // The clock stands still until there is a log, and goes on then.
+        // The timer stops while there is no log, and continues with the next one.
         writer.remove(second.log)
         second.say("a")
         writer.add(second.log)
@@ -186,7 +185,6 @@ struct EventLogWriterTests {
         writer.remove(second.log)
     }
 
-    /// More logs than are written at a time: each has its turn.
     @Test("More logs than one tick writes are written in turns")
     func manyLogsAreWrittenInParts() async throws {
         let redis = try await RedisServer.shared()
@@ -205,7 +203,8 @@ struct EventLogWriterTests {
         }
     }
 
-    /// All replicas of a machine look at the same moments, and those with many steps at every second of them.
+    /// All replicas of a machine wake at the same moments. Replicas with many steps wake at every
+    /// second one.
     @Test("All replicas tick on one grid of time", arguments: [(0, 2), (1, 1)], [1, 2, 4, 6])
     func ticksAreOnOneGrid(round: (manySteps: Int, ticks: UInt64), parts: UInt64) {
         let writer = LogFlushTimer(tick: .milliseconds(30), manySteps: round.manySteps)
@@ -216,7 +215,7 @@ struct EventLogWriterTests {
         }
     }
 
-    /// A connection of a Cluster is another one each time it is asked for, and from each event loop.
+    /// On a Cluster, each request for a connection, and each event loop, gets another connection.
     @Test("The timer releases a log, no matter who removes it", arguments: [SharedRedis.single, .sentinel, .cluster])
     func theClockLetsGoOfALogWhoeverTakesItOut(topology: SharedRedis)
         async throws
@@ -250,7 +249,7 @@ struct EventLogWriterTests {
         let logging = Logging(session, lease)
         try await Self.withWriter([logging]) {
             try await eventually("the lease moves on, again and again") {
-                // Beyond two leases: it would have run out long ago.
+                // After more than two leases: without a renewal, it would have expired.
                 let until = try #require(Int(try session.state("lease_until")))
                 return until > first + 1200
             }
@@ -273,7 +272,7 @@ struct EventLogWriterTests {
             let other = try await session.seize(lease.step)
             if !isSilent { logging.say("too late") }
             try await eventually("the loss is told") { !logging.lost.isEmpty }
-            // Others still follow: none is written, none tells it again.
+            // Other batches follow: none is written, and none reports the loss again.
             for _ in 0..<20 {
                 logging.say("too late")
                 logging.log.tick(now: .now.advanced(by: .seconds(10)))
@@ -295,13 +294,14 @@ struct EventLogWriterTests {
             logging.say("x")
             try await eventually("the loss is told") { logging.lost == [.lost(step: 0, intent: "")] }
         }
-        // Nothing of the session is there again.
+        // No key of the session exists again.
         #expect(try session.redis.cli("EXISTS", session.keys.events, session.keys.state, session.keys.history) == "0")
     }
 
     // MARK: Failures
 
-    /// Redis goes and comes back with what it had: what could not be written goes along with the next batch.
+    /// Redis goes down and comes back with its data. The next batch includes the events that could
+    /// not be written.
     @Test("An outage of Redis loses and doubles no event")
     func whileRedisIsAwayNothingIsLostOrDoubled() async throws {
         let durable = ["--appendonly", "yes", "--appendfsync", "always"]
@@ -319,7 +319,7 @@ struct EventLogWriterTests {
             }
             say(100)
             try await eventually("the first are written") { try await session.tokens(step: lease.step).count == 100 }
-            // In the middle of writing, so that replies are lost as well.
+            // The outage falls into the middle of a write, so replies are lost too.
             let writing = Task {
                 for number in 100..<400 {
                     logging.say("\(number)")
@@ -336,7 +336,7 @@ struct EventLogWriterTests {
             say(100)
             try await eventually("all is written") { (try? await session.tokens(step: lease.step).count) == 600 }
             #expect(try await session.tokens(step: lease.step) == (0..<600).map(String.init))
-            // Entries may say again what one before has said, as one whose reply was lost does; never skip.
+            // An entry may repeat events after a lost reply. It never skips any.
             var last = 0
             for entry in try await session.entries(step: lease.step) {
                 #expect(entry.lastSequence > last)
@@ -357,7 +357,7 @@ struct EventLogWriterTests {
         let logging = Logging(session, lease, interval: .seconds(3600), batch: 3)
         logging.say(0..<3)
         try await eventually("the first batch is written") { try await session.tokens(step: lease.step).count == 3 }
-        // One under way, two that gather behind it.
+        // One append is in flight, and two batches wait behind it.
         try await session.holdWrites()
         logging.say(3..<6)
         try await eventually("it waits in Redis") { try redis.waiting() == 1 }
@@ -368,7 +368,7 @@ struct EventLogWriterTests {
         #expect(rest.firstSequence == 7)
         #expect(rest.count == 2)
         #expect(try await session.tokens(step: lease.step).count == 6)
-        // It writes no more by itself.
+        // The log writes nothing more on its own.
         logging.say(8..<30)
         logging.log.tick(now: .now.advanced(by: .seconds(7200)))
         #expect(await logging.log.close().count == 22)

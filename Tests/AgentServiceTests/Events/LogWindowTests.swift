@@ -46,15 +46,14 @@ struct LogWindowTests {
             #expect(ids(told) == (position..<5).map { "7-\($0 + 1).aaaa" } && told?.reader == reader(5))
             #expect(isPlain(window, from: position) == true && told?.hasEntries == (position < 5))
         }
-        // One that is ahead of what was read is told nothing.
+        // A reader ahead of the window gets nothing.
         #expect(ids(look(window, from: 9)) == [])
-        // Most are at the same place; they are told the same.
+        // Most readers stand at the same position and get the same events.
         let first = window.look(reader(3))
         let second = window.look(reader(3))
         #expect(first?.bytes == second?.bytes && ids(second) == ["7-4.aaaa", "7-5.aaaa"])
     }
 
-    /// The last read is there for all; older ones are bounded.
     @Test("The window keeps the last read and bounds older ones")
     func whatIsOldGoes() {
         var window = LogWindow(at: (7, 0))
@@ -82,7 +81,7 @@ struct LogWindowTests {
         }
     }
 
-    /// What might be old is looked at again before anything but tokens is made of it.
+    /// Other events may be stale, so they are read again before they are used.
     @Test("Only the running step's events are served without another read")
     func onlyTheRunningStepsEventsArePlain() {
         var window = LogWindow(at: (7, 0))

@@ -5,7 +5,7 @@ import Testing
 
 @testable import AgentService
 
-/// The end of a step, from the journal and the history.
+/// The journal and the history yield the end of a step.
 @Suite("Rebuilding the end of a step", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct ReconstructedStepTests {
     private func line(_ step: Int) -> ByteBuffer {
@@ -17,8 +17,8 @@ struct ReconstructedStepTests {
         return step
     }
 
-    /// Lines name the nonce of their step's event ids, and of the steps whose place it took: a session that was deleted and begun
-    /// anew has steps of the same numbers.
+    /// Lines name the nonces of their step's event ids and of the replaced steps, since a session
+    /// that was deleted and began again reuses the step numbers.
     @Test("A journal line with another nonce is not used")
     func theLineOfAnotherSessionIsNoAnswer() {
         let lines = [
@@ -41,11 +41,11 @@ struct ReconstructedStepTests {
     func findsTheLineOfAStepOrOfItsSuccessor() {
         let lines = [line(3), line(6), line(7)]
         #expect(found(6, lines, isComplete: false)?.step == 6)
-        // Steps 4 and 5 were taken over: 6 ended them.
+        // Steps 4 and 5 were taken over, and step 6 ended them.
         #expect(found(4, lines, isComplete: false)?.step == 6)
         #expect(found(4, lines, isComplete: false)?.range == 12..<13)
         #expect(found(8, lines, isComplete: true) == nil)
-        // A line before 3 may have been dropped, which may have been that of 2.
+        // The journal may have dropped a line before 3, perhaps that of step 2.
         #expect(found(2, lines, isComplete: false) == nil)
         #expect(found(2, lines, isComplete: true)?.step == 3)
         #expect(found(1, [], isComplete: true) == nil)
@@ -60,10 +60,11 @@ struct ReconstructedStepTests {
         #expect(try JSON(parsing: try #require(events.last).json).object["finish_reason"] == .null)
     }
 
-    /// Whatever a step said at its end is said again from the history, word for word, when its events have left the log.
+    /// The step's events have left the log.
     @Test(
         "A rebuilt step says word for word what the step said",
-        arguments: ["text", "calls", "text and calls", "repaired", "failed", "bad arguments", "empty", "cut", "cut call", "counted"])
+        arguments: ["text", "calls", "text and calls", "repaired", "failed", "bad arguments", "empty", "cut", "cut call", "counted"]
+    )
     func saysWhatTheStepSaid(kind: String) async throws {
         let call = (id: "a", name: "read_file", arguments: #"{"path":"x\n😀","n":[1,2.5,{}]}"#)
         let turns = Turns(try await SessionInRedis(.shared())) { request, sink in

@@ -26,7 +26,8 @@ struct ChatCompletionChunkDecoderTests {
             (#""text""#, "text"), ("null", ""), (#"[{"type":"text","text":"a"},{"type":"text","text":"b"}]"#, "ab"), (#"["a","b"]"#, "ab"),
             (#"[{"type":"refusal","refusal":"no"}]"#, "no"), (#"[{"type":"image_url","image_url":{"url":"x"}},null,7]"#, ""), ("[]", ""),
             (#"[{"type":"text","text":null}]"#, ""), (#""\ud83d\ude00 \u0000""#, "😀 \0"),
-        ])
+        ]
+    )
     func contentMayBeTextOrParts(content: String, text: String) {
         let decoded = Self.decode(Decoded.delta(#"{"content":\#(content)}"#), Decoded.delta("{}", finish: "stop"))
         #expect(decoded.error == nil)
@@ -39,7 +40,6 @@ struct ChatCompletionChunkDecoderTests {
         #expect(Self.decode(Decoded.delta(#"{"refusal":"I can't"}"#, finish: "stop")).text == "I can't")
     }
 
-    /// Of several choices the first one is the answer.
     @Test("The decoder reads the first choice and ignores the others")
     func otherChoicesAreIgnored() {
         let decoded = Self.decode(
@@ -55,7 +55,8 @@ struct ChatCompletionChunkDecoderTests {
         arguments: [
             ("stop", FinishReason.stop), ("length", .length), ("tool_calls", .toolCalls), ("function_call", .toolCalls),
             ("content_filter", .contentFilter), ("eos_token", .stop), ("error", .failure("error")), ("tomorrow", .unknown("tomorrow")),
-        ])
+        ]
+    )
     func finishReasonsAreRead(word: String, reason: FinishReason) {
         #expect(Self.decode(Decoded.delta(#"{"content":"x"}"#, finish: word)).events.last == .finish(reason))
         #expect(FinishReason(reason.text) == reason)
@@ -90,7 +91,7 @@ struct ChatCompletionChunkDecoderTests {
         let usage = #""usage":{"prompt_tokens":3,"completion_tokens":1}"#
         let before = Self.decode("{\(usage)}", Decoded.delta(#"{"content":"x"}"#, finish: "stop"))
         #expect(before.events == [.usage(TokenUsage(promptTokens: 3, completionTokens: 1)), .textDelta("x"), .finish(.stop)])
-        // In the same chunk it follows what it counts, wherever it stands in the text.
+        // In one chunk, usage follows the text that it counts, in any order of the members.
         let same = Self.decode(#"{\#(usage),"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}"#)
         #expect(same.events == [.textDelta("x"), .usage(TokenUsage(promptTokens: 3, completionTokens: 1)), .finish(.stop)])
         let twice = Self.decode(
@@ -107,14 +108,15 @@ struct ChatCompletionChunkDecoderTests {
         arguments: [
             ("-1", 0), ("0", 0), ("7.0", 7), ("7.5", 0), ("1e3", 1000), ("1e400", 0), ("9223372036854775807", 1 << 40),
             ("9223372036854775808", 0), ("-9223372036854775809", 0), (#""7""#, 0), ("null", 0), ("[]", 0),
-        ])
+        ]
+    )
     func tokenCountsStayInARangeInWhichSumsCannotOverflow(number: String, count: Int) {
         let decoded = Self.decode(
             #"{"usage":{"prompt_tokens":\#(number),"completion_tokens":\#(number)}}"#, Decoded.delta("{}", finish: "stop"))
         #expect(decoded.events.first == .usage(TokenUsage(promptTokens: count, completionTokens: count)))
     }
 
-    // MARK: What is no answer
+    // MARK: Data that is not a chunk
 
     @Test(
         "Data that is not a chunk is an invalid response",
@@ -123,7 +125,8 @@ struct ChatCompletionChunkDecoderTests {
             #"{"choices":{}}"#, #"{"choices":["x"]}"#, #"{"choices":[{"delta":[]}]}"#, #"{"choices":[{"delta":{"content":true}}]}"#,
             #"{"choices":[{"delta":{"content":{}}}]}"#, #"{"choices":[{"delta":{"tool_calls":7}}]}"#,
             #"{"choices":[{"delta":{"tool_calls":[7]}}]}"#, #"{"choices":[{"delta":{"function_call":[]}}]}"#,
-        ])
+        ]
+    )
     func whatIsNoChunkIsAnInvalidResponse(chunk: String) {
         let decoded = Self.decode(Decoded.delta(#"{"content":"before"}"#), chunk)
         #expect(decoded.error == .invalidResponse, "\(chunk)")
@@ -146,7 +149,8 @@ struct ChatCompletionChunkDecoderTests {
         arguments: [
             (#"{"message":"overloaded","type":"server_fault","code":1}"#, "overloaded"), (#""it broke""#, "it broke"),
             (#"{"error":{"message":"inner"}}"#, "inner"), (#"{"detail":"details"}"#, "details"), ("{}", "."), ("7", "."),
-        ])
+        ]
+    )
     func anErrorObjectEndsTheStream(error: String, words: String) {
         let decoded = Self.decode(Decoded.delta(#"{"content":"so far"}"#), #"{"error":\#(error)}"#, Decoded.delta("{}", finish: "stop"))
         #expect(decoded.error == .upstream)

@@ -20,7 +20,7 @@ struct ChatCompletionDecoderTests {
         .usage(TokenUsage(promptTokens: 9, completionTokens: 12)), .finish(.toolCalls),
     ]
 
-    /// Pieces of `length` bytes.
+    /// Cuts the body into pieces of `length` bytes.
     static func pieces(_ text: String, every length: Int) -> [ByteBuffer] {
         var rest = ByteBuffer(string: text)
         var pieces: [ByteBuffer] = []
@@ -35,7 +35,7 @@ struct ChatCompletionDecoderTests {
         #expect(decoded.error == nil)
     }
 
-    /// Every position, so that every character and every line end is cut once.
+    /// Every position cuts each character and each line end once.
     @Test("Bytes split once at any position decode to the same events")
     func theSplitInTwoDoesNotMatterAnywhere() {
         let bytes = ByteBuffer(string: Self.stream.replacing("\n", with: "\r\n"))
@@ -98,7 +98,7 @@ struct ChatCompletionDecoderTests {
         arguments: ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/problem+json"], [1, 7, 1 << 20]
     )
     func aWholeAnswerGivesTheSameEvents(contentType: String, length: Int) {
-        // Either form may come, whatever was asked for.
+        // A server may send either form, whichever was requested.
         for expectsStream in [true, false] {
             let decoded = Decoded(parts: Self.pieces(Self.whole, every: length), contentType: contentType, expectsStream: expectsStream)
             #expect(
@@ -121,7 +121,8 @@ struct ChatCompletionDecoderTests {
 
     @Test(
         "A body that is not a completion is an error",
-        arguments: ["", "{", "nonsense", "{}", #"{"choices":[]}"#, #"{"choices":[{"message":null,"finish_reason":null}]}"#])
+        arguments: ["", "{", "nonsense", "{}", #"{"choices":[]}"#, #"{"choices":[{"message":null,"finish_reason":null}]}"#]
+    )
     func aWholeAnswerThatIsNoneIsAnError(body: String) {
         let decoded = Decoded(parts: [ByteBuffer(string: body)], contentType: "application/json", expectsStream: false)
         #expect(decoded.error == .invalidResponse || decoded.error == .unavailable)
@@ -156,7 +157,8 @@ struct ChatCompletionDecoderTests {
             (422, .rejected, false),
             (429, .rateLimited, true), (500, .unavailable, true), (503, .unavailable, true), (529, .unavailable, true),
             (302, .rejected, false),
-        ])
+        ]
+    )
     func aStatusBecomesACode(status: Int, code: LLMError.Code, isRetryable: Bool) {
         let body = ByteBuffer(string: #"{"error":{"message":"because"}}"#)
         let decoded = Decoded(parts: [body], contentType: "application/json", status: status)
@@ -173,7 +175,8 @@ struct ChatCompletionDecoderTests {
             ("too busy\n now", "too busy now"), ("<html><h1>502</h1></html>", nil), (#"{"error":{"mess"#, nil), ("", nil),
             (#""just text""#, "just text"),
             (#"{"error":"flat"}"#, "flat"),
-        ])
+        ]
+    )
     func theWordsOfAnErrorAreFoundWhereverTheyStand(body: String, words: String?) {
         let decoded = Decoded(parts: Self.pieces(body, every: 3), contentType: "text/html", status: 503)
         #expect(decoded.message == "The model's server failed (HTTP 503)\(words.map { ": \($0)" } ?? ".")")
@@ -202,7 +205,7 @@ struct ChatCompletionDecoderTests {
         let isComplete = answer.receiveLoss(into: &events)
         #expect(isComplete)
         #expect(events == [.textDelta("x"), .finish(.stop)])
-        // Its end is said once.
+        // The end is emitted once.
         let isStillComplete = answer.receiveLoss(into: &events)
         #expect(isStillComplete)
         try answer.receiveEnd(into: &events)

@@ -21,7 +21,8 @@ struct ChunkTemplateTests {
             (#"{"a":1,"b":"x","c":"y"}"#, nil), (#"{"a":2,"b":"x","c":"x"}"#, nil), (#"{"a":1,"b":7,"c":"x"}"#, nil), ("", nil),
             (#"{"a":1,"b":"x","d":"y","c":"x"}"#, nil), (#"{"a":1,"b":"x\","c":"x"}"#, nil), (#"{"a":1,"b": "x" ,"c":"x"}"#, nil),
             (#"{"a":1,"b":","c":"x"}"#, nil), (#"{"a":1,"b":,"c":"x"}"#, nil), ("{\"a\":1,\"b\":\"x\ny\",\"c\":\"x\"}", nil),
-        ])
+        ]
+    )
     func onlyTheStringMayDiffer(chunk: String, text: String?) throws {
         let template = try Self.template(#"{"a":1,"b":"text","c":"x"}"#) { $0["b"] }
         #expect(template.string(in: ByteBuffer(string: chunk))?.string == text)
@@ -33,7 +34,7 @@ struct ChunkTemplateTests {
         #expect(ChunkTemplate(ByteBuffer(string: #"{"b":"text"}"#), around: other) == nil)
     }
 
-    /// Whatever comes in whatever order: with templates and without, the same events and the same errors.
+    /// The events and the errors are the same.
     @Test("Repeated chunks decode the same with and without templates", arguments: 0..<40)
     func repeatsAreReadAsTheyWouldBeWithoutTemplate(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
@@ -56,7 +57,7 @@ struct ChunkTemplateTests {
         return decoded
     }
 
-    /// A stream whose chunks are mostly alike, with all that could be taken for alike and is not.
+    /// A stream of mostly similar chunks, with every kind of chunk that only looks similar.
     private static func chunks(using random: inout SeededGenerator) -> [String] {
         let contents = [
             #""a""#, #""two words""#, #""""#, #""é😀""#, #""line\nfeed \"quoted\" \\""#, #""\ud83d\ude00""#, #""x","refusal":"y""#,

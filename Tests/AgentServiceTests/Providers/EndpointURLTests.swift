@@ -2,7 +2,6 @@ import Testing
 
 @testable import AgentService
 
-/// Base URLs as providers print them lead to their chat completions.
 @Suite("Endpoint URLs")
 struct EndpointURLTests {
     @Test(
@@ -24,7 +23,8 @@ struct EndpointURLTests {
             // Neither a host nor a word that only begins so is a version.
             ("https://openai/api", "https://openai/api/v1/chat/completions"), ("https://v1", "https://v1/v1/chat/completions"),
             ("https://h/vllm", "https://h/vllm/v1/chat/completions"), ("https://h/my-openai", "https://h/my-openai/v1/chat/completions"),
-        ])
+        ]
+    )
     func chatCompletionsAreFound(base: String, endpoint: String) {
         #expect(OpenAIProvider.Configuration(baseURL: base).endpoint == endpoint)
     }

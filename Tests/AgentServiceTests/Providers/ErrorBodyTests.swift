@@ -3,7 +3,7 @@ import Testing
 
 @testable import AgentService
 
-/// Whatever form a server's error has, its sentence, its code and its class are found.
+/// The reader finds an error's sentence, code and class in the form of every server.
 @Suite("Error bodies of model servers")
 struct ErrorBodyTests {
     private func error(_ status: Int, _ body: String) -> LLMError { ErrorBody.httpError(status: status, body: ByteBuffer(string: body)) }
@@ -24,7 +24,8 @@ struct ErrorBodyTests {
             #"{"data":{"error":"why"}}"#, #""why""#, "why", " \r\nwhy\n", "\u{FEFF}{\"error\":\"why\"}",
             "data: {\"error\":{\"message\":\"why\"}}\n\n",
             "event: error\ndata: {\"detail\":\"why\"}\n\n",
-        ])
+        ]
+    )
     func theSentenceIsFound(body: String) {
         for status in [400, 422, 500] {
             let message = error(status, body).message
@@ -38,7 +39,8 @@ struct ErrorBodyTests {
             "", "<html><h1>502</h1></html>", "\n <!DOCTYPE html>", #"{"error":{"mess"#, "[", "{}", "[]", "null", "7", "true",
             #"{"error":{}}"#,
             #"{"error":null,"message":null}"#, #"{"error":"<html>busy</html>"}"#, #"{"message":"  "}"#, #"{"error":{"code":400}}"#,
-        ])
+        ]
+    )
     func whatHasNoSentenceGetsNone(body: String) {
         #expect(error(502, body).message == "The model's server failed (HTTP 502).")
     }
@@ -106,13 +108,14 @@ struct ErrorBodyTests {
             (413, "Payload Too Large"), (422, #"{"error":"Input validation error: `inputs` must have less; prompt too long"}"#),
             (400, #"{"error":{"message":"Your request exceeded model token limit: 262144","type":"invalid_request_error"}}"#),
             (500, #"{"error":"context length exceeded"}"#),
-        ])
+        ]
+    )
     func aConversationThatIsTooLongHasACodeOfItsOwn(status: Int, body: String) {
         let error = error(status, body)
         #expect(error.code == .contextFull && !error.isRetryable, "\(error)")
     }
 
-    /// Limits of a moment, keys that are refused and models that are not there are none of both.
+    /// Rate limits, refused keys and missing models are neither.
     @Test(
         "Every other error gets its code from its status",
         arguments: [
@@ -128,12 +131,13 @@ struct ErrorBodyTests {
             (400, #"{"error":{"message":"temperature is too high","code":"1308x"}}"#, .rejected),
             (503, #"{"error":{"message":"insufficient_quota is a word here"}}"#, .unavailable), (408, "slow", .timeout),
             (500, #"{"error":{"code":"insufficient_quota"}}"#, .unavailable),
-        ])
+        ]
+    )
     func everythingElseGoesByItsStatus(status: Int, body: String, code: LLMError.Code) {
         #expect(error(status, body).code == code)
     }
 
-    /// An error within a stream gets the class of its HTTP twin, where its body alone tells.
+    /// The body alone decides, since the response had status 200.
     @Test(
         "An error in a stream gets the class of the same HTTP error",
         arguments: [
@@ -145,7 +149,8 @@ struct ErrorBodyTests {
             (#"{"code":"insufficient_quota","message":"m"}"#, .quotaSpent),
             (#"{"code":"context_length_exceeded","message":"m"}"#, .contextFull),
             (#"{"message":"prompt is too long: m"}"#, .contextFull), (#"{"message":"m"}"#, .upstream), (#""m""#, .upstream),
-        ])
+        ]
+    )
     func errorsInStreamsAreOfTheSameClasses(body: String, code: LLMError.Code) {
         let error = ErrorBody.streamError(ByteBuffer(string: body))
         #expect(error.code == code && error.message.hasPrefix("The model reported an error: ") && error.message.hasSuffix("m"), "\(error)")

@@ -4,7 +4,7 @@ import Testing
 
 @testable import AgentService
 
-/// What a model's server gives as the reason of an end, and what a client hears of it.
+/// A server's reason for an end, and the client's view of it.
 @Suite("Finish reasons")
 struct FinishReasonTests {
     static let words: [(FinishReason, [String])] = [
@@ -68,7 +68,7 @@ struct FinishReasonTests {
         #expect(nothing.status == .completed && nothing.text == "" && nothing.reason == heard.reason)
     }
 
-    /// A call that was cut looks like a call. Nothing of it is offered or stored, and the model is not asked again by itself.
+    /// A truncated call looks like a call. The model is not asked again automatically.
     @Test(
         "Truncated calls fail, and nothing of them is offered or stored",
         arguments: [("length", "llm_length"), ("max_tokens", "llm_length"), ("content_filter", "llm_content_filter")], [call, wholeCall]
@@ -94,7 +94,7 @@ struct FinishReasonTests {
             #expect(heard.status == .failed && heard.code == "llm_error" && heard.calls.isEmpty, "\(heard)")
             #expect(heard.reason == word && heard.message.contains(word))
         }
-        // Calls that are whole show by themselves that nothing is missing.
+        // Whole calls show that nothing is missing.
         let heard = Self.ending(word, Self.wholeCall)
         #expect(heard.status == .waiting && heard.calls == [#"echo {"text":"a"}"#] && heard.reason == "tool_calls")
     }
@@ -118,7 +118,7 @@ struct FinishReasonTests {
         func receive(_ text: String) throws -> ChatCompletionDecoder.Progress {
             try answer.receiveBody(ByteBuffer(string: text), into: &events)
         }
-        // Nothing has been said: the model may be about to.
+        // No text has come yet, and the model may still send some.
         #expect(try receive(Self.chunk(nil, "stop")) == .more)
         #expect(try receive(Self.chunk("one ", "stop")) == .more)
         #expect(try receive(Self.chunk("two ", "stop")) == .more)
@@ -139,7 +139,7 @@ struct FinishReasonTests {
         #expect(Heard(late, isLost: true).code == "llm_unavailable")
         #expect(Heard(late).status == .completed && Heard(late).text == "one two")
         #expect(Heard(late + OddStream.mark, isLost: true).text == "one two")
-        // The last one counts, where there is an end.
+        // With an end, the last reason counts.
         let cut = Heard(late + Self.chunk(nil, "length") + OddStream.mark)
         #expect(cut.status == .completed && cut.reason == "length")
         #expect(Heard(late + Self.chunk(nil, "stop"), isLost: true).code == "llm_unavailable")

@@ -27,7 +27,7 @@ struct OddStatusTests {
                 let odd = try await provider.collect()
                 #expect(odd.error == .invalidResponse, "\(odd.message)")
                 #expect(odd.events == [])
-                // The connection is not used again, and the next one is.
+                // The connection is not reused, and the next one works.
                 try await eventually("the connection is closed") { upstream.openConnections == 0 }
                 #expect(try await provider.collect().events == Self.expected)
             }
@@ -35,7 +35,8 @@ struct OddStatusTests {
         }
     }
 
-    /// The body, the trailers and the connection's end may each come in a segment of their own.
+    /// The body, the trailers and the end of the connection may each come in a segment of their
+    /// own.
     @Test(
         "An odd status is an invalid response in any segmentation",
         arguments: [
@@ -43,7 +44,8 @@ struct OddStatusTests {
             ["HTTP/1.1 099 Odd\r\nTransfer-Encoding: chunked\r\n\r\n", "2\r\nhi\r\n", "0\r\nX: y\r\n\r\n"],
             ["HTTP/1.0 042 Odd\r\n\r\n"], ["HTTP/1.1 101 Odd\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", "PRI * HTTP/2.0\r\n\r\n"],
             ["HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 000 Odd\r\nContent-Length: 0\r\n\r\n"],
-        ])
+        ]
+    )
     func howeverItComes(segments: [String]) async throws {
         let upstream = try await RawUpstream.start { _ in segments.map(RawUpstream.Step.bytes) + [.close] }
         defer { upstream.stop() }
@@ -68,7 +70,8 @@ struct OddStatusTests {
         #expect(upstream.connections == 1)
     }
 
-    /// Only a connection that has answered before may have been closed in the moment of its use.
+    /// Only a connection that has already carried a response may have closed at the moment of its
+    /// reuse.
     @Test("A connection lost after an informational status is not retried")
     func aLossAfterAnInformationalStatusIsNotRepeated() async throws {
         let upstream = try await RawUpstream.start { _ in [.bytes("HTTP/1.1 100 Continue\r\n\r\n"), .close] }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import AgentService
 
-/// Whatever form a server gives its answer, and however its bytes are cut on the way: a client hears the same.
+/// The client sees the same completion in every form and at every split.
 @Suite("Odd forms of streams")
 struct OddStreamTests {
     @Test("The plain forms decode as expected")
@@ -44,7 +44,7 @@ struct OddStreamTests {
         return parts
     }
 
-    /// Text passes on as it comes, also where only the blank lines are missing.
+    /// Only the blank lines are missing.
     @Test("Single newlines between events hold no text back")
     func singleNewlinesHoldNothingBack() throws {
         var answer = ChatCompletionDecoder(expectsStream: true, maxBytes: 1 << 20, maxErrorBytes: 100)
@@ -64,7 +64,8 @@ struct OddStreamTests {
             (#""A \ud83d"|"\ud83d"|"\ude00 B""#, "A \u{FFFD}😀 B"), (#""A \ud83dx"|"\ude00 B""#, "A \u{FFFD}x\u{FFFD} B"),
             (#""A B \ud83d""#, "A B \u{FFFD}"), (#""A \ude00\ud83d B""#, "A \u{FFFD}\u{FFFD} B"), (#""A "|"😀 B""#, "A 😀 B"),
             (#""A \ud83d"|""|"\ude00 B""#, "A 😀 B"),
-        ])
+        ]
+    )
     func halvesOfPairsAreJoinedOrReplaced(pieces: String, text: String) {
         let chunks = pieces.split(separator: "|").map { Decoded.delta(#"{"content":\#($0)}"#) }
         let decoded = Decoded(chunks: chunks + [Decoded.delta("{}", finish: "stop")])
@@ -90,7 +91,7 @@ struct OddStreamTests {
         }
     }
 
-    /// Whatever is cut wherever: the text is that of the whole, and never fails.
+    /// The text equals the whole text, and decoding never fails.
     @Test("Text split between any two units is whole again", arguments: 0..<4)
     func textThatIsCutBetweenAnyTwoUnitsIsWhole(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
@@ -106,7 +107,7 @@ struct OddStreamTests {
         }
     }
 
-    // MARK: What is no odd form
+    // MARK: Unknown forms
 
     @Test("Data of an unknown form is an error", arguments: ["nonsense", "7", #""text""#, "{", #"{"choices":{}}"#, "true"])
     func whatNobodyKnowsIsAnError(data: String) {

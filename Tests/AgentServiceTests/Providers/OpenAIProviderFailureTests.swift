@@ -4,7 +4,6 @@ import Testing
 
 @testable import AgentService
 
-/// What goes wrong between the provider and its server.
 @Suite("Failures between the provider and its server")
 struct OpenAIProviderFailureTests {
     static let token = "data: \(Decoded.delta(#"{"content":"so far"}"#))\n\n"
@@ -43,7 +42,7 @@ struct OpenAIProviderFailureTests {
         #expect(Set(upstream.requests.map(\.text)).count == 1)
     }
 
-    /// However many others open connections meanwhile.
+    /// Any number of other requests open connections meanwhile.
     @Test("Connections of other requests do not affect the retry")
     func whatOthersOpenDoesNotMatter() async throws {
         let (isSecond, isClosed) = (Gate(), Gate())
@@ -133,14 +132,15 @@ struct OpenAIProviderFailureTests {
         #expect(try await withProvider(upstream.url) { try await $0.collect() }.error == .invalidResponse)
     }
 
-    // MARK: Answers that are errors
+    // MARK: Error responses
 
     @Test(
         "Each status becomes an error code",
         arguments: [
             (400, LLMError.Code.rejected), (401, .rejected), (404, .rejected), (429, .rateLimited), (500, .unavailable),
             (503, .unavailable),
-        ])
+        ]
+    )
     func statusesBecomeCodes(status: Int, code: LLMError.Code) async throws {
         let upstream = try await Upstream.start { _ in .error(status, "because of \(status)") }
         defer { upstream.stop() }
@@ -156,7 +156,7 @@ struct OpenAIProviderFailureTests {
         #expect(upstream.requests.count == 2)
     }
 
-    /// A redirection would carry the keys to wherever it points.
+    /// A redirection would send the keys to any address.
     @Test("A redirection is not followed")
     func aRedirectionIsNotFollowed() async throws {
         let elsewhere = try await Upstream.start()
@@ -214,7 +214,7 @@ struct OpenAIProviderFailureTests {
     static let apiKey = "sk-live-0123456789abcdefghijklmnopqrstuvwxyz"
     static let internalKey = "internal/9876543210"
 
-    /// Even if the server repeats them, wherever in its words they stand, and where these are cut off.
+    /// The server may repeat them anywhere in its text, and the text may be cut inside a key.
     @Test("An error never shows a key, even if the server repeats it")
     func keysAreNeverInAnError() async throws {
         let upstream = try await Upstream.start()
@@ -232,7 +232,7 @@ struct OpenAIProviderFailureTests {
                         upstream.answer { _ in answer }
                         let decoded = try await provider.collect()
                         #expect(decoded.error == .rejected || decoded.error == .upstream)
-                        // Nor a part of it that would help anybody.
+                        // The error does not show a useful part of a key either.
                         #expect(!decoded.message.contains(key.prefix(8)), "\(decoded.message)")
                         #expect(!decoded.message.contains(key.suffix(8)), "\(decoded.message)")
                     }

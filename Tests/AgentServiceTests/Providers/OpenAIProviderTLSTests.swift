@@ -10,10 +10,11 @@ import Testing
 import Glibc
 #endif
 
-/// A model's server behind TLS: openssl's, which speaks what it is told to.
+/// The server is openssl's, which speaks the versions that the test names.
 @Suite("A model's server behind TLS", .tags(.processes), .serialized)
 struct OpenAIProviderTLSTests {
-    /// `openssl s_server`. It shows what it is sent, and says what a test writes into its input.
+    /// `openssl s_server`. It prints the request, and sends the lines that the test writes to its
+    /// input.
     private final class TLSServer: Sendable {
         let process: ChildProcess
         let port: Int
@@ -48,14 +49,14 @@ struct OpenAIProviderTLSTests {
         {"choices":[{"index":0,"message":{"role":"assistant","content":"over TLS"},"finish_reason":"stop"}]}
         """
 
-    /// What comes of one generation, answered where the request arrives.
+    /// Runs one generation, and responds when the request arrives.
     private func ask(
         _ server: TLSServer, host: String = "localhost", _ change: (inout OpenAIProvider.Configuration) -> Void = { _ in }
     ) async throws -> Decoded {
         try await withProvider("https://\(host):\(server.port)", change) { provider in
             let answering = Task {
                 try await eventually("the request") { server.process.log.contains("POST /v1/chat/completions") }
-                // Line by line: the server takes its input as a terminal's.
+                // Line by line, since the server treats its input as a terminal.
                 server.say(
                     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: \(Self.answer.utf8.count)\r\n\r\n\(Self.answer)\n"
                 )

@@ -5,7 +5,6 @@ import Testing
 
 @testable import AgentService
 
-/// Generations over real HTTP.
 @Suite("Generations over HTTP")
 struct OpenAIProviderTests {
     static let answer: UpstreamAnswer = {
@@ -23,7 +22,7 @@ struct OpenAIProviderTests {
         return answer
     }()
 
-    /// Every length that cuts characters, lines and events in another way; then random ones.
+    /// Every length that cuts characters, lines and events differently, then random lengths.
     @Test("A response split at any length gives the same events")
     func theSplitOfTheAnswerDoesNotMatter() async throws {
         let upstream = try await Upstream.start { _ in Self.answer }
@@ -175,7 +174,8 @@ struct OpenAIProviderTests {
 
     @Test(
         "A string that is not a base URL is refused",
-        arguments: ["", "localhost:80", "ftp://host", "http://", "https:///path", "http://a b", "redis://x"])
+        arguments: ["", "localhost:80", "ftp://host", "http://", "https:///path", "http://a b", "redis://x"]
+    )
     func whatIsNoBaseURLIsRefused(url: String) {
         #expect(throws: OpenAIProvider.ConfigurationError.self) {
             try OpenAIProvider(configuration: .init(baseURL: url), eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: .quiet)
@@ -199,7 +199,8 @@ struct OpenAIProviderTests {
     func twoHundredGenerationsRunAtOnce() async throws {
         let all = Gate()
         let upstream = try await Upstream.start { request in
-            // Nobody gets an answer before all have asked: were one waiting for another's connection, none would.
+            // The server responds only after all requests have come. If one generation waited for
+            // another one's connection, none would end.
             await all.pass()
             return .text("answer ", request.lastContent)
         }

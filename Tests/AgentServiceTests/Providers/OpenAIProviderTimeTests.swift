@@ -5,7 +5,7 @@ import Testing
 
 @testable import AgentService
 
-/// Clocks and cancellation. One after the other, so that they do not make each other slow.
+/// The tests run one after another, so that they do not slow each other down.
 @Suite("Timeouts and cancellation of generations", .tags(.clock), .serialized, .timeLimit(.minutes(2)))
 struct OpenAIProviderTimeTests {
     static let token = OpenAIProviderFailureTests.token
@@ -40,7 +40,7 @@ struct OpenAIProviderTimeTests {
         try await eventually("the connection is closed") { upstream.openConnections == 0 }
     }
 
-    /// Every part of the body begins the silence anew: together they may take longer.
+    /// Every part of the body restarts the clock of silence.
     @Test("A response that keeps arriving may take longer than the silence limit")
     func anAnswerThatKeepsComingIsNotSilent() async throws {
         var answer = UpstreamAnswer()
@@ -85,14 +85,16 @@ struct OpenAIProviderTimeTests {
 
     private static func chunk(_ delta: String, finish: String? = nil) -> String { "data: \(Decoded.delta(delta, finish: finish))\n\n" }
 
-    /// Text that follows a reason shows that it was none: the clocks are those of a model that writes.
+    /// Text after a reason shows that the completion goes on: the clocks are those of a writing
+    /// model.
     @Test(
         "A premature reason does not cut the text",
         arguments: [
             chunk("{}", finish: "stop"), chunk(#"{"content":"so "}"#, finish: "stop") + chunk(#"{"content":"far "}"#, finish: "stop"),
-        ])
+        ]
+    )
     func aReasonThatComesTooEarlyDoesNotCutTheText(beginning: String) async throws {
-        // The pause is longer than the rest of a finished answer is waited for.
+        // The pause is longer than the wait for the rest of a finished completion.
         let rest = Self.chunk(#"{"content":"late"}"#) + "data: [DONE]\n\n"
         let answer = UpstreamAnswer(parts: [
             .bytes(ByteBuffer(string: beginning)), .pause(.milliseconds(400)), .bytes(ByteBuffer(string: rest)),
@@ -108,7 +110,7 @@ struct OpenAIProviderTimeTests {
         #expect(decoded.text.hasSuffix("late") && decoded.events.last == .finish(.stop))
     }
 
-    /// And where nothing more comes, the answer is not complete.
+    /// If nothing more comes, the completion is incomplete.
     @Test("Silence after a discredited reason is a timeout")
     func silenceBehindAReasonThatWasNoneIsATimeout() async throws {
         let beginning = Self.chunk(#"{"content":"one "}"#, finish: "stop") + Self.chunk(#"{"content":"two "}"#, finish: "stop")
@@ -123,10 +125,11 @@ struct OpenAIProviderTimeTests {
         #expect(decoded.text == "one two ")
     }
 
-    /// A server that does not end its stream after the model has finished is not waited for.
+    /// The server keeps the stream open after the model has finished.
     @Test(
         "After the finish reason the provider waits only briefly for the stream's end",
-        arguments: ["", "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n"])
+        arguments: ["", "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n"]
+    )
     func theEndOfTheStreamIsNotWaitedForLong(usage: String) async throws {
         let body = Self.token + OpenAIProviderFailureTests.reason + usage
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + body), .gate(Gate())] }
@@ -145,10 +148,11 @@ struct OpenAIProviderTimeTests {
         try await eventually("the connection is closed") { upstream.openConnections == 0 }
     }
 
-    /// Nor is one that keeps saying something that is of no interest, before its end mark or behind it.
+    /// The server keeps sending bytes without meaning, before its end mark or after it.
     @Test(
         "A rest that trickles in is awaited only briefly",
-        arguments: [OpenAIProviderFailureTests.reason, OpenAIProviderFailureTests.reason + "data: [DONE]\n\n"])
+        arguments: [OpenAIProviderFailureTests.reason, OpenAIProviderFailureTests.reason + "data: [DONE]\n\n"]
+    )
     func aRestThatTricklesInIsNotWaitedForLong(rest: String) async throws {
         let isEnough = Gate()
         let upstream = try await RawUpstream.start { _ in
@@ -237,7 +241,7 @@ struct OpenAIProviderTimeTests {
                 }
             }
         }
-        // The best of five, since the machine may be busy with other tests.
+        // The best of five, since other processes may keep the machine busy.
         #expect(fastest < .milliseconds(100))
     }
 
@@ -256,7 +260,7 @@ struct OpenAIProviderTimeTests {
         #expect(upstream.requests.isEmpty)
     }
 
-    /// What is dropped after a cancellation is no end of a whole answer.
+    /// Events dropped after a cancellation do not complete a completion.
     @Test("An end that crosses a cancellation does not count")
     func anEndThatCrossesACancellationIsNone() async throws {
         try await withProvider("http://127.0.0.1:1") { provider in

@@ -4,7 +4,7 @@ import Testing
 
 @testable import AgentService
 
-/// Tool calls as OpenAI and others stream them.
+/// Tool calls in the forms of OpenAI and of other servers.
 @Suite("Streamed tool calls")
 struct OpenAIToolCallTests {
     static func decode(_ chunks: String...) -> Decoded { Decoded(chunks: chunks + [Decoded.delta("{}", finish: "tool_calls")]) }
@@ -23,7 +23,7 @@ struct OpenAIToolCallTests {
             ])
     }
 
-    /// The same two calls in the ways that servers have of telling them apart.
+    /// The same two calls in each form by which servers separate them.
     @Test(
         "Parallel calls are told apart in each server's form",
         arguments: [
@@ -104,7 +104,8 @@ struct OpenAIToolCallTests {
                 Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":{ "a" : 1 }}}"#),
                 Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":{"b":2}}}"#),
             ],
-        ])
+        ]
+    )
     func parallelCallsAreToldApart(chunks: [String]) {
         let decoded = Decoded(chunks: chunks + [Decoded.delta("{}", finish: "tool_calls")])
         #expect(decoded.error == nil)
@@ -143,7 +144,8 @@ struct OpenAIToolCallTests {
 
     @Test(
         "Arguments of any JSON type become text",
-        arguments: [("null", ""), ("[1, 2]", "[1,2]"), ("7", "7"), ("true", "true"), (#""plain""#, "plain")])
+        arguments: [("null", ""), ("[1, 2]", "[1,2]"), ("7", "7"), ("true", "true"), (#""plain""#, "plain")]
+    )
     func argumentsOfAnyKindBecomeText(arguments: String, text: String) {
         let decoded = Self.decode(Decoded.calls(#"{"index":0,"id":"c","function":{"name":"f","arguments":\#(arguments)}}"#))
         #expect(decoded.calls == [Decoded.Call("c", "f", text)])
@@ -172,7 +174,7 @@ struct OpenAIToolCallTests {
         #expect(absurd.calls.count == bound)
     }
 
-    /// However the fragments of OpenAI's form are interleaved, each call gets its own.
+    /// The fragments have OpenAI's form.
     @Test("Random interleavings keep the calls apart", arguments: 0..<6)
     func randomInterleavingsKeepCallsApart(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
@@ -185,7 +187,7 @@ struct OpenAIToolCallTests {
                 [#"{"index":\#(index),"id":"\#(call.id ?? "")","function":{"name":"\#(call.name ?? "")","arguments":""}}"#]
                     + call.arguments.split(separator: ".").map { #"{"index":\#(index),"function":{"arguments":"\#($0)."}}"# }
             }
-            // The calls begin in order; the rest comes anyhow.
+            // The calls begin in order. The rest comes in any order.
             var entries = queues.indices.map { queues[$0].removeFirst() }
             while let index = queues.indices.filter({ !queues[$0].isEmpty }).randomElement(using: &random) {
                 entries.append(queues[index].removeFirst())

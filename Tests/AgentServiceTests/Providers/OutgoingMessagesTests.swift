@@ -4,7 +4,7 @@ import Testing
 
 @testable import AgentService
 
-/// Histories as strict servers accept them. What is stored stays as it is.
+/// The stored history stays as it is.
 @Suite("Histories in the form that strict servers accept")
 struct OutgoingMessagesTests {
     private func written(_ messages: [String], strictTurns: Bool = false, _ change: (inout RequestForm) -> Void = { _ in }) -> [String] {
@@ -27,7 +27,8 @@ struct OutgoingMessagesTests {
         arguments: [
             #"{"role":"assistant","content":""}"#, #"{"role":"assistant","content":null}"#, #"{"role":"assistant","content":[]}"#,
             #"{"role":"assistant"}"#, #"{"role":"assistant","content":"","tool_calls":[]}"#, #"{"role":"assistant", "content": ""}"#,
-        ])
+        ]
+    )
     func anEmptyAnswerIsLeftOutAndItsNeighboursAreJoined(empty: String) {
         #expect(written([Self.user, empty, Self.user]) == [#"{"role":"user","content":"u\n\nu"}"#])
         #expect(written([Self.user, empty]) == [Self.user])
@@ -40,7 +41,8 @@ struct OutgoingMessagesTests {
             #"{"role":"assistant","content":[{"type":"text","text":"a"}]}"#,
             #"{"role":"assistant","content":"","tool_calls":[{"id":"c1"}]}"#, #"{"role":"assistant","content":null,"refusal":"no"}"#,
             #"{"role":"user","content":""}"#, #"{"role":"assistant","content":""#,
-        ])
+        ]
+    )
     func nothingElseIsLeftOut(message: String) {
         #expect(written([message]) == [message])
     }
@@ -83,7 +85,7 @@ struct OutgoingMessagesTests {
         return (form, bits & 2 != 0)
     }
 
-    /// What sessions become through failures, cancels and empty answers.
+    /// A session after failures, cancels and empty completions.
     private static func history(seed: UInt64) -> [ByteBuffer] {
         var random = SeededGenerator(seed: seed)
         var history = [#"{"role":"system","content":"s"}"#]
@@ -107,7 +109,6 @@ struct OutgoingMessagesTests {
         return history.map { ByteBuffer(string: $0) }
     }
 
-    /// A longer history changes nothing of what a shorter one has sent, but its last message.
     @Test("A longer history changes nothing but the last message of a shorter one", arguments: 0..<12 as Range<UInt64>)
     func requestsOnlyGrow(seed: UInt64) {
         let history = Self.history(seed: seed)
@@ -121,7 +122,7 @@ struct OutgoingMessagesTests {
         }
     }
 
-    /// The rule of Mistral's and Gemma's templates, over all that sessions go through.
+    /// Mistral's and Gemma's templates require this.
     @Test("User and assistant messages alternate for every session", arguments: 0..<12 as Range<UInt64>)
     func userAndAssistantTakeTurns(seed: UInt64) throws {
         for (form, strictTurns) in Self.forms {
@@ -136,7 +137,6 @@ struct OutgoingMessagesTests {
         }
     }
 
-    /// A request that is changed after its refusal is the one that would have been written had the server been known.
     @Test("A request changed after its refusal equals one written for a known server", arguments: 0..<12 as Range<UInt64>)
     func whatIsConcededLaterIsWhatWouldHaveBeenWritten(seed: UInt64) {
         var request = LLMRequest(model: "m", messages: Self.history(seed: seed))
@@ -148,7 +148,7 @@ struct OutgoingMessagesTests {
                 let changed = plain.conceding(concessions)
                 #expect(changed.bytes == OpenAIRequestBody(request, stream: stream, concessions: concessions).bytes)
                 #expect(changed.concessions == plain.concessions.subtracting(concessions))
-                // One after the other is the same.
+                // Conceding one by one gives the same request.
                 #expect(changed.conceding([.streamOptions, .strictTurns]).bytes == plain.conceding([.streamOptions, .strictTurns]).bytes)
             }
         }

@@ -11,7 +11,7 @@ import Testing
 
 @Suite("The HTTP client's shortcut for bodies")
 struct PerEventLoopHTTPClientTests {
-    /// Asks for the body when it is told of the head, and notes which way it comes.
+    /// Asks for the body when the head arrives, and notes on which path the body comes.
     private final class Reader: HTTPClientResponseDelegate, BodyReceiver {
         struct Seen: Equatable {
             var direct = 0
@@ -20,7 +20,7 @@ struct PerEventLoopHTTPClientTests {
         }
 
         let seen = Mutex(Seen())
-        /// Opened when all tokens are there.
+        /// Opens when all deltas have arrived.
         let hasTokens = Gate()
         private let client: PerEventLoopHTTPClient
         private let tokenBytes: Int
@@ -53,7 +53,7 @@ struct PerEventLoopHTTPClientTests {
         }
     }
 
-    /// That the HTTP client tells of a head while the connection hands it on is not promised anywhere.
+    /// AsyncHTTPClient does not promise to deliver a head inside the connection's call.
     @Test("The body bypasses the HTTP client's own path")
     func theBodyComesWithoutTheClientsDetour() async throws {
         let client = PerEventLoopHTTPClient(eventLoop: MultiThreadedEventLoopGroup.singleton.any(), configuration: .init())
@@ -76,10 +76,10 @@ struct PerEventLoopHTTPClientTests {
             reader.withLock { $0 = current }
             try await client.http.execute(request: request, delegate: current).get()
             let seen = current.seen.withLock { $0 }
-            // What comes together with the end may go through the client.
+            // Bytes that come together with the end may take the client's path.
             #expect(seen.direct >= tokenBytes)
             #expect(seen.direct + seen.throughClient == size(tokens.parts))
-            // The client sees that the answer has ended, and keeps the connection.
+            // The HTTP client sees the end of the response, and keeps the connection.
             #expect(seen.isKept == (round > 0))
         }
         #expect(upstream.violations.isEmpty)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import AgentService
 
-/// What models say beside their answers, gathered from the pieces in which it is streamed.
+/// Models stream reasoning beside their text, in pieces.
 @Suite("Collecting reasoning")
 struct ReasoningCollectorTests {
     private static let end = Decoded.delta("{}", finish: "stop")

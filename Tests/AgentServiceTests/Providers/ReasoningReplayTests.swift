@@ -4,7 +4,7 @@ import Testing
 
 @testable import AgentService
 
-/// What goes back to a model of what it said before.
+/// A request returns to the model what the model said before.
 @Suite("Returning reasoning to the model")
 struct ReasoningReplayTests {
     private static let history = [

@@ -3,7 +3,7 @@ import Testing
 
 @testable import AgentService
 
-/// What an operator adds to each request goes over the wire as it was written, and never in place of what the server writes itself.
+/// An operator's members are sent as they were written, and never replace the server's own members.
 @Suite("Additional parameters of model requests")
 struct RequestParametersTests {
     @Test("Members keep their text")
@@ -22,7 +22,8 @@ struct RequestParametersTests {
             ("", "JSON object"), ("[]", "JSON object"), ("{", "JSON object"), (#""a""#, "JSON object"), (#"{"messages":[]}"#, "messages"),
             (#"{"a":1,"model":"m"}"#, "model"), (#"{"tools":[]}"#, "tools"), (#"{"stream":false}"#, "stream"),
             (#"{"stream_options":{}}"#, "stream_options"), (#"{"mod\u0065l":"m"}"#, "model"), (#"{"a":1,"a":2}"#, "a twice"),
-        ])
+        ]
+    )
     func whatCannotBeAddedIsNamed(text: String, words: String) {
         let error = #expect(throws: ParameterError.self) { try RequestParameters(parsing: text) }
         #expect(error?.description.contains(words) == true, "\(error?.description ?? "")")

@@ -18,7 +18,7 @@ struct ResponseBodyCoalescerTests {
         return (channel, current)
     }
 
-    /// A part from the decoder; a head answers a request that was sent before.
+    /// A part from the decoder. A head responds to an earlier request.
     private static func read(_ part: HTTPClientResponsePart, on channel: EmbeddedChannel) {
         if case .head = part {
             channel.pipeline.write(HTTPClientRequestPart.head(HTTPRequestHead(version: .http1_1, method: .POST, uri: "/")), promise: nil)
@@ -26,7 +26,7 @@ struct ResponseBodyCoalescerTests {
         channel.pipeline.fireChannelRead(part)
     }
 
-    /// What comes out after each read from the socket.
+    /// Returns the output after each read from the socket.
     private static func joined(_ reads: [HTTPClientResponsePart]...) throws -> [[HTTPClientResponsePart]] {
         let (channel, _) = try joiningChannel()
         defer { _ = try? channel.finish() }
@@ -52,7 +52,7 @@ struct ResponseBodyCoalescerTests {
         #expect(out == [[Self.head], [Self.body("ab"), .end(nil), Self.head, Self.body("c")]])
     }
 
-    /// An answer that is cut off is still read as far as it came.
+    /// A truncated response is read as far as it came.
     @Test("Bytes read before the connection ends are delivered")
     func whatWasReadGoesOnBeforeTheConnectionEnds() throws {
         let (channel, _) = try Self.joiningChannel()
@@ -72,7 +72,8 @@ struct ResponseBodyCoalescerTests {
         func receiveBody(_ bytes: ByteBuffer) { parts.append(String(buffer: bytes)) }
     }
 
-    /// Stands for the HTTP client: whoever asks for the body while a head is handed on, gets it.
+    /// Stands for the HTTP client: a receiver that asks for the body during the delivery of a head
+    /// gets it.
     private final class Claim: ChannelInboundHandler {
         typealias InboundIn = HTTPClientResponsePart
         let current: NIOLoopBoundBox<ResponseBodyCoalescer?>
@@ -106,11 +107,11 @@ struct ResponseBodyCoalescerTests {
         #expect(try read(Self.body("c")) == [])
         #expect(try read(.end(nil)) == [.end(nil)])
         claim.receiver = two
-        // What comes with the end goes on in its order, behind which the HTTP client has its connection free.
+        // Bytes with the end keep their order. After them the HTTP client's connection is free.
         #expect(try read(Self.head, Self.body("d"), .end(nil)) == [Self.head, Self.body("d"), .end(nil)])
         #expect(try read(Self.head, Self.body("g")) == [Self.head])
         #expect(try read(Self.body("h"), Self.body("i"), .end(nil)) == [Self.body("hi"), .end(nil)])
-        // Nobody asks: the HTTP client gets it.
+        // No receiver asks, so the HTTP client gets the body.
         claim.receiver = nil
         #expect(try read(Self.head, Self.body("e"), .end(nil)) == [Self.head, Self.body("e"), .end(nil)])
         claim.receiver = one
@@ -121,7 +122,7 @@ struct ResponseBodyCoalescerTests {
         #expect(two.parts == ["g"])
     }
 
-    /// A connection that is kept does not keep the receivers of answers that have ended.
+    /// A kept connection does not keep the receivers of finished responses.
     @Test("A receiver is released when its response has ended")
     func aReceiverIsLetGo() throws {
         let (channel, current) = try Self.joiningChannel()
@@ -143,13 +144,13 @@ struct ResponseBodyCoalescerTests {
         }
     }
 
-    // MARK: What the gate refuses
+    // MARK: Refusals of the gate
 
     private static func head(_ code: UInt) -> HTTPClientResponsePart {
         .head(HTTPResponseHead(version: .http1_1, status: .init(statusCode: Int(code))))
     }
 
-    /// The HTTP client learns that its connection has failed, and nothing of what follows.
+    /// The HTTP client learns that its connection has failed, and gets nothing after that.
     @Test("A refused status ends the connection", arguments: [0, 1, 99, 101, 600, 999] as [UInt])
     func whatIsRefusedEndsTheConnection(code: UInt) throws {
         let (channel, current) = try Self.joiningChannel()
@@ -171,7 +172,7 @@ struct ResponseBodyCoalescerTests {
         #expect(receiver.parts == [])
     }
 
-    /// A server that is only about to answer has not answered.
+    /// An informational response is not a response yet.
     @Test("An informational head does not mark a connection as kept")
     func anInformationalHeadDoesNotMakeAConnectionKept() throws {
         let (channel, _) = try Self.joiningChannel()

@@ -21,8 +21,8 @@ struct ResponseGateTests {
         }
     }
 
-    /// Every order of six events: what goes on is a head, bodies and an end for each request, and
-    /// nothing goes on after a refusal.
+    /// Six events in every order: a head, bodies and an end pass for each request, and nothing
+    /// passes after a refusal.
     @Test("Every order of events yields a valid order of parts")
     func whateverComesTheOrderIsRight() {
         let kinds = Event.allCases
@@ -37,7 +37,7 @@ struct ResponseGateTests {
             for event in events {
                 guard let part = event.part else {
                     gate.requestBegan()
-                    // The HTTP client sends one when the answer before has ended.
+                    // The HTTP client sends a request when the response before it has ended.
                     isAwaited = isAwaited || !isOpen && !isShut
                     continue
                 }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import AgentService
 
-/// How long a server wants to be left alone, in every form of the header, and its name for the request.
+/// A server states its retry time in several header forms, and its name for the request.
 @Suite("Retry time and request id of a response")
 struct ResponseNotesTests {
     private static let date = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -41,7 +41,8 @@ struct ResponseNotesTests {
             ("Thu, 01 Jan 1970 00:00:00 GMT", 0), (date, 784_111_777), ("Thu, 29 Feb 2024 23:59:59 GMT", 1_709_251_199),
             ("Fri, 01 Mar 2024 00:00:00 GMT", 1_709_251_200), ("Mon, 01 Mar 2100 00:00:00 GMT", 4_107_542_400),
             ("Thu, 26 Nov 2026 10:00:00 GMT", 1_795_687_200), ("Tue Feb 29 00:00:01 2000", 951_782_401),
-        ])
+        ]
+    )
     func datesAreSecondsSince1970(text: String, seconds: Int) {
         #expect(HTTPDate.seconds(text) == seconds)
     }
@@ -52,7 +53,8 @@ struct ResponseNotesTests {
             "", "now", "Sun, 06 Nov 1994", "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT",
             "Sun, 06 Nov 1994 24:49:37 GMT",
             "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 06 Nov 99999999999999999999 08:49:37 GMT", "a b c d e f g", "1 2 3 4 5 6 7 gmt",
-        ])
+        ]
+    )
     func whatIsNoDateIsNone(text: String) {
         #expect(HTTPDate.seconds(text) == nil)
     }

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Receive buffers", .timeLimit(.minutes(1)))
 struct ResponseReceiveAllocatorTests {
-    /// Notes what each read brings, and the memory that it was read into.
+    /// Notes the bytes of each read, and their memory.
     private final class Reads: ChannelInboundHandler, Sendable {
         typealias InboundIn = ByteBuffer
         struct Read {
@@ -24,7 +24,7 @@ struct ResponseReceiveAllocatorTests {
         }
     }
 
-    /// However much comes at once, it begins with a small read, and the large buffer is not kept.
+    /// The amount of waiting bytes does not matter.
     @Test("The first read is small, and the large buffer is not kept")
     func whatIsThereFirstIsReadByItself() async throws {
         let (reads, group) = (Reads(), MultiThreadedEventLoopGroup.singleton)

@@ -4,7 +4,6 @@ import Testing
 
 @testable import AgentService
 
-/// What a stream may hold, and how much of it.
 @Suite("Bounds of the SSE parser")
 struct SSEParserBoundsTests {
     @Test("A zero byte is an ordinary character")
@@ -26,12 +25,13 @@ struct SSEParserBoundsTests {
             let chunks = stride(from: 0, to: twice.count, by: length).map { twice[$0..<min($0 + length, twice.count)] }
             #expect(try SSEParserTests.parse(chunks).map { String(buffer: $0.data) } == ["b"])
         }
-        // Half of a mark is none.
+        // Half of a mark is not a mark.
         #expect(
             try SSEParserTests.parse([[0xEF, 0xBB], Array("data: a\n\ndata: b\n\n".utf8)[...]]).map { String(buffer: $0.data) } == ["b"])
     }
 
-    /// In time linear in its length, whatever the chunks: a line is not searched from its beginning at every chunk.
+    /// The time is linear in the line's length: the parser does not search a line from its
+    /// beginning at every chunk.
     @Test("A long line in many chunks is scanned once")
     func aVeryLongLineInManyChunksIsReadOnce() throws {
         let length = 8 << 20
@@ -47,7 +47,7 @@ struct SSEParserBoundsTests {
         parser.append(ByteBuffer(string: "\n\n"))
         let event = try parser.next()
         #expect(event?.data.readableBytes == length)
-        // Searched from the start each time it would be 2000 times as much.
+        // A search from the start at each chunk would take 2000 times as long.
         #expect(ContinuousClock.now - begun < .seconds(20))
     }
 
@@ -59,7 +59,7 @@ struct SSEParserBoundsTests {
         #expect(early == nil)
         parser.append(ByteBuffer(string: "x"))
         #expect(throws: SSEEventTooLarge(limit: 1000)) { try parser.next() }
-        // It stays so: nobody reads on behind it by accident.
+        // The parser stays failed, so that no caller reads on by accident.
         parser.append(ByteBuffer(string: "\n\ndata: ok\n\n"))
         #expect(throws: SSEEventTooLarge(limit: 1000)) { try parser.next() }
     }
@@ -70,7 +70,7 @@ struct SSEParserBoundsTests {
         let event = Array((String(repeating: "data: 123456789\n", count: 10) + "\n").utf8)
         #expect(try SSEParserTests.parse([event[...]], maxEventBytes: 99).first?.data.readableBytes == 99)
         #expect(throws: SSEEventTooLarge(limit: 98)) { try SSEParserTests.parse([event[...]], maxEventBytes: 98) }
-        // The bound is each event's own.
+        // Each event has the whole bound.
         let many = Array(repeating: event, count: 50).flatMap(\.self)
         #expect(try SSEParserTests.parse([many[...]], maxEventBytes: 99).count == 50)
     }

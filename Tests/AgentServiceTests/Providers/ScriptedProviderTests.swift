@@ -47,7 +47,7 @@ struct ScriptedProviderTests {
         #expect(try answer.calls.map { try JSON($0.arguments) } == [["path": #"some dir/a "b".txt"#]])
         #expect(answer.calls.first?.id?.isEmpty == false)
         #expect(answer.events.last == .finish(.toolCalls))
-        // Arguments come in pieces, as they do from other models.
+        // Arguments come in pieces, as from other models.
         #expect(answer.events.count > 4)
     }
 
@@ -108,7 +108,7 @@ struct ScriptedProviderTests {
         #expect(answer.text.hasPrefix("The result of echo: B\nThe result of read_file: long long"))
         #expect(answer.text.count < 2 * ScriptedProvider.maxExcerpt)
         #expect(answer.calls.isEmpty)
-        // The next question is answered, not the old results.
+        // The model answers the next question, not the old results.
         #expect(try await Self.answer(to: history + [Self.user("thanks")]).text == "You said: thanks")
     }
 
@@ -136,7 +136,7 @@ struct ScriptedProviderTests {
                 count += 1
                 if count == 3 {
                     told.open()
-                    // Goes on at once, but from now on with the cancellation that is on its way.
+                    // The model continues at once, with the cancellation on its way.
                     while !Task.isCancelled { await Task.yield() }
                 }
             }

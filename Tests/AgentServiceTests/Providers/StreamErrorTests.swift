@@ -5,13 +5,13 @@ import Testing
 
 @testable import AgentService
 
-/// Errors in the middle of an answer that began well.
+/// An error comes in the middle of a completion that began well.
 @Suite("Errors inside a stream")
 struct StreamErrorTests {
     static let sentence = "Upstream overloaded"
     private static let begun = OddStream.events([Decoded.delta(#"{"content":"half a sen"}"#)])
 
-    /// What servers write in the place of the next chunk. `S` is their sentence.
+    /// Servers write these in place of the next chunk. `S` is their sentence.
     private static let objects: [String] = [
         #"{"error":{"message":"S","code":502}}"#, #"{"error":"S"}"#,
         #"{"object":"error","message":"S","type":"ServerError","code":500}"#,
@@ -23,7 +23,7 @@ struct StreamErrorTests {
         #"{"choices":[{"index":0,"error":{"message":"S"}}]}"#,
         #"{"error":{"message":"S"},"choices":[{"delta":{"content":""},"finish_reason":"error"}]}"#,
     ]
-    /// Errors that are no chunk, and two in the place of the rest of an event.
+    /// Errors that are not chunks, and two in place of the rest of an event.
     private static let others: [String] = [
         "event: error\ndata: S\n\n", "event: error\ndata: \"S\"\n\n",
         #"data: {"choices":[{"delta":{"content":"ha{"error":{"message":"S"}}"# + "\n\n",
@@ -40,7 +40,7 @@ struct StreamErrorTests {
         return events.map { $0.replacing("\"S\"", with: "\"\(sentence)\"").replacing("data: S", with: "data: \(sentence)") }
     }()
 
-    /// The class is that of the same error as an HTTP response.
+    /// The class equals that of the same error as an HTTP response.
     @Test("The server's error sentence is kept", arguments: errors)
     func theServersSentenceIsTold(error: String) {
         let isOfServer = [#":502"#, #":500}"#, "overloaded_error"].contains { error.contains($0) }
@@ -72,14 +72,15 @@ struct StreamErrorTests {
         }
     }
 
-    /// Members that servers send with every chunk, and that say that all is well.
+    /// Servers send these members with every chunk to say that all is well.
     @Test(
         "Members that only look like an error are ignored",
         arguments: [
             #"{"error_code":0,"choices":[]}"#, #"{"error":null,"choices":[]}"#, #"{"error_code":0,"text":"x"}"#,
             #"{"base_resp":{"status_code":0,"status_msg":"success"}}"#, #"{"code":200,"message":"ok"}"#, #"{"code":"","message":""}"#,
             #"{"detail":null}"#, #"{"type":"ping"}"#, #"{"object":"chat.completion.chunk"}"#, #"{"success":true,"message":"x"}"#,
-        ])
+        ]
+    )
     func whatLooksLikeAnErrorAndIsNone(chunk: String) {
         #expect(Heard(OddStream.events([chunk]) + OddStream.text) == Heard(OddStream.text))
     }

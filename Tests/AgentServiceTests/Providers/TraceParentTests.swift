@@ -2,7 +2,7 @@ import Testing
 
 @testable import AgentService
 
-/// W3C Trace Context, section 3.2: what is passed on to the model's server.
+/// W3C Trace Context, section 3.2. The provider passes the header on to the model's server.
 @Suite("W3C trace context")
 struct TraceParentTests {
     private static let trace = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -22,7 +22,8 @@ struct TraceParentTests {
             "00-\(trace.dropLast())g-\(span)-01", "00_\(trace)_\(span)_01", "0-0\(trace)-\(span)-01", "00-\(trace)-\(span)-1",
             " 00-\(trace)-\(span)-01", "00-\(trace)-\(span)-01\r\n", "00-\(trace.dropLast())é-\(span)-01",
             String(repeating: "z", count: 20_000), String(repeating: "-", count: 55),
-        ])
+        ]
+    )
     func whatIsNot(_ text: String) {
         #expect(!TraceParent.isValid(text))
     }

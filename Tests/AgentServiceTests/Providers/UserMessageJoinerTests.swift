@@ -4,7 +4,8 @@ import Testing
 
 @testable import AgentService
 
-/// User messages that follow each other reach the model as one: some templates want user and assistant to take turns.
+/// Consecutive user messages reach the model as one, since some templates require user and
+/// assistant to alternate.
 @Suite("Joining user messages")
 struct UserMessageJoinerTests {
     private func joined(_ messages: String...) throws -> [JSON] {
@@ -30,7 +31,7 @@ struct UserMessageJoinerTests {
         #expect(messages[0]["content"].array.map { $0["text"] } == ["look", .null, "here", "and"])
     }
 
-    /// What has a name of its own speaks for itself.
+    /// A message with a name of its own stays on its own.
     @Test("Messages that cannot be joined stay separate")
     func whatCannotBeJoinedStays() throws {
         #expect(try joined(#"{"role":"user","content":"a","name":"n"}"#, #"{"role":"user","content":"b"}"#).count == 2)

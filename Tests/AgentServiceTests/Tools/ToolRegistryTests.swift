@@ -38,7 +38,8 @@ struct ToolRegistryTests {
                 #"[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g","parameters":[]}}]"#,
                 "[1].function.parameters"
             ),
-        ])
+        ]
+    )
     func theErrorNamesThePlace(text: String, place: String) {
         let error = #expect(throws: ToolSchemaError.self) { try ToolRegistry(parsing: ByteBuffer(string: text)) }
         #expect(error?.description.hasPrefix(place) == true, "\(error?.description ?? "")")

@@ -15,7 +15,8 @@ struct CallIDGeneratorTests {
 
     @Test(
         "A used id is found in each spelling of its result",
-        arguments: ["call_0", "", "a/b", "a\"b", "a\\b", "\\/", "ü", "\u{2028}", "\u{85}", "\u{7F}", "\u{1}", "\n", "😀"])
+        arguments: ["call_0", "", "a/b", "a\"b", "a\\b", "\\/", "ü", "\u{2028}", "\u{85}", "\u{7F}", "\u{1}", "\n", "😀"]
+    )
     func aUsedIDIsFoundHoweverItsResultWasWritten(id: String) {
         let other = ChatMessage.tool(callID: "other", content: ByteBuffer(string: "x"))
         for written in [ChatMessage.tool(callID: id, content: ByteBuffer(string: "x")), StepStateMachineHistoryTests.closed(id)] {
@@ -35,13 +36,14 @@ struct CallIDGeneratorTests {
         #expect(!used(text, result).contains("a"))
     }
 
-    /// By hand, or by another program.
+    /// A person or another program has edited it.
     @Test(
         "An edited result is found as well",
         arguments: [
             #"{"tool_call_id":"a/b","role":"tool","content":"x"}"#, #"{ "role": "tool", "content": "x", "tool_call_id": "a\/b" }"#,
             #"{"role":"tool","content":"\"","tool_call_id":"a\u002fb"}"#, #"{"role":"tool","name":"x","tool_call_id":"a/b"}"#,
-        ])
+        ]
+    )
     func aResultThatSomebodyHasEditedIsFoundAsWell(text: String) {
         let ids = used(ByteBuffer(string: text))
         #expect(ids.contains("a/b") && !ids.contains("x"))
@@ -49,13 +51,15 @@ struct CallIDGeneratorTests {
 
     @Test(
         "Text that is not a message has no id",
-        arguments: ["", "{", #"{"role":"tool""#, #"{"role":"tool","tool_call_id":"#, #"{"role":"tool","tool_call_id":""#, "[]", "null"])
+        arguments: ["", "{", #"{"role":"tool""#, #"{"role":"tool","tool_call_id":"#, #"{"role":"tool","tool_call_id":""#, "[]", "null"]
+    )
     func whatIsNoMessageHasNoID(text: String) {
         let ids = used(ByteBuffer(string: text))
         #expect(!ids.contains("") && !ids.contains("tool"))
     }
 
-    /// A set of hashes: 128 questions about 20,000 calls in 100 MB are answered without a look at these.
+    /// The generator keeps a set of hashes: 128 lookups of 20,000 calls in 100 MB do not read the
+    /// calls.
     @Test("A lookup takes constant time in a history of any length")
     func askingTakesNoTimeHoweverLongTheHistoryIs() {
         let content = ByteBuffer(string: String(repeating: "x", count: 5000))
@@ -71,7 +75,7 @@ struct CallIDGeneratorTests {
     func freshIDsDiffer() {
         let ids = Set((0..<1000).map { _ in CallIDGenerator.make() })
         #expect(ids.count == 1000)
-        // Mistral takes no other form, and every provider takes this one.
+        // Mistral accepts only this form, and every provider accepts it.
         #expect(ids.allSatisfy { $0.wholeMatch(of: /[a-zA-Z0-9]{9}/) != nil })
     }
 }

@@ -4,10 +4,10 @@ import Testing
 
 @testable import AgentService
 
-/// Steps that are ended before their model does, on any replica.
+/// A replica ends a step before its model does. It may be the owner or another replica.
 @Suite("Cancelling steps", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct CancelTests {
-    /// The text so far stays in the history, and everybody who listens hears the end.
+    /// The text so far stays in the history, and every listener gets the end.
     @Test("A cancel ends a running step and stores its text", arguments: [true, false])
     func aRunningStepIsCancelled(byItsOwner: Bool) async throws {
         let session = try await SessionInRedis(.shared())
@@ -16,7 +16,7 @@ struct CancelTests {
         try await eventually("it is in the log") { try await !session.tokens(step: 1).isEmpty }
         let other = byItsOwner ? owner : Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
         #expect(try await other.service.cancel(session.id, step: nil) == 1)
-        // It is stored by now.
+        // Redis has stored it by now.
         #expect(try session.state("status") == "idle" && session.state("intent") == "")
         let text = try await session.tokens(step: 1).joined()
         #expect(!text.isEmpty)
@@ -49,7 +49,7 @@ struct CancelTests {
         #expect(try await session.entries(step: 2).flatMap(\.fields).map(\.name) == ["done"])
     }
 
-    /// Nobody answers for the step any more; the log does.
+    /// The step has no owner any more.
     @Test("A cancel ends the step of a lost replica from its log")
     func theStepOfALostReplicaIsCancelled() async throws {
         let session = try await SessionInRedis(.shared())
@@ -76,7 +76,7 @@ struct CancelTests {
         #expect(try turns.history().last?["content"].string == (1...700).map { "\($0) " }.joined())
     }
 
-    /// Whoever takes over from a replica that was lost while it cancelled finishes the cancel, with the text of the step that spoke.
+    /// The next owner stores the text of the step that the lost replica was cancelling.
     @Test("The next owner finishes the cancel of a lost replica")
     func aCancelIsFinishedByWhoeverComesAfter() async throws {
         let session = try await SessionInRedis(.shared())
@@ -92,7 +92,7 @@ struct CancelTests {
         #expect(try await session.entries(step: 3).flatMap(\.fields).map(\.name) == ["message", "done"])
     }
 
-    /// However often that happens: the text is there, and every number of the step means it.
+    /// The text survives any number of losses, and every number of the step names it.
     @Test("A cancel lost three times keeps the text")
     func aCancelThatIsLostThreeTimesKeepsTheText() async throws {
         let session = try await SessionInRedis(.shared())
@@ -107,7 +107,7 @@ struct CancelTests {
         #expect(try turns.history().last == ["role": "assistant", "content": "half"])
     }
 
-    /// Its client names the step that it knows of, however often it was taken over since.
+    /// A client names the step number that it knows, after any number of takeovers.
     @Test("A step taken over twice can be cancelled by its first number")
     func aStepThatWasTakenOverTwiceIsCancelledByItsFirstNumber() async throws {
         let session = try await SessionInRedis(.shared())
@@ -118,7 +118,7 @@ struct CancelTests {
         #expect(try session.state("status") == "idle")
     }
 
-    /// A cancel that comes late must not hit the next step; one that was sent before a take-over means the step that took its place.
+    /// A cancel sent before a takeover means the step that replaced its step.
     @Test("A late cancel does not hit the next step")
     func onlyTheStepThatIsMeantIsCancelled() async throws {
         let session = try await SessionInRedis(.shared())
@@ -150,7 +150,7 @@ struct CancelTests {
             Issue.record("nothing runs")
             return
         }
-        // The next step is nobody's successor.
+        // The next step does not replace any step.
         _ = try await session.begin("three")
         guard case .notRunning? = await refusal(2), case .notRunning? = await refusal(3), case .notRunning? = await refusal(4) else {
             Issue.record("another step was cancelled")
@@ -184,7 +184,6 @@ struct CancelTests {
         #expect(try owner.history().map { $0["role"] } == ["system", "user", "assistant"])
     }
 
-    /// I1, I2: whichever comes first, there is one end.
     @Test("A cancel that races with the end leaves one end (I1, I2)")
     func aCancelRacesWithTheEnd() async throws {
         let session = try await SessionInRedis(.shared())
@@ -226,7 +225,7 @@ struct CancelTests {
         #expect(try JSON(try session.redis.cli("LINDEX", session.keys.steps, "-1"))["status"] == "cancelled")
     }
 
-    /// Its client stays here when the step runs elsewhere, and is missed here.
+    /// The client stays connected to the first replica while another replica runs the step.
     @Test("With on_disconnect, a step that changed its owner still ends with its client")
     func aStepThatChangedHandsEndsWithItsClient() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))

@@ -6,7 +6,7 @@ import Testing
 @testable import AgentService
 @testable import SessionStore
 
-/// A model's reasoning, from its answer to the next request, through Redis.
+/// Reasoning passes from a completion through Redis to the next request.
 @Suite("Reasoning from a completion to the next request", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct ReasoningTests {
     private static func trace(_ text: String, calls: [Int: String] = [:]) -> LLMEvent {
@@ -17,7 +17,7 @@ struct ReasoningTests {
                 calls: calls.mapValues { [ReasoningTrace.Member(name: "extra_content", json: json($0))] }))
     }
 
-    /// The last message but those of tools that a request sends, with what goes back to the model.
+    /// Returns a request's last message that is not a tool's, with the returned reasoning.
     private func lastAnswer(_ request: LLMRequest) throws -> JSON {
         try #require(try JSON(parsing: OpenAIRequestBody(request, stream: true).bytes)["messages"].array.last { $0["role"] == "assistant" })
     }
@@ -143,7 +143,7 @@ struct ReasoningTests {
 }
 
 extension SessionInRedis {
-    /// All elements of a list.
+    /// Returns all elements of a list.
     func list(_ key: String) async throws -> [String] {
         try await store.client.connection(for: keys.prefix).send(RedisCommand("LRANGE", key, "0", "-1")).plainElements
     }

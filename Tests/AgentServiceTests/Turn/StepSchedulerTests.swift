@@ -6,10 +6,9 @@ import Testing
 
 @testable import AgentService
 
-/// Who runs steps, and how it ends.
 @Suite("The step scheduler")
 struct StepSchedulerTests {
-    /// A supervisor that runs as a service.
+    /// A scheduler that runs as a service.
     struct Running {
         let scheduler: StepScheduler
         let group: ServiceGroup
@@ -23,7 +22,7 @@ struct StepSchedulerTests {
             task = Task { try await group.run() }
         }
 
-        /// SIGTERM has come, and the supervisor knows.
+        /// Sends SIGTERM, and waits until the scheduler has seen it.
         func drain() async throws {
             await group.triggerGracefulShutdown()
             try await eventually("it drains") { scheduler.isDraining }
@@ -34,7 +33,7 @@ struct StepSchedulerTests {
         }
     }
 
-    /// What a job leaves behind.
+    /// Notes the jobs that ran.
     final class Box: Sendable {
         let isOver = Mutex(false)
         let reason = Mutex<StopReason?>(nil)
@@ -67,7 +66,7 @@ struct StepSchedulerTests {
         try await running.ended()
     }
 
-    /// Load balancers must have the time to notice, also where nothing runs.
+    /// Load balancers need that time, even if no step runs.
     @Test("A stop lasts at least as long as the drain notice")
     func aStopIsNoticedBeforeItsEnd() async throws {
         let running = Running(notice: .milliseconds(300))
@@ -76,13 +75,13 @@ struct StepSchedulerTests {
         #expect(throws: StepScheduler.Refusal.draining) { try running.scheduler.launch {} }
         try await running.ended()
         #expect(begun.duration(to: .now) >= .milliseconds(300))
-        // It is a part of the drain.
+        // The notice is a part of the drain.
         let short = Running(drain: .milliseconds(10), notice: .seconds(600))
         try await short.drain()
         try await short.ended()
     }
 
-    /// A step that is cancelled makes room, also while it holds up the stop.
+    /// A cancelled step frees its slot, and no longer delays the stop.
     @Test("Cancels are accepted during the drain")
     func whatEndsAStepIsLetInWhileItDrains() async throws {
         let running = Running(maximumSteps: 1)
@@ -95,7 +94,7 @@ struct StepSchedulerTests {
         #expect(throws: StepScheduler.Refusal.draining) { try running.scheduler.launch(endsStep: true) {} }
     }
 
-    /// What is no task has its place all the same, holds up the stop, and is gone on with in a job.
+    /// A suspended step is not a task. It continues in a job.
     @Test("A suspended step keeps its slot and delays the stop")
     func whatIsWaitedForHasItsPlace() async throws {
         let running = Running(maximumSteps: 1)
@@ -118,7 +117,8 @@ struct StepSchedulerTests {
     }
 
     /// A dropped suspension is a defect. It must not hold up a stop for ever.
-    @Test func aDroppedSuspensionReleasesItsSlot() async throws {
+    @Test("A dropped suspension releases its slot")
+    func aDroppedSuspensionReleasesItsSlot() async throws {
         let running = Running(maximumSteps: 1)
         let box = Box()
         try running.scheduler.start { .suspend { box.keep($0) } }
@@ -130,7 +130,7 @@ struct StepSchedulerTests {
         try await running.ended()
     }
 
-    /// A service that is cancelled, without a graceful end, stops what it waits for; that is still gone on with.
+    /// The service ends without a graceful stop.
     @Test("A cancelled scheduler stops suspended steps, and their next jobs still run")
     func aCancellationStopsWhatIsWaitedFor() async throws {
         let scheduler = StepScheduler(maximumSteps: 1, drain: .seconds(30), executors: .shared, logger: .quiet)
@@ -157,7 +157,7 @@ struct StepSchedulerTests {
         try await service.value("the scheduler ends")
     }
 
-    /// What comes after a cancellation is refused, not lost.
+    /// The job is not lost silently.
     @Test("A job after the cancellation is refused")
     func aJobThatNobodyWillRunIsRefused() async throws {
         let scheduler = StepScheduler(maximumSteps: 1, drain: .seconds(30), executors: .shared, logger: .quiet)
@@ -169,7 +169,7 @@ struct StepSchedulerTests {
         #expect(scheduler.slots == 0)
     }
 
-    /// A job and what follows it have one place between them, and whoever waits for the end finds it free.
+    /// A caller that waits for the end of both finds the slot free.
     @Test("A job and its successor share one slot")
     func whatFollowsAJobHasItsPlace() async throws {
         let running = Running(maximumSteps: 1)
@@ -245,7 +245,7 @@ struct StepSchedulerTests {
         #expect(running.scheduler.runningSteps == 0)
     }
 
-    /// Its message was on the way to Redis while the time ran out.
+    /// Its message was on the way to Redis when the time ran out.
     @Test("A step that begins after the drain is stopped as well")
     func whatBeginsAfterTheDrainTimeIsStoppedToo() async throws {
         let running = Running(drain: .milliseconds(50))
@@ -268,7 +268,7 @@ struct StepSchedulerTests {
 }
 
 extension StepScheduler {
-    /// A job after which nothing comes.
+    /// A job without a successor.
     fileprivate func launch(endsStep: Bool = false, _ job: @escaping @Sendable () async -> Void) throws(Refusal) {
         try start(endsStep: endsStep) { () -> NextAction in
             await job()

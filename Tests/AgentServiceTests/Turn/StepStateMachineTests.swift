@@ -5,12 +5,12 @@ import Testing
 
 @testable import AgentService
 
-/// What one generation, or two, lead to.
+/// One or two generations lead to one end of a step.
 @Suite("The step's state machine")
 struct StepStateMachineTests {
     enum Unexpected: Error { case repair, ending }
 
-    /// A machine and the generations it has been through.
+    /// A machine, and the generations so far.
     struct Driver {
         var machine: StepStateMachine
         var history: [ByteBuffer]
@@ -21,7 +21,7 @@ struct StepStateMachineTests {
             self.history = history
         }
 
-        /// One generation; its repair messages go into `history`, as the step runner has it.
+        /// Runs one generation. Its repair messages go into `history`, as in the step runner.
         mutating func generate(_ events: [LLMEvent]) throws(LLMError) -> StepStateMachine.Conclusion {
             for event in events { try machine.receive(event) }
             var known = UsedCallIDs()
@@ -38,7 +38,7 @@ struct StepStateMachineTests {
             return conclusion
         }
 
-        /// The ending of a generation that is expected to be the last.
+        /// Returns the end of a generation that must be the last one.
         mutating func end(_ events: [LLMEvent]) throws -> StepStateMachine.Ending {
             guard case .commit(let ending) = try generate(events) else { throw Unexpected.repair }
             return ending
@@ -59,7 +59,7 @@ struct StepStateMachineTests {
 
     // MARK: Text
 
-    /// Whatever a provider says: half an answer never enters the history.
+    /// A provider may end in any way.
     @Test("Text without an end never enters the history")
     func anAnswerWithoutAFinishIsNone() throws {
         var driver = Driver()
@@ -140,7 +140,7 @@ struct StepStateMachineTests {
 
     @Test("Unusable call ids are replaced", arguments: [nil, "", "used", String(repeating: "x", count: 41), "used/too", "used\u{2028}"])
     func idsThatCannotBeUsedAreReplaced(id: String?) throws {
-        // As this program writes a result, and as the script writes that a call was closed.
+        // A result as this program writes it, and a closed call as the script writes it.
         let history = [
             ChatMessage.tool(callID: "used", content: ByteBuffer(string: "x")),
             ByteBuffer(string: #"{"role":"tool","tool_call_id":"used\/too","content":"cancelled"}"#),
@@ -167,7 +167,7 @@ struct StepStateMachineTests {
         #expect(ending.calls.map(\.id) == ["a", "fresh_1"])
     }
 
-    /// The model has quoted the id; that does not make it used.
+    /// The model has only quoted the id.
     @Test("A call id quoted in text does not count as used")
     func anIDThatOnlyStandsInTextIsNotUsed() throws {
         let quoted = ChatMessage.user(content: ByteBuffer(string: JSON.string(#"{"tool_call_id":"a"}"#).text))
@@ -209,7 +209,7 @@ struct StepStateMachineTests {
         #expect(ending.status == .waiting)
         #expect(try Self.json(ending.messages).map { $0["role"] } == ["assistant", "tool", "assistant"])
         #expect(try Self.json(ending.messages)[2]["content"] == "two")
-        // The client is told everything it was shown.
+        // The client gets the rest of the text that it has seen in part.
         #expect(try Self.events(ending)[0]["content"] == "one two")
         #expect(ending.calls.map(\.id) == ["b"])
     }
@@ -224,10 +224,12 @@ struct StepStateMachineTests {
         #expect(try Self.events(ending)[0]["content"] == "I can't")
     }
 
-    /// Models invent names that no server accepts in a history: stored as they are, every later request would be refused.
+    /// Models invent names that no server accepts in a history. A stored one would make every later
+    /// request fail.
     @Test(
         "Tool names that no server accepts are repaired",
-        arguments: ["multi_tool_use.parallel", "read file", "näme", String(repeating: "x", count: 65), "functions.echo:0"])
+        arguments: ["multi_tool_use.parallel", "read file", "näme", String(repeating: "x", count: 65), "functions.echo:0"]
+    )
     func namesThatNoServerAcceptsAreRepaired(name: String) throws {
         var driver = Driver()
         let messages = try Self.json(try driver.repair([Self.call(0, "a", name, #"{"n":1}"#), .finish(.toolCalls)]))
@@ -264,7 +266,7 @@ struct StepStateMachineTests {
         let messages = try Self.json(ending.messages)
         #expect(messages.map { $0["role"] } == ["assistant", "tool", "assistant", "tool"])
         #expect(Conversation.violation(messages) == nil)
-        // The same id again is one that was used.
+        // The same id again counts as used.
         #expect(messages[2]["tool_calls"][0]["id"] == "fresh_1")
     }
 
@@ -305,7 +307,7 @@ struct StepStateMachineTests {
         #expect(throws: LLMError.self) { _ = try driver.generate([.textDelta("12345"), .textDelta("67890"), .textDelta("1")]) }
         driver = Driver(maximumBytes: 10)
         #expect(throws: LLMError.self) { _ = try driver.generate([Self.call(0, "a", "f", "12345678"), Self.call(0, nil, nil, "9")]) }
-        // Over both generations together.
+        // The bound covers both generations together.
         driver = Driver(maximumBytes: 10)
         _ = try driver.repair([Self.call(0, "a", "f", "1234"), .finish(.toolCalls)])
         let error = #expect(throws: LLMError.self) { _ = try driver.generate([.textDelta("12345")]) }
@@ -335,7 +337,6 @@ struct StepStateMachineTests {
         #expect(driver.machine.usage.totalTokens == 42)
     }
 
-    /// Only what a server has counted is told.
     @Test("Cached and reasoning counts add up where servers report them")
     func countsOfTheCacheAndOfReasoningAddUpWhereTheyAreKnown() throws {
         var driver = Driver()
@@ -366,7 +367,6 @@ struct StepStateMachineTests {
         #expect(driver.machine.failure("gone", code: "takeover_exhausted", retryable: true).finishReason == nil)
     }
 
-    /// Whatever is said of it, a cut call leaves nothing behind.
     @Test("A truncated call stores nothing")
     func aCutCallStoresNothing() throws {
         var driver = Driver()
@@ -402,7 +402,6 @@ struct StepStateMachineTests {
             ])
     }
 
-    /// What the model's server says beside its sentence is told, too.
     @Test("The error carries the server's code and retry time")
     func theServersOwnCodeAndItsPatienceAreTold() throws {
         var error = LLMError(.rateLimited, "slow down")
@@ -413,7 +412,7 @@ struct StepStateMachineTests {
         #expect(ending.upstreamCode == "1302" && ending.upstreamRequest == "req_1")
     }
 
-    /// A message that makes the conversation one that is refused goes when the next one comes; nobody's fault but its own does that.
+    /// The next message replaces it. Only a message that caused the refusal is removed.
     @Test("Only a refused conversation loses its last message", arguments: LLMError.Code.allCases)
     func onlyRefusedConversationsLoseTheirLastMessage(code: LLMError.Code) throws {
         var driver = Driver()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import AgentService
 
-/// I6: steps whose replica is lost.
+/// A step's replica is lost (I6).
 @Suite("Taking over steps", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct StepTakeOverTests {
     @Test("A lost step runs again from the history (I6)")
@@ -17,7 +17,7 @@ struct StepTakeOverTests {
         // A living step is left alone.
         #expect(try await !turns.service.takeOver(lost.id, step: 1))
         try lost.expire()
-        // Only the step that is meant is taken.
+        // Only the named step is taken.
         #expect(try await !turns.service.takeOver(lost.id, step: 2))
         #expect(try await turns.service.takeOver(lost.id, step: 1))
         let told = try await turns.follow(1)
@@ -27,7 +27,7 @@ struct StepTakeOverTests {
         #expect(told.content == "whole" && told.done["status"] == "completed" && told.done["step"] == 2)
         #expect(try turns.history().map { $0["content"] } == ["hello", "whole"])
         #expect(try turns.model.requests.map { try $0.messages.map { try JSON(parsing: $0)["content"] } } == [["hello"]])
-        // I3: whoever had it before writes nothing.
+        // The former owner writes nothing (I3).
         await #expect(throws: SessionInRedis.NotStarted.self) { try await lost.log(lease, tokens: "late") }
         await #expect(throws: SessionInRedis.NotStarted.self) { try await lost.commit(lease, saying: "late") }
         #expect(try turns.history().count == 2)
@@ -43,7 +43,7 @@ struct StepTakeOverTests {
         try lost.expire()
         let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("whole"))
         #expect(try await turns.service.takeOver(lost.id, step: 1))
-        // Nobody listens, and that is no client who has left.
+        // No client listens. That does not count as a client that has left.
         try await eventually("it is answered") { try turns.history().last?["content"] == "whole" }
         #expect(turns.model.requests.map(\.model) == ["m-1"] && turns.model.requests.allSatisfy { $0.tools == nil })
         let journal = try JSON(try lost.redis.cli("LINDEX", lost.keys.steps, "-1"))
@@ -82,7 +82,7 @@ struct StepTakeOverTests {
         #expect(ContinuousClock.now - begun >= pause)
     }
 
-    /// A client that sends its request again does not wait for a sweeper.
+    /// The client does not wait for a sweeper.
     @Test("A repeated request takes the step over at once")
     func aRetryTakesOverAtOnce() async throws {
         let lost = try await SessionInRedis(.shared())
@@ -98,7 +98,7 @@ struct StepTakeOverTests {
         #expect(try turns.history().count == 2)
     }
 
-    /// A client that sends what is refused, again and again, does not keep the step from being taken over.
+    /// A client that repeats a refused request does not prevent the takeover.
     @Test("A refused request takes the step over as well")
     func aRefusedRequestTakesOverToo() async throws {
         let lost = try await SessionInRedis(.shared())
@@ -113,7 +113,7 @@ struct StepTakeOverTests {
         try await eventually("it is answered") { try turns.history().last?["content"] == "whole" }
     }
 
-    /// The session was deleted and begun anew while its replica was paused: its client is not told the other conversation's answer.
+    /// The session was deleted and began again while its replica was paused.
     @Test("The client of a deleted session learns its end, not the new session's text")
     func aFormerSessionsClientIsToldOfItsEnd() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
@@ -146,7 +146,6 @@ struct StepTakeOverTests {
         #expect(told.error["code"] == "session_deleted" && told.done["status"] == "failed")
     }
 
-    /// Another message is refused while the step runs, but the step runs again.
     @Test("Another message is refused and still has the lost step taken over")
     func anotherMessageTakesOverToo() async throws {
         let lost = try await SessionInRedis(.shared())

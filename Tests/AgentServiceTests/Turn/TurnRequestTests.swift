@@ -5,14 +5,13 @@ import Testing
 
 @testable import AgentService
 
-/// Every field of the body, as it should be and as it should not.
 @Suite("Request bodies")
 struct TurnRequestTests {
     static func parse(_ body: String, key: String? = nil) throws(RequestError) -> TurnRequest {
         try TurnRequest(body: ByteBuffer(string: body), idempotencyKey: key)
     }
 
-    /// A good body with one more member.
+    /// A valid body with one more member.
     static func with(_ member: String) throws(RequestError) -> TurnRequest {
         try parse(#"{"session_id":"s","message":{"content":"x"},\#(member)}"#)
     }
@@ -23,7 +22,7 @@ struct TurnRequestTests {
 
     static func user(_ input: BeginStep.Input) -> String? { if case .user(let json) = input { String(buffer: json) } else { nil } }
 
-    // MARK: Good
+    // MARK: Valid
 
     @Test("Every field is read")
     func everyFieldIsRead() throws {
@@ -64,13 +63,14 @@ struct TurnRequestTests {
         #expect(try Self.with(#""tools":[ ]"#).settings.tools.map { String(buffer: $0) } == "[]")
     }
 
-    /// The message goes on byte by byte.
+    /// The message is passed on byte by byte.
     @Test(
         "Content keeps its bytes",
         arguments: [
             #""Grüße \u00e9 \/ 😀""#, #""""#,
             #"[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"x","n":12345678901234567890}}]"#,
-        ])
+        ]
+    )
     func contentIsKeptAsItIs(content: String) throws {
         #expect(Self.user(try Self.message(#"{"content":\#(content)}"#)) == #"{"role":"user","content":\#(content)}"#)
     }
@@ -91,7 +91,8 @@ struct TurnRequestTests {
             (#""text \u2028""#, "text \u{2028}"), (#""""#, ""), ("null", "null"), ("7", "7"), ("true", "true"),
             (#"{ "a" : [ 1 , 2 ] }"#, #"{"a":[1,2]}"#),
             ("[]", "[]"), ("12345678901234567890.0", "12345678901234567890.0"),
-        ])
+        ]
+    )
     func aResultIsTextOrTheTextOfItsJSON(result: String, text: String) throws {
         guard case .toolResult(let json, "c 1", nil) = try Self.message(#"{"type":"tool_result","call_id":"c 1","result":\#(result)}"#)
         else {
@@ -101,7 +102,7 @@ struct TurnRequestTests {
         #expect(try JSON(parsing: json) == ["role": "tool", "tool_call_id": "c 1", "content": .string(text)])
     }
 
-    /// Content parts, images among them, go on as they are.
+    /// Content parts, images included, are passed on as they are.
     @Test("A result may be content parts", arguments: ["", #","result":null"#, #","result":null,"error":null"#])
     func aResultMayBeContentParts(others: String) throws {
         let parts = #"[{"type":"text","text":"a \u00e9"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]"#
@@ -113,7 +114,6 @@ struct TurnRequestTests {
         #expect(String(buffer: json) == #"{"role":"tool","tool_call_id":"c","content":\#(parts)}"#)
     }
 
-    /// Other content beside a result has never meant anything.
     @Test("Other content beside a result is ignored")
     func aResultWithOtherContentIsThatResult() throws {
         guard case .toolResult(let json, _, _) = try Self.message(#"{"type":"tool_result","call_id":"c","content":"","result":"r"}"#) else {
@@ -154,7 +154,7 @@ struct TurnRequestTests {
         }
     }
 
-    // MARK: Bad
+    // MARK: Invalid
 
     @Test(
         "The error names the field",
@@ -174,7 +174,8 @@ struct TurnRequestTests {
             (#""expected_length":"3""#, "expected_length"), (#""expected_length":1e300"#, "expected_length"),
             (#""metadata":[]"#, "metadata"),
             (#""metadata":"x""#, "metadata"),
-        ])
+        ]
+    )
     func theErrorNamesTheField(member: String, field: String) {
         let error = #expect(throws: RequestError.self) { try Self.with(member) }
         #expect(error?.code == .invalidRequest)
@@ -200,7 +201,8 @@ struct TurnRequestTests {
             (#"{"type":"tool_result","call_id":"c"}"#, "message.result"),
             (#"{"type":"tool_result","call_id":"c","error":7}"#, "message.error"),
             (#"{"type":"tool_result","call_id":"c","result":"x","error":"y"}"#, "message has both"),
-        ])
+        ]
+    )
     func theErrorNamesTheFieldOfTheMessage(message: String, field: String) {
         let error = #expect(throws: RequestError.self) { _ = try Self.message(message) }
         #expect(error?.code == .invalidRequest)
@@ -229,7 +231,8 @@ struct TurnRequestTests {
         arguments: [
             (#"{"message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"s"}"#, "message"),
             (#"{"session_id":null,"message":null}"#, "session_id"), ("{}", "session_id"),
-        ])
+        ]
+    )
     func whatIsMissingIsNamed(body: String, field: String) {
         let error = #expect(throws: RequestError.self) { try Self.parse(body) }
         #expect(error?.code == .invalidRequest)
@@ -241,7 +244,8 @@ struct TurnRequestTests {
         arguments: [
             "", " ", "{", "{}{}", "nonsense", #"{"session_id":"s",}"#, "{'a':1}", "\u{FEFF}{}", #"{"a":"\ud800"}"#, #"{"a":01}"#,
             "{\"a\":\"\n\"}",
-        ])
+        ]
+    )
     func whatIsNotJSONIsRefused(body: String) {
         #expect(throws: RequestError.self) { try Self.parse(body) }
         let error = #expect(throws: RequestError.self) { try TurnRequest(legacyBody: ByteBuffer(string: body)) }
@@ -270,7 +274,7 @@ struct TurnRequestTests {
         #expect(throws: RequestError.self) { try TurnRequest(body: body) }
     }
 
-    /// The digest tells the same request from another, and does not care for whitespace.
+    /// The digest distinguishes requests.
     @Test("The digest covers the whole body without whitespace")
     func theDigestIsOfTheWholeBody() throws {
         let one = try Self.parse(#"{"session_id":"s","message":{"content":"x"}}"#, key: "k").idempotency
@@ -305,7 +309,8 @@ struct TurnRequestTests {
             (#"{"role":"system","content":"x"}"#, "role"),
             (#"{"role":7,"content":"x"}"#, "role"), (#"{"content":"x","session_id":"a b"}"#, "session_id"),
             (#"{"content":"x","session_id":7}"#, "session_id"),
-        ])
+        ]
+    )
     func theErrorNamesTheFieldOfTheLegacyBody(body: String, field: String) {
         let error = #expect(throws: RequestError.self) { try TurnRequest(legacyBody: ByteBuffer(string: body)) }
         #expect(error?.code == .invalidRequest)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import AgentService
 
-/// Turns from a message to `done`, with a real Redis.
+/// Turns run on a real Redis.
 @Suite("Turns from a message to done", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct TurnServiceTests {
     static func turns(
@@ -14,7 +14,7 @@ struct TurnServiceTests {
         Turns(try await SessionInRedis(.shared()), maximumSteps: maximumSteps, change, model: model)
     }
 
-    // MARK: Good turns
+    // MARK: Successful turns
 
     @Test("A completion is streamed, stored and logged")
     func anAnswerIsToldStoredAndLogged() async throws {
@@ -32,7 +32,7 @@ struct TurnServiceTests {
                 ["role": "system", "content": "be brief"], ["role": "user", "content": "hello"],
                 ["role": "assistant", "content": "Hello 😀"],
             ])
-        // Every event has the next place, and the log holds the same.
+        // Every event has the next position, and the log holds the same events.
         let ids = told.compactMap { $0.id.flatMap { EventID($0) } }
         #expect(ids.map(\.sequence) == Array(1...told.count))
         #expect(Set(ids.map(\.nonce)) == [try turns.session.state("nonce")])
@@ -75,7 +75,7 @@ struct TurnServiceTests {
         #expect(first.done["status"] == "waiting" && first.done["pending_calls"] == ["a"])
         #expect(turns.model.requests.count == 1)
         #expect(try await turns.result(["json": true], of: "a").all().content == "fine")
-        // The same again is the same answer, without the model.
+        // The repeated request gets the same events, without the model.
         #expect(try await turns.result(["json": true], of: "a").all().content == "fine")
         #expect(turns.model.requests.count == 2)
         let history = try turns.history()
@@ -94,13 +94,13 @@ struct TurnServiceTests {
         #expect(try turns.history().count == 3)
     }
 
-    /// I1: some models repeat their ids, and Redis's JSON library writes some of them in its own way.
+    /// Some models repeat their ids, and Redis's JSON library spells some of them differently.
     @Test("A call id is never used twice (I1)", arguments: ["call_0", "a/b", "\u{2028}", "\u{7F}", "ü\"\\"])
     func anIDIsNeverUsedTwice(id: String) async throws {
         let turns = try await Self.turns(model: PlayedModel.calling((id: id, name: "echo", arguments: "{}")))
         let first = try #require(try await turns.say("one").all().done["pending_calls"][0].string)
         #expect(CallID.isAccepted(id) ? first == id : first != id && CallID.isAccepted(first))
-        // The user goes on: the call is closed by the script.
+        // The user goes on, so the script closes the call.
         let second = try await turns.say("two").all()
         let fresh = try #require(second.done["pending_calls"][0].string)
         #expect(fresh != first)
@@ -130,14 +130,14 @@ struct TurnServiceTests {
 
     // MARK: I4
 
-    /// While Redis has not acknowledged the end, nobody hears of it.
+    /// Until Redis has acknowledged the end, no client sees it.
     @Test("No final event is sent before Redis has stored it (I4)", arguments: [true, false])
     func nothingFinalIsToldBeforeItIsStored(calls: Bool) async throws {
         let redis = try await RedisServer.start()
         let gate = Gate()
         let session = try await SessionInRedis(redis, lease: .seconds(60))
         let turns = Turns(session) {
-            // The commit is all that is written.
+            // The commit is the only write.
             $0.logInterval = .seconds(3600)
         } model: { request, sink in
             try await sink([.textDelta("Hello")])
@@ -180,7 +180,7 @@ struct TurnServiceTests {
         turns.model.play(PlayedModel.saying("whole"))
         #expect(try await turns.post(["type": "retry"]).all().content == "whole")
         #expect(try turns.history().map { $0["role"] } == ["system", "user", "assistant"])
-        // And then there is nothing to retry.
+        // After that, nothing is left to retry.
         let error = await #expect(throws: TurnError.self) { _ = try await turns.post(["type": "retry"]) }
         guard case .refused(.nothingToRetry) = error else {
             Issue.record("\(String(describing: error))")

@@ -5,10 +5,10 @@ import Testing
 
 @testable import RedisClient
 
-/// What no Redis sends, but what answers at Redis's address may.
+/// No Redis sends these bytes, but any program may listen at Redis's address.
 @Suite("Hostile replies")
 struct HostileReplyTests {
-    /// RESP3's types, HTTP, TLS, lengths out of range, numbers that are none.
+    /// RESP3's types, HTTP, TLS, lengths out of range, malformed numbers.
     @Test(
         "Bytes that are not a reply end in a lasting error",
         arguments: [
@@ -22,7 +22,8 @@ struct HostileReplyTests {
             ":1x\r\n",
             ":1.5\r\n", ":9223372036854775808\r\n", ":-9223372036854775809\r\n", ":99999999999999999999999999999999\r\n", ":-\r\n",
             ":--1\r\n",
-        ])
+        ]
+    )
     func whatIsNoReplyEndsInAnErrorThatStays(text: String) throws {
         for input in [text, "+OK\r\n" + text, "*3\r\n:1\r\n" + text] {
             let whole = try Decoding(input)
@@ -33,10 +34,10 @@ struct HostileReplyTests {
         }
     }
 
-    /// A length costs nothing by being claimed; what is really sent is bounded.
     @Test(
         "A claimed length takes no memory and meets the bound",
-        arguments: ["*2147483647\r\n", "$2147483648\r\n", "$4294967296\r\n", "$9223372036854775807\r\n", "*100000000\r\n*100000000\r\n"])
+        arguments: ["*2147483647\r\n", "$2147483648\r\n", "$4294967296\r\n", "$9223372036854775807\r\n", "*100000000\r\n*100000000\r\n"]
+    )
     func aClaimedLengthTakesNoMemoryAndRunsIntoTheBound(header: String) throws {
         let before = residentKiB()
         let claims = try (0..<200).map { _ in
@@ -71,10 +72,10 @@ struct HostileReplyTests {
             #expect(decoding.error == .protocolViolation && decoding.replies.isEmpty)
             #expect(decoding.message == "a reply is larger than 98 bytes")
         }
-        // The bound is each reply's own: many replies are no larger reply.
+        // The bound is each reply's own: many replies do not count as one larger reply.
         #expect(try Decoding(Array(repeating: Array(reply.utf8)[...], count: 50), maxBytes: 99).replies.count == 50)
         #expect(try Decoding(Array(Array(repeating: pieces, count: 50).joined()), maxBytes: 99).replies.count == 50)
-        // Neither a line without an end nor an array without one grows for ever.
+        // A line without an end and an array without an end are bounded.
         for endless in ["+" + String(repeating: "x", count: 500), "*1000000\r\n" + String(repeating: "$-1\r\n", count: 100)] {
             #expect(try Decoding(Array(endless.utf8).map { [$0] }, maxBytes: 200).message == "a reply is larger than 200 bytes")
         }
@@ -94,8 +95,8 @@ struct HostileReplyTests {
         }
     }
 
-    /// Valid replies with a few bytes changed, and bytes of the protocol's alphabet in any order: the same outcome however the
-    /// bytes are cut, and never more than the bounds allow.
+    /// The input is valid replies with a few bytes changed, and bytes of the protocol's alphabet in
+    /// any order.
     @Test("Random bytes end in the same replies or error at any split", arguments: 0..<8)
     func randomBytesEndInRepliesOrAnErrorHoweverTheyAreCut(seed: UInt64) async throws {
         var random = SeededGenerator(seed: seed + 100)
@@ -114,7 +115,7 @@ struct HostileReplyTests {
             #expect(bounded.replies.allSatisfy { $0.nodeCount <= 6 }, comment())
             #expect(bounded.replies == Array(whole.replies.prefix(bounded.replies.count)), comment())
         }
-        // Else the inputs would not be hostile, or be nothing but noise.
+        // Otherwise the inputs would be harmless, or nothing but noise.
         #expect((150...1_450).contains(failures), "seed \(seed)")
     }
 

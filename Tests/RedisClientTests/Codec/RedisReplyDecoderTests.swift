@@ -60,12 +60,13 @@ struct RedisReplyDecoderTests {
         #expect(decoding.error == nil && decoding.replies.count == 1 && decoding.replies.first == reply)
     }
 
-    /// hiredis 0.14 reads arrays eight deep. What is deeper must fail, not crash.
+    /// hiredis 0.14 reads arrays eight deep. Deeper arrays must fail, not crash.
     @Test("Arrays are read as deep as hiredis reads them")
     func readsArraysAsDeepAsHiredisDoes() throws {
         func nested(_ depth: Int) -> PlainReply { depth == 0 ? .integer(5) : .array([nested(depth - 1)]) }
         for depth in 1...8 { #expect(try Decoding([nested(depth).bytes[...]]).replies == [nested(depth)], "depth \(depth)") }
-        // Not at the end of its parent, so that it has brothers and sisters to come back to.
+        // The array is not the last element of its parent, so the decoder has to return to its
+        // siblings.
         let wide = PlainReply.array([.integer(1), nested(6), .string([97]), nested(6), .null])
         #expect(try Decoding([wide.bytes[...]]).replies == [wide])
         for depth in [9, 10, 100, 10_000, 200_000] where HIREDIS_MAJOR == 0 {
@@ -84,7 +85,7 @@ struct RedisReplyDecoderTests {
                 #expect(decoding.replies.isEmpty && decoding.error == nil, "\(text.debugDescription) up to \(end)")
             }
         }
-        // The elements that came first are not lost, and not a reply.
+        // The elements that came first are not lost, and are not a reply.
         let decoder = try RedisReplyDecoder(maxBytes: 100, maxNodes: 100)
         try decoder.feed(ByteBuffer(string: "*3\r\n$1\r\na\r\n:1\r\n"))
         #expect(try decoder.next() == nil)
@@ -94,7 +95,7 @@ struct RedisReplyDecoderTests {
         #expect(PlainReply(reply) == .array([.string([97]), .integer(1), .status("x")]))
     }
 
-    /// A reply is a value: what is decoded after it must not change it.
+    /// A reply is a value: decoding more must not change it.
     @Test("A reply outlives its decoder")
     func aReplyOutlivesItsDecoder() throws {
         var decoder: RedisReplyDecoder? = try RedisReplyDecoder(maxBytes: 1_000, maxNodes: 100)
@@ -108,7 +109,7 @@ struct RedisReplyDecoderTests {
 }
 
 extension [UInt8] {
-    /// Cut into random pieces of 1 to `limit` bytes.
+    /// Cuts the bytes into random pieces of 1 to `limit` bytes.
     func pieces(upTo limit: Int, using random: inout SeededGenerator) -> [ArraySlice<UInt8>] {
         var pieces: [ArraySlice<UInt8>] = []
         var position = 0

@@ -26,7 +26,7 @@ struct RedisCommandTests {
         command.append(contentsOf: ["a", "", "b"])
         let text = ["X", "-9223372036854775808"].map { Array($0.utf8) } + [[0, 13, 10, 255], [97], [], [98]]
         #expect(Self.encoded(command) == Self.resp(text))
-        // Every argument empty, where no buffer may have an address.
+        // Every argument is empty, so no buffer may have an address.
         #expect(Self.encoded(RedisCommand("", "", "")) == Self.resp([[], [], []]))
     }
 

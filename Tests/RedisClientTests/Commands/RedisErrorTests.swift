@@ -29,12 +29,12 @@ struct RedisErrorTests {
             let error = RedisError(reply: text)
             #expect(error.code == code, "\(text)")
             #expect(error.message == "Redis answered: \(text)")
-            // Redis has answered: it refused.
+            // Redis has replied: it refused.
             #expect(!error.mayHaveBeenApplied)
         }
     }
 
-    /// Redis names a script that has failed on its way. What it had written before stays.
+    /// Redis names a script that failed after its first command. Earlier writes of the script stay.
     @Test(
         "Only an error of a script that began may mean a write",
         arguments: [
@@ -53,7 +53,8 @@ struct RedisErrorTests {
             ("ERR Script attempted to access a non local key in a cluster node script: 0a1b, on @user_script:2.", true),
             ("OOM command not allowed when used memory > 'maxmemory'. script: 0a1b, on @user_script:1.", false),
             ("READONLY You can't write against a read only replica. script: 0a1b, on @user_script:1.", false),
-        ])
+        ]
+    )
     func onlyAScriptThatHasBegunMayHaveWritten(text: String, mayHaveBeenApplied: Bool) {
         #expect(RedisError(reply: text).mayHaveBeenApplied == mayHaveBeenApplied)
     }
@@ -65,7 +66,8 @@ struct RedisErrorTests {
             "MOVED 99999999999999999999 127.0.0.1:6381", "MOVED 1 127.0.0.1", "MOVED 1 127.0.0.1:", "MOVED 1 127.0.0.1:0",
             "MOVED 1 127.0.0.1:65536",
             "MOVED 1 127.0.0.1:99999999999999999999", "MOVED 1 127.0.0.1:x", "MOVED 127.0.0.1:6381 1", "MOVED 1.5 127.0.0.1:6381",
-        ])
+        ]
+    )
     func aRedirectionThatIsNoneIsAnOrdinaryError(text: String) {
         #expect(RedisError(reply: text).code == .reply("MOVED"))
         #expect(RedisError(reply: text.replacing("MOVED", with: "ASK")).code == .reply("ASK"))

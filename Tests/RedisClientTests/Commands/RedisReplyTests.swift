@@ -27,7 +27,7 @@ struct RedisReplyTests {
         #expect(reply[2]?.string == "OK")
         #expect(reply[3]?.kind == .array)
         #expect(reply[4]?.errorMessage == "ERR e")
-        // An error inside an array is that element's, not the reply's.
+        // An error inside an array is an error of that element, not of the reply.
         #expect(reply.errorMessage == nil)
         var kinds: [RedisReply.Kind] = []
         reply.forEachElement { kinds.append($0.kind) }
@@ -40,7 +40,7 @@ struct RedisReplyTests {
             let reply = try Self.reply(plain)
             for index in [-1, .min, reply.count, reply.count + 1, .max] { #expect(reply[index] == nil) }
         }
-        // Nor does an inner array reach into what follows it.
+        // An inner array does not reach into the elements after it.
         let inner = try #require(try Self.reply(.array([.array([.integer(1)]), .integer(2)]))[0])
         #expect(inner.count == 1 && inner[0]?.integer == 1 && inner[1] == nil)
         for plain in [PlainReply.string([97]), .integer(3), .null, .status("OK"), .error("E")] {
@@ -65,7 +65,7 @@ struct RedisReplyTests {
         #expect(try "\(Self.reply(.status("OK")))" == "OK")
         #expect(try "\(Self.reply(.array([])))" == "an array of 0")
         #expect(try "\(Self.reply(.array([.string(Array("busy".utf8)), .integer(1)])))" == "an array of 2, the first “busy”")
-        // A character can have any number of bytes, so bounds in characters are none.
+        // A character can have any number of bytes, so bounds count bytes.
         for long in [String(repeating: "x", count: 100_000), "e" + String(repeating: "\u{301}", count: 100_000)] {
             for plain in [PlainReply.status(long), .error(long), .string(Array(long.utf8)), .array([.string(Array(long.utf8))])] {
                 #expect("\(try Self.reply(plain))".utf8.count < 300)
@@ -75,7 +75,7 @@ struct RedisReplyTests {
         }
     }
 
-    /// Random access in a flat array takes constant time: a quadratic one would take minutes here.
+    /// Quadratic access would take minutes here.
     @Test("A long flat array is read by index in constant time")
     func readsALongFlatArrayByIndex() throws {
         let reply = try Self.reply(.array((0..<100_000).map { .integer(Int64($0)) }))
@@ -84,7 +84,7 @@ struct RedisReplyTests {
         #expect(sum == 4_999_950_000)
     }
 
-    /// What is counted with has room for it.
+    /// Counters have room for every accepted number.
     @Test("Numbers out of a session's range are not numbers")
     func numbersThatNoSessionHasAreNone() throws {
         let limit: Int64 = 1 << 53

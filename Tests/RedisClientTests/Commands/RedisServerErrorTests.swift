@@ -3,7 +3,6 @@ import Testing
 
 @testable import RedisClient
 
-/// Errors as real servers give them.
 @Suite("Errors of real servers", .tags(.redis), .serialized)
 struct RedisServerErrorTests {
     @Test("A full server refuses commands and scripts with OOM")
@@ -22,7 +21,7 @@ struct RedisServerErrorTests {
         let scripted = await #expect(throws: RedisError.self) { try await connection.evaluate(call) }
         #expect(scripted?.code == .outOfMemory && scripted?.mayHaveBeenApplied == false)
         #expect(try redis.cli("EXISTS", "k") == "0")
-        // Reading goes on.
+        // Reads still work.
         #expect(try await connection.send(RedisCommand("GET", "k")).isNull)
         try await redis.kill()
     }
@@ -107,7 +106,7 @@ struct RedisServerErrorTests {
                 let replies = try await connection.evaluate(call, preceding: [RedisCommand("INCR", "before")], following: [after])
                 #expect(try replies.map { try $0.get().integerValue } == [Int64(round * 3 + 1), Int64(round * 3 + 1)])
             }
-            // From now on by its SHA: nothing but the first call sent the source.
+            // After that the SHA is enough: only the first call sent the source.
             #expect(try redis.cli("SCRIPT", "EXISTS", call.script.sha) == "1")
             try redis.cli("CONFIG", "RESETSTAT")
             #expect(try await connection.evaluate(call).integer == Int64(round * 3 + 2))
@@ -120,7 +119,7 @@ struct RedisServerErrorTests {
         try await redis.kill()
     }
 
-    /// `BUSY` is said by a server in which a script runs for too long.
+    /// A server in which a script runs for too long replies `BUSY`.
     @Test("A server inside a long script is busy")
     func aServerThatIsInAScriptIsBusy() async throws {
         let redis = try await RedisServer.start(["--busy-reply-threshold", "10"])
@@ -145,7 +144,8 @@ struct RedisServerErrorTests {
         try await redis.kill()
     }
 
-    /// A server that reads its file, slowly: open connections hear `LOADING`, new ones wait until it serves.
+    /// The file takes long to read. Open connections get `LOADING`, and new ones wait until the
+    /// server is ready.
     @Test("A server that loads its file replies LOADING")
     func aServerThatReadsItsFileIsLoading() async throws {
         let redis = try await RedisServer.start(["--rdbcompression", "no", "--loading-process-events-interval-bytes", "1024"])

@@ -71,7 +71,8 @@ struct RedisURLTests {
             "redis-cluster://h:0", "redis-cluster://h?x=y", "sentinel://h/m", "redis-sentinels://h/m",
             "redis-cluster://" + (0..<65).map { "h\($0)" }.joined(separator: ","), "unix:///%4",
             "unix:///" + String(repeating: "x", count: 103), "redis://h h", "redis://h#f",
-        ])
+        ]
+    )
     func refusesBadURLs(url: String) throws {
         let error = #expect(throws: RedisURLError.self, "\(url)") { try RedisConfiguration(url: url) }
         #expect(error?.description.isEmpty == false)
@@ -88,7 +89,8 @@ struct RedisURLTests {
             "redis-cluster://:s3cr3t@h:x", "redis-sentinel://h/m?sentinel_password=s3cr3t%", "redis://h:s3cr3t",
             "unix:///s?password=s3cr3t",
             "redis://h/s3cr3t",
-        ])
+        ]
+    )
     func anErrorNeverHoldsThePassword(url: String) throws {
         let error = try #require(throws: RedisURLError.self) { try RedisConfiguration(url: url) }
         #expect(!"\(error) \(String(reflecting: error))".contains("s3cr3t"))
@@ -132,7 +134,7 @@ struct RedisURLTests {
         guard case .sentinel(let group) = full.topology else { throw Unexpected(description: "sentinels") }
         #expect(group.sentinels == [.tcp(host: "h", port: 1)] && group.username == "s" && group.password == "q&=")
         #expect(full.username == "a" && full.password == "p@" && full.database == 4 && full.usesTLS)
-        // A sentinel is not sent what is the servers'.
+        // A sentinel does not get the servers' credentials.
         let sentinel = group.configuration(of: full, sentinel: .tcp(host: "h", port: 1))
         #expect(sentinel.username == "s" && sentinel.password == "q&=" && sentinel.database == 0 && sentinel.usesTLS)
         let none = SentinelGroup(masterName: "m", sentinels: addresses).configuration(of: full, sentinel: addresses[0])
@@ -153,7 +155,8 @@ struct RedisURLTests {
             ("redis-sentinel://h", "name"), ("redis-sentinel://h:x/m", "port"), ("redis-sentinel://h/m/x", "database"),
             ("redis-sentinel://h/m?x=1", "sentinel_password"), ("redis-sentinel://,h/m", "host"), ("redis-sentinel://%:p@h/m", "user"),
             ("redis-cluster://h/3", "database"), ("redis-cluster://:%@h", "password"), ("redis-nodes://h", "redis-cluster"),
-        ])
+        ]
+    )
     func theErrorNamesThePart(url: String, part: String) throws {
         let error = try #require(throws: RedisURLError.self) { try RedisConfiguration(url: url) }
         #expect("\(error)".contains(part), "\(error)")

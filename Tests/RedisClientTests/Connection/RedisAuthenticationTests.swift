@@ -37,7 +37,8 @@ struct RedisAuthenticationTests {
 
     @Test(
         "Wrong credentials fail without showing the password",
-        arguments: ["alice:wr0ng-s3cr3t@", "nobody:wr0ng-s3cr3t@", ":wr0ng-s3cr3t@", ""])
+        arguments: ["alice:wr0ng-s3cr3t@", "nobody:wr0ng-s3cr3t@", ":wr0ng-s3cr3t@", ""]
+    )
     func wrongCredentialsFailWithoutGivingThePasswordAway(credentials: String) async throws {
         try redis.cli("CONFIG", "SET", "requirepass", "s3cr3t")
         let log = LogCollector()
@@ -53,12 +54,13 @@ struct RedisAuthenticationTests {
         #expect(!connection.isReady && connection.generation == 0)
         #expect(log.text.contains("connection lost"))
         #expect(!log.text.contains("s3cr3t"))
-        // Said once, not at each attempt; and the rest of the handshake's replies are no replies too many.
+        // Logged once, not at each attempt. The handshake's other replies do not count as
+        // unexpected.
         #expect(log.text.split(separator: "\n").count == 1, "\(log.text)")
         try await redis.kill()
     }
 
-    /// It may not even name its connection, and works all the same.
+    /// The user may not even name its connection.
     @Test("A user with few rights can use the rights it has")
     func aUserWithFewRightsMayDoWhatItMay() async throws {
         let configuration = try RedisConfiguration(url: "redis://reader:readonly@127.0.0.1:\(redis.port)")

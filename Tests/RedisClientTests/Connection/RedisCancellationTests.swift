@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisClient
 
-/// A caller that leaves never shifts the replies of those who stay.
+/// A caller that cancels never shifts the replies of the others.
 @Suite("Cancelled commands", .tags(.redis), .serialized)
 struct RedisCancellationTests {
     @Test("A cancellation at any moment never delivers another caller's reply", arguments: 0..<3)
@@ -41,7 +41,8 @@ struct RedisCancellationTests {
         #expect(connection.generation == 1)
     }
 
-    /// The same without luck: all are sent, every second leaves, and then the replies come.
+    /// The same without chance: all commands are sent, every second caller cancels, and then the
+    /// replies come.
     @Test("Remaining callers get their own replies when others cancel after sending")
     func thoseWhoStayGetTheirOwnRepliesWhenOthersLeaveAfterSending() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
@@ -52,7 +53,7 @@ struct RedisCancellationTests {
         try await eventually("all replies are held") { proxy.heldReplies == 200 }
         for index in stride(from: 0, to: 200, by: 2) { tasks[index].cancel() }
         for index in stride(from: 0, to: 200, by: 2) {
-            // A caller that leaves need not wait for the reply.
+            // A cancelled caller does not wait for the reply.
             let error = await #expect(throws: RedisError.self) { try await tasks[index].value }
             #expect(error?.code == .cancelled)
             #expect(error?.mayHaveBeenApplied == true)

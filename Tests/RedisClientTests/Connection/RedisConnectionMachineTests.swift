@@ -28,14 +28,14 @@ struct RedisConnectionMachineTests {
         for failures in 0..<40 {
             #expect(machine.lost() == .connectLater(doublings: min(failures, 16)))
             #expect(machine.admit() == .fail(.connectionFailed))
-            // Told twice of one loss, it counts it once.
+            // A loss that is reported twice counts once.
             #expect(machine.lost() == .none)
             #expect(machine.start() == .connect)
             #expect(machine.admit() == .fail(.connectionFailed))
         }
         #expect(machine.connected() == .sendWaiting)
         #expect(machine.lost() == .connect)
-        // Success has reset the pauses.
+        // A success resets the pauses.
         #expect(machine.lost() == .connectLater(doublings: 0))
     }
 
@@ -59,7 +59,7 @@ struct RedisConnectionMachineTests {
         #expect(before.start() == .connect)
     }
 
-    /// Whatever happens in whatever order: it never asks for two connections at once, and commands are only sent when there is one.
+    /// Events come in any order. Commands are only sent on an existing connection.
     @Test("The machine never wants two connections at once", arguments: 0..<4)
     func neverWantsTwoConnections(seed: UInt64) {
         var random = SeededGenerator(seed: seed)

@@ -4,14 +4,14 @@ import Testing
 
 @testable import RedisClient
 
-/// One connection and a server that does nothing wrong.
+/// The server makes no mistakes.
 @Suite("One connection", .tags(.redis), .serialized)
 struct RedisConnectionTests {
     @Test("Commands wait until the connection is ready")
     func commandsThatComeBeforeTheConnectionWaitForIt() async throws {
         let connection = RedisConnection.open(try await RedisServer.shared().configuration)
         defer { connection.shutDown() }
-        // Not ready here: the event loop has not even been told.
+        // The connection is not ready: the event loop does not even know of it yet.
         let outcomes = Outcomes(1)
         connection.submit(RedisCommand("ECHO", "first"), completion: outcomes.callback(0))
         #expect(try await connection.echo("second") == "second")
@@ -32,7 +32,7 @@ struct RedisConnectionTests {
         #expect(try await connection.send(RedisCommand("CLIENT", "GETNAME")).string == "tests")
     }
 
-    /// Threads that submit at once: each one's commands keep their order, and each gets its own replies.
+    /// Threads submit at the same time, and each gets its own replies.
     @Test("Each caller's commands keep their order")
     func keepsTheOrderOfEachCallersCommands() async throws {
         let redis = try await RedisServer.shared()
@@ -137,7 +137,7 @@ struct RedisConnectionTests {
         try await eventually("the socket is closed") { proxy.connections == 0 }
         #expect(outcomes.all.allSatisfy { $0.count == 1 })
         #expect(outcomes.errors.count == 100 && outcomes.errors.allSatisfy { $0.code == .closed })
-        // What was sent may have been applied, what was not was not.
+        // A sent command may have been applied, and an unsent one was not.
         #expect(outcomes.all.map { $0.map(\.mayHaveBeenApplied) } == (0..<100).map { [$0 < 50] })
         #expect(!connection.isReady)
         #expect(proxy.accepted == 1)
@@ -163,6 +163,6 @@ struct RedisConnectionTests {
 }
 
 extension Result<RedisReply, RedisError> {
-    /// Whether it failed and Redis may have executed the command all the same.
+    /// Returns whether the command failed and Redis may have executed it all the same.
     var mayHaveBeenApplied: Bool { if case .failure(let error) = self { error.mayHaveBeenApplied } else { false } }
 }

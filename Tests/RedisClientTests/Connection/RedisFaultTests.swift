@@ -3,7 +3,6 @@ import Testing
 
 @testable import RedisClient
 
-/// Replies that are late, lost, or cut off.
 @Suite("Late, lost and truncated replies", .tags(.redis), .serialized)
 struct RedisFaultTests {
     let redis: RedisServer
@@ -94,7 +93,7 @@ struct RedisFaultTests {
         try await proxy.stop()
     }
 
-    /// Two replies to one command: every later command would get another's.
+    /// Redis replies twice to one command. Every later command would get another one's reply.
     @Test("An unexpected reply ends the connection")
     func aReplyThatNobodyWaitsForEndsTheConnection() async throws {
         let connection = try await open()
@@ -106,8 +105,8 @@ struct RedisFaultTests {
         try await proxy.stop()
     }
 
-    /// Connections cut at random moments under load: one callback each, nobody's reply is another's, and no command is executed
-    /// twice or executed though it was said not to have been.
+    /// Each command gets one callback. Redis executes no command twice, and none that was reported
+    /// as not executed.
     @Test("Random cuts under load lose no callback and swap no replies", arguments: 0..<2)
     func cutsAtRandomMomentsLoseNoCallbackAndMixUpNoReplies(seed: UInt64) async throws {
         let connection = try await open()
@@ -118,7 +117,7 @@ struct RedisFaultTests {
         for index in 0..<1_500 {
             connection.submit(RedisCommand("ECHO", "\(index)"), completion: outcomes.callback(index * 2))
             connection.submit(RedisCommand("RPUSH", list, "\(index)"), completion: outcomes.callback(index * 2 + 1))
-            // Sometimes the caller waits, so that not everything meets the first cut.
+            // Sometimes the caller waits, so that not every command meets the first cut.
             if Int.random(in: 0..<30, using: &random) == 0 {
                 _ = try await connection.send(pipeline: [RedisCommand("PING")])
                 try await eventually("it connects again") { connection.isReady }

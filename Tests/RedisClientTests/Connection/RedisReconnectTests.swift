@@ -15,7 +15,7 @@ struct RedisReconnectTests {
         #expect(try await connection.echo("before") == "before")
         try await redis.kill()
         try await eventually("the loss is noticed") { !connection.isReady }
-        // While Redis is away, callers are refused at once.
+        // While Redis is down, callers are refused at once.
         for _ in 0..<5 {
             let error = try await within(.seconds(10), "a refusal") { try await connection.failure("ECHO", "away") }
             #expect(error.code == .connectionFailed)
@@ -48,7 +48,7 @@ struct RedisReconnectTests {
         #expect(!connection.isReady && connection.generation == 0)
     }
 
-    /// The first attempt after a loss is waited for: most losses are over at once.
+    /// Most losses are over at once.
     @Test("Commands wait for the first attempt after a loss", arguments: [true, false])
     func commandsWaitForTheFirstAttemptAfterALoss(succeeds: Bool) async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
@@ -75,7 +75,8 @@ struct RedisReconnectTests {
         try await proxy.stop()
     }
 
-    /// A server that accepts and says nothing: the handshake has a deadline of its own, which is not the command's.
+    /// The server accepts and stays silent. The handshake has a deadline of its own, apart from the
+    /// command's.
     @Test("A handshake without a reply ends by the connect timeout")
     func aHandshakeWithoutAnAnswerEndsByTheConnectTimeout() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
@@ -93,7 +94,6 @@ struct RedisReconnectTests {
         try await proxy.stop()
     }
 
-    /// A command's deadline holds while the connection is being made, too.
     @Test("A command that waits for a connection times out")
     func aCommandThatWaitsForAConnectionTimesOut() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
@@ -109,7 +109,7 @@ struct RedisReconnectTests {
         try await proxy.stop()
     }
 
-    /// `-LOADING` is an answer to the handshake, and no reason to give up.
+    /// `-LOADING` is a reply to the handshake, and not a reason to give up.
     @Test("A loading server is retried until it serves")
     func aServerThatIsLoadingIsTriedUntilItServes() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
@@ -125,7 +125,7 @@ struct RedisReconnectTests {
         try await proxy.stop()
     }
 
-    /// Redis went to another place behind the same address.
+    /// Redis moved to another server behind the same address.
     @Test("The generation changes when Redis may be another server")
     func theGenerationTellsThatRedisMayBeAnother() async throws {
         let other = try await RedisServer.start()

@@ -5,12 +5,12 @@ import TransportSecurity
 
 @testable import RedisClient
 
-/// Client certificates, versions of TLS, and what the files of both may be.
+/// Client certificates, versions of TLS, and the requirements on the files of both.
 @Suite("TLS files", .tags(.processes), .serialized)
 struct RedisTLSFilesTests {
     private func redis(_ certificates: Certificates, _ options: String...) async throws -> (redis: RedisServer, port: Int) {
         let port = try freePort()
-        // What comes later wins.
+        // The last option wins.
         let all = try await certificates.redisOptions(port: port, for: "IP:127.0.0.1,DNS:localhost") + options
         return (try await RedisServer.start(all), port)
     }
@@ -57,7 +57,7 @@ struct RedisTLSFilesTests {
         try await redis.kill()
     }
 
-    /// To read the authorities takes milliseconds, on the event loop of everyone's streams.
+    /// Reading the authorities takes milliseconds on an event loop that serves streams.
     @Test("All connections share one TLS context")
     func allConnectionsShareOneContext() async throws {
         let (first, second) = (try await Certificates(), try await Certificates())
@@ -68,7 +68,7 @@ struct RedisTLSFilesTests {
         let other = configuration.server(at: .tcp(host: "localhost", port: 2))
         let context = try configuration.sharedTLS.context(configuration.tls)
         #expect(try other.sharedTLS.context(other.tls) === context)
-        // A file that is half written is not taken; one that was renewed is, without a restart.
+        // A partly written file is not used. A renewed file is used without a restart.
         try Data().write(to: URL(filePath: file))
         #expect(try configuration.sharedTLS.context(configuration.tls) === context)
         try Data(contentsOf: URL(filePath: second.authority)).write(to: URL(filePath: file))

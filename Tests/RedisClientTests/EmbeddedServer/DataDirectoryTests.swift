@@ -4,7 +4,7 @@ import Testing
 
 @testable import RedisClient
 
-/// The folder of the private Redis: whose it may be, and what may lie in it.
+/// Its owner, its mode, and the files that may lie in it.
 @Suite("The folder of the private Redis", .tags(.processes), .serialized)
 struct DataDirectoryTests {
     private let path: String
@@ -21,7 +21,7 @@ struct DataDirectoryTests {
     func oneThatIsMadeIsThisUsersAlone() throws {
         try DataDirectory(path).prepare()
         #expect(try mode(path) == 0o700)
-        // And is taken again.
+        // The same process can use it again.
         try DataDirectory(path).prepare()
     }
 
@@ -32,7 +32,7 @@ struct DataDirectoryTests {
         let error = #expect(throws: EmbeddedRedisError.self) { try DataDirectory(path).prepare() }
         let words = error?.description ?? ""
         #expect(words.contains("its mode is \(String(mode, radix: 8))") && words.contains("chmod 700 '\(path)'"), "\(words)")
-        // As the sentence says.
+        // The error's advice works.
         try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
         try DataDirectory(path).prepare()
     }
@@ -72,7 +72,7 @@ struct DataDirectoryTests {
 
     // MARK: Its lock
 
-    /// A file that cannot be made is no other owner.
+    /// An error while making the file does not mean another owner.
     @Test("A lock that cannot be made says why")
     func aLockThatCannotBeMadeSaysWhy() throws {
         try FileManager.default.createDirectory(atPath: path + "/owner.lock", withIntermediateDirectories: true)
@@ -96,7 +96,7 @@ struct DataDirectoryTests {
         var pauses: [Duration] = []
         for _ in 0..<9 { pauses.append(pause.after(lifetime: .milliseconds(20))) }
         #expect(pauses == [0, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000].map { .milliseconds($0) })
-        // One that has lived was well.
+        // A server that has lived for a while resets the pauses.
         #expect(pause.after(lifetime: .seconds(30)) == .zero)
         #expect(pause.after(lifetime: .zero) == .milliseconds(500))
     }
@@ -107,7 +107,7 @@ struct DataDirectoryTests {
         let identity = try #require(ProcessIdentity(child.pid))
         #expect(identity.isRunning && identity == ProcessIdentity(child.pid))
         child.signal(SIGKILL)
-        // Also before anybody has asked for its status.
+        // Also before any caller has asked for its status.
         try await eventually("it is gone") { !identity.isRunning }
         try await child.ended()
         #expect(!identity.isRunning && ProcessIdentity(child.pid) == nil && ProcessIdentity(0) == nil)

@@ -13,17 +13,17 @@ struct EmbeddedRedisTests {
         directory = try temporaryDirectory().path + "/redis/data"
     }
 
-    /// What the server answers to commands, one after another.
+    /// Returns the server's replies to commands, one after another.
     func answers(_ embedded: EmbeddedRedis, _ commands: RedisCommand...) async throws -> [RedisReply] {
         let connection = try await RedisConnection.open(embedded.configuration).ready()
         defer { connection.shutDown() }
         return try await connection.send(pipeline: commands).map { try $0.get() }
     }
 
-    /// The ids of the processes that serve this test's socket.
+    /// Returns the ids of the processes that serve this test's socket.
     func servers() throws -> [pid_t] {
         try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { pid_t($0) }.filter { pid in
-            // A zombie has no command line; Redis writes its own title, with the socket in it.
+            // A zombie has no command line. Redis writes its own title, with the socket in it.
             guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") else { return false }
             return String(decoding: data, as: UTF8.self).contains(directory + "/redis.sock")
         }
@@ -52,7 +52,6 @@ struct EmbeddedRedisTests {
         await second.stop()
     }
 
-    /// What a crash of the parent leaves behind.
     @Test("A server left behind by a crash is adopted and stopped")
     func takesOverAServerThatWasLeftBehindAndStopsIt() async throws {
         let log = LogCollector()
@@ -110,7 +109,7 @@ struct EmbeddedRedisTests {
         #expect(error?.description.contains("longer than the 103 bytes") == true)
         #expect(!FileManager.default.fileExists(atPath: long))
 
-        // One byte less is short enough: the server is reached.
+        // With one byte less the path fits, and the server is reached.
         let fits = EmbeddedRedis(directory: String(long.dropLast()), logger: .quiet)
         try await fits.start()
         #expect(try await answers(fits, RedisCommand("PING"))[0].string == "PONG")
@@ -127,7 +126,7 @@ struct EmbeddedRedisTests {
         #expect(error?.description.contains("cannot be made") == true)
     }
 
-    /// A file that Redis cannot read: it ends at once, and the error says where to look.
+    /// Redis cannot read its file and ends at once.
     @Test("A server that does not start is an error that names the log")
     func aServerThatDoesNotStartIsAnErrorThatSaysWhereToLook() async throws {
         try DataDirectory(directory).prepare()
@@ -143,7 +142,7 @@ struct EmbeddedRedisTests {
         #expect(try servers().isEmpty)
     }
 
-    /// Whoever ends it by hand, or by the system's shutdown, sends SIGTERM.
+    /// A person, or the system's shutdown, sends SIGTERM.
     @Test("The server receives SIGTERM")
     func theServerHearsSIGTERM() async throws {
         let embedded = EmbeddedRedis(directory: directory, logger: .quiet)
@@ -156,7 +155,7 @@ struct EmbeddedRedisTests {
         await embedded.stop()
     }
 
-    /// No `redis-server` in the PATH: the process says what to install, and ends.
+    /// The process then ends.
     @Test("Without redis-server the error says what to install")
     func withoutRedisServerTheErrorSaysWhatToInstall() async throws {
         let process = try Replica.launch(redis: nil, environment: ["PATH": "/nonexistent"])
@@ -164,7 +163,7 @@ struct EmbeddedRedisTests {
         #expect(process.log.contains("redis-server is not installed"))
     }
 
-    // MARK: One that is looked after
+    // MARK: A supervised server
 
     /// Runs the service beside `body`, as a server does.
     private func keeping(_ embedded: EmbeddedRedis, _ body: () async throws -> Void) async throws {
@@ -179,13 +178,12 @@ struct EmbeddedRedisTests {
         for pid in try servers() { kill(pid, SIGKILL) }
     }
 
-    /// What a crash of the parent leaves behind is started again when it ends, like a child.
     @Test("An adopted server that ends is restarted")
     func aServerThatWasTakenOverIsStartedAgain() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
         try await first.start()
         _ = try await answers(first, RedisCommand("CONFIG", "SET", "appendfsync", "always"), RedisCommand("SET", "k", "v"))
-        // Its owner is gone; it is not.
+        // Its former owner is gone, and the server lives.
         first.ownership.withLock { $0 = nil }
         let log = LogCollector()
         let embedded = EmbeddedRedis(directory: directory, logger: log.logger)
@@ -201,7 +199,7 @@ struct EmbeddedRedisTests {
         try await eventually("the server is gone") { try servers().isEmpty }
     }
 
-    /// One that hangs is ended like a child: it would stay behind.
+    /// It would otherwise stay behind.
     @Test("An adopted server that hangs is killed")
     func aServerThatWasTakenOverAndHangsIsEnded() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
@@ -214,8 +212,8 @@ struct EmbeddedRedisTests {
         #expect(try servers().isEmpty)
     }
 
-    /// A file that Redis cannot read: the log has Redis's last words, and Redis is not started
-    /// twice a second for ever.
+    /// Redis cannot read its file. The log has Redis's last words, and Redis is not started twice a
+    /// second for ever.
     @Test("A server that cannot restart is retried with pauses")
     func aServerThatCannotStartAgainIsTriedWithPauses() async throws {
         let log = LogCollector()
@@ -236,8 +234,7 @@ struct EmbeddedRedisTests {
         }
     }
 
-    /// Redis refuses `PING` while it cannot write its disk; it is there all the same, and hears
-    /// that it is to stop.
+    /// Redis refuses `PING` then. It is still running and receives the stop.
     @Test("A server that cannot write its disk still counts as running")
     func aServerThatCannotWriteItsDiskIsThere() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
@@ -259,8 +256,8 @@ struct EmbeddedRedisTests {
         #expect(try servers().isEmpty)
     }
 
-    /// The directory was replaced under a running server: another's Redis answers on the socket,
-    /// and is left alone.
+    /// Another process replaced the directory of a running server, so another Redis answers on the
+    /// socket.
     @Test("Another owner's server is not stopped")
     func theServerOfAnotherIsNotStopped() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)

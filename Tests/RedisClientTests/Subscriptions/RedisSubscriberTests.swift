@@ -6,7 +6,7 @@ import Testing
 
 @testable import RedisClient
 
-/// What a listener heard.
+/// Collects the messages of a listener.
 private final class Heard: Sendable {
     private let signals = Mutex<[RedisSubscriber.Signal]>([])
 
@@ -41,7 +41,8 @@ struct RedisSubscriberTests {
         try await eventually("all have heard") { heard.allSatisfy { !$0.messages.isEmpty } }
         for (index, heard) in heard.enumerated() { #expect(heard.all == [.subscribed, .message("to \(index % 10)")]) }
 
-        // The last one to leave a channel takes the subscription along, whether it says so or is let go.
+        // The last listener of a channel ends the subscription, when it leaves or when it is
+        // released.
         subscriptions.removeLast(95)
         try await eventually("the channels without listeners are left") { try (5..<10).allSatisfy { try listeners("c-\($0)") == "0" } }
         #expect(try listeners("c-0") == "1")
@@ -65,7 +66,7 @@ struct RedisSubscriberTests {
         try await redis.kill()
     }
 
-    /// Messages are lost with the connection; that the subscription stands again says so.
+    /// Messages are lost with the connection, so the new subscription signals once.
     @Test("The subscriber subscribes again after a loss and signals it")
     func subscribesAgainAfterALossAndSaysSo() async throws {
         let client = try await redis.client()
@@ -82,7 +83,7 @@ struct RedisSubscriberTests {
         try await redis.kill()
     }
 
-    /// What is subscribed to while Redis is away stands once it is back, and what was left then is left.
+    /// The same holds for listeners that left during the outage.
     @Test("Subscriptions made during an outage take effect afterwards")
     func listensOnceRedisIsThere() async throws {
         let proxy = try await FaultyProxy.start(to: redis)
@@ -109,7 +110,7 @@ struct RedisSubscriberTests {
         try await redis.kill()
     }
 
-    /// A user without the right hears nothing, and everything else works. Once it has the right, it hears.
+    /// Once the user has the right, it gets messages.
     @Test("A user without the right gets no messages, and everything else works")
     func aUserWithoutTheRightHearsNothing() async throws {
         try redis.cli("ACL", "SETUSER", "mute", "on", ">secret", "~*", "resetchannels", "+@all")
@@ -135,7 +136,7 @@ struct RedisSubscriberTests {
         try await redis.kill()
     }
 
-    /// A connection that brings nothing any more, and no error either, is found out and made again.
+    /// The connection brings nothing any more, and no error either.
     @Test("A dead connection is detected and replaced")
     func aDeadConnectionIsFoundOut() async throws {
         let proxy = try await FaultyProxy.start(to: redis)

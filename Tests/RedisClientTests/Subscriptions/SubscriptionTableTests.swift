@@ -4,7 +4,7 @@ import Testing
 
 @testable import RedisClient
 
-/// `#expect` takes no calls that change a value, but those of an object.
+/// `#expect` accepts no mutating calls on a value, but does on an object.
 private final class Table {
     private var table = SubscriptionTable()
 
@@ -37,7 +37,7 @@ struct SubscriptionTableTests {
         #expect(table.listeners(of: "a") == 0 && table.connected().isEmpty)
     }
 
-    /// Left and listened to again while the first confirmation is on its way: it is not the second one's.
+    /// A listener leaves and another comes while the first confirmation is in flight.
     @Test("A confirmation of an earlier attempt does not confirm a later one")
     func theAnswerToAnEarlierAttemptIsNotTakenForTheLaterOne() throws {
         let table = Table()
@@ -57,7 +57,7 @@ struct SubscriptionTableTests {
         for attempt in due { _ = table.answered(attempt, succeeded: attempt.channel != "c") }
         let failed = table.failed()
         #expect(failed.map(\.channel) == ["c"])
-        // It is under way now.
+        // The command is in flight now.
         let none = table.failed()
         #expect(none.isEmpty)
         let again = table.connected()
@@ -68,7 +68,7 @@ struct SubscriptionTableTests {
         #expect(table.failed().isEmpty)
     }
 
-    /// Whatever the order: a channel is subscribed to when somebody listens, and only then.
+    /// Listeners come and go in any order.
     @Test("A channel is subscribed exactly while it has listeners", arguments: 0..<4)
     func theCommandsFollowTheListeners(seed: UInt64) {
         var random = SeededGenerator(seed: seed)

@@ -8,8 +8,8 @@ struct ClusterRedirectsTests {
         redirects.next(after: [.failure(RedisError(reply: error))], to: [RedisCommand("GET", "k")], asked: .node(0))
     }
 
-    /// What is done about a look at a session, whose commands were answered so: by an error, or by
-    /// `ok`.
+    /// Returns the decision about a read of a session whose commands got these replies: an error,
+    /// or `ok`.
     private func next(_ commands: [RedisCommand], _ answers: String...) throws -> ClusterRedirects.Action {
         var redirects = ClusterRedirects()
         let results = try answers.map { answer throws -> Result<RedisReply, RedisError> in
@@ -24,14 +24,14 @@ struct ClusterRedirectsTests {
     ]
     private static let write = [RedisCommand("EVALSHA", "0a1b", "1", "{s}:state"), RedisCommand("LRANGE", "{s}:history")]
 
-    /// A key that has moved looks, where it was, as if it had never been.
+    /// On its former node, a key that has moved looks as if it had never existed.
     @Test("Replies that were partly redirected are not used")
     func answersOfWhichSomeWereRedirectedAreNotUsed() throws {
         let (ask, moved) = ("ASK 1 n1:7001", "MOVED 1 n1:7001")
         #expect(try next(Self.look, "ok", "ok", "ok") == .giveUp)
         #expect(try next(Self.look, "ok", "ok", ask) == .wait(mayHaveBeenApplied: true))
         #expect(try next(Self.look, ask, "ok", "ok") == .wait(mayHaveBeenApplied: true))
-        // Every node tells the time.
+        // Every node replies to TIME.
         #expect(try next(Self.look, ask, "ok", ask) == .ask(.node(1)))
         #expect(try next(Self.look, moved, "ok", moved) == .move(slot: 1, to: .node(1)))
         // The slot has arrived meanwhile.
@@ -42,7 +42,7 @@ struct ClusterRedirectsTests {
         #expect(try next(Self.look, "TRYAGAIN x", "ok", "TRYAGAIN x") == .giveUp)
     }
 
-    /// Nothing says that nothing was written where a script has run.
+    /// After a script has run, no reply proves that nothing was written.
     @Test("A script that ran before the redirection may have been applied")
     func whatRanBeforeTheRedirectionMayHaveBeenApplied() throws {
         #expect(try next(Self.write, "ok", "MOVED 1 n1:7001") == .wait(mayHaveBeenApplied: true))

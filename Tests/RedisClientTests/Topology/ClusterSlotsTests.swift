@@ -7,19 +7,21 @@ import Testing
 struct ClusterSlotsTests {
     private func slots(_ resp: String) throws -> ClusterSlots? { ClusterSlots(try RedisReply(resp: resp), asked: .node(0)) }
 
-    /// The value that the Redis Cluster specification gives for its function.
-    @Test func theChecksumIsTheSpecifications() {
+    /// The Redis Cluster specification gives this value.
+    @Test("The checksum has the specification's value")
+    func theChecksumIsTheSpecifications() {
         #expect(CRC16.checksum("123456789".utf8) == 0x31C3)
         #expect(CRC16.checksum([]) == 0)
     }
 
-    /// The values that `CLUSTER KEYSLOT` gives.
+    /// `CLUSTER KEYSLOT` gives these values.
     @Test(
         "The slot follows the hash tag",
         arguments: [
             ("", 0), ("foo", 12182), ("{foo}", 12182), ("a{foo}b{bar}", 12182), ("foo{}", 5542), ("{}foo", 9500), ("foo{{bar}}zap", 4015),
             ("{user1000", 8723), ("user1000}", 1363),
-        ])
+        ]
+    )
     func theSlotIsThatOfTheHashTag(key: String, slot: Int) {
         #expect(ClusterSlots.slot(of: key) == slot)
     }
@@ -34,7 +36,7 @@ struct ClusterSlotsTests {
         #expect(table.owner(of: 16384) == nil && table.owner(of: -1) == nil)
     }
 
-    /// What another node had before; a slot that was nobody's has not moved.
+    /// Another node served these slots before. A slot that had no node has not moved.
     @Test("The table knows which slots moved")
     func knowsWhatHasMoved() throws {
         let before = try #require(try slots("*2 *3 :0 :100 *3 $2 n1 :7001 $2 id *3 :200 :300 *3 $2 n2 :7002 $2 id"))
@@ -79,7 +81,8 @@ struct ClusterSlotsTests {
             "*1 *3 :9 :5 *3 $2 n1 :7001 $2 id",
             "*1 *2 :0 :5", "*1 *3 :0 :5 *1 $2 n1", "*1 *3 :0 :5 *3 $2 n1 :0 $2 id", "*1 *3 :0 :5 *3 $2 n1 :65536 $2 id",
             "*2 *3 :0 :5 *3 $2 n1 :7001 $2 id :7",
-        ])
+        ]
+    )
     func whatIsNoTableIsRefused(resp: String) throws {
         #expect(try slots(resp) == nil)
     }

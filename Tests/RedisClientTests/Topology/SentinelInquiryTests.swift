@@ -16,7 +16,7 @@ struct SentinelInquiryTests {
         #expect(inquiry.answered(silent) == .ask(.node(2)))
         #expect(inquiry.answered(try answer("*-1")) == .ask(.node(3)))
         #expect(inquiry.answered(try answer("*2 $2 n9 $4 7009")) == .found(.node(9)))
-        // The one that answered comes first the next time.
+        // The sentinel that replied comes first the next time.
         #expect(inquiry.begin() == .ask(.node(3)))
         #expect(inquiry.answered(try answer("*2 $2 n8 $4 7008")) == .found(.node(8)))
     }
@@ -34,7 +34,8 @@ struct SentinelInquiryTests {
 
     @Test(
         "A reply that is not an address is ignored",
-        arguments: ["*0", "*1 $2 n9", "*2 $2 n9 $1 x", "*2 $2 n9 $1 0", "*2 $2 n9 $5 65536", "$2 n9", ":1"])
+        arguments: ["*0", "*1 $2 n9", "*2 $2 n9 $1 x", "*2 $2 n9 $1 0", "*2 $2 n9 $5 65536", "$2 n9", ":1"]
+    )
     func whatIsNoAddressIsNoAnswer(resp: String) throws {
         var inquiry = SentinelInquiry(group)
         _ = inquiry.begin()
@@ -52,8 +53,7 @@ struct SentinelInquiryTests {
         #expect(inquiry.begin() == .ask(.node(2)))
     }
 
-    /// All sentinels are away: the master that was known last may live on, and says itself whether
-    /// it is one.
+    /// The master may live on while all sentinels are down. It says itself whether it is a master.
     @Test("The last known master is tried when no sentinel replies")
     func theLastKnownMasterIsTriedWhereNoSentinelAnswers() throws {
         var inquiry = SentinelInquiry(group)
@@ -65,7 +65,7 @@ struct SentinelInquiryTests {
         _ = inquiry.begin()
         #expect(inquiry.answered(try answer("*2 $2 n9 $4 7009")) == .found(.node(9)))
         for _ in 0..<2 { #expect(askInVain() == .found(.node(9))) }
-        // Another one's word is nothing against it.
+        // Another sentinel's report does not count against it.
         inquiry.rejected(.node(8))
         #expect(askInVain() == .found(.node(9)))
         inquiry.rejected(.node(9))

@@ -27,7 +27,8 @@ struct ClusterSlotTests {
         try await redis.kill()
     }
 
-    @Test func aPrefixThatHoldsTheTagIsEnough() throws {
+    @Test("A prefix with the hash tag is enough")
+    func aPrefixThatHoldsTheTagIsEnough() throws {
         for _ in 0..<100 {
             let keys = RedisKeys(.unique())
             let slot = ClusterSlots.slot(of: keys.prefix)

@@ -16,7 +16,8 @@ struct EventIDTests {
             "1-1.A", "1-1.a b", "1-1.a\n", " 1-1.a", "1-1 .a", "1-1.ü", "1-1.a.b", "1-1-1.a", "x-1.a", "1-x.a", "1-1.1-1.a",
             "9223372036854775808-1.a", "1-9223372036854775808.a", "1e3-1.a", "0x1-1.a", "１-1.a", "1-1.\u{301}a", "1-0.-", "\0",
             "1-1." + String(repeating: "a", count: 61),
-        ])
+        ]
+    )
     func takesNothingElse(text: String) {
         #expect(EventID(text) == nil)
     }
@@ -32,7 +33,6 @@ struct EventIDTests {
         #expect(EventID(step: 1, sequence: 1, nonce: "a") != EventID(step: 1, sequence: 1, nonce: "b"))
     }
 
-    /// What is not refused is written back as it came.
     @Test("A mutated id is refused or read back unchanged", arguments: 0..<4)
     func mutatedIdsAreRefusedOrUnchanged(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))

@@ -40,7 +40,7 @@ struct LeaseTokenTests {
         #expect(LeaseToken(using: &one) != LeaseToken())
     }
 
-    /// A nonce must be one that an event id can carry.
+    /// An event id carries the nonce.
     @Test("The nonce fits an event id")
     func theNonceFitsAnEventID() {
         for _ in 0..<200 {

@@ -10,7 +10,8 @@ struct SessionCursorTests {
 
     @Test(
         "Text of any other form is refused",
-        arguments: ["", "-", "a", "1", "1-", "-1-a", "x-a", "1-a b", "9223372036854775808-a", "1.5-a", "-a"])
+        arguments: ["", "-", "a", "1", "1-", "-1-a", "x-a", "1-a b", "9223372036854775808-a", "1.5-a", "-a"]
+    )
     func whatIsNoCursorIsRefused(text: String) {
         #expect(SessionCursor(text) == nil)
     }

@@ -25,7 +25,7 @@ struct SessionIDTests {
         #expect(SessionID("a b".prefix(1))?.description == "a")
     }
 
-    /// All keys of a session live in one Cluster slot, whatever its name.
+    /// All keys of a session live in one Cluster slot, for every session id.
     @Test("All keys of a session share one hash tag", arguments: ["a", "s-1", "...", ":", "a:b_c.D-9"])
     func allKeysShareTheHashTag(text: String) throws {
         let keys = RedisKeys(try #require(SessionID(text)))

@@ -12,7 +12,8 @@ struct RedisRequirementsTests {
             ("6.2.14", 0, "noeviction", [.tooOld]), ("5.0", 100, "volatile-ttl", [.tooOld, .mayEvict]),
             ("7.0.0", 1, "allkeys-lfu", [.mayEvict]),
             ("strange", 0, "", []),
-        ])
+        ]
+    )
     func aServerIsHeldAgainstWhatIsNeeded(version: String, limit: Int, policy: String, expected: [RedisShortcoming.Kind]) {
         let info = ["# Server\r\nredis_version:\(version)\r\n", "# Memory\r\nmaxmemory:\(limit)\r\nmaxmemory_policy:\(policy)\r\n"]
         let found = RedisRequirements.shortcomings(info)
@@ -26,7 +27,8 @@ struct RedisRequirementsTests {
             ("standalone", RedisConfiguration.Topology.single, ""), ("cluster", .single, "redis-cluster://"),
             ("sentinel", .single, "redis-sentinel://"), ("cluster", .cluster(seeds: []), ""),
             ("standalone", .sentinel(SentinelGroup(masterName: "m", sentinels: [])), ""),
-        ])
+        ]
+    )
     func aURLThatDoesNotFitTheServerIsNamed(mode: String, topology: RedisConfiguration.Topology, hint: String) {
         let found = RedisRequirements.shortcomings(["# Server\r\nredis_version:7.0.15\r\nredis_mode:\(mode)\r\n"], topology: topology)
         #expect(found.map(\.kind) == (hint.isEmpty ? [] : [.otherTopology]))

@@ -31,14 +31,14 @@ struct AppendEventsTests {
         let (it, token) = try await ScriptSession.running()
         for _ in 0..<3 { #expect(try await it.append(token, 1, lastSequence: 2, ["token", "a", "token", "b"]).line == "written") }
         #expect(try await it.dump().events.map(\.id) == ["1-0", "1-2"])
-        // What could not be acknowledged goes along with the next batch; followers skip what they have seen.
+        // A batch without an acknowledgement is repeated with the next one. Followers skip events
+        // that they have seen.
         #expect(try await it.append(token, 1, lastSequence: 3, ["token", "a", "token", "b", "token", "c"]).line == "written")
         #expect(try await it.dump().events.map(\.id) == ["1-0", "1-2", "1-3"])
         #expect(try await it.append(token, 1, lastSequence: 2, ["token", "a", "token", "b"]).line == "written")
         #expect(try await it.dump().events.map(\.id) == ["1-0", "1-2", "1-3"])
     }
 
-    /// I3.
     @Test("Another token writes nothing (I3)")
     func anotherTokenWritesNothing() async throws {
         let (it, token) = try await ScriptSession.running()
@@ -54,7 +54,7 @@ struct AppendEventsTests {
         try await ended.refused("lost 1 ") { try await ended.append(old, 1, lastSequence: 1, ["token", "a"]) }
     }
 
-    /// The deadline only lets others take it: the token decides.
+    /// The deadline only lets others take the step. The token decides.
     @Test("An expired lease still writes while its token holds")
     func aLeaseThatHasRunOutStillWrites() async throws {
         let (it, token) = try await ScriptSession.running { $0.lease = 1 }
@@ -81,7 +81,7 @@ struct AppendEventsTests {
         #expect(try await listener.heard(until: "deleted") == ["1", "1", "2", "deleted"])
     }
 
-    /// More than Lua can unpack: the batch becomes several entries, each with the id of its last event.
+    /// The batch has more events than Lua can unpack. Each entry has the id of its last event.
     @Test("A very large batch becomes several entries", arguments: [999, 1_000, 1_001, 4_000, 9_001])
     func aVeryLargeBatchBecomesSeveralEntries(count: Int) async throws {
         let (it, token) = try await ScriptSession.running()
@@ -99,7 +99,6 @@ struct AppendEventsTests {
         }
     }
 
-    /// The rest of a large batch whose head is there already is written, too.
     @Test("The rest of a batch whose head is logged is written")
     func aGrownBatchIsWrittenToItsEnd() async throws {
         let (it, token) = try await ScriptSession.running()

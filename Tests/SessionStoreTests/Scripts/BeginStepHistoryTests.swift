@@ -4,10 +4,11 @@ import Testing
 
 @testable import SessionStore
 
-/// How a step that begins gets its history: with the script's answer where it is small, else in pages.
+/// A small history comes with the script's reply, a larger one in pages.
 @Suite("The history of a step that begins", .tags(.redis), .serialized)
 struct BeginStepHistoryTests {
-    /// A session whose history is `count` messages of about `length` bytes, and says how many bytes that are.
+    /// Creates a session whose history is `count` messages of about `length` bytes, and returns its
+    /// bytes.
     private func session(_ count: Int, of length: Int = 3) async throws -> ScriptSession {
         let it = try await ScriptSession()
         var bytes = 0
@@ -38,7 +39,8 @@ struct BeginStepHistoryTests {
         #expect(started.historyBytes == stored.reduce(0) { $0 + $1.utf8.count })
         #expect(started.history.map { String(buffer: $0) } == (stored.count <= ahead ? stored : []))
         #expect(started.hasHistory == (stored.count <= ahead))
-        // Whether the owner asks the model with what it was given: what a step is judged by with which replicas are lost.
+        // Whether the owner asks the model with the history of the reply. Losses of replicas are
+        // judged by it.
         #expect(try await it.dump().state["run"] == "1 \(store.configuration.instance) \(started.hasHistory ? 1 : 0)")
         #expect(try await store.history(of: started).map { String(buffer: $0) } == stored)
     }
@@ -51,7 +53,7 @@ struct BeginStepHistoryTests {
         #expect(try await begin(it, in: store).history.isEmpty)
     }
 
-    /// Its size is not known, however small it looks.
+    /// Its size is not known.
     @Test("A history edited by hand does not come with the reply")
     func aHistoryThatWasPutThereByHandDoesNotComeWithTheBegin() async throws {
         let it = try await session(3)
@@ -82,7 +84,7 @@ struct BeginStepHistoryTests {
         #expect(isSame)
     }
 
-    /// A step is ended by force while its history is on its way: what the next one has added is not this one's.
+    /// A client ends the step while its history is being read, and the next step adds messages.
     @Test("Messages added by a later step are not read")
     func whatIsAddedAfterwardsIsNotRead() async throws {
         let it = try await session(3)

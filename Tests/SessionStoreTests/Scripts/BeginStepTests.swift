@@ -3,7 +3,7 @@ import Testing
 
 @testable import SessionStore
 
-/// `begin_step` with user messages and retries. Tool results have a file of their own.
+/// Tool results have a file of their own.
 @Suite("begin_step with user messages and retries", .tags(.redis), .serialized)
 struct BeginStepTests {
     static let system = #"{"role":"system","content":"be kind"}"#
@@ -60,14 +60,14 @@ struct BeginStepTests {
         #expect(try await it.dump().history == [Self.hello])
     }
 
-    /// Whatever the state, the same token gives the first answer and writes nothing again but the lease's end.
+    /// In every state the token gets the first reply. The script writes only the lease's end again.
     @Test("The same token starts one step and gets the first reply again")
     func theSameTokenStartsOnce() async throws {
         let (it, token) = try await ScriptSession.running()
         let first = try await it.begin { $0.token = token }
         #expect(first.name == "started")
         try await it.repeated(first.line) { try await it.begin { $0.token = token } }
-        // Even with a hint that has passed since.
+        // The hint may have passed meanwhile.
         try await it.repeated(first.line) {
             try await it.begin {
                 $0.token = token
@@ -87,7 +87,6 @@ struct BeginStepTests {
         try await it.refused("replay 1 1") { try await it.begin { $0.token = token } }
     }
 
-    /// I2.
     @Test("The same idempotency key is replayed (I2)")
     func theSameIdempotencyKeyIsReplayed() async throws {
         let (it, token) = try await ScriptSession.running {
@@ -145,7 +144,6 @@ struct BeginStepTests {
         #expect(try await it.begin { $0.hint = now + 60_000 }.name == "started")
     }
 
-    /// I7.
     @Test("A history of another length is refused (I7)")
     func aHistoryOfAnotherLengthIsRefused() async throws {
         let (it, token) = try await ScriptSession.running { $0.expectedLength = "0" }

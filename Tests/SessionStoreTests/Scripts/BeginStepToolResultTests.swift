@@ -5,7 +5,7 @@ import Testing
 
 @testable import SessionStore
 
-/// `begin_step` with tool results, and with user messages that come while calls are open.
+/// Also user messages that come while calls are open.
 @Suite("begin_step with tool results", .tags(.redis), .serialized)
 struct BeginStepToolResultTests {
     @Test("The last result starts the next step")
@@ -24,10 +24,10 @@ struct BeginStepToolResultTests {
         #expect(dump.events.map(\.id) == ["1-0", "2-0"])
     }
 
-    /// I1: in any order; what is left is named in the model's order.
     @Test(
         "Results may come in any order, and open calls are named in the model's order (I1)",
-        arguments: [["c", "b", "a", "d"], ["a", "b", "c", "d"], ["d", "b", "a", "c"]])
+        arguments: [["c", "b", "a", "d"], ["a", "b", "c", "d"], ["d", "b", "a", "c"]]
+    )
     func resultsComeInAnyOrder(order: [String]) async throws {
         let it = try await ScriptSession.waiting(for: "c", "a", "d", "b")
         var open = ["c", "a", "d", "b"]
@@ -48,7 +48,7 @@ struct BeginStepToolResultTests {
         #expect(history.suffix(4).map { $0["tool_call_id"].string } == order)
     }
 
-    /// The step after it answers the user's message, which came instead of the other result.
+    /// The step after it answers the user's message, which came in place of the other result.
     @Test("A repeated result does not get another message's completion")
     func theSameResultAgainIsNotToldAnotherMessagesAnswer() async throws {
         let it = try await ScriptSession.waiting(for: "a", "b")
@@ -61,7 +61,6 @@ struct BeginStepToolResultTests {
         try await it.refused("call_closed") { try await it.result(of: "b") }
     }
 
-    /// I2.
     @Test("A repeated result writes nothing (I2)")
     func theSameResultAgainWritesNothing() async throws {
         let it = try await ScriptSession.waiting(for: "a", "b")
@@ -93,7 +92,7 @@ struct BeginStepToolResultTests {
         try await empty.refused("unknown_call") { try await empty.result(of: "a") }
     }
 
-    /// I1: each open call gets a message, in the model's order, before the user's.
+    /// Each open call gets a message before the user's.
     @Test("A user message closes open calls in the model's order (I1)")
     func aUserMessageClosesOpenCalls() async throws {
         let it = try await ScriptSession.waiting(for: "z", "y", "x", "w")
@@ -112,7 +111,7 @@ struct BeginStepToolResultTests {
         try await it.refused("waiting 1 7") { try await it.result(of: "y") }
     }
 
-    /// I1: call ids that were used before are found in the history by the bytes in which the servers write them.
+    /// Used call ids are found in the history in the servers' own spelling.
     @Test("A closed call is named in the server's own bytes (I1)")
     func aClosedCallIsNamedInTheServersOwnBytes() async throws {
         let ids = ["a/b", #"q"\"#, #"\/"#, #"\u007f"#, "\u{7F}", "\n\t\r\u{8}\u{C}\u{0}\u{1F}", "\u{85}\u{2028}\u{2029}", "ü日👩‍👩‍👧", "{}%1%%"]
@@ -149,7 +148,7 @@ struct BeginStepToolResultTests {
         #expect(try await keyed("b", key: "kb", digest: "db").step == 2)
         #expect(try await it.dump().ledger["k:kb"] == "2 db")
         try await it.refused("replay 2 4") { try await keyed("b", key: "kb", digest: "db") }
-        // The call tells it from another request even where the key is new.
+        // The call identifies the request even under a new key.
         try await it.refused("replay 2 4") { try await keyed("b", key: "new", digest: "db") }
         #expect(try await it.dump().ledger["k:new"] == nil)
     }

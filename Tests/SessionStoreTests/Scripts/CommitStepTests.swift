@@ -56,7 +56,7 @@ struct CommitStepTests {
         #expect(dump.steps.count == 1)
     }
 
-    /// Safe to repeat: the first outcome, and nothing twice, even when other steps have run since.
+    /// Other steps may have run since.
     @Test("The same token commits once and gets the first reply again")
     func theSameTokenCommitsOnce() async throws {
         let (it, token) = try await ScriptSession.running()
@@ -72,7 +72,6 @@ struct CommitStepTests {
         try await it.refused("already 4") { try await it.commit(second, 2) }
     }
 
-    /// I3.
     @Test("Another token writes nothing (I3)")
     func anotherTokenWritesNothing() async throws {
         let (it, token) = try await ScriptSession.running()
@@ -85,7 +84,8 @@ struct CommitStepTests {
         #expect(try await none.dump().isEmpty)
     }
 
-    /// The state of an idle session has an empty token; an empty one from a replica must not fit it.
+    /// The state of an idle session has an empty token. An empty token of a replica must not match
+    /// it.
     @Test("An idle session takes no commit")
     func aSessionThatIsIdleTakesNoCommit() async throws {
         let (it, token) = try await ScriptSession.running()
@@ -103,7 +103,7 @@ struct CommitStepTests {
         #expect(try await it.dump().events.map(\.id) == ["1-0", "1-2"])
     }
 
-    /// The reason is that of the latest step, also where that has none.
+    /// The latest step may have no reason.
     @Test("The finish reason of the step before is replaced")
     func theReasonOfTheStepBeforeIsReplaced() async throws {
         let it = try await ScriptSession()
@@ -133,7 +133,7 @@ struct CommitStepTests {
         #expect(dump.state["prompt_tokens"] == "5000000000" && dump.state["completion_tokens"] == "4")
     }
 
-    /// I3, and everything is checked before the first write: a log that takes nothing more leaves the session as it was.
+    /// The script checks everything before its first write. The session stays as it was.
     @Test("A log that cannot be written leaves the step running (I3)")
     func aLogThatCannotBeWrittenLeavesTheStepRunning() async throws {
         let (it, token) = try await ScriptSession.running()
@@ -162,7 +162,7 @@ struct CommitStepTests {
         #expect(dump.events.dropFirst().flatMap(\.fields) == commit.events)
         #expect(dump.events.last?.id == "1-\(count + 7)")
 
-        // And the session goes on with them.
+        // The session continues with them.
         #expect(try await it.result(of: "call-7").rest.count == 2 + count / 2 - 1)
         let next = try await it.begin()
         #expect(next.step == 2)

@@ -15,7 +15,7 @@ struct DeleteSessionTests {
         #expect(try await !it.delete())
     }
 
-    /// Its replica hears of it, and asks whether it still has the lease.
+    /// The owner then asks whether it still has the lease.
     @Test("The owner of a running step is notified")
     func theOwnerOfARunningStepIsTold() async throws {
         let owner = "replica-\(SessionID.unique())"
@@ -23,7 +23,7 @@ struct DeleteSessionTests {
         let listener = try await ChannelListener(RedisKeys.replica(owner), on: it.redis)
         _ = try await it.delete()
         #expect(try await listener.heard(until: "\(it.session) 1") == ["\(it.session) 1"])
-        // Nothing runs any more.
+        // No step runs any more.
         let (idle, token) = try await ScriptSession.running { $0.owner = owner }
         _ = try await idle.commit(token, 1)
         _ = try await idle.delete()
@@ -32,7 +32,7 @@ struct DeleteSessionTests {
         #expect(try await listener.heard(until: "\(last.session) 1") == ["\(it.session) 1", "\(last.session) 1"])
     }
 
-    /// Its reply was lost, the name was used again meanwhile, and it is sent once more.
+    /// The reply was lost, and the session id was used again before the repetition.
     @Test("A repeated deletion spares a session that began since")
     func whatWasBegunSinceStays() async throws {
         let (it, _) = try await ScriptSession.running()
@@ -44,7 +44,7 @@ struct DeleteSessionTests {
         #expect(try await it.dump() == begun)
     }
 
-    /// What is left of a session whose state is gone, or of another type, can be removed.
+    /// The state is missing or of another type.
     @Test("A session without a valid state can be deleted", arguments: ["DEL", "SET"])
     func aSessionWithoutAStateCanBeDeleted(edit: String) async throws {
         let (it, _) = try await ScriptSession.running()
@@ -54,8 +54,7 @@ struct DeleteSessionTests {
         #expect(try it.redis.cli("--scan", "--pattern", "agent:{\(it.session)}:*") == "")
     }
 
-    /// I3: a step that ran when its session was deleted writes nothing into the session that is begun anew, though that one
-    /// has the same fence.
+    /// The new session has the same fence.
     @Test("A deleted session's step writes nothing into its successor (I3)")
     func aDeletedSessionsStepIsLost() async throws {
         let (it, token) = try await ScriptSession.running()

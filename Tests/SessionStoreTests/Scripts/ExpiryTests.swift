@@ -4,7 +4,6 @@ import Testing
 
 @testable import SessionStore
 
-/// I8: every key of a session expires together.
 @Suite("Expiry of keys", .tags(.redis), .serialized)
 struct ExpiryTests {
     static let ttl = 600_000
@@ -41,7 +40,8 @@ struct ExpiryTests {
         #expect(try await it.dump().expiryTimes == [-1])
     }
 
-    /// A setting that was another one when the step began: keys that the commit makes do not outlive the others.
+    /// The setting changed since the step began. Keys that the commit creates do not outlive the
+    /// others.
     @Test("A commit under another setting leaves no key behind")
     func aCommitUnderAnotherSettingLeavesNothingBehind() async throws {
         let (it, token) = try await ScriptSession.running { $0.ttl = Self.ttl }
@@ -59,8 +59,8 @@ struct ExpiryTests {
         #expect(try await it.begin().step == 1)
     }
 
-    /// Redis may be held up between the script's look at the clock and the moment at which it sets the expiry. The keys are gone
-    /// then before the script has ended; it must come to an end all the same.
+    /// Redis may stall between the script's read of the clock and its write of the expiry. The keys
+    /// then vanish before the script ends.
     @Test("An expiry that passes inside the script does not hang Redis")
     func aTimeThatRunsOutWithinTheScriptDoesNotHoldUpRedis() async throws {
         let server = try await RedisServer.start()

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// Layouts of the keys: what a build writes and reads beside another one.
+/// Builds of different layouts write and read beside each other.
 @Suite("Layouts of the keys", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct LayoutTests {
     private static let hello = #"{"role":"user","content":"hello"}"#
@@ -20,12 +20,12 @@ struct LayoutTests {
         #expect(dump.state["v"] == "2" && dump.pending == ["": "{}"] && dump.steps.first == #"{"status":"completed"}"#)
         #expect(Set(dump.expiry.keys) == ["history", "state", "pending", "ledger", "events", "steps", "reasoning"])
         _ = try await it.commit(next, 2)
-        // A replica that may write the first layout alone leaves it as it is.
+        // A replica that may write only the first layout leaves it as it is.
         #expect(try await it.begin().step == 3)
         #expect(try await it.dump().state["v"] == "2")
     }
 
-    /// I8, and what a Cluster needs that moves a slot: every key exists from the first write to the deletion.
+    /// A Cluster that moves a slot needs this too.
     @Test("Every key exists from the first write to the deletion (I8)")
     func everyKeyExistsFromTheFirstWriteOn() async throws {
         let it = try await ScriptSession()
@@ -111,7 +111,7 @@ struct LayoutTests {
         try await store.setLayout(1)
         #expect(try await store.establishLayout() == 1)
         #expect(try await store.establishLayout(owns: true) == 2)
-        // A later one is never lowered.
+        // A later layout is never lowered.
         try await store.setLayout(7)
         #expect(try await store.establishLayout(owns: true) == 7)
         #expect(store.layout.isNewer && store.layout.current == 2)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SessionStore
 
-/// `log_events`: what `append_events` does, but for the lease.
+/// The script does what `append_events` does, but leaves the lease alone.
 @Suite("log_events", .tags(.redis), .serialized)
 struct LogEventsTests {
     private static let batch = ["token", "a", "token", "b", "message", #"{"x":[]}"#]
@@ -17,7 +17,7 @@ struct LogEventsTests {
         #expect(try await it.dump() == expected)
     }
 
-    /// Whatever came before, both scripts leave the same log behind.
+    /// After any earlier calls, both scripts leave the same log.
     @Test("The log equals that of append_events")
     func theLogIsThatOfAppendEvents() async throws {
         let ((one, first), (two, second)) = (try await ScriptSession.running(), try await ScriptSession.running())
@@ -33,7 +33,6 @@ struct LogEventsTests {
         #expect(log.map(\.id) == ["1-0", "1-2", "1-3", "1-1503"])
     }
 
-    /// I3.
     @Test("Another token writes nothing (I3)")
     func anotherTokenWritesNothing() async throws {
         let (it, token) = try await ScriptSession.running()
@@ -53,13 +52,13 @@ struct LogEventsTests {
         let (ended, old) = try await ScriptSession.running()
         _ = try await ended.commit(old, 1)
         try await refused(ended, old)
-        // A session of the same name that was begun anew.
+        // A session of the same name that began again.
         #expect(try await ended.delete())
         _ = try await ended.begin()
         try await refused(ended, old)
     }
 
-    /// The deadline only lets others take it: the token decides.
+    /// The deadline only lets others take the step. The token decides.
     @Test("An expired lease still writes and stays expired")
     func aLeaseThatHasRunOutStillWritesAndStaysRunOut() async throws {
         let (it, token) = try await ScriptSession.running { $0.lease = 1 }
@@ -91,7 +90,7 @@ struct LogEventsTests {
         let lease = try await store.started(.user("hello", in: it.session))
         var last = try await leaseUntil(it)
         func hasRenewed(_ events: LoggedEvents, renews: Bool) async throws -> Bool {
-            // Redis's clock must have moved on for a renewal to be seen.
+            // Redis's clock must have moved on for a renewal to be visible.
             try await eventually("a millisecond passes") {
                 try await it.append("x", 1, lastSequence: 0, []).now + 10_000 > Int64(last ?? "") ?? 0
             }
@@ -101,7 +100,7 @@ struct LogEventsTests {
             return last != before
         }
         #expect(try await hasRenewed(.tokens("a"), renews: true))
-        // Keys that would expire within a few leases must not be left alone for long.
+        // Keys that would expire within a few leases need a renewal soon.
         #expect(try await hasRenewed(.tokens("b", from: 2), renews: false) == (ttl == .seconds(19)))
         #expect(try await hasRenewed(LoggedEvents(firstSequence: 3), renews: false))
         var many = LoggedEvents(firstSequence: 3)

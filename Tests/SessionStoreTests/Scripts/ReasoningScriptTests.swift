@@ -4,12 +4,12 @@ import Testing
 
 @testable import SessionStore
 
-/// The list `agent:{S}:reasoning`, as the scripts keep it.
+/// The scripts keep reasoning in the list `agent:{S}:reasoning`.
 @Suite("Reasoning in the scripts", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct ReasoningScriptTests {
     private static let said = #""by":"default/m","fields":{"r":"t"},"calls":{}}"#
 
-    /// A session whose first answer had reasoning beside it.
+    /// A session whose first completion had reasoning.
     private func session(layout: Int = 2, ttl: Int = 0) async throws -> ScriptSession {
         let it = try await ScriptSession()
         let token = LeaseToken().text
@@ -58,7 +58,7 @@ struct ReasoningScriptTests {
         #expect(answer.rest.suffix(2) == ["2", "[\(elements.joined(separator: ","))]"])
         let taken = try await it.takeOver { ($0.step, $0.force, $0.aheadBytes, $0.aheadMessages) = (2, true, 1 << 16, 64) }
         #expect(taken.name == "taken" && taken.rest.suffix(2) == ["2", "[\(elements.joined(separator: ","))]"])
-        // Somebody has made it larger than the state says.
+        // A person has made the list larger than the state says.
         try await it.command("RPUSH", it.keys.reasoning, String(repeating: "x", count: 1 << 20))
         let again = try await it.takeOver { ($0.step, $0.force, $0.aheadBytes, $0.aheadMessages) = (3, true, 1 << 16, 64) }
         #expect(again.name == "taken" && again.rest.suffix(2) == ["3", "[]"])

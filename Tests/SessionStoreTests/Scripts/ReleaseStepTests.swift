@@ -16,7 +16,7 @@ struct ReleaseStepTests {
         expected.state["released"] = token
         #expect(try await it.dump() == expected)
         try await it.refused("orphaned 1") { try await it.begin() }
-        // Not forced, and not because its lease has run out.
+        // The take-over is not forced, and the lease has not expired.
         #expect(try await it.takeOver().name == "taken")
         #expect(try await it.dump().state["attempt"] == "1")
     }
@@ -30,7 +30,6 @@ struct ReleaseStepTests {
         try await it.refused("lost 2 ") { try await it.release(token) }
     }
 
-    /// I3.
     @Test("Another token releases nothing (I3)")
     func anotherTokenReleasesNothing() async throws {
         let (it, token) = try await ScriptSession.running()
@@ -45,7 +44,7 @@ struct ReleaseStepTests {
         try await ended.refused("lost 1 ") { try await ended.release(old) }
     }
 
-    /// I3: what its owner sent before and Redis sees late neither writes nor holds the step again.
+    /// Redis sees an earlier command of the owner late.
     @Test("Late writes of the former owner do not hold a released step (I3)")
     func aReleasedStepIsNoLongerItsOwners() async throws {
         let (it, token) = try await ScriptSession.running()

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// A history is cut to its first messages, and all that came of the rest goes with it.
+/// A client cuts a history to its first messages.
 @Suite("Rewinding a history", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct RewindTests {
     private func journal(_ step: Int, from: Int, to: Int) -> String {
@@ -45,11 +45,11 @@ struct RewindTests {
         #expect(after.state["status"] == "idle" && after.state["fence"] == "3" && after.state["last_role"] == "assistant")
         #expect(after.state["history_bytes"] == "\(after.history.reduce(0) { $0 + $1.utf8.count })")
         #expect(try await it.result(of: "b").name == "unknown_call")
-        // The message may be sent again, under its key.
+        // The message may come again, under its key.
         #expect(try await it.begin { ($0.layout, $0.key, $0.digest) = (layout, "key-2", "d") }.step == 4)
     }
 
-    /// The message stays, and only its answer goes: sent again it is known.
+    /// Only the completion is removed. A repeated message is recognised.
     @Test("A message that stays keeps its key")
     func aMessageThatStaysKeepsItsKey() async throws {
         let it = try await conversation()
@@ -59,7 +59,7 @@ struct RewindTests {
         #expect(try await it.dump().history.count == 3)
     }
 
-    /// The step that the key names was taken over: the journal's line is the later one's.
+    /// The key names a step that was taken over, and the journal's line is the later step's.
     @Test("A removed message whose step was taken over loses its key")
     func aMessageWhoseStepWasTakenOverLosesItsKeyWithIt() async throws {
         let it = try await conversation()
@@ -77,7 +77,7 @@ struct RewindTests {
         #expect(try await store.rewind(it.session, to: 4) == .splitsCalls)
         #expect(try await store.rewind(it.session, to: 6) == .tooLong(historyLength: 5))
         #expect(try await store.rewind(it.session, to: 2, expected: 4) == .historyMismatch(length: 5))
-        // It has that length.
+        // The history already has that length.
         #expect(try await store.rewind(it.session, to: 5) == .rewound(historyLength: 5, step: 2))
         #expect(try await it.dump() == before)
         #expect(try await store.rewind(.unique(), to: 1) == .noSession)
@@ -98,7 +98,7 @@ struct RewindTests {
         #expect(reply.plainList == ["{}", #"{"at":1,"by":"default/m"}"#])
     }
 
-    /// Its reply is lost, and somebody else goes on: the same cut does not cut that, too.
+    /// The reply is lost, and another client adds messages. The repetition does not cut these.
     @Test("A repeated cut cuts once")
     func aRepeatedCutCutsOnce() async throws {
         let lossy = try await LossyStore()
@@ -124,12 +124,12 @@ struct RewindTests {
         #expect(try await it.begin { ($0.token, $0.message, $0.layout) = (next, better, layout) }.length == 1)
         #expect(try await it.dump().history == [better])
         #expect(try await it.dump().state["history_bytes"] == "\(better.utf8.count)")
-        // One that failed otherwise stays.
+        // A message whose step failed for another reason stays.
         _ = try await it.commit(next, 2, CommitArguments())
         #expect(try await it.begin { $0.layout = layout }.length == 2)
     }
 
-    /// A retry runs on the message that was refused, for it may have been the server's fault.
+    /// The refusal may have been the server's fault.
     @Test("A retry keeps the refused message")
     func aRetryKeepsTheRefusedMessage() async throws {
         let (it, token) = try await ScriptSession.running { $0.layout = 2 }
@@ -142,7 +142,7 @@ struct RewindTests {
         #expect(try await it.begin().length == 3)
     }
 
-    /// Also of a session of layout 1, whose state does not say whose the last message is.
+    /// The state of layout 1 does not say whose message is the last one.
     @Test("A message may be retried as often as the server refuses it", arguments: [1, 2])
     func aRetryAsOftenAsTheServerRefuses(layout: Int) async throws {
         let (it, token) = try await ScriptSession.running()
@@ -159,7 +159,7 @@ struct RewindTests {
         #expect(try await it.begin { $0.layout = layout }.length == 1)
     }
 
-    /// Builds of layout 1 leave `rejected` as it is: what it says is of another step then.
+    /// Builds of layout 1 leave `rejected` as it is, so it may concern another step.
     @Test("A refusal in another step removes nothing")
     func aMessageThatWasRefusedInAnotherStepStays() async throws {
         let (it, token) = try await ScriptSession.running()
@@ -183,7 +183,7 @@ struct RewindTests {
         let second = LeaseToken().text
         #expect(try await replace(second, key: "k").step == 2)
         #expect(try await it.dump().history == [other])
-        // Sent again it is known.
+        // A repeated message is recognised.
         #expect(try await replace(LeaseToken().text, key: "k").line == "replay 2 1")
         _ = try await it.commit(second, 2)
         try await it.refused("nothing_to_retry") { try await replace(LeaseToken().text) }

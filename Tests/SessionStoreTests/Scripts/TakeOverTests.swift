@@ -5,7 +5,6 @@ import Testing
 
 @Suite("take_over", .tags(.redis), .serialized)
 struct TakeOverTests {
-    /// I6.
     @Test("A step with an expired lease runs again (I6)")
     func aStepWhoseLeaseHasRunOutIsRunAgain() async throws {
         let (it, old) = try await ScriptSession.running {
@@ -87,7 +86,7 @@ struct TakeOverTests {
         #expect(try await it.dump().state["intent"] == "")
     }
 
-    /// Whoever takes over a step with an intent finishes the cancel instead of running the step again.
+    /// The next owner finishes the cancel and does not run the step again.
     @Test("A cancel's intent stays with the step")
     func anIntentStaysWithTheStep() async throws {
         let (it, _) = try await ScriptSession.running()
@@ -112,7 +111,6 @@ struct TakeOverTests {
         try await it.refused("gone 2") { try await take() }
     }
 
-    /// I6: after three attempts it is taken to be failed.
     @Test("A step fails after three attempts (I6)")
     func attemptsAreCounted() async throws {
         let (it, _) = try await ScriptSession.running()
@@ -150,20 +148,19 @@ struct TakeOverTests {
         #expect(try await it.dump().state["attempt"] == "1")
     }
 
-    /// It learns at once what its next append would tell.
+    /// The owner learns at once what its next append would report.
     @Test("The former owner is notified", arguments: [true, false])
     func theFormerOwnerIsTold(isForced: Bool) async throws {
         let owner = "replica-\(SessionID.unique())"
         let (it, token) = try await ScriptSession.running { $0.owner = owner }
         let listener = try await ChannelListener(RedisKeys.replica(owner), on: it.redis)
         if !isForced { _ = try await it.release(token) }
-        // Whoever does not get it tells nobody.
+        // A failed attempt notifies no replica.
         _ = try await it.takeOver { $0.step = 7 }
         _ = try await it.takeOver { $0.force = isForced }
         #expect(try await listener.heard(until: "\(it.session) 1") == ["\(it.session) 1"])
     }
 
-    /// I5: the log holds the current step and the last two, and all that the current one replaces.
     @Test("The log keeps the current step, the last two and all replaced steps (I5)")
     func theLogKeepsThreeSteps() async throws {
         let (it, token) = try await ScriptSession.running()

@@ -16,7 +16,7 @@ struct ActivityRecorderTests {
         for number in 0..<500 { store.activity.note(.unique(), at: 1_700_000_000_000 + Int64(number)) }
         try await eventually("all are noted") { try indexed(redis) == 500 }
         let calls = try #require(try redis.cli("INFO", "commandstats").firstMatch(of: /cmdstat_zadd:calls=([0-9]+)/)).output.1
-        // Once for each bucket, and some more where the clock struck in between.
+        // One per bucket, and some more if the clock struck in between.
         #expect(try #require(Int(calls)) <= 4 * RedisKeys.bucketCount)
         store.client.shutDown()
         try await redis.kill()

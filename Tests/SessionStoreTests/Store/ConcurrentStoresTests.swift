@@ -4,10 +4,9 @@ import Testing
 
 @testable import SessionStore
 
-/// Two or more replicas at one session at the same instant.
+/// Two or more replicas write at the same instant.
 @Suite("Several replicas at one session", .tags(.redis), .serialized)
 struct ConcurrentStoresTests {
-    /// I1, I2, I3.
     @Test("Two replicas write a thousand messages in order (I1, I2, I3)", arguments: SharedRedis.allCases)
     func twoReplicasWriteAThousandMessages(topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)
@@ -81,7 +80,6 @@ struct ConcurrentStoresTests {
         for store in stores { store.client.shutDown() }
     }
 
-    /// I2: the same request on several replicas at once is one message and one step.
     @Test("One request on many replicas is one step (I2)", arguments: SharedRedis.allCases)
     func oneRequestOnManyReplicasIsOneStep(topology: SharedRedis) async throws {
         let redis = try await topology.configuration()
@@ -106,7 +104,7 @@ struct ConcurrentStoresTests {
         for store in stores { store.client.shutDown() }
     }
 
-    /// I1: whoever comes last continues, and only that one.
+    /// Only the later result continues the turn.
     @Test("Two simultaneous results continue the turn once (I1)", arguments: SharedRedis.allCases)
     func twoResultsAtTheSameInstantContinueOnce(topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)
@@ -139,7 +137,6 @@ struct ConcurrentStoresTests {
         two.client.shutDown()
     }
 
-    /// I3: either the step was ended or it was taken, never both.
     @Test("A step is committed or taken over, never both (I3)", arguments: SharedRedis.allCases)
     func aTakeOverRacesWithACommit(topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)
@@ -149,7 +146,7 @@ struct ConcurrentStoresTests {
             let lease = try await store.started(.user("\(round)", in: it.session))
             let length = try await it.command("LLEN", it.keys.history).integer ?? 0
             let token = LeaseToken().text
-            // Each begins first in half of the rounds.
+            // Each call begins first in half of the rounds.
             async let commit = store.commit(StepCommit(lease, text: "answer \(round)"))
             if round % 2 == 0 { await Task.yield() }
             let takeOver = try await other.takeOver { ($0.token, $0.step, $0.force, $0.intent) = (token, lease.step, true, "cancel") }

@@ -4,16 +4,17 @@ import Testing
 
 @testable import SessionStore
 
-/// Redis did what it was told, or never heard of it, and the connection broke: the store asks again with the same token, learns
-/// the first outcome, and everything is written exactly once.
+/// The connection breaks after Redis has executed a command, or before it has received it. The
+/// store repeats the call with the same token and learns the first outcome.
 @Suite("Lost requests and replies", .tags(.redis), .serialized)
 struct LostReplyTests {
     // MARK: Begin
 
-    /// I2.
+    /// Also if several requests and replies are lost (I2).
     @Test(
         "A begin is written once",
-        arguments: [[ReplyEater.Loss.reply], [.request], [.request, .reply, .reply], [.reply, .request, .reply]])
+        arguments: [[ReplyEater.Loss.reply], [.request], [.request, .reply, .reply], [.reply, .request, .reply]]
+    )
     func aBeginIsWrittenOnce(losses: [ReplyEater.Loss]) async throws {
         let lossy = try await LossyStore()
         for loss in losses { lossy.lose(loss, of: StoreScripts.beginStep) }
@@ -45,7 +46,7 @@ struct LostReplyTests {
         try await lossy.close()
     }
 
-    /// I2: what was lost may be applied later, so nobody is told that nothing was written. Sent again, the request gets its answer.
+    /// Redis may apply the lost request later. The repeated request gets its result.
     @Test("A refusal after a loss does not prove that nothing was written (I2)", arguments: [ReplyEater.Loss.reply, .request])
     func aRefusalAfterALossProvesNothing(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
@@ -63,7 +64,7 @@ struct LostReplyTests {
         try await lossy.close()
     }
 
-    /// The step was run by somebody else and ended in the meantime: the request led to it all the same.
+    /// Another replica ran and ended the step. The request still led to it.
     @Test("A begin whose step has ended meanwhile is replayed")
     func aBeginWhoseStepEndedMeanwhileIsReplayed() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .seconds(20) }
@@ -82,7 +83,7 @@ struct LostReplyTests {
         try await lossy.close()
     }
 
-    /// The sweeper's hint has passed by the time Redis is back: it is moved, and then the lease is taken.
+    /// The hint has passed when Redis is back. The store moves it, and then takes the lease.
     @Test("A begin that outlasts its hint is sent with a later hint")
     func aBeginThatTookLongerThanItsHintIsSentWithALaterOne() async throws {
         let lossy = try await LossyStore(lease: .milliseconds(250)) { ($0.retryPatience, $0.hintMargin) = (.seconds(20), .milliseconds(1)) }
@@ -99,7 +100,7 @@ struct LostReplyTests {
         try await lossy.close()
     }
 
-    /// Nothing has been sent yet when Redis is asked for its time.
+    /// Nothing has been sent yet when the store asks for the time.
     @Test("A lost TIME reply is asked for again")
     func aLostTimeIsAskedForAgain() async throws {
         let lossy = try await LossyStore()
@@ -162,7 +163,7 @@ struct LostReplyTests {
         try await lossy.close()
     }
 
-    /// Even when another replica has run further steps since.
+    /// Another replica has run further steps since.
     @Test("A repeated commit is confirmed even after other steps")
     func aCommitThatWasMadeIsHeldThoughOtherStepsHaveRun() async throws {
         let lossy = try await LossyStore { $0.commitPatience = .seconds(20) }
@@ -181,7 +182,6 @@ struct LostReplyTests {
         try await lossy.close()
     }
 
-    /// I3.
     @Test("A commit that never arrived is lost when the step was taken (I3)")
     func aCommitThatNeverArrivedIsLostWhenTheStepWasTaken() async throws {
         let lossy = try await LossyStore { $0.commitPatience = .seconds(20) }

@@ -2,13 +2,14 @@ import Testing
 
 @testable import SessionStore
 
-/// I6: when a lease that has run out is a lost replica's. Clocks are the test's; Redis's is `epoch` ahead.
+/// The evidence decides whether an expired lease belongs to a lost replica (I6). The test sets the
+/// clocks; Redis's clock is `epoch` ahead.
 @Suite("Evidence of a lost replica")
 struct NodeEvidenceTests {
     private static let epoch: Int64 = 1_700_000_000_000
     private static let (limit, pause): (Int64, Int64) = (1000, 3000)
 
-    /// Heard of since 0, at each quarter of a second, until after the first pause.
+    /// Evidence with a reply at each quarter of a second since 0, until after the first pause.
     private func trusted() -> NodeEvidence {
         var evidence = NodeEvidence(Self.epoch, sent: 0, received: 1, quietLimit: Self.limit, pause: Self.pause)
         for now in stride(from: Int64(250), through: 4000, by: 250) { evidence.hear(at: now) }
@@ -32,7 +33,7 @@ struct NodeEvidenceTests {
         // Beats may be late.
         evidence.hear(at: 4900)
         #expect(evidence.isTrusted(at: 4900))
-        // Nothing is heard now.
+        // No reply comes now.
         #expect(!evidence.isTrusted(at: 6000))
         evidence.hear(at: 6001)
         #expect(!evidence.isTrusted(at: 6001))
@@ -44,7 +45,7 @@ struct NodeEvidenceTests {
         #expect(evidence.isTrusted(at: 9001))
     }
 
-    /// What was asked before a stall is answered after it, and counts when it was executed.
+    /// The question was sent before the stall and answered after it.
     @Test("A reply queued during a stall counts when it was executed")
     func aReplyThatWasQueuedDuringAStallEndsIt() {
         var evidence = trusted()
@@ -52,7 +53,8 @@ struct NodeEvidenceTests {
         #expect(!evidence.isTrusted(at: 5500))
     }
 
-    /// A reply that stood behind others on its connection, while others came: Redis was there.
+    /// The reply queued behind others on its connection while other replies came, so Redis was
+    /// there.
     @Test("A delayed reply is neither a silence nor a clock jump")
     func aReplyThatWasLongOnItsWayIsNoSilenceAndNoJump() {
         var evidence = trusted()
@@ -76,12 +78,13 @@ struct NodeEvidenceTests {
             evidence.heard(Self.epoch + now + jump, sent: now - 1, received: now)
             #expect(evidence.isTrusted(at: now) == (now >= 7250), "\(now)")
         }
-        // What counts by the clock before may lie in the future for as long as it was set back, and a lease.
+        // Times of the clock before may lie in the future for as long as the clock was set back,
+        // and a lease.
         #expect((evidence.staleUntil > 7500) == (jump < 0))
         if jump < 0 { #expect(evidence.staleUntil - (4250 - jump + Self.pause) <= 2) }
     }
 
-    /// A server whose machine stood still, its clock as well.
+    /// The server's machine stood still, with its clock.
     @Test("A clock that stood still is noticed")
     func aClockThatStoodStillIsNoticed() {
         var evidence = trusted()

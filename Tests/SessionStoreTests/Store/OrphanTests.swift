@@ -3,7 +3,7 @@ import Testing
 
 @testable import SessionStore
 
-/// I6: steps whose replica is lost are found by their hints.
+/// Hints lead to the steps of lost replicas (I6).
 @Suite("Finding lost steps", .tags(.redis), .serialized)
 struct OrphanTests {
     let redis: RedisServer
@@ -38,16 +38,16 @@ struct OrphanTests {
     func aStepIsAnOrphanOnceItsLeaseHasRunOut() async throws {
         _ = try await store.started(.user("hello", in: session))
         let hinted = try hint()
-        // Not before it is due.
+        // Not before the hint is due.
         #expect(try await orphans().orphans.isEmpty && hint() == hinted)
-        // It is due, and the step lives: the hint moves along.
+        // The hint is due, and the step lives: the hint moves along.
         try setHint(1)
         #expect(try await orphans().orphans.isEmpty)
         #expect(Int64(try hint()) == Int64(try redis.cli("HGET", keys.state, "lease_until")).map { $0 + 200 })
         try setHint(1)
         try redis.cli("HSET", keys.state, "lease_until", "1")
         #expect(try await orphans().orphans == [Orphan(session: session, step: 1)])
-        // It stays until the step has an owner again.
+        // The hint stays until the step has an owner again.
         #expect(try hint() == "1")
         guard case .taken = try await store.takeOver(TakeOver(session: session, step: 1, reason: .lost)) else {
             Issue.record("not taken")
@@ -57,7 +57,7 @@ struct OrphanTests {
         #expect(try await orphans().orphans.isEmpty)
     }
 
-    /// A key of a wrong type, and a member that names no session: the others are found all the same, and these do not stand before them.
+    /// A key of the wrong type, and a member that names no session, do not stand before the others.
     @Test("Damaged entries do not hide others")
     func whatIsDamagedDoesNotHideOthers() async throws {
         _ = try await store.started(.user("hello", in: session))
@@ -72,7 +72,7 @@ struct OrphanTests {
         try await eventually("only the step is due") { try await orphans(limit: 1).orphans == [Orphan(session: session, step: 1)] }
     }
 
-    /// The same for a step whose history is of a wrong type: nothing is written.
+    /// The take-over writes nothing.
     @Test("A step with a damaged history is not taken over")
     func aDamagedHistoryIsNotTakenOver() async throws {
         _ = try await store.started(.user("hello", in: session))
@@ -90,7 +90,7 @@ struct OrphanTests {
     func aHintGoesWhenNothingRuns() async throws {
         let lease = try await store.started(.user("hello", in: session))
         _ = try await store.commit(StepCommit(lease))
-        // Not before it is due: a step that is about to begin may rest on it.
+        // Not before it is due: a step that is about to begin may rely on it.
         _ = try await orphans()
         #expect(try !hint().isEmpty)
         try setHint(1)
@@ -102,7 +102,7 @@ struct OrphanTests {
     func aReleasedStepIsAnOrphanAtOnce() async throws {
         let lease = try await store.started(.user("hello", in: session))
         #expect(try await store.release(lease) == .held)
-        // Though its lease would last for a minute.
+        // Its lease would last for a minute.
         try await eventually("it is found") { try await orphans().orphans == [Orphan(session: session, step: 1)] }
     }
 
@@ -124,7 +124,7 @@ struct OrphanTests {
         try await eventually("it is put off") { try Int64(hint()) ?? 0 >= now + 60_000 }
     }
 
-    /// A replica cannot know what was before it came.
+    /// A replica cannot know the time before its start.
     @Test("After an outage only released steps are taken")
     func afterAnOutageOnlyReleasedStepsAreTaken() async throws {
         let lease = try await store.started(.user("hello", in: session))
@@ -144,7 +144,8 @@ struct OrphanTests {
         #expect(taken.action == .run && taken.started.lease.step == 2)
     }
 
-    /// Clocks of a Cluster's nodes differ: what is due by one is not by another. A look that can do nothing is not made again at once.
+    /// Clocks of a Cluster's nodes differ: a hint may be due on one node and not on another. A poll
+    /// that can do nothing is not repeated at once.
     @Test("A page that led to nothing is the last")
     func aPageThatLedToNothingIsTheLast() async throws {
         let now = try await store.now()

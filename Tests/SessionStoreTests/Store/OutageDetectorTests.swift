@@ -5,7 +5,7 @@ import Testing
 
 @testable import SessionStore
 
-/// I6: what is known of one server says nothing of another, and connections say nothing at all.
+/// Evidence about one server does not apply to another, and connections are no evidence.
 @Suite("Detecting outages", .timeLimit(.minutes(2)))
 struct OutageDetectorTests {
     private let one = KeyLocation(node: .tcp(host: "n1", port: 1), slot: 7)
@@ -42,7 +42,8 @@ struct OutageDetectorTests {
         #expect(watch.wasSetBack(at: two) && !watch.wasSetBack(at: one))
     }
 
-    /// The slot's former server was seen, or not; this one was not while the leases ran.
+    /// The detector may have seen the slot's former server. It has not seen this one while the
+    /// leases ran.
     @Test("Steps of a slot that has moved are left alone")
     func aSlotThatHasMovedIsLeftAlone() async throws {
         let watch = try await trusted(one, two)
@@ -57,7 +58,8 @@ struct OutageDetectorTests {
         arguments: [
             ("TRYAGAIN Multiple keys request during rehashing of slot", true, true), ("CLUSTERDOWN The cluster is down", false, false),
             ("LOADING Redis is loading the dataset in memory", false, true), ("MISCONF Errors writing to the AOF file", false, true),
-        ])
+        ]
+    )
     func aRefusalIsNoTimeToTakeOver(error: String, slotAlone: Bool, nodeAlone: Bool) async throws {
         let watch = try await trusted(one, two)
         var beside = one

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SessionStore
 
-/// Sessions that have expired leave the index, though nobody lists them.
+/// Expired sessions leave the index, even if no client lists them.
 @Suite("Pruning the index", .tags(.redis), .serialized)
 struct PruneTests {
     let redis: RedisServer
@@ -27,7 +27,7 @@ struct PruneTests {
         let living = [session(), session(), session()]
         for session in living { _ = try await store.started(.user("hello", in: session)) }
         await store.activity.flush()
-        // A step that runs for longer than sessions last has an old entry, and so has one that is damaged.
+        // A step that runs longer than sessions last has an old entry, and so has a damaged one.
         try redis.cli("ZADD", index, "1", living[0].text, "2", living[1].text)
         try redis.cli("SET", RedisKeys(living[1]).history, "x")
         for start in stride(from: 0, to: 600, by: 200) {

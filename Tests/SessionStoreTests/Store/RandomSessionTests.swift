@@ -3,7 +3,7 @@ import Testing
 
 @testable import SessionStore
 
-/// I1, I2, I3 and I8 under any order of calls: after every one of them, Redis holds what a plain model of the session holds.
+/// After every call, Redis holds what a plain model of the session holds.
 @Suite("Random calls against a plain model", .tags(.processes), .serialized)
 struct RandomSessionTests {
     @Test("Any order of calls leaves what the model says (I1, I2, I3, I8)", arguments: 1...8)
@@ -43,14 +43,14 @@ struct RandomSessionTests {
                     $0.sessionTTL = .seconds(900)
                     // The ledger's bound has tests of its own.
                     $0.ledgerBound = 1 << 20
-                    // So that the history comes in parts, too.
+                    // The history comes in parts, too.
                     ($0.historyAheadMessages, $0.historyPage) = (3, 2)
                     $0.layout = layout
                 })
         }
         var session = RandomSession(it, stores: stores, seed: seed, layout: layout)
         for call in 0..<600 { try await session.step(call) }
-        // The calls are chosen so that all that can happen does.
+        // The calls are chosen so that every outcome occurs.
         for kind in [
             "user started", "tool started", "tool waiting", "append held", "commit held", "take over taken", "commit lost",
             "cancel cancelled", "cancel gone",

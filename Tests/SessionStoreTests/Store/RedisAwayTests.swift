@@ -4,10 +4,10 @@ import Testing
 
 @testable import SessionStore
 
-/// Redis is away: what is said is true, and the store goes on when Redis is back, without a restart.
+/// Errors say what is true, and the store works again when Redis is back, without a restart.
 @Suite("A store without Redis", .tags(.redis), .serialized)
 struct RedisAwayTests {
-    /// The error's code of a call that must fail.
+    /// Returns the error's code of a call that must fail.
     private func code<Value: Sendable>(_ call: () async throws -> Value) async -> StoreError.Code? {
         do {
             _ = try await call()
@@ -36,7 +36,7 @@ struct RedisAwayTests {
         try await lossy.close()
     }
 
-    /// The same call with the same token is safe, whenever it comes.
+    /// The same call with the same token is safe at any time.
     @Test("A begin without a reply has an unknown outcome")
     func aBeginThatWasMadeAndNeverAnsweredIsUnknown() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .milliseconds(250) }
@@ -47,7 +47,7 @@ struct RedisAwayTests {
         #expect(before.history.count == 1)
         try await back(lossy)
         #expect(try await lossy.started(begin).step == 1)
-        // The lease counts from the call that was answered.
+        // The lease counts from the call that got a reply.
         let after = try await lossy.it.dump()
         let ends = [before, after].compactMap { $0.state["lease_until"].flatMap { Int($0) } }
         #expect(ends.count == 2 && ends[0] < ends[1])
@@ -56,7 +56,7 @@ struct RedisAwayTests {
         try await lossy.close()
     }
 
-    /// It cannot know that Redis never saw it.
+    /// The store cannot know that Redis never saw it.
     @Test("A begin lost on its way has an unknown outcome")
     func aBeginThatWasLostOnItsWayIsUnknown() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .milliseconds(250) }
@@ -69,7 +69,7 @@ struct RedisAwayTests {
         try await lossy.close()
     }
 
-    /// Nothing was written, whatever became of the question for the time.
+    /// Nothing was written, whether Redis saw the question for the time or not.
     @Test("A begin that could not read the clock is unavailable")
     func aBeginWhoseClockWasNotReadIsUnavailable() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .milliseconds(250) }
@@ -86,7 +86,7 @@ struct RedisAwayTests {
         lossy.eater.goAway()
         try await eventually("the store knows") { !lossy.store.isReady }
         async let answer = lossy.store.commit(StepCommit(lease))
-        // A call with less patience gives up meanwhile.
+        // A less patient call gives up meanwhile.
         try await eventually("a begin is refused") { await code { try await lossy.store.begin(lossy.user()) } == .unavailable }
         #expect(try await lossy.it.dump().history.count == 1)
         lossy.eater.comeBack()
@@ -97,7 +97,8 @@ struct RedisAwayTests {
 
     @Test(
         "A commit that failed can be made later",
-        arguments: [(ReplyEater.Loss?.none, StoreError.Code.unavailable), (.reply, .outcomeUnknown), (.request, .outcomeUnknown)])
+        arguments: [(ReplyEater.Loss?.none, StoreError.Code.unavailable), (.reply, .outcomeUnknown), (.request, .outcomeUnknown)]
+    )
     func aCommitThatCannotBeMadeCanBeMadeLater(loss: ReplyEater.Loss?, expected: StoreError.Code) async throws {
         let lossy = try await LossyStore { $0.commitPatience = .milliseconds(250) }
         let lease = try await lossy.started()
@@ -131,7 +132,7 @@ struct RedisAwayTests {
         try await eventually("a begin is refused") { await code { try await store.begin(.user("two", in: session)) } == .unavailable }
         let second = try await RedisServer.start(directory: first.directory, port: first.port)
         try await eventually("the store is ready again") { store.isReady }
-        // Its scripts and sessions are gone with it.
+        // The restart lost scripts and sessions.
         #expect(try await store.commit(StepCommit(lease)) == .lost(step: 0, intent: ""))
         #expect(try await store.started(.user("three", in: session)).step == 1)
         store.client.shutDown()
@@ -173,7 +174,8 @@ struct RedisAwayTests {
         try await server.stop()
     }
 
-    /// Redis refuses a script that may need memory before it has written anything; what gives memory back still runs.
+    /// Redis refuses a script that may need memory before the script's first write. Scripts that
+    /// free memory still run.
     @Test("A Redis without memory refuses whole scripts")
     func aRedisWithoutMemoryRefusesWholeScripts() async throws {
         let server = try await RedisServer.start()

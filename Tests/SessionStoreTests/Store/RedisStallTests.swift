@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// I6: a real Redis that stands still for a while, or whose connections are lost.
+/// A real Redis stands still for a while, or loses its connections (I6).
 @Suite("A real Redis that stalls", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct RedisStallTests {
     /// Calls ``RedisSessionStore/beat()`` as a replica does, until the body has ended.
@@ -19,7 +19,7 @@ struct RedisStallTests {
         try await body()
     }
 
-    /// The reply that brings the news of a lease that has run out is judged before anybody acts on it.
+    /// The store judges the reply that reports an expired lease before it acts on it.
     @Test("After a stall living owners renew first (I6)")
     func afterAStallLivingOwnersComeFirst() async throws {
         let redis = try await RedisServer.start()
@@ -47,7 +47,7 @@ struct RedisStallTests {
         try await redis.kill()
     }
 
-    /// A connection that flaps must not stop take-overs for ever.
+    /// A connection that flaps must not prevent takeovers for ever.
     @Test("Lost connections are not an outage")
     func lostConnectionsAreNoOutage() async throws {
         let redis = try await RedisServer.start()
@@ -65,7 +65,8 @@ struct RedisStallTests {
         try await redis.kill()
     }
 
-    /// What Redis refuses is not asked for until it serves: the owner may be refused as well, and comes first then.
+    /// The store waits until Redis serves the command. The owner may have been refused as well, and
+    /// comes first then.
     @Test("A refused takeover is too early")
     func aRefusedTakeOverIsTooEarly() async throws {
         let redis = try await RedisServer.start()

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// What the store reads of a session: its state, its history, its log.
+/// The store reads a session's state, history and log.
 @Suite("Reading a session", .tags(.redis), .serialized)
 struct StoreReadTests {
     private func text(_ buffers: [ByteBuffer]) -> [String] { buffers.map { String(buffer: $0) } }
@@ -60,7 +60,7 @@ struct StoreReadTests {
         #expect(try await store.state(it.session)?.pending.map(\.id) == ids.filter { $0 != "call-7" })
     }
 
-    /// Not taken for a session that is not there.
+    /// The store does not take it for a missing session.
     @Test("A key of the wrong type is an error", arguments: ["state", "history", "pending"])
     func aKeyOfAWrongTypeIsSaid(name: String) async throws {
         let it = try await ScriptSession()
@@ -113,7 +113,7 @@ struct StoreReadTests {
         #expect(try await places(0, 0) == ["1-0", "1-2", "1-3", "1-5", "2-0"])
         #expect(try await places(-1, -1) == ["1-0", "1-2", "1-3", "1-5", "2-0"])
         #expect(try await places(1, 0) == ["1-2", "1-3", "1-5", "2-0"])
-        // In the middle of an entry: the whole entry, for the follower to split.
+        // In the middle of an entry: the whole entry comes, and the follower splits it.
         #expect(try await places(1, 1) == ["1-2", "1-3", "1-5", "2-0"])
         #expect(try await places(1, 2) == ["1-3", "1-5", "2-0"])
         #expect(try await places(1, 2, limit: 1) == ["1-3"])

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// A step that two replicas were lost with costs no third one.
+/// A step that has cost two replicas costs no third one.
 @Suite("Steps that end their replicas", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct SuspectTests {
     private static let lease = Duration.milliseconds(400)
@@ -30,7 +30,7 @@ struct SuspectTests {
         try await store.takeOver(TakeOver(session: session, step: step, reason: .lost))
     }
 
-    /// Has a first and a second owner fall silent with step 1, which is step 2 then.
+    /// Makes a first and a second owner of step 1 fall silent. The step is number 2 then.
     private func lose(_ first: RedisSessionStore, _ second: RedisSessionStore) async throws {
         _ = try await first.started(.user("poison", in: session))
         try await eventually("the second takes it") {
@@ -56,7 +56,7 @@ struct SuspectTests {
         #expect(try redis.cli("LLEN", keys.history) == "1")
     }
 
-    /// It was only silent: a pause of a replica is no proof against the step.
+    /// The replica was only silent: a pause proves nothing against the step.
     @Test("A paused replica that lives clears the step")
     func aReplicaThatLivesSpeaksForTheStep() async throws {
         let (first, second) = (try await store("first"), try await store("second"))
@@ -69,7 +69,7 @@ struct SuspectTests {
         }
     }
 
-    /// The second had not asked the model yet: what the model's server sends is not to blame.
+    /// The second owner had not asked the model yet, so the model's response is not to blame.
     @Test("A step that may not be to blame waits and runs alone")
     func aStepThatMayHaveHadBadLuckWaitsAndRunsAlone() async throws {
         let (first, second) = (try await store("first"), try await store("second", aheadBytes: 0))
@@ -103,7 +103,8 @@ struct SuspectTests {
         #expect(try redis.cli("HGET", keys.state, "lost") == "")
     }
 
-    /// A build that knows layout 1 alone leaves what it found: it belongs to an earlier step.
+    /// A build that knows only layout 1 leaves the fields as they are: they belong to an earlier
+    /// step.
     @Test("Losses of an earlier step do not count against this one")
     func whatAnEarlierStepHasLostIsNotHeldAgainstThisOne() async throws {
         let (first, second) = (try await store("first"), try await store("second"))

@@ -13,7 +13,7 @@ struct WakeSignalTests {
     func aSignalBeforeTheWaitIsNotLost() async throws {
         for _ in 0..<3 { signal.wake() }
         try await within(.seconds(20), "the wait ends at once") { [signal] in await signal.next(timeout: .seconds(3600)) }
-        // Three were one.
+        // Three signals count as one.
         let start = ContinuousClock.now
         await signal.next(timeout: .milliseconds(30))
         #expect(ContinuousClock.now - start >= .milliseconds(29))
@@ -35,7 +35,7 @@ struct WakeSignalTests {
         try await waiting.value("the wait ends")
     }
 
-    /// Shorter waits after longer ones whose timers are still under way, and the other way round.
+    /// Shorter waits follow longer ones whose timers still run, and the other way round.
     @Test("Each wait has its own timeout")
     func eachWaitHasItsOwnTimeout() async throws {
         for timeout in [Duration.milliseconds(20), .milliseconds(40), .milliseconds(10)] {
@@ -48,7 +48,7 @@ struct WakeSignalTests {
         }
     }
 
-    /// Every signal is followed by the end of a wait that began after it or was under way.
+    /// After every signal, a wait ends that began later or was already running.
     @Test("No signal is lost")
     func noSignalIsLost() async throws {
         final class Written: Sendable { let number = Atomic(0) }

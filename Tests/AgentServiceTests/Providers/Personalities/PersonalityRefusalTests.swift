@@ -3,7 +3,7 @@ import Testing
 
 @testable import LocalDeployment
 
-/// What personalities refuse. The loop's messages: 2 and 5 have calls, 8 is a text, 9 is the user's.
+/// Messages 2 and 5 of the loop have calls, 8 is a text, 9 is the user's.
 @Suite("Requests that personalities refuse")
 struct PersonalityRefusalTests {
     private func refusal(
@@ -24,19 +24,21 @@ struct PersonalityRefusalTests {
             (.kimi, 5, "reasoning_content", "reasoning_content is missing"),
             // The text beside them is not enough.
             (.openrouter, 5, "reasoning_details", "but found `tool_use`"),
-        ])
+        ]
+    )
     func reasoningThatIsWantedAndMissing(_ personality: Personality, place: Int, member: String, why: String) throws {
         let refused = try refusal(personality) { $0.change(place) { $0[member] = nil } }
         #expect(refused?.message.contains(why) == true)
     }
 
-    /// A byte, another message's, one that was cut.
+    /// A changed byte, another message's reasoning, or truncated reasoning.
     @Test(
         "Damaged reasoning is refused",
         arguments: [
             (Personality.deepseek, "reasoning_content"), (.kimi, "reasoning_content"), (.openrouter, "reasoning"), (.vllm, "reasoning"),
             (.ollama, "reasoning"),
-        ])
+        ]
+    )
     func reasoningThatIsDamaged(_ personality: Personality, member: String) throws {
         let changes: [(String) -> String] = [
             { $0 + " " }, { String($0.dropLast()) }, { $0.replacing("🤔", with: "\u{FFFD}") }, { $0.replacing("\n", with: " ") },
@@ -53,7 +55,7 @@ struct PersonalityRefusalTests {
             loop.change(5) { $0[member] = one }
         }
         #expect(swapped?.message.contains("belongs to another message") == true)
-        // The same place, but of a generation that was given up.
+        // The same position, of a generation that was abandoned.
         let stale = try refusal(personality) { loop in
             let thought = Thought(position: 0)
             loop.change(2) { $0[member] = .string(thought.text) }
@@ -89,7 +91,7 @@ struct PersonalityRefusalTests {
         }
         #expect(try empty(.kimi, 2) == nil)
         #expect(try empty(.deepseek, 2)?.message.contains("must be passed back") == true)
-        // Of another model there is nothing else; nor of a text that was cancelled.
+        // Another model has no other reasoning. A cancelled text has none either.
         #expect(try empty(.deepseek, 8) == nil)
         let foreign = try refusal(.deepseek) { loop in
             loop.change(2) { $0["reasoning_content"] = "" }
@@ -97,7 +99,7 @@ struct PersonalityRefusalTests {
             loop.change(3) { $0["tool_call_id"] = "another" }
         }
         #expect(foreign == nil)
-        // The stricter reading of tests minds it all the same.
+        // The stricter reading of tests still objects.
         var loop = try ScriptedLoop(with: .kimi)
         loop.change(2) { $0["reasoning_content"] = "" }
         #expect(loop.loss?.contains("did not come back") == true)
@@ -162,7 +164,7 @@ struct PersonalityRefusalTests {
         #expect(member { $0["reasoning_effort"] = nil } == "reasoning_effort")
         #expect(member { $0["reasoning_effort"] = "low" } == "reasoning_effort")
         #expect(member { $0["reasoning_effort"] = "minimal" } == "reasoning_effort")
-        // Without tools it may think.
+        // Without tools the model may reason.
         #expect(member { ($0["reasoning_effort"], $0["tools"]) = ("low", nil) } == nil)
         #expect(member { $0["max_tokens"] = 100 } == "max_tokens")
         #expect(member { $0["max_completion_tokens"] = 100 } == nil)
@@ -183,7 +185,7 @@ struct PersonalityRefusalTests {
             loop.change(3) { $0["tool_call_id"] = "call_1234" }
         }
         #expect(long?.message.contains("with a length of 9") == true)
-        // Behind a tool's result, and behind the user's.
+        // After a tool's result, and after the user's message.
         for place in [8, 9] {
             let refused = try refusal(.mistral) { $0.messages.insert(["role": "user", "content": "Go on."], at: place) }
             #expect(refused?.message.contains("unexpected role 'user'") == true)

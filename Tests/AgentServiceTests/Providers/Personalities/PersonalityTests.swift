@@ -5,12 +5,12 @@ import Testing
 @testable import AgentService
 @testable import LocalDeployment
 
-/// What personalities send, read by a client of the tests' own and by the decoder.
+/// A client of the tests' own and the decoder read the personalities' streams.
 @Suite("Completions of every personality")
 struct PersonalityTests {
     private static let thinkers: Set<Personality> = [.deepseek, .kimi, .openrouter, .vllm, .ollama]
 
-    /// What was sent and is brought back whole is taken, and nothing of it is missed.
+    /// The server accepts complete reasoning, and notices nothing missing.
     @Test("A request that returns everything is accepted", arguments: Personality.allCases)
     func whatComesBackWholeIsTaken(_ personality: Personality) throws {
         var loop = try ScriptedLoop(with: personality)
@@ -34,7 +34,6 @@ struct PersonalityTests {
         #expect(text.text == "Two files." && text.finish == "stop" && text.calls.isEmpty)
     }
 
-    /// The same in one piece as in a stream.
     @Test("A whole completion has the same members as the stream", arguments: Personality.allCases)
     func aWholeAnswerHoldsTheSameMembers(_ personality: Personality) throws {
         let loop = try ScriptedLoop(with: personality)
@@ -48,7 +47,6 @@ struct PersonalityTests {
         #expect(calls == streamed["tool_calls"].array.map { Set($0.object.keys).subtracting(["index"]) })
     }
 
-    /// The decoder reads the same of each, wherever the bytes are cut.
     @Test("The decoder reads each personality the same at any split", arguments: Personality.allCases, [1, 7, 64, 1 << 20])
     func theDecoderReadsEach(_ personality: Personality, length: Int) throws {
         let loop = try ScriptedLoop(with: personality)
@@ -73,7 +71,7 @@ struct PersonalityTests {
         #expect(Personality.picked(by: 11) == .plain)
     }
 
-    // MARK: What is peculiar to each
+    // MARK: Peculiarities of each
 
     private func chunks(_ personality: Personality) throws -> (all: [JSON], text: String) {
         let loop = try ScriptedLoop(with: personality)
