@@ -2,7 +2,7 @@ import NIOCore
 
 @testable import SessionStore
 
-/// The arguments of `begin_step`, with values that are accepted.
+/// The arguments of `begin_step`, with values that the script accepts.
 struct BeginArguments {
     var token = LeaseToken().text
     var nonce = "nonc"
@@ -49,7 +49,7 @@ struct BeginArguments {
     }
 }
 
-/// A tool call as `commit_step` takes it.
+/// A tool call in the form of `commit_step`.
 struct ScriptedCall {
     var id: String
     var name = "read_file"
@@ -60,7 +60,7 @@ struct ScriptedCall {
     }
 }
 
-/// The arguments of `commit_step` beside the lease.
+/// The arguments of `commit_step` except for the lease.
 struct CommitArguments {
     var ttl = 0
     var promptTokens = 0
@@ -77,14 +77,14 @@ struct CommitArguments {
     /// Name, value, name, value …
     var events: [String] = []
 
-    /// What a model says that only talks.
+    /// A completion with text alone.
     static func text(_ text: String = "hi") -> CommitArguments {
         var arguments = CommitArguments()
         arguments.messages = [#"{"role":"assistant","content":"\#(text)"}"#]
         return arguments
     }
 
-    /// What a model says that calls tools.
+    /// A completion with tool calls.
     static func calls(_ ids: String...) -> CommitArguments { calls(ids) }
 
     static func calls(_ ids: [String]) -> CommitArguments {

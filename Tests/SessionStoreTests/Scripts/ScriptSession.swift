@@ -5,19 +5,19 @@ import Testing
 
 @testable import SessionStore
 
-/// What a script answered.
+/// A script's reply.
 struct ScriptAnswer: CustomStringConvertible {
     let reply: RedisReply
 
     var name: String { reply[0]?.string ?? "" }
     var now: Int64 { reply[1]?.integer ?? 0 }
-    /// Everything after Redis's time, integers as digits.
+    /// Everything after Redis's time, with integers as digits.
     var rest: [String] { (2..<max(2, reply.count)).compactMap { reply[$0]?.plain } }
-    /// Some of these; those that are missing are left out.
+    /// The named fields among these; missing ones are left out.
     func fields(_ range: ClosedRange<Int>) -> [String] { Array(rest.prefix(range.upperBound + 1).dropFirst(range.lowerBound)) }
     var line: String { ([name] + rest).joined(separator: " ") }
     var step: Int { reply[2]?.intValue ?? 0 }
-    /// Of a `started`: the messages in the history.
+    /// The messages in the history; of a `started` reply.
     var length: Int { reply[3]?.intValue ?? 0 }
     var description: String { line }
 }
@@ -37,11 +37,11 @@ extension RedisReply {
     }
 }
 
-/// A new session on a real Redis, and the protocol's scripts called on it as a replica calls them.
+/// A new session on a real Redis. Its methods call the protocol's scripts as a replica does.
 struct ScriptSession: Sendable {
-    /// Where the session's keys are.
+    /// The server with the session's keys.
     let redis: RedisServer
-    /// How stores reach it.
+    /// The configuration for stores.
     let configuration: RedisConfiguration
     let connection: RedisConnection
     let session: SessionID
@@ -49,7 +49,7 @@ struct ScriptSession: Sendable {
 
     private static let shared = Task { try await RedisServer.shared().client() }
 
-    /// A session on the shared server.
+    /// Creates a session on the shared server.
     init(_ session: SessionID = .unique()) async throws {
         redis = try await .shared()
         configuration = redis.restrictedConfiguration
@@ -57,7 +57,7 @@ struct ScriptSession: Sendable {
         self.session = session
     }
 
-    /// A session on the shared Redis of a topology.
+    /// Creates a session on the shared Redis of a topology.
     init(in topology: SharedRedis) async throws {
         session = .unique()
         redis = try await topology.server(of: session)
@@ -65,7 +65,7 @@ struct ScriptSession: Sendable {
         connection = try await redis.client().connection(for: "")
     }
 
-    /// A session on a server of the test's own.
+    /// Creates a session on a server of the test's own.
     init(on redis: RedisServer) async throws {
         self.redis = redis
         configuration = redis.restrictedConfiguration
@@ -73,7 +73,7 @@ struct ScriptSession: Sendable {
         session = .unique()
     }
 
-    /// A session on a Cluster of the test's own.
+    /// Creates a session on a Cluster of the test's own.
     init(on cluster: RedisCluster) async throws {
         session = .unique()
         redis = try cluster.master(of: RedisKeys(session).state)
@@ -81,13 +81,13 @@ struct ScriptSession: Sendable {
         connection = try await redis.client().connection(for: "")
     }
 
-    /// The same session, over another connection.
+    /// The same session over another connection.
     init(_ it: ScriptSession, connection: RedisConnection) {
         (redis, configuration, session) = (it.redis, it.configuration, it.session)
         self.connection = connection
     }
 
-    /// A session with the lease of step 1 taken, and its token.
+    /// Creates a session with a lease of step 1, and returns its token.
     static func running(_ change: (inout BeginArguments) -> Void = { _ in }) async throws -> (ScriptSession, token: String) {
         let it = try await ScriptSession()
         var token = ""
@@ -99,7 +99,7 @@ struct ScriptSession: Sendable {
         return (it, token)
     }
 
-    /// A session whose first step called these tools.
+    /// Creates a session whose first step called these tools.
     static func waiting(for ids: String...) async throws -> ScriptSession {
         let (it, token) = try await running()
         let answer = try await it.commit(token, 1, .calls(ids))
@@ -107,7 +107,7 @@ struct ScriptSession: Sendable {
         return it
     }
 
-    /// A store, as a replica named `replica` has it.
+    /// Creates a store of a replica named `replica`.
     func store(
         replica: String = "replica-1", lease: Duration = .seconds(3), _ change: (inout StoreConfiguration) -> Void = { _ in }
     ) async throws -> RedisSessionStore {
@@ -122,7 +122,7 @@ struct ScriptSession: Sendable {
         return try await call(StoreScripts.beginStep, arguments.values(wake: keys.wake))
     }
 
-    /// Brings the result `content` of a call.
+    /// Sends the result `content` of a call.
     func result(
         _ content: String = "r", of id: String, _ change: (inout BeginArguments) -> Void = { _ in }
     ) async throws -> ScriptAnswer {
@@ -203,7 +203,7 @@ struct ScriptSession: Sendable {
         return ScriptAnswer(reply: try await connection.evaluate(call))
     }
 
-    /// Runs a command on the session's server, as a person does who edits a session by hand.
+    /// Runs a command on the session's server, as a person does who edits a session.
     @discardableResult
     func command(_ arguments: String...) async throws -> RedisReply {
         var command = RedisCommand(arguments[0])
@@ -213,8 +213,8 @@ struct ScriptSession: Sendable {
 
     // MARK: Expectations
 
-    /// Makes a call that must not write: neither a key nor its expiry may differ afterwards.
-    /// A call that was made before, by the holder of the lease: it has its answer again and its lease anew, and nothing else is written.
+    /// Repeats a call of the lease's holder. It gets the same reply and renews the lease, and
+    /// writes nothing else.
     func repeated(
         _ expected: String, lease: Int64 = 60_000, sourceLocation: SourceLocation = #_sourceLocation,
         _ call: () async throws -> ScriptAnswer
