@@ -14,10 +14,10 @@ scripts/imports.py || failed=1
 scripts/imports.py --self-test || failed=1
 report "Nothing may crash on outside data:" \
     "$(grep -rnE '\btry!|\bfatalError\(|\bpreconditionFailure\(|\bas! ' Sources || true)"
-report "Every Lua script explains KEYS, ARGV and its answers in its head:" \
+report "Every Lua script explains KEYS, ARGV and its replies in its head:" \
     "$(for script in Sources/SessionStore/Scripts/*.lua; do
-        for word in '-- KEYS' '-- ARGV' '-- Answers'; do
-            head -45 "$script" | grep -q -e "^$word" || echo "$script: $word"
+        for word in '-- KEYS' '-- ARGV' '-- Replies'; do
+            head -70 "$script" | grep -q -e "^$word" || echo "$script: $word"
         done
     done)"
 

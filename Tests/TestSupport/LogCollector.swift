@@ -1,7 +1,7 @@
 public import Logging
 import Synchronization
 
-/// Everything that is logged.
+/// A logger whose lines a test can read.
 public final class LogCollector: Sendable {
     private let lines = Mutex<[String]>([])
 

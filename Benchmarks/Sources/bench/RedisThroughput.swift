@@ -6,9 +6,10 @@ import RedisClient
 import SessionStore
 
 extension Bench {
-    /// RPUSH and LRANGE over one connection, beside `redis-benchmark` with as many commands under way.
+    /// Measures RPUSH and LRANGE over one connection, and compares them with `redis-benchmark` at
+    /// the same number of commands in flight.
     func redis() async throws {
-        say("\nredis: commands per second over one connection, 512 under way, 100-byte values; medians of \(runs) runs")
+        say("\nredis: commands per second over one connection, 512 in flight, 100-byte values; medians of \(runs) runs")
         let directory = FileManager.default.temporaryDirectory.appending(path: "bench-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         let socket = directory.path + "/redis.sock"
@@ -61,7 +62,7 @@ extension Bench {
     }
 }
 
-/// Keeps a number of commands under way. Lives on the connection's event loop.
+/// Keeps a fixed number of commands in flight. It lives on the connection's event loop.
 private final class Pump: Sendable {
     private let connection: RedisConnection
     private let left: NIOLoopBoundBox<(sent: Int, answered: Int)>

@@ -5,19 +5,24 @@ import Synchronization
 
 /// The time in which the model writes.
 extension StepRunner: LLMReceiver {
-    struct Generating: Sendable {
+    struct Generating: ~Copyable, Sendable {
         var machine: StepStateMachine
         /// What is kept of the history.
         var usedCalls = UsedCallIDs()
-        /// Told what came of it, once.
-        var onConclusion: (@Sendable (Result<StepStateMachine.Conclusion, any Error>) -> Void)?
+        /// The step's slot while the model writes.
+        var suspension: StepScheduler.Suspension?
+
+        init(machine: StepStateMachine) {
+            self.machine = machine
+        }
     }
 
     /// Asks the model. A stop signal ends that, which closes the upstream's connection.
     ///
     /// Nothing here keeps the request: the model's provider does, until the model answers.
-    func ask(_ request: LLMRequest, onConclusion: @escaping @Sendable (Result<StepStateMachine.Conclusion, any Error>) -> Void) {
-        generating.withLock { $0.onConclusion = onConclusion }
+    func ask(_ request: LLMRequest, suspension: consuming StepScheduler.Suspension) {
+        var suspension = Optional(suspension)
+        generating.withLock { $0.suspension = suspension.take() }
         guard stopSignal.reason == nil else { return end(.failure(CancellationError())) }
         let generation = service.provider.generate(request, receiver: self)
         stopSignal.whenStopped { generation.cancel() }
@@ -78,6 +83,7 @@ extension StepRunner: LLMReceiver {
     }
 
     private func tell(_ generated: Result<StepStateMachine.Conclusion, any Error>) {
-        generating.withLock { $0.onConclusion.take() }?(generated)
+        guard let suspension = generating.withLock({ $0.suspension.take() }) else { return }
+        suspension.resume(with: .job { await self.conclude(generated) })
     }
 }

@@ -19,8 +19,8 @@ final class StepRunner: Sendable {
     let log: EventLogWriter
     let encoder: EventEncoder
     let begun = ContinuousClock.now
-    private let onGenerating: @Sendable () -> Void
-    private let onEnd: @Sendable () -> Void
+    /// The caller that waits for the step's end; nil if none does.
+    private let waitingCaller: Mutex<PendingResult<Bool>?>
     let generating: Mutex<Generating>
     /// Nil once the model was asked.
     let opening: Mutex<Opening?>
@@ -38,34 +38,29 @@ final class StepRunner: Sendable {
 
     /// A step that was taken over. Nobody listens to it but the log.
     ///
-    /// - Parameter onEnd: Called when it has ended and its place is free.
-    convenience init(service: TurnService, taken: TakenStep, onEnd: @escaping @Sendable () -> Void) {
+    /// - Parameter end: Succeeds with true when the step has ended and its slot is free.
+    convenience init(service: TurnService, taken: TakenStep, end: consuming PendingResult<Bool>?) {
         let nobody = ClientStream()
         nobody.close()
         self.init(
             service: service, started: taken.started, share: nil, origin: .takenOver(taken.action, replaces: taken.replaces),
-            replaced: taken.replaced, stream: nobody, traceparent: nil, requestID: nil, onGenerating: {}, onEnd: onEnd)
+            replaced: taken.replaced, stream: nobody, traceparent: nil, requestID: nil, end: end)
     }
 
     /// A step that was begun here.
     ///
-    /// - Parameters:
-    ///   - share: Room for the history, where it was waited for.
-    ///   - onGenerating: Called once, when the step is about to ask the model; what it resumes has its turn once the model is asked, where the
-    ///     history came with the lease.
+    /// - Parameter share: Room for the history, if the step had to wait for it.
     convenience init(
-        service: TurnService, started: StartedStep, share: ByteShare?, stream: ClientStream, traceparent: String?, requestID: String?,
-        onGenerating: @escaping @Sendable () -> Void
+        service: TurnService, started: StartedStep, share: ByteShare?, stream: ClientStream, traceparent: String?, requestID: String?
     ) {
         self.init(
             service: service, started: started, share: share, origin: .begun, replaced: [], stream: stream, traceparent: traceparent,
-            requestID: requestID, onGenerating: onGenerating, onEnd: {})
+            requestID: requestID, end: nil)
     }
 
     private init(
         service: TurnService, started: StartedStep, share: ByteShare?, origin: Origin, replaced: [EventID], stream: ClientStream,
-        traceparent: String?, requestID: String?,
-        onGenerating: @escaping @Sendable () -> Void, onEnd: @escaping @Sendable () -> Void
+        traceparent: String?, requestID: String?, end: consuming PendingResult<Bool>?
     ) {
         self.service = service
         self.started = started.withoutRequest
@@ -77,8 +72,7 @@ final class StepRunner: Sendable {
         self.stream = stream
         self.traceparent = traceparent
         self.requestID = requestID
-        self.onGenerating = onGenerating
-        self.onEnd = onEnd
+        waitingCaller = Mutex(end)
         encoder = EventEncoder(step: started.lease.step, nonce: started.lease.token.nonce)
         log = EventLogWriter(
             store: service.store,
@@ -104,14 +98,23 @@ final class StepRunner: Sendable {
         return logger
     }
 
-    /// Begins the step. At the end of what follows, the client's stream has had its last event.
+    /// Runs a step that was begun here. When its last action has been performed, the client's stream has
+    /// had its last event.
+    ///
+    /// - Parameter accepted: Succeeds when the step is about to ask the model. If the history came with the
+    ///   lease, the caller runs after the model was asked.
+    func run(accepting accepted: consuming PendingResult<TurnService.Conflict?>) async -> StepScheduler.NextAction {
+        register()
+        if started.settings.onDisconnect == .cancel { stream.whenClosed { [stopSignal] in stopSignal.stop(.clientLeft) } }
+        accepted.succeed(nil)
+        return await generate()
+    }
+
+    /// Runs a step that was taken over.
     func run() async -> StepScheduler.NextAction {
-        service.scheduler.register(stopSignal)
-        service.flushTimer.add(log)
+        register()
         switch origin {
         case .begun:
-            if started.settings.onDisconnect == .cancel { stream.whenClosed { [stopSignal] in stopSignal.stop(.clientLeft) } }
-            onGenerating()
             return await generate()
         case .takenOver(.run, _):
             return await generate()
@@ -124,11 +127,17 @@ final class StepRunner: Sendable {
         return ended()
     }
 
+    private func register() {
+        service.scheduler.register(stopSignal)
+        service.flushTimer.add(log)
+    }
+
     private func ended() -> StepScheduler.NextAction {
         service.flushTimer.remove(log)
         service.scheduler.unregister(stopSignal)
         stream.finish()
-        return .end(onEnd)
+        guard let caller = waitingCaller.withLock({ $0.take() }) else { return .end() }
+        return .end(caller.decided(.success(true)))
     }
 
     /// What the model has said so far.
@@ -140,16 +149,14 @@ final class StepRunner: Sendable {
     private func generate(adding repair: StepStateMachine.Said = StepStateMachine.Said()) async -> StepScheduler.NextAction {
         do throws(Unasked) {
             let request = try await request(adding: repair)
-            return .wait { proceed in
-                self.ask(request) { generated in proceed(.job { await self.conclude(generated) }) }
-            }
+            return .suspend { self.ask(request, suspension: $0) }
         } catch {
             return await conclude(.failure(error))
         }
     }
 
     /// Does what the end of a generation leads to.
-    private func conclude(_ generated: Result<StepStateMachine.Conclusion, any Error>) async -> StepScheduler.NextAction {
+    func conclude(_ generated: Result<StepStateMachine.Conclusion, any Error>) async -> StepScheduler.NextAction {
         switch (stopSignal.reason, generated) {
         case (.lost(let step, let intent), _):
             _ = await log.close()

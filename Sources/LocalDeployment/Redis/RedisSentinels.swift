@@ -2,38 +2,50 @@ import Foundation
 public import RedisClient
 import SessionStore
 
-/// A master, its replicas, and three sentinels that watch over them.
+/// A master, its replicas, and three sentinels that monitor them.
 public final class RedisSentinels: Sendable {
     public static let masterName = "sessions"
 
-    /// The first one is the master at the start.
+    /// The servers. The first is the master at the start.
     public let servers: [RedisServer]
     public let sentinels: [Sentinel]
 
     public struct Sentinel: Sendable {
         public let port: Int
         public let process: ChildProcess
-        let credentials: [String]
+        /// The password for clients; nil if there is none.
+        let password: String?
+        /// The options of `redis-cli` for TLS; empty without TLS.
+        let tlsOptions: [String]
 
-        /// What `redis-cli` prints for a command.
+        /// Returns what `redis-cli` prints for a command.
         @discardableResult
         public func cli(_ arguments: String...) throws -> String { try cli(arguments) }
 
         @discardableResult
         public func cli(_ arguments: [String]) throws -> String {
-            let text = try ChildProcess.output("redis-cli", ["-p", "\(port)", "--raw"] + credentials + arguments)
+            let text =
+                if tlsOptions.isEmpty {
+                    RedisCommandLine(address: .tcp(port: port), password: password).output(arguments)
+                } else {
+                    try ChildProcess.output(
+                        "redis-cli",
+                        ["-p", "\(port)", "--raw"] + (password.map { ["--no-auth-warning", "-a", $0] } ?? []) + tlsOptions + arguments)
+                }
             return text.hasSuffix("\n") ? String(text.dropLast()) : text
         }
     }
 
+    /// Starts servers and sentinels, and waits until they know each other.
+    ///
     /// - Parameters:
-    ///   - replicas: How many servers follow the master at the start.
+    ///   - replicas: The number of servers that follow the master at the start.
     ///   - options: Further lines of the servers' configuration, as command line arguments.
-    ///   - password: What the servers want from everybody.
-    ///   - sentinelPassword: What the sentinels want from clients.
-    ///   - tls: Options with certificates: then everything goes over TLS.
-    ///   - downAfter: How long a master may be silent before it is replaced.
-    ///   - clock: The servers', where that is not the system's. Sentinels have the system's.
+    ///   - password: The password that the servers demand from every client.
+    ///   - sentinelPassword: The password that the sentinels demand from clients.
+    ///   - tls: Options with certificates. With them, all connections use TLS.
+    ///   - downAfter: How long a master may be silent before the sentinels replace it.
+    ///   - clock: The servers' clock; nil for the system's. Sentinels always use the system's.
     public static func start(
         replicas: Int = 1, _ options: [String] = [], password: String? = nil, sentinelPassword: String? = nil,
         tls: [String]? = nil, downAfter: Duration = .milliseconds(500), clock: FakeClock? = nil
@@ -51,7 +63,6 @@ public final class RedisSentinels: Sendable {
         for _ in 0..<3 {
             let port = try freePort()
             let directory = try temporaryDirectory()
-            var credentials: [String] = []
             var lines = [
                 "bind 127.0.0.1", "dir \(directory.path)", "sentinel monitor \(masterName) 127.0.0.1 \(master.port) 2",
                 "sentinel down-after-milliseconds \(masterName) \(downAfter.milliseconds)",
@@ -60,19 +71,20 @@ public final class RedisSentinels: Sendable {
             if let password { lines.append("sentinel auth-pass \(masterName) \(password)") }
             if let sentinelPassword {
                 lines += ["requirepass \(sentinelPassword)", "sentinel sentinel-pass \(sentinelPassword)"]
-                credentials += ["--no-auth-warning", "-a", sentinelPassword]
             }
             if let tls {
                 lines += ["port 0", "tls-port \(port)", "tls-replication yes"]
                 lines += stride(from: 0, to: tls.count - 1, by: 2).map { "\(tls[$0].dropFirst(2)) \(tls[$0 + 1])" }
-                credentials += RedisServer.cliOptions(tls: tls)
             } else {
                 lines.append("port \(port)")
             }
             let file = directory.appending(path: "sentinel.conf")
             try lines.joined(separator: "\n").write(to: file, atomically: true, encoding: .utf8)
             let process = try ChildProcess("redis-server", [file.path, "--sentinel"], directory: directory)
-            sentinels.append(Sentinel(port: port, process: process, credentials: credentials))
+            sentinels.append(
+                Sentinel(
+                    port: port, process: process, password: sentinelPassword, tlsOptions: tls.map { RedisServer.cliOptions(tls: $0) } ?? [])
+            )
         }
         let all = RedisSentinels(servers: servers, sentinels: sentinels)
         try await all.settle()
@@ -83,9 +95,10 @@ public final class RedisSentinels: Sendable {
         (self.servers, self.sentinels) = (servers, sentinels)
     }
 
-    /// Returns when the sentinels know each other and the replicas, which have what the master has.
+    /// Waits until the sentinels know each other and the replicas, and until the replicas have all
+    /// of the master's data.
     public func settle() async throws {
-        try await eventually("the sentinels know all", timeout: .seconds(30)) {
+        try await eventually("the sentinels know all servers", timeout: .seconds(30)) {
             sentinels.allSatisfy { sentinel in
                 guard let lines = try? sentinel.cli("SENTINEL", "MASTER", Self.masterName).split(separator: "\n").map(String.init) else {
                     return false
@@ -107,16 +120,16 @@ public final class RedisSentinels: Sendable {
 
     public func configuration(query: String = "") throws -> RedisConfiguration { try RedisConfiguration(url: url(query: query)) }
 
-    /// Where the sentinels say that the master is.
+    /// Returns the port of the server that the sentinels consider the master.
     public func masterPort() throws -> Int? {
         for sentinel in sentinels where sentinel.process.isRunning {
-            let answer = try sentinel.cli("SENTINEL", "GET-MASTER-ADDR-BY-NAME", Self.masterName)
-            if let port = answer.split(separator: "\n").last.flatMap({ Int($0) }) { return port }
+            let reply = try sentinel.cli("SENTINEL", "GET-MASTER-ADDR-BY-NAME", Self.masterName)
+            if let port = reply.split(separator: "\n").last.flatMap({ Int($0) }) { return port }
         }
         return nil
     }
 
-    /// The server that is the master by its own word.
+    /// Returns the server that considers itself the master.
     public func master() throws -> RedisServer? {
         try servers.first { try $0.process.isRunning && $0.cli("ROLE").hasPrefix("master") }
     }

@@ -4,42 +4,46 @@ import NIOPosix
 public import RedisClient
 public import SessionStore
 
-/// A real `redis-server`, or another program of its kind, of the test's own, on a unix socket and on a loopback port that the system picked.
+/// A `redis-server`, or another program of its kind, that belongs to one test. It listens on a unix
+/// socket and on a loopback port.
 public final class RedisServer: Sendable {
     public let directory: URL
     public let port: Int
     public let process: ChildProcess
-    /// What `redis-cli` needs where the server has a password.
-    private let credentials: [String]
+    /// The password of the default user; nil without `--requirepass`.
+    private let password: String?
 
     public var socket: String { directory.path + "/redis.sock" }
-    /// For replicas: with the rights of ``AccessRules``.
+    /// For replicas, which run with the rights of ``AccessRules``.
     public var url: String { "redis://\(AccessRules.credentials)127.0.0.1:\(port)" }
     public var tcpURL: String { "redis://127.0.0.1:\(port)" }
-    /// For whoever may do anything.
+    /// For tests that need all rights.
     public var configuration: RedisConfiguration { RedisConfiguration(.unix(path: socket)) }
-    /// For stores: with the rights of ``AccessRules``.
+    /// For stores, which run with the rights of ``AccessRules``.
     public var restrictedConfiguration: RedisConfiguration {
         var restricted = configuration
         (restricted.username, restricted.password) = (AccessRules.user, AccessRules.password)
         return restricted
     }
 
-    private init(directory: URL, port: Int, process: ChildProcess, credentials: [String]) {
-        self.credentials = credentials
+    private init(directory: URL, port: Int, process: ChildProcess, password: String?) {
+        self.password = password
         self.directory = directory
         self.port = port
         self.process = process
     }
 
-    /// What is started where a test does not say: `AGENT_RUNTIME_TEST_REDIS_SERVER`, so that whole suites run against another program.
+    /// The program that is started unless a test names one: `AGENT_RUNTIME_TEST_REDIS_SERVER`, so
+    /// that whole suites can run against another program.
     public static let defaultProgram = ProcessInfo.processInfo.environment["AGENT_RUNTIME_TEST_REDIS_SERVER"] ?? "redis-server"
 
+    /// Starts a server and waits until it listens.
+    ///
     /// - Parameters:
     ///   - program: Its name, or its path.
     ///   - options: Further lines of its configuration, as command line arguments.
-    ///   - clock: Its clock, where that is not the system's.
-    ///   - tls: Options with certificates: then the port takes TLS and nothing else.
+    ///   - clock: The server's clock; nil for the system's.
+    ///   - tls: Options with certificates. With them, the port accepts only TLS.
     public static func start(
         _ options: [String] = [], program: String = defaultProgram, clock: FakeClock? = nil, tls: [String]? = nil,
         directory given: URL? = nil, port givenPort: Int? = nil
@@ -57,30 +61,39 @@ public final class RedisServer: Sendable {
         let process = try ChildProcess(program, arguments, environment: environment, directory: directory)
         let server = RedisServer(
             directory: directory, port: port, process: process,
-            credentials: options.firstIndex(of: "--requirepass").map { ["--no-auth-warning", "-a", options[$0 + 1]] } ?? [])
-        try await eventually("redis-server answers; its log: \(process.log)") {
+            password: options.firstIndex(of: "--requirepass").map { options[$0 + 1] })
+        try await eventually("redis-server listens; its log: \(process.log)") {
             guard process.isRunning else { throw NeverHappened(description: "redis-server ended: \(process.log)") }
             return FileManager.default.fileExists(atPath: server.socket)
         }
         return server
     }
 
-    /// What `redis-cli` needs to talk TLS.
+    /// Returns the options that `redis-cli` needs to connect over TLS.
     static func cliOptions(tls: [String]) -> [String] {
         ["--tls", "--cacert"] + (tls.firstIndex(of: "--tls-ca-cert-file").map { [tls[$0 + 1]] } ?? [])
     }
 
-    /// One for all tests that do not disturb it; their keys carry session ids of their own.
+    /// Returns a server that all tests share that do not disturb it. Their keys carry session ids
+    /// of their own.
     public static func shared() async throws -> RedisServer { try await sharedTask.value }
     private static let sharedTask = Task { try await start() }
 
-    /// What `redis-cli` prints for a command.
+    /// Returns what `redis-cli` prints for a command.
     @discardableResult
     public func cli(_ arguments: String...) throws -> String { try cli(arguments) }
 
     @discardableResult
     public func cli(_ arguments: [String]) throws -> String {
-        var text = try ChildProcess.output("redis-cli", ["-s", socket, "--raw"] + credentials + arguments)
+        var text =
+            if arguments.first?.hasPrefix("-") == true {
+                // Options are for the program itself.
+                try ChildProcess.output(
+                    "redis-cli",
+                    ["-s", socket, "--raw"] + (password.map { ["--no-auth-warning", "-a", $0] } ?? []) + arguments)
+            } else {
+                RedisCommandLine(address: .unix(path: socket), password: password).output(arguments)
+            }
         if text.hasSuffix("\n") { text.removeLast() }
         return text
     }
@@ -91,12 +104,12 @@ public final class RedisServer: Sendable {
         try cli(arguments).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     }
 
-    /// The messages of a session's history, as they stand in Redis.
+    /// Returns the messages of a session's history, as Redis holds them.
     public func history(_ session: SessionID) throws -> [JSON] {
         let key = RedisKeys(session).history
         let length = Int(try cli("LLEN", key)) ?? 0
         guard length > 0 else { return [] }
-        // It may have been deleted meanwhile: then there is one line, and nothing in it.
+        // If a test deletes the history meanwhile, `redis-cli` prints one empty line.
         return try lines("LRANGE", key, "0", "-1").filter { !$0.isEmpty }.map { try JSON($0) }
     }
 
@@ -111,8 +124,9 @@ public final class RedisServer: Sendable {
     }
 }
 
-/// A loopback port where nobody listens, outside of the range from which the system gives ports to clients. It is not bound to find out: a
-/// child that is started at that moment would inherit the socket.
+/// Returns a loopback port on which no process listens, outside of the range from which the system
+/// gives ports to clients. The function connects to the port to find out. If it bound the port, a
+/// child that starts at that moment would inherit the socket.
 public func freePort() throws -> Int {
     while true {
         let port = Int.random(in: 15_000..<32_000)

@@ -7,8 +7,9 @@ import Testing
 
 @testable import AgentService
 
-/// The bytes of events, read by Foundation.
-@Suite struct EventEncodingTests {
+/// Foundation reads the bytes back.
+@Suite("The bytes of events")
+struct EventEncodingTests {
     static let pieces = [
         "a", "Hello ", "\"", "\\", "/", "\n", "\r", "\r\n", "\t", "\u{0}", "\u{1}", "\u{8}", "\u{B}", "\u{C}", "\u{1C}", "\u{1D}", "\u{1E}",
         "\u{1F}", "\u{7F}",
@@ -20,10 +21,10 @@ import Testing
         (0..<Int.random(in: 0...24, using: &random)).map { _ in pieces.randomElement(using: &random) ?? "" }.joined()
     }
 
-    /// What one event's text says; checks that it is the lines it must be, for every reader of lines there is.
+    /// Returns the text of one event. Checks its lines for every kind of line reader.
     static func read(_ buffer: ByteBuffer, _ comment: Comment? = nil) throws -> (fields: [String: String], data: JSON) {
         let text = String(buffer: buffer)
-        // Python's splitlines, which the gateway's client uses, knows all of these.
+        // Python's splitlines, which the gateway's client uses, splits at all of these.
         let ends = text.unicodeScalars.filter { "\n\r\u{B}\u{C}\u{1C}\u{1D}\u{1E}\u{85}\u{2028}\u{2029}".unicodeScalars.contains($0) }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         #expect(ends.count == lines.count - 1, comment)
@@ -47,7 +48,8 @@ import Testing
         }
     }
 
-    @Test(arguments: 0..<5) func randomTextsAreWhatFoundationReads(seed: Int) throws {
+    @Test("Foundation reads random texts back unchanged", arguments: 0..<5)
+    func randomTextsAreWhatFoundationReads(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed))
         let encoder = EventEncoder(step: 7, nonce: "k3f9")
         for number in 0..<80 {
@@ -60,7 +62,7 @@ import Testing
             #expect(token.data == ["type": "assistant_message", "token": .string(text), "is_final": false], comment)
 
             let bytes = ByteBuffer(string: text)
-            // JSON as a model or a client writes it: with the separators as they are.
+            // JSON as a model or a client writes it, with unescaped separators.
             let arguments: JSON = ["key \(text)": .string(text)]
             let call = ToolCall(id: text, name: text, arguments: try CheckedJSON(parsing: ByteBuffer(string: arguments.text)).buffer)
             let expected: [(LoggedEvents.Name, ByteBuffer, JSON)] = [
@@ -88,7 +90,7 @@ import Testing
                 let unlogged = try Self.read(buffer, comment)
                 #expect(unlogged.data == value && unlogged.fields["id"] == nil, comment)
             }
-            // And what is stored.
+            // The stored text is the same.
             #expect(try JSON(parsing: ChatMessage.system(text)) == ["role": "system", "content": .string(text)], comment)
             #expect(
                 try JSON(parsing: ChatMessage.tool(callID: text, content: bytes)) == [
@@ -107,8 +109,9 @@ import Testing
         }
     }
 
-    /// What Foundation writes is read back as well: the two agree in both directions.
-    @Test(arguments: 0..<3) func whatFoundationWritesIsRead(seed: Int) throws {
+    /// Both directions agree with Foundation.
+    @Test("Event text written by Foundation is read back unchanged", arguments: 0..<3)
+    func whatFoundationWritesIsRead(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed) &+ 100)
         for _ in 0..<200 {
             let text = Self.text(&random)
@@ -119,7 +122,8 @@ import Testing
     }
 
     /// The scripts tell messages apart by the beginning of their text.
-    @Test func theRoleComesFirst() {
+    @Test("The role is the first member of a stored message")
+    func theRoleComesFirst() {
         let messages = [
             ChatMessage.system("x"), ChatMessage.user(content: ByteBuffer(string: #""x""#)),
             ChatMessage.tool(callID: "c", content: ByteBuffer(string: "x")),
@@ -130,7 +134,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [StepStatus.completed, .waiting, .failed, .cancelled]) func doneHasItsShape(status: StepStatus) throws {
+    @Test("The done event has its documented members", arguments: [StepStatus.completed, .waiting, .failed, .cancelled])
+    func doneHasItsShape(status: StepStatus) throws {
         let session = try #require(SessionID("s-1"))
         let least = try JSON(parsing: DoneEvent(status: status, session: session, step: 7).json)
         #expect(least == ["status": .string(status.rawValue), "session_id": "s-1", "step": 7, "pending_calls": [], "finish_reason": nil])
@@ -152,8 +157,9 @@ import Testing
         #expect(try Self.read(buffer).fields["event"] == "done")
     }
 
-    /// But for the reason of an end, which is always there.
-    @Test func noFieldIsNull() throws {
+    /// The finish reason is always present, and may be null.
+    @Test("No member is null but the finish reason")
+    func noFieldIsNull() throws {
         let session = try #require(SessionID("s"))
         let all = [
             StreamChunk.message(content: ByteBuffer(), isFinal: true), StreamChunk.error("e", code: "c", retryable: false),
@@ -163,7 +169,8 @@ import Testing
         for json in all { #expect(!Self.hasNull(try JSON(parsing: json))) }
     }
 
-    @Test func numbersAreWrittenInDigits() {
+    @Test("Numbers are written in digits")
+    func numbersAreWrittenInDigits() {
         var random = SeededGenerator(seed: 1)
         let numbers =
             [0, 1, 9, 10, 99, 100, -1, -10, .max, .min] + (0..<200).map { Int.random(in: .min ... .max, using: &random) >> ($0 % 64) }
@@ -174,7 +181,8 @@ import Testing
         }
     }
 
-    @Test func aStreamIsReadAsOneAnswer() async {
+    @Test("A stream is collected into one completion")
+    func aStreamIsReadAsOneAnswer() async {
         let stream = ClientStream()
         let encoder = EventEncoder(step: 1, nonce: "abcd")
         stream.write { encoder.write(token: "Hel", sequence: 1, into: &$0) }
