@@ -105,7 +105,7 @@ extension TurnRequest {
 
 extension EventID {
     /// Reads `Last-Event-ID`; nil where it is absent or empty, as a browser sends it before the first event.
-    public init?(header: String?) throws(RequestError) {
+    package init?(header: String?) throws(RequestError) {
         guard let header, !header.isEmpty else { return nil }
         guard let id = EventID(header) else { throw RequestError("Last-Event-ID must be the id of an event of this server") }
         self = id

@@ -12,7 +12,7 @@ public final class TurnService: Sendable {
     let flushTimer: LogFlushTimer
     let keepAlive: KeepAlive
     /// What is held of histories.
-    public let histories: HistoryBudgets
+    package let histories: HistoryBudgets
     /// What its viewers share.
     let feeds = LogFeeds()
     let logger: Logger

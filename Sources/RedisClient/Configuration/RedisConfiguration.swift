@@ -94,13 +94,13 @@ public struct RedisConfiguration: Sendable, CustomStringConvertible {
     }
 
     /// Whether a password is set, for Redis or for the sentinels.
-    public var hasPassword: Bool {
+    package var hasPassword: Bool {
         if case .sentinel(let group) = topology, group.password != nil { return true }
         return password != nil
     }
 
     /// The hosts of the servers, sentinels or seeds; empty for a unix socket.
-    public var hosts: [String] {
+    package var hosts: [String] {
         let addresses =
             switch topology {
             case .single: [address]

@@ -1,18 +1,18 @@
 /// A step that two replicas were lost with: perhaps it is what ended them.
-public struct SuspectStep: Sendable, Equatable {
+package struct SuspectStep: Sendable, Equatable {
     /// What becomes of it.
-    public enum Verdict: String, Sendable {
+    package enum Verdict: String, Sendable {
         case run, fail
     }
 
     /// A replica that fell silent while it held the step's lease.
-    public struct Loss: Sendable, Equatable {
+    package struct Loss: Sendable, Equatable {
         /// Its process; nil of a build that does not say.
-        public var instance: String?
+        package var instance: String?
         /// Whether it had asked the model.
-        public var hadAsked: Bool
+        package var hadAsked: Bool
 
-        public init(instance: String?, hadAsked: Bool) {
+        package init(instance: String?, hadAsked: Bool) {
             self.instance = instance
             self.hadAsked = hadAsked
         }
@@ -26,8 +26,8 @@ public struct SuspectStep: Sendable, Equatable {
         }
     }
 
-    public var step: Int
+    package var step: Int
     /// How long ago its lease ran out.
-    public var lapsed: Duration
-    public var losses: [Loss]
+    package var lapsed: Duration
+    package var losses: [Loss]
 }

@@ -5,7 +5,7 @@ extension RedisConnectionPool {
     ///
     /// - Returns: Nil when this user may not list them.
     /// - Throws: ``RedisError`` when a server cannot be asked.
-    public func connectionsOfEarlierBuilds() async throws(RedisError) -> Int? {
+    package func connectionsOfEarlierBuilds() async throws(RedisError) -> Int? {
         var count = 0
         for connection in masters() {
             do throws(RedisError) {

@@ -72,7 +72,7 @@ extension RedisSessionStore {
     /// with the lease, the script that gave it has recorded that.
     ///
     /// Only one decision depends on it: how a step is judged that two replicas were lost with.
-    public func noteAsking(_ lease: StepLease) async {
+    package func noteAsking(_ lease: StepLease) async {
         await withCheckedContinuation { continuation in
             renew(LoggedEvents(firstSequence: 1), lease: lease, asking: true, on: route(for: lease.session)) { _, _ in
                 continuation.resume()
@@ -81,7 +81,7 @@ extension RedisSessionStore {
     }
 
     /// Returns the route of a step's appends.
-    public func route(for session: SessionID) -> RedisRoute {
+    package func route(for session: SessionID) -> RedisRoute {
         client.route(for: RedisKeys(session).prefix)
     }
 
@@ -89,7 +89,7 @@ extension RedisSessionStore {
     ///
     /// - Parameter route: Of the session's other commands. The hint goes over it if it leads to the
     ///   hint's key.
-    public func moveHint(_ session: SessionID, on route: RedisRoute) {
+    package func moveHint(_ session: SessionID, on route: RedisRoute) {
         let keys = RedisKeys(session)
         guard let now = time(of: keys.prefix) else { return }
         let key = keys.running

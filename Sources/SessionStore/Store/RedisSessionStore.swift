@@ -18,7 +18,7 @@ public final class RedisSessionStore: Sendable {
     /// Whether Redis accepts `MULTI`; some services do not.
     let takesTransactions = Atomic(true)
     /// The layout of keys that this deployment allows.
-    public let layout: LayoutState
+    package let layout: LayoutState
     let logger: Logger
 
     public init(client: RedisConnectionPool, configuration: StoreConfiguration, logger: Logger) {
