@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// `make` sets the variable. Whoever builds the package with a later compiler is not stopped by its new warnings.
+// `make` sets the variable. Without it, new warnings of a later compiler do not stop a build.
 let warnings: [SwiftSetting] = Context.environment["AGENT_RUNTIME_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)]
 
 let strict: [SwiftSetting] =
@@ -276,8 +276,8 @@ let package = Package(
     ]
 )
 
-// `make` sets the variable, so that tests run optimized code, with its assertions. Without it, most of their time goes into NIO's
-// generic code, and their replicas are several times slower.
+// `make` sets the variable, so that tests run optimized code with assertions. Without it, tests spend
+// most of their time in NIO's generic code, and their replicas are several times slower.
 if Context.environment["AGENT_RUNTIME_OPTIMIZED"] != nil {
     for target in package.targets where ![.test, .system].contains(target.type) {
         target.swiftSettings =

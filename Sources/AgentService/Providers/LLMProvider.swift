@@ -44,7 +44,7 @@ public struct LLMRequest: Sendable {
     /// W3C trace context to pass on (https://www.w3.org/TR/trace-context/).
     public var traceparent: String?
     /// Counts ``messages``, and what they are written into, among what this replica holds.
-    public var share: ByteShare?
+    package var share: ByteShare?
 
     /// Whom the reasoning in this request's answer, and what was said before and goes back, is by. `default` is the one configured provider.
     var author: String { Self.author(model: model) }

@@ -1,6 +1,6 @@
 import Glibc
 import JSONText
-public import NIOCore
+package import NIOCore
 import SessionStore
 
 /// OpenAI chat messages as they are stored and sent. The role always comes first: the scripts tell messages apart by it.

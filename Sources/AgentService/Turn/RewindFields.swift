@@ -1,5 +1,5 @@
 import JSONText
-public import NIOCore
+import NIOCore
 import SessionStore
 
 /// The body of a request to cut a history.

@@ -57,7 +57,9 @@ public final class StepScheduler: Service {
         }
     }
 
+    /// Whether the scheduler accepts no new steps.
     public var isDraining: Bool { state.withLock { $0.isDraining } }
+    /// The number of steps that run now.
     public var runningSteps: Int { state.withLock { $0.controls.count } }
     /// What is under way, with what waits.
     var slots: Int { state.withLock { $0.count } }
@@ -131,6 +133,7 @@ public final class StepScheduler: Service {
         state.withLock { _ = $0.controls.removeValue(forKey: ObjectIdentifier(stopSignal)) }
     }
 
+    /// Waits for the service group's shutdown, then drains the steps.
     public func run() async throws {
         await withTaskCancellationHandler {
             await withDiscardingTaskGroup { group in

@@ -22,6 +22,7 @@ public final class Sweeper: Service {
         self.logger = logger
     }
 
+    /// Takes over lost steps until the service group shuts down.
     public func run() async throws {
         try? await cancelWhenGracefulShutdown {
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -5,6 +5,7 @@ public import SessionStore
 
 /// Runs turns: accepts a message, has a step run for it, and tells the client.
 public final class TurnService: Sendable {
+    /// The bounds and times of steps.
     public let configuration: TurnConfiguration
     let store: RedisSessionStore
     let provider: any LLMProvider
@@ -20,6 +21,14 @@ public final class TurnService: Sendable {
     /// Tells the logs when a lease of theirs was taken.
     private let takeoverNotices: RedisSubscription
 
+    /// - Parameters:
+    ///   - store: The sessions.
+    ///   - provider: The language model.
+    ///   - scheduler: Runs the steps.
+    ///   - flushTimer: Sends the logs of all steps to Redis.
+    ///   - keepAlive: Writes keep-alives to all streams.
+    ///   - configuration: The bounds and times of steps.
+    ///   - logger: For failures of steps.
     public init(
         store: RedisSessionStore,
         provider: any LLMProvider,

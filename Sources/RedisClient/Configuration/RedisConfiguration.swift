@@ -4,7 +4,9 @@ public import TransportSecurity
 public struct RedisConfiguration: Sendable, CustomStringConvertible {
     /// The address of one server.
     public enum Address: Sendable, Hashable, CustomStringConvertible {
+        /// A host name or IP address, and a port.
         case tcp(host: String, port: Int)
+        /// The absolute path of a unix socket.
         case unix(path: String)
 
         public var description: String {

@@ -31,22 +31,31 @@ public struct BeginStep: Sendable {
         /// A digest of the whole request: another request under the same key is refused.
         public var digest: String
 
+        /// - Parameters:
+        ///   - key: The client's key, 1–128 characters.
+        ///   - digest: A digest of the whole request.
         public init(key: String, digest: String) {
             self.key = key
             self.digest = digest
         }
     }
 
+    /// The session.
     public var session: SessionID
+    /// The message, or what to do without one.
     public var input: Input
     /// The first message of a session that does not exist yet, as JSON; nil for none.
     public var systemPrompt: ByteBuffer?
+    /// The client's settings for the turn.
     public var settings: TurnSettings
+    /// Recognises the request when it is sent again; nil to store it each time.
     public var idempotency: Idempotency?
     /// The history's length as the client knows it; refused where it differs.
     public var expectedLength: Int?
+    /// The token of the lease. Repeat a call whose reply was lost with the same token.
     public var token: LeaseToken
 
+    /// Makes a request. The parameters are the properties of the same names.
     public init(
         session: SessionID,
         input: Input,
@@ -85,13 +94,21 @@ public enum BeginOutcome: Sendable {
 
 /// Why a message was not accepted. Nothing was written.
 public enum BeginRefusal: Sendable, Equatable {
+    /// The key was used for another request.
     case idempotencyMismatch
+    /// No tool call has this id.
     case unknownCall
+    /// The call has another result already.
     case resultConflict
+    /// The call is not pending any more, and its result is not known.
     case callClosed
+    /// The call is for another tool.
     case toolNameMismatch(expected: String)
+    /// There is no message whose step could run again.
     case nothingToRetry
+    /// Tool calls are pending; their ids are given.
     case callsPending([String])
+    /// The history has another length than the client expects.
     case historyMismatch(length: Int)
     /// The history has as much as it may: ``StoreConfiguration/maximumMessages``, ``StoreConfiguration/maximumHistoryBytes``.
     case historyFull(length: Int, bytes: Int)
@@ -101,6 +118,7 @@ public enum BeginRefusal: Sendable, Equatable {
 
 /// A step that this replica holds the lease of.
 public struct StartedStep: Sendable {
+    /// The lease.
     public var lease: StepLease
     /// The whole history, as JSON, where it is small; else nothing of it:
     /// ``RedisSessionStore/readHistory(of:onPage:)`` reads it.
@@ -114,8 +132,10 @@ public struct StartedStep: Sendable {
     public var reasoning: [ByteBuffer]
     /// Elements in the whole list of it.
     public var reasoningCount: Int
+    /// The settings of the turn.
     public var settings: TurnSettings
 
+    /// Makes a step. The parameters are the properties of the same names.
     public init(
         lease: StepLease, history: [ByteBuffer], historyLength: Int, historyBytes: Int, reasoning: [ByteBuffer] = [],
         reasoningCount: Int = 0, settings: TurnSettings

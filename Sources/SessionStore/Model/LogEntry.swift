@@ -1,4 +1,4 @@
-public import NIOCore
+package import NIOCore
 
 /// One entry of a session's event log, as it was read: a batch of events that end at `id`.
 package struct LogEntry: Sendable {

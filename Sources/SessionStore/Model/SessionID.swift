@@ -2,8 +2,10 @@
 ///
 /// The alphabet has no braces, so that an id can stand in a Redis hash tag, and nothing that a URL path or a log line must escape.
 public struct SessionID: Sendable, Hashable, CustomStringConvertible {
+    /// The number of characters that an id may have.
     public static let maximumLength = 128
 
+    /// The id as text.
     public let text: String
 
     /// Nil when `text` is empty, too long, `.` or `..`, or holds another character.

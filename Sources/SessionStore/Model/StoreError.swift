@@ -1,5 +1,6 @@
 /// Why the store could not do what was asked.
 public struct StoreError: Error, Sendable, CustomStringConvertible {
+    /// The reasons, for programs.
     public enum Code: Sendable {
         /// Redis cannot be reached or refuses writes. Nothing was written.
         case unavailable
@@ -17,9 +18,14 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case newerLayout
     }
 
+    /// The reason.
     public var code: Code
+    /// The reason in words, for logs.
     public var message: String
 
+    /// - Parameters:
+    ///   - code: The reason.
+    ///   - message: The reason in words, for logs.
     public init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message

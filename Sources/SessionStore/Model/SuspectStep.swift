@@ -1,18 +1,22 @@
 /// A step that two replicas were lost with: perhaps it is what ended them.
-package struct SuspectStep: Sendable, Equatable {
+public struct SuspectStep: Sendable, Equatable {
     /// What becomes of it.
-    package enum Verdict: String, Sendable {
+    public enum Verdict: String, Sendable {
+        /// The step runs once more, or ends with an error.
         case run, fail
     }
 
     /// A replica that fell silent while it held the step's lease.
-    package struct Loss: Sendable, Equatable {
+    public struct Loss: Sendable, Equatable {
         /// Its process; nil of a build that does not say.
-        package var instance: String?
+        public var instance: String?
         /// Whether it had asked the model.
-        package var hadAsked: Bool
+        public var hadAsked: Bool
 
-        package init(instance: String?, hadAsked: Bool) {
+        /// - Parameters:
+        ///   - instance: The replica's process.
+        ///   - hadAsked: Whether the replica had asked the model.
+        public init(instance: String?, hadAsked: Bool) {
             self.instance = instance
             self.hadAsked = hadAsked
         }
@@ -26,8 +30,10 @@ package struct SuspectStep: Sendable, Equatable {
         }
     }
 
-    package var step: Int
+    /// The step.
+    public var step: Int
     /// How long ago its lease ran out.
-    package var lapsed: Duration
-    package var losses: [Loss]
+    public var lapsed: Duration
+    /// The replicas that fell silent with it, the latest one last.
+    public var losses: [Loss]
 }

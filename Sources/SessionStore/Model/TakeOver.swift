@@ -1,5 +1,6 @@
 /// A request for the next lease on a step that another replica runs; the argument of ``RedisSessionStore/takeOver(_:)``.
 public struct TakeOver: Sendable {
+    /// Why the lease is taken.
     public enum Reason: Sendable {
         /// Its replica is lost: only a lease that has run out or was released is taken.
         case lost
@@ -10,12 +11,16 @@ public struct TakeOver: Sendable {
         case cancel
     }
 
+    /// The session.
     public var session: SessionID
     /// The step that is meant; refused when another one runs by now.
     public var step: Int
+    /// Why the lease is taken.
     public var reason: Reason
+    /// The token of the new lease.
     public var token: LeaseToken
 
+    /// Makes a request. The parameters are the properties of the same names.
     public init(session: SessionID, step: Int, reason: Reason, token: LeaseToken = LeaseToken()) {
         self.session = session
         self.step = step
@@ -41,6 +46,7 @@ public enum TakeOverOutcome: Sendable {
 
 /// A step that was taken over, under a fence of its own.
 public struct TakenStep: Sendable {
+    /// What the new owner must do.
     public enum Action: Sendable, Equatable {
         /// It is run again, from the history.
         case run
@@ -50,7 +56,9 @@ public struct TakenStep: Sendable {
         case fail
     }
 
+    /// The step, with its new lease.
     public var started: StartedStep
+    /// What the new owner must do.
     public var action: Action
     /// The step whose place it takes.
     public var replaces: Int

@@ -1,4 +1,4 @@
-public import RedisClient
+package import RedisClient
 
 extension RedisConnectionPool {
     /// Connections that builds without a layout have to the servers that take writes.

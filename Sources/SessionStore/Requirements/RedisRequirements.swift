@@ -2,6 +2,7 @@ import RedisClient
 
 /// What is wrong with a Redis server that sessions are to be kept in.
 public struct RedisShortcoming: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The kinds, for programs.
     public enum Kind: Sendable {
         /// Older than 7.0: without script flags it would run scripts when it has no memory left, and half of one could be written.
         case tooOld
@@ -13,6 +14,7 @@ public struct RedisShortcoming: Error, Sendable, Equatable, CustomStringConverti
         case silent
     }
 
+    /// The kind.
     public var kind: Kind
     public var description: String
 }

@@ -1,5 +1,5 @@
 import Crypto
-public import NIOCore
+package import NIOCore
 
 /// Digests that tell a request sent again from another one.
 package enum Digest {

@@ -5,6 +5,7 @@ public import ServiceLifecycle
 public final class Membership: Service {
     /// The deployment has a layout that this build cannot read.
     public struct NewerLayout: Error, CustomStringConvertible {
+        /// The layout of the deployment.
         public var layout: Int
 
         public var description: String {
@@ -33,6 +34,7 @@ public final class Membership: Service {
         _ = try await refresh()
     }
 
+    /// Renews this replica's entry in the list of replicas until the service group shuts down.
     public func run() async throws {
         do {
             try await cancelWhenGracefulShutdown {

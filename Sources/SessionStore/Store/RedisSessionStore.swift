@@ -9,6 +9,7 @@ import Synchronization
 /// All calls are safe to repeat: after a lost reply the store sends a write again with its token,
 /// and Redis then says what the first call did.
 public final class RedisSessionStore: Sendable {
+    /// The bounds and times of the store.
     public let configuration: StoreConfiguration
     let client: RedisConnectionPool
     let outage: OutageDetector
@@ -21,6 +22,10 @@ public final class RedisSessionStore: Sendable {
     package let layout: LayoutState
     let logger: Logger
 
+    /// - Parameters:
+    ///   - client: The connections to Redis.
+    ///   - configuration: The bounds and times of the store.
+    ///   - logger: For outages and damaged sessions.
     public init(client: RedisConnectionPool, configuration: StoreConfiguration, logger: Logger) {
         self.client = client
         self.configuration = configuration
@@ -34,6 +39,7 @@ public final class RedisSessionStore: Sendable {
     /// layouts called theirs `agent-runtime`.
     public static let clientName = "agent-runtime-\(RedisLayout.known)"
 
+    /// Whether Redis can be reached now.
     public var isReady: Bool { client.isReady }
 
     /// The command that publishes to a session's channel in this topology.

@@ -29,10 +29,12 @@ public struct StoreConfiguration: Sendable {
     /// The largest history that comes with a lease, in bytes and in messages. It is read within a
     /// script, where a long one would hold up every other session.
     public var historyAheadBytes = 64 << 10
+    /// The number of messages in the largest history that comes with a lease.
     public var historyAheadMessages = 128
     /// Messages per `LRANGE` of a history, and how many bytes one should bring: pages follow the size of what came. A client that asks for a
     /// history is given about as many bytes at once.
     public var historyPage = 2048
+    /// The number of bytes that one page of a history should have.
     public var historyPageBytes = 1 << 20
     /// How long a call whose reply was lost is sent again.
     public var retryPatience: Duration = .seconds(5)
@@ -43,6 +45,10 @@ public struct StoreConfiguration: Sendable {
     /// After Redis was away, steps of lost replicas are left alone for this long: as long as a lease, so that living ones renew first.
     public var outagePause: Duration
 
+    /// - Parameters:
+    ///   - replica: The name of this replica, unique in the deployment.
+    ///   - lease: How long a silent replica keeps its step.
+    ///   - sessionTTL: How long a session lives after its last write; nil for no limit.
     public init(replica: String, lease: Duration = .seconds(3), sessionTTL: Duration? = nil) {
         self.replica = replica
         self.lease = lease
