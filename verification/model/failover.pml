@@ -10,7 +10,7 @@ inline copy_session(from, to) {
   to.status = from.status; to.fence = from.fence; to.token = from.token; to.lease = from.lease;
   to.attempt = from.attempt; to.lost = from.lost; to.intent = from.intent; to.pending = from.pending;
   to.committed = from.committed; to.call[0] = from.call[0]; to.call[1] = from.call[1]; to.call_step = from.call_step;
-  to.last = from.last; to.open = from.open; to.messages = from.messages;
+  to.last = from.last; to.open = from.open; to.messages = from.messages; to.first = from.first;
   to.opened = from.opened; to.sequence = from.sequence; to.text = from.text; to.done = from.done; to.replacing = from.replacing;
   to.stored = from.stored; to.wrote = from.wrote; to.origin = from.origin; to.runs = from.runs;
   to.given_back = from.given_back; to.counts = from.counts; to.seized = from.seized;

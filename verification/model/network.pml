@@ -26,7 +26,7 @@ end:
         :: script == COMMIT_STEP -> commit_step(token, step, argument)
         :: script == TAKE_OVER -> take_over(token, step, (argument & 1), (argument >> 1))
         :: script == RELEASE_STEP -> release_step(token)
-        :: script == REWIND -> rewind(token, step)
+        :: script == REWIND -> rewind(token, step, argument)
         fi;
         check_orphan()
       }

@@ -47,7 +47,8 @@ end_idle:
       mint();
       if
       :: request == CANCEL_STEP -> request = NONE; force = true; goto take
-      :: request == REWIND_HISTORY -> request = NONE; step = s.fence; goto cutting
+      :: request == REWIND_HISTORY -> request = NONE; step = s.fence; force = false; goto cutting
+      :: request == REWIND_HISTORY -> request = NONE; step = s.fence; force = true; goto cutting
       :: else -> goto promise
       fi
     :: self == SWEEPER && !NO_SWEEPER && hint == DUE ->
@@ -197,10 +198,10 @@ release:
   :: atomic { repeated -> goto finished }
   fi;
 
-cutting:
+cutting:                                                                  /* by force: all but the first message */
   if
-  :: atomic { d_step { rewind(me, step) }; goto finished }
-  :: atomic { loses; repeated = true; wire ! REWIND, me, step, 0; goto cutting }
+  :: atomic { d_step { rewind(me, step, force) }; goto finished }
+  :: atomic { loses; repeated = true; wire ! REWIND, me, step, force; goto cutting }
   :: atomic { repeated -> goto finished }
   fi;
 

@@ -61,6 +61,7 @@ typedef Session {
   byte last;
   byte open;                /* calls in it without a tool message */
   byte messages;            /* requests whose message is in it */
+  byte first;               /* the first of these; kept only where a check has rewinds */
   /* events */
   byte opened;              /* the token whose nonce the last FENCE-0 carries */
   byte sequence;            /* of the last entry of the latest step */
@@ -105,6 +106,7 @@ inline push_assistant(ids) {
 /* The message that entered is this request's. */
 inline push_from(request) {
   require(I2_message_once, !has(s.messages, request));
+  s.first = (REWINDS && s.messages == 0 -> request : s.first);
   s.messages = s.messages | bit_of(request)
 }
 
