@@ -80,7 +80,7 @@ begin:
       :: answer == BUSY && INTERRUPTS && request == OTHER ->
         asked = asked | bit_of(s.origin); drop(); ask_for(at); force = true; goto take
       :: answer == ORPHANED -> refuse(); drop(); ask_for(at); request = NONE; goto take
-      :: answer == UNKNOWN_CALL -> require(I4_stored_before_told, cut); goto finished
+      :: answer == UNKNOWN_CALL -> require(I4_stored_before_told, was_cut); goto finished
       :: answer == CALL_CLOSED && at -> refuse(); drop(); ask_for(at); request = NONE; goto take
       :: else -> refuse(); goto finished
       fi

@@ -20,6 +20,7 @@ inline rewind(with_token, seen, keeps_first) {
     s.done = s.done | bit_of(s.fence);
     s.stored = s.stored | bit_of(s.fence);
     cut = cut | (keeps_first -> s.messages & ~bit_of(s.first) : s.messages);
+    was_cut = true;
     s.messages = (keeps_first -> bit_of(s.first) : 0);
     s.last = (keeps_first -> USER : NOTHING);
     s.open = 0;
