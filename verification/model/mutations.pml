@@ -1,5 +1,5 @@
 /*
- * Protocols that are wrong in one place. Each name stands where its mistake is made; ../mutations.txt says which property must
+ * Protocols with one mistake. Each name stands where its mistake is made; ../checks.txt says which property must
  * fail. All are off unless the command line defines them as 1.
  */
 

@@ -1,25 +1,26 @@
 /*
- * A replica at work on one job: a client's request, a cancel, or the sweeper's look at a session. It keeps nothing between jobs, so a
- * replica that died and was started again is one that begins its next job; one that stays dead is one that gets none.
+ * A replica at work on one job: a client's request, a cancel, or the sweeper's read of a session. It keeps nothing
+ * between jobs, so a replica that died and restarted is one that begins its next job; one that stays dead is one
+ * that gets none.
  *
- * A death matters while a lease is held, where it is modelled. Anywhere else it leaves behind what a replica leaves that gives up, or
- * that is never heard of again, and both of these are modelled.
+ * A death is modelled while the replica holds a lease. At another time it leaves the same state as a replica that
+ * gives up, or that never gets a reply; both of these are modelled.
  */
 
-/* The step becomes this replica's. */
+/* The replica owns the step. */
 inline hold() {
   step = at; number = 0;
   repeated = false; answer = NONE; at = 0
 }
 
-/* Another lease is needed. */
+/* The replica needs another lease. */
 inline ask_for(which) {
   mint();
   step = which;
   repeated = false; was_late = false; answer = NONE; at = 0; verdict = 0
 }
 
-/* How a step ends: as the model and its calls would have it. A call that is repeated says the same again. */
+/* How a step ends: as the model decides. A repeated call ends it in the same way. */
 inline decide() {
   if
   :: ending
@@ -151,7 +152,7 @@ told:
   if
   :: atomic { request && !force && is_safe_to_tell -> tell(step); goto finished }
   :: atomic { request && !force && !is_safe_to_tell -> goto finished }    /* error store_unavailable */
-  :: atomic { request && force -> goto again }                            /* what was in the way has ended */
+  :: atomic { request && force -> goto again }                            /* the other step has ended */
   :: atomic { request == NONE -> goto finished }
   fi;
 

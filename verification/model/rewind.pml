@@ -41,7 +41,7 @@ inline rewind(with_token, seen, keeps_first) {
     index = 0;
     s.status = IDLE;
     s.token = NONE;
-    s.lease = GIVEN_BACK;
+    s.lease = NO_LEASE;
     s.intent = false;
     answer = REWOUND
   fi;
