@@ -48,7 +48,7 @@ struct HostAndOriginTests {
     /// speak HTTP/1.0.
     @Test("An HTTP/1.0 request may have any Host header or none")
     func theNameInHostOfHTTP10() async throws {
-        try await InProcess.live { port, _ in
+        try await InProcess.live { (port: Int, _: AgentClient) async throws in
             for host in [nil, "upstream", "localhost"] as [String?] {
                 #expect(try await response(port, host: host, version: "1.0").hasPrefix("HTTP/1.0 200 "), "\(host ?? "none")")
             }
