@@ -12,6 +12,7 @@ report() { # a title, and the violations
 
 scripts/imports.py || failed=1
 scripts/imports.py --self-test || failed=1
+report "Documentation:" "$(scripts/docs.py || true)"
 report "Nothing may crash on outside data:" \
     "$(grep -rnE '\btry!|\bfatalError\(|\bpreconditionFailure\(|\bas! ' Sources || true)"
 report "Every Lua script explains KEYS, ARGV and its replies in its head:" \

@@ -1,6 +1,6 @@
 package import NIOCore
 
-/// One entry of a session's event log, as it was read: a batch of events that end at `id`.
+/// One entry of a session's event log, as Redis returned it: a batch of events that ends at `id`.
 package struct LogEntry: Sendable {
     package var step: Int
     /// The sequence number of the last event in the entry; 0 for the entry that opens a step.
@@ -14,7 +14,7 @@ package struct LogEntry: Sendable {
         self.fields = fields
     }
 
-    /// The value of a field of an opening entry.
+    /// Returns the value of a field of an opening entry.
     package func opening(_ name: String) -> ByteBuffer? {
         fields.first { $0.name == name }?.value
     }

@@ -1,15 +1,17 @@
 public import NIOCore
 
-/// A run of events on their way into a session's log: one stream entry, whose id is that of the last event.
+/// A run of events on their way into a session's log: one stream entry, whose id is that of the
+/// last event.
 ///
-/// A piece of text is stored bare, in a field `token` or `reasoning`, anything else as the name of its SSE event with its JSON. The first
-/// event's sequence number is ``firstSequence``, and each one's is one more.
+/// A text delta is stored bare, in a field `token` or `reasoning`; any other event as the name of
+/// its SSE event with its JSON. The first event's sequence number is ``firstSequence``; each later
+/// one's is one more.
 public struct LoggedEvents: Sendable {
     /// The names an event can have in the log.
     public enum Name: String, Sendable {
-        /// A piece of the answer's text, without JSON around it.
+        /// A text delta, without JSON around it.
         case token
-        /// A piece of the model's reasoning, likewise; only where it is shown to clients.
+        /// A delta of the model's reasoning, likewise; only if clients may see it.
         case reasoning
         case message
         case error
@@ -63,14 +65,14 @@ public struct LoggedEvents: Sendable {
         items.append(Item(name: name, end: bytes.writerIndex))
     }
 
-    /// Takes everything, so that what is added next is a batch of its own.
+    /// Removes and returns all events; those that are added next are a batch of their own.
     public mutating func takeAll() -> LoggedEvents {
         var taken = LoggedEvents(firstSequence: nextSequence)
         swap(&taken, &self)
         return taken
     }
 
-    /// Adds what came after, which must begin where this ends.
+    /// Appends later events, which must begin where these end.
     public mutating func append(contentsOf later: LoggedEvents) {
         let base = bytes.writerIndex
         bytes.writeImmutableBuffer(later.bytes)

@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// What a session's state, beside its history, says.
+/// A session's state, without its history.
 public struct SessionState: Sendable {
     /// What the session waits for.
     public enum Status: String, Sendable {
@@ -20,7 +20,7 @@ public struct SessionState: Sendable {
     public var nonce: String
     /// The replica that holds the lease, or held it last.
     public var owner: String
-    /// Milliseconds since 1970 on Redis's clock, and that clock when this was read.
+    /// Milliseconds since 1970 on Redis's clock, and that clock when Redis was asked.
     public var leaseUntil: Int64
     /// Redis's clock when the state was read, in milliseconds since 1970.
     public var now: Int64
@@ -40,7 +40,7 @@ public struct SessionState: Sendable {
     public var promptTokens: Int
     /// The tokens of all completions of the session.
     public var completionTokens: Int
-    /// Why the model stopped in the latest step; nil while it runs, and where that is not known.
+    /// Why the model stopped in the latest step; nil while it runs, and if that is not known.
     public var finishReason: String?
     /// The number of messages in the history.
     public var historyLength: Int

@@ -1,6 +1,6 @@
-/// A step that two replicas were lost with: perhaps it is what ended them.
+/// A step that two replicas were lost with: it may be the cause.
 public struct SuspectStep: Sendable, Equatable {
-    /// What becomes of it.
+    /// How the step goes on.
     public enum Verdict: String, Sendable {
         /// The step runs once more, or ends with an error.
         case run, fail
@@ -8,7 +8,7 @@ public struct SuspectStep: Sendable, Equatable {
 
     /// A replica that fell silent while it held the step's lease.
     public struct Loss: Sendable, Equatable {
-        /// Its process; nil of a build that does not say.
+        /// Its process; nil if its build does not record it.
         public var instance: String?
         /// Whether it had asked the model.
         public var hadAsked: Bool
@@ -21,7 +21,7 @@ public struct SuspectStep: Sendable, Equatable {
             self.hadAsked = hadAsked
         }
 
-        /// Reads `STEP INSTANCE ASKED`.
+        /// Parses `STEP INSTANCE ASKED`.
         init?(_ text: String) {
             let words = text.split(separator: " ")
             guard words.count == 3 else { return nil }

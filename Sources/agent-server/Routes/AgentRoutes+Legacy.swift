@@ -32,9 +32,9 @@ extension AgentRoutes {
         ClientStreamHandler.watch(stream, on: context.channel, endsWithInput: false)
         let answer = await WholeAnswer(reading: stream)
         if let error = answer.error {
-            throw deprecated(Problem(answer.isUnknown ? .serviceUnavailable : .badGateway, error.code, error.message))
+            throw deprecated(answer.isUnknown ? .turnGoesOn(error.message) : .turnFailed(error.code, error.message))
         }
-        if answer.isCancelled { throw deprecated(Problem(.conflict, "cancelled", "the answer was cancelled before its end")) }
+        if answer.isCancelled { throw deprecated(.turnCancelled) }
         var json = ByteBuffer()
         json.writeString(#"{"status":"ok","message":"#)
         json.writeJSONString(answer.content)

@@ -1,5 +1,6 @@
 import RedisClient
 import NIOCore
+import RedisClient
 import TestSupport
 import Testing
 
