@@ -1,5 +1,5 @@
 import JSONText
-import NIOCore
+package import NIOCore
 import SessionStore
 
 /// The body of a request to cut a history.

@@ -10,7 +10,7 @@ extension TurnService {
     /// - Returns: Whether it runs here now.
     /// - Throws: ``TurnError``
     @discardableResult
-    public func takeOver(_ session: SessionID, step: Int, isStale: Bool = false) async throws(TurnError) -> Bool {
+    package func takeOver(_ session: SessionID, step: Int, isStale: Bool = false) async throws(TurnError) -> Bool {
         try await seize(TakeOver(session: session, step: step, reason: isStale ? .stale : .lost), returnsAtEnd: false)
     }
 

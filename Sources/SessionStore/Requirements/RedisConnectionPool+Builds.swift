@@ -1,4 +1,4 @@
-public import RedisClient
+package import RedisClient
 
 extension RedisConnectionPool {
     /// Returns how many connections builds without a layout have to the servers that accept writes.

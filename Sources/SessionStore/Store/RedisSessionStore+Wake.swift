@@ -1,4 +1,4 @@
-public import RedisClient
+package import RedisClient
 
 /// Signals that a replica has written to a session. A signal is a hint: it may be late, lost or for
 /// nothing.

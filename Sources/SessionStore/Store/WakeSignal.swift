@@ -1,4 +1,4 @@
-public import NIOCore
+package import NIOCore
 import Synchronization
 
 /// Wakes one waiting task. Signals are not counted: after any number of them, the next wait returns
