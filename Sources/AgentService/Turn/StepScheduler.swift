@@ -43,7 +43,12 @@ public final class StepScheduler: Service {
     private let notice: Duration
     let logger: Logger
 
-    /// - Parameter notice: How long draining takes at least; a part of `drain`.
+    /// - Parameters:
+    ///   - maximumSteps: The number of steps that may run at the same time.
+    ///   - drain: How long steps may run on after a shutdown began.
+    ///   - notice: How long draining takes at least; a part of `drain`.
+    ///   - executors: The event loops of the steps.
+    ///   - logger: For steps that outlast the drain.
     public init(maximumSteps: Int, drain: Duration, notice: Duration = .zero, executors: EventLoopExecutors, logger: Logger) {
         self.maximumSteps = maximumSteps
         self.drain = drain

@@ -41,7 +41,9 @@ public struct TurnRequest: Sendable {
 public struct RequestError: Error, Sendable, CustomStringConvertible {
     /// The reasons, for programs.
     public enum Code: String, Sendable {
+        /// The body is not JSON.
         case invalidJSON = "invalid_json"
+        /// A field is missing, of the wrong type, or out of range.
         case invalidRequest = "invalid_request"
     }
 
@@ -71,6 +73,8 @@ extension TurnRequest {
     ///   - body: The JSON text as it came.
     ///   - idempotencyKey: The header of that name; 1–128 bytes.
     ///   - lastEventID: The header of that name.
+    ///   - traceparent: The header of that name (W3C trace context).
+    /// - Throws: ``RequestError`` for the first field that cannot be used.
     public init(
         body: ByteBuffer, idempotencyKey: String? = nil, lastEventID: String? = nil, traceparent: String? = nil
     ) throws(RequestError) {

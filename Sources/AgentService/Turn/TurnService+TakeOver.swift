@@ -37,7 +37,9 @@ extension TurnService {
 
     /// Ends a running step wherever it runs. Its text, as far as the log has it, stays in the history as the assistant's.
     ///
-    /// - Parameter step: The step that is meant, or one whose place it took; nil for the one that runs.
+    /// - Parameters:
+    ///   - session: The session.
+    ///   - step: The step that is meant, or one whose place it took; nil for the one that runs.
     /// - Returns: The step that was cancelled. Its end is stored by then, unless Redis went away: then a sweeper ends it. Or unless somebody else was
     ///   cancelling it: whoever came first waits for the end.
     /// - Throws: ``TurnError/notRunning``, ``TurnError/noSession``, and what every request may throw.

@@ -55,7 +55,9 @@ public final class TurnService: Sendable {
 
     /// Accepts a message. When this returns, it is stored, and the stream will end with `done` whatever happens.
     ///
-    /// - Parameter stream: Where the client is told; it may be closed at any time.
+    /// - Parameters:
+    ///   - request: The message and its settings.
+    ///   - stream: Receives the events. It may be closed at any time.
     /// - Throws: ``TurnError``; nothing was written then, unless it says `outcomeUnknown`.
     public func start(_ request: TurnRequest, stream: ClientStream) async throws(TurnError) {
         let begin = BeginStep(
@@ -156,8 +158,11 @@ public final class TurnService: Sendable {
 
 /// Why a message was not accepted.
 public enum TurnError: Error, Sendable {
+    /// The session does not accept the message.
     case refused(BeginRefusal)
+    /// A step of the session runs.
     case busy(step: Int, retryAfter: Duration)
+    /// Redis has failed.
     case store(StoreError)
     /// The server is about to stop.
     case draining
@@ -167,6 +172,7 @@ public enum TurnError: Error, Sendable {
     case crowded
     /// There is nothing to cancel.
     case notRunning
+    /// The session does not exist.
     case noSession
     /// A defect: the request was left without a result. It may have been accepted.
     case lostResult

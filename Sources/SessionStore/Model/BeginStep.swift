@@ -124,15 +124,15 @@ public enum BeginRefusal: Sendable, Equatable {
 public struct StartedStep: Sendable {
     /// The lease.
     public var lease: StepLease
-    /// The whole history, as JSON, if it is small; otherwise empty:
-    /// ``RedisSessionStore/readHistory(of:onPage:)`` reads it.
+    /// The whole history, as JSON, if it is small; otherwise empty. `readHistory(of:onPage:)` of the
+    /// store reads it.
     public var history: [ByteBuffer]
     /// Messages in the whole history.
     public var historyLength: Int
     /// Bytes of these messages and of the reasoning, as the session's state has them.
     public var historyBytes: Int
-    /// The reasoning, if the history came; otherwise empty:
-    /// ``RedisSessionStore/readReasoning(of:onPage:)`` reads it.
+    /// The reasoning, if the history came; otherwise empty. `readReasoning(of:onPage:)` of the store
+    /// reads it.
     public var reasoning: [ByteBuffer]
     /// The number of elements in the whole list.
     public var reasoningCount: Int

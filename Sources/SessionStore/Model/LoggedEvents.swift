@@ -13,9 +13,13 @@ public struct LoggedEvents: Sendable {
         case token
         /// A delta of the model's reasoning, likewise; only if clients may see it.
         case reasoning
+        /// The stored assistant message.
         case message
+        /// The error that ends the step.
         case error
+        /// The end of the step.
         case done
+        /// The step starts again, in place of an earlier one.
         case restart
     }
 

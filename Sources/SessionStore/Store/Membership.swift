@@ -20,7 +20,10 @@ public final class Membership: Service {
     private let owns: Bool
     private let logger: Logger
 
-    /// - Parameter owns: Whether Redis is this server's own. Its layout is raised then.
+    /// - Parameters:
+    ///   - store: The sessions.
+    ///   - owns: Whether Redis belongs to this server alone. Its layout is raised in this case.
+    ///   - logger: For a layout that this build does not know.
     public init(store: RedisSessionStore, owns: Bool, logger: Logger) {
         self.store = store
         self.owns = owns

@@ -5,8 +5,11 @@ extension RedisSessionStore {
     /// only renews.
     ///
     /// - Parameters:
+    ///   - events: The batch. Its first sequence number follows the last one of the log.
+    ///   - lease: The lease of the step.
     ///   - renews: If false, the lease stays as it is, which costs Redis half as much: the script
     ///     `log_events`. Batches that `log_events` cannot write renew all the same.
+    ///   - route: The route of the session; see ``route(for:)``.
     ///   - completion: Called on the connection's event loop with the outcome, and whether the
     ///     lease was extended. After a failure with `.outcomeUnknown` the same batch is safe to
     ///     send again.
@@ -81,7 +84,7 @@ extension RedisSessionStore {
     }
 
     /// Returns the route of a step's appends.
-    package func route(for session: SessionID) -> RedisRoute {
+    public func route(for session: SessionID) -> RedisRoute {
         client.route(for: RedisKeys(session).prefix)
     }
 

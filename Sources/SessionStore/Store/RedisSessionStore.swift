@@ -35,8 +35,8 @@ public final class RedisSessionStore: Sendable {
         self.logger = logger
     }
 
-    /// What this build's connections are called in `CLIENT LIST`: the value for ``RedisConfiguration/clientName``. Builds that knew of no
-    /// layouts called theirs `agent-runtime`.
+    /// The name of this build's connections in `CLIENT LIST`, for `RedisConfiguration.clientName`. The
+    /// connections of builds without layouts are named `agent-runtime`.
     public static let clientName = "agent-runtime-\(RedisLayout.known)"
 
     /// Whether Redis can be reached now.
