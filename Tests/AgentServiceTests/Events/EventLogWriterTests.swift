@@ -1,7 +1,7 @@
-import RedisClient
 import Foundation
 import NIOCore
 import NIOPosix
+import RedisClient
 import Synchronization
 import TestSupport
 import Testing
