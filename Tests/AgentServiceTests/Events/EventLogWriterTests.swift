@@ -1,8 +1,8 @@
 import Foundation
 import NIOCore
 import NIOPosix
-import Synchronization
 import RedisClient
+import Synchronization
 import TestSupport
 import Testing
 
