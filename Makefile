@@ -7,7 +7,7 @@ export AGENT_RUNTIME_OPTIMIZED = 1
 # scripts/install.sh installs it here.
 VALKEY = $(CURDIR)/.build/valkey/valkey-server
 
-.PHONY: run demo examples readme test-unit test drill check verify fuzz format build release bench clean help
+.PHONY: run demo examples readme test-unit test drill check docs verify fuzz format build release bench clean help
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,10 @@ drill: ## Injects faults into a deployment on loopback, and checks every session
 check: ## Checks format, warnings, imports, shell scripts and documentation
 	@scripts/install.sh build shellcheck
 	@scripts/check.sh
+
+docs: ## Builds the documentation of the libraries into .build/docs, without warnings (DocC)
+	@scripts/install.sh build
+	@scripts/docs.sh
 
 verify: ## Searches a model of the protocol between replicas (SPIN; a few minutes)
 	@scripts/install.sh spin

@@ -4,7 +4,7 @@ import Synchronization
 /// A bound on the bytes that are held for one purpose at the same time. Who wants some waits until there is room, in the order of asking.
 ///
 /// More than the whole bound is let in when nothing else is held: it would wait for ever.
-public final class ByteBudget: Sendable {
+package final class ByteBudget: Sendable {
     private struct State {
         var used = 0
         var waiting: Deque<Waiter> = []
@@ -26,22 +26,22 @@ public final class ByteBudget: Sendable {
         }
     }
 
-    public let limit: Int
+    package let limit: Int
     private let state = Mutex(State())
 
-    public init(limit: Int) {
+    package init(limit: Int) {
         self.limit = limit
     }
 
-    public var used: Int { state.withLock { $0.used } }
+    package var used: Int { state.withLock { $0.used } }
     /// Whether somebody waits.
     var isCrowded: Bool { waitingCount > 0 }
     var waitingCount: Int { state.withLock { $0.waiting.count } }
     /// How many bytes were given back since the beginning.
-    public var released: Int { state.withLock { $0.released } }
+    package var released: Int { state.withLock { $0.released } }
 
     /// Takes bytes at once; nil where there is no room, or others wait.
-    public func take(_ bytes: Int) -> ByteShare? {
+    package func take(_ bytes: Int) -> ByteShare? {
         let isTaken = state.withLock { state in
             guard state.waiting.isEmpty, state.used + bytes <= limit || state.used == 0 else { return false }
             state.used += bytes
@@ -133,7 +133,7 @@ extension ByteBudget.Waiter {
 }
 
 /// Bytes of a ``ByteBudget``. They count as held until this is let go of, together with what it counts.
-public final class ByteShare: Sendable {
+package final class ByteShare: Sendable {
     private let budget: ByteBudget
     private let count: Mutex<Int>
 
@@ -146,10 +146,10 @@ public final class ByteShare: Sendable {
         budget.add(-count.withLock { $0 })
     }
 
-    public var bytes: Int { count.withLock { $0 } }
+    package var bytes: Int { count.withLock { $0 } }
 
     /// Counts as many bytes from now on. More than there were are counted without a wait, beyond the bound if need be: they are there already.
-    public func resize(to bytes: Int) {
+    package func resize(to bytes: Int) {
         let change = count.withLock { count in
             defer { count = bytes }
             return bytes - count
@@ -157,7 +157,7 @@ public final class ByteShare: Sendable {
         if change != 0 { budget.add(change) }
     }
 
-    public func add(_ bytes: Int) {
+    package func add(_ bytes: Int) {
         count.withLock { $0 += bytes }
         budget.add(bytes)
     }

@@ -13,6 +13,7 @@ public final class EventLoopExecutor: TaskExecutor {
         var isScheduled = false
     }
 
+    /// The event loop that runs the jobs.
     public let eventLoop: any EventLoop
     private let queue = Mutex(Queue())
 
@@ -20,6 +21,7 @@ public final class EventLoopExecutor: TaskExecutor {
         self.eventLoop = eventLoop
     }
 
+    /// Runs the job on the event loop.
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         let wakes = queue.withLock { queue in
@@ -54,6 +56,7 @@ public struct EventLoopExecutors: Sendable {
     let all: [EventLoopExecutor]
     private let byLoop: [ObjectIdentifier: EventLoopExecutor]
 
+    /// Makes one executor for each event loop of the group.
     public init(_ group: any EventLoopGroup) {
         let all = group.makeIterator().map { EventLoopExecutor($0) }
         self.all = all

@@ -21,6 +21,7 @@ public final class KeepAlive: Service {
         streams.withLock { $0[ObjectIdentifier(stream)] = Entry(stream: stream) }
     }
 
+    /// Writes keep-alives until the service group shuts down.
     public func run() async throws {
         try? await cancelWhenGracefulShutdown {
             while !Task.isCancelled {

@@ -3,10 +3,10 @@ import NIOCore
 import SessionStore
 
 /// A stream read to its end, for clients that want one answer.
-public struct WholeAnswer: Sendable {
+package struct WholeAnswer: Sendable {
     /// The final text.
-    public private(set) var content = ""
-    public private(set) var error: (code: String, message: String)?
+    package private(set) var content = ""
+    package private(set) var error: (code: String, message: String)?
 
     /// The stream ended, and the step goes on.
     private static let elsewhere = (
@@ -14,11 +14,11 @@ public struct WholeAnswer: Sendable {
     )
 
     /// The answer was cut off by a cancel: somebody's, or that of a message that interrupts.
-    public private(set) var isCancelled = false
+    package private(set) var isCancelled = false
     /// Whether the answer is yet to come.
-    public var isUnknown: Bool { error?.code == Self.elsewhere.code }
+    package var isUnknown: Bool { error?.code == Self.elsewhere.code }
 
-    public init(reading stream: ClientStream) async {
+    package init(reading stream: ClientStream) async {
         var parser = SSEParser(maxEventBytes: .max)
         var isDone = false
         do {

@@ -1,4 +1,4 @@
-public import JSONText
+package import JSONText
 public import NIOCore
 import SessionStore
 
@@ -25,7 +25,7 @@ public struct ToolRegistry: Sendable {
     }
 
     /// The same for a value that is already parsed.
-    public init(validating value: JSONSlice) throws(ToolSchemaError) {
+    package init(validating value: JSONSlice) throws(ToolSchemaError) {
         guard value.kind == .array else { throw ToolSchemaError("must be an array of tool schemas") }
         var count = 0
         for tool in value.elements {

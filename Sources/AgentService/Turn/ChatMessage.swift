@@ -1,11 +1,11 @@
 import Glibc
 import JSONText
-public import NIOCore
+package import NIOCore
 import SessionStore
 
 /// OpenAI chat messages as they are stored and sent. The role always comes first: the scripts tell messages apart by it.
-public enum ChatMessage {
-    public static func system(_ text: String) -> ByteBuffer {
+package enum ChatMessage {
+    package static func system(_ text: String) -> ByteBuffer {
         var json = ByteBuffer()
         json.writeStaticString(#"{"role":"system","content":"#)
         json.writeJSONString(text)
@@ -14,7 +14,7 @@ public enum ChatMessage {
     }
 
     /// - Parameter content: A JSON string, or an array of content parts, as the client sent it.
-    public static func user(content: ByteBuffer) -> ByteBuffer {
+    package static func user(content: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(content.readableBytes + 32)
         json.writeStaticString(#"{"role":"user","content":"#)
@@ -24,7 +24,7 @@ public enum ChatMessage {
     }
 
     /// - Parameter content: The text that the tool gave.
-    public static func tool(callID: String, content: ByteBuffer) -> ByteBuffer {
+    package static func tool(callID: String, content: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(content.readableBytes + content.readableBytes / 8 + 96)
         json.writeStaticString(#"{"role":"tool","tool_call_id":"#)
@@ -36,7 +36,7 @@ public enum ChatMessage {
     }
 
     /// - Parameter parts: A JSON array of content parts that the tool gave, as the client sent it.
-    public static func tool(callID: String, parts: ByteBuffer) -> ByteBuffer {
+    package static func tool(callID: String, parts: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(parts.readableBytes + 96)
         json.writeStaticString(#"{"role":"tool","tool_call_id":"#)

@@ -2,16 +2,16 @@
 ///
 /// Three bounds, which are one together. Small histories do not wait behind large ones, and clients that read histories take nothing from
 /// turns.
-public struct HistoryBudgets: Sendable {
+package struct HistoryBudgets: Sendable {
     /// A history with no more bytes is a small one.
     static let smallBytes = 64 << 10
 
     let small: ByteBudget
     let large: ByteBudget
     /// For clients that read a history.
-    public let reads: ByteBudget
+    package let reads: ByteBudget
 
-    public init(limit: Int) {
+    package init(limit: Int) {
         small = ByteBudget(limit: limit / 4)
         reads = ByteBudget(limit: limit / 4)
         large = ByteBudget(limit: limit - 2 * (limit / 4))
@@ -26,6 +26,6 @@ public struct HistoryBudgets: Sendable {
     var areCrowded: Bool { small.isCrowded || large.isCrowded }
 
     /// Bytes that are held, and that were given back since the beginning.
-    public var used: Int { small.used + large.used + reads.used }
-    public var released: Int { small.released + large.released + reads.released }
+    package var used: Int { small.used + large.used + reads.used }
+    package var released: Int { small.released + large.released + reads.released }
 }

@@ -43,7 +43,12 @@ public final class StepScheduler: Service {
     private let notice: Duration
     let logger: Logger
 
-    /// - Parameter notice: How long draining takes at least; a part of `drain`.
+    /// - Parameters:
+    ///   - maximumSteps: The number of steps that may run at the same time.
+    ///   - drain: How long steps may run on after a shutdown began.
+    ///   - notice: How long draining takes at least; a part of `drain`.
+    ///   - executors: The event loops of the steps.
+    ///   - logger: For steps that outlast the drain.
     public init(maximumSteps: Int, drain: Duration, notice: Duration = .zero, executors: EventLoopExecutors, logger: Logger) {
         self.maximumSteps = maximumSteps
         self.drain = drain
@@ -57,7 +62,9 @@ public final class StepScheduler: Service {
         }
     }
 
+    /// Whether the scheduler accepts no new steps.
     public var isDraining: Bool { state.withLock { $0.isDraining } }
+    /// The number of steps that run now.
     public var runningSteps: Int { state.withLock { $0.controls.count } }
     /// What is under way, with what waits.
     var slots: Int { state.withLock { $0.count } }
@@ -131,6 +138,7 @@ public final class StepScheduler: Service {
         state.withLock { _ = $0.controls.removeValue(forKey: ObjectIdentifier(stopSignal)) }
     }
 
+    /// Waits for the service group's shutdown, then drains the steps.
     public func run() async throws {
         await withTaskCancellationHandler {
             await withDiscardingTaskGroup { group in

@@ -17,11 +17,17 @@ public struct TurnRequest: Sendable {
     /// Bytes of `metadata`, since it is stored with every step's line in the journal.
     static let maximumMetadataBytes = 16 << 10
 
+    /// The session. It is created by its first message.
     public var session: SessionID
+    /// The message, or what to do without one.
     public var input: BeginStep.Input
+    /// The client's settings for the turn.
     public var settings: TurnSettings
+    /// What to do while a step of the session runs.
     public var onConflict: OnConflict
+    /// The length of the history as the client knows it; nil to accept any.
     public var expectedLength: Int?
+    /// Recognises the request when it is sent again; nil to accept it each time.
     public var idempotency: BeginStep.Idempotency?
     /// The last event that the client has, of a request that it sends again.
     public var lastEventID: EventID?
@@ -33,11 +39,15 @@ public struct TurnRequest: Sendable {
 
 /// A field of a request that cannot be used.
 public struct RequestError: Error, Sendable, CustomStringConvertible {
+    /// The reasons, for programs.
     public enum Code: String, Sendable {
+        /// The body is not JSON.
         case invalidJSON = "invalid_json"
+        /// A field is missing, of the wrong type, or out of range.
         case invalidRequest = "invalid_request"
     }
 
+    /// The reason.
     public var code: Code
     /// Names the field.
     public var description: String
@@ -47,6 +57,9 @@ public struct RequestError: Error, Sendable, CustomStringConvertible {
         self.init(.invalidRequest, description)
     }
 
+    /// - Parameters:
+    ///   - code: The reason.
+    ///   - description: The reason in words, with the name of the field.
     public init(_ code: Code, _ description: String) {
         self.code = code
         self.description = description
@@ -60,6 +73,8 @@ extension TurnRequest {
     ///   - body: The JSON text as it came.
     ///   - idempotencyKey: The header of that name; 1–128 bytes.
     ///   - lastEventID: The header of that name.
+    ///   - traceparent: The header of that name (W3C trace context).
+    /// - Throws: ``RequestError`` for the first field that cannot be used.
     public init(
         body: ByteBuffer, idempotencyKey: String? = nil, lastEventID: String? = nil, traceparent: String? = nil
     ) throws(RequestError) {
@@ -105,7 +120,7 @@ extension TurnRequest {
 
 extension EventID {
     /// Reads `Last-Event-ID`; nil where it is absent or empty, as a browser sends it before the first event.
-    public init?(header: String?) throws(RequestError) {
+    package init?(header: String?) throws(RequestError) {
         guard let header, !header.isEmpty else { return nil }
         guard let id = EventID(header) else { throw RequestError("Last-Event-ID must be the id of an event of this server") }
         self = id

@@ -28,7 +28,7 @@ extension TurnService {
     /// Room for a part of a history that a client reads: its pages, and the answer that they are written into.
     ///
     /// - Returns: Nil where there was none in time.
-    public func roomToRead() async -> ByteShare? {
+    package func roomToRead() async -> ByteShare? {
         let bytes = HistoryBudgets.held(store.configuration.historyPageBytes)
         return await histories.reads.take(bytes, until: .now.advanced(by: Self.readPatience))
     }

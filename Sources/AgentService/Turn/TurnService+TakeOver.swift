@@ -10,7 +10,7 @@ extension TurnService {
     /// - Returns: Whether it runs here now.
     /// - Throws: ``TurnError``
     @discardableResult
-    public func takeOver(_ session: SessionID, step: Int, isStale: Bool = false) async throws(TurnError) -> Bool {
+    package func takeOver(_ session: SessionID, step: Int, isStale: Bool = false) async throws(TurnError) -> Bool {
         try await seize(TakeOver(session: session, step: step, reason: isStale ? .stale : .lost), returnsAtEnd: false)
     }
 
@@ -37,7 +37,9 @@ extension TurnService {
 
     /// Ends a running step wherever it runs. Its text, as far as the log has it, stays in the history as the assistant's.
     ///
-    /// - Parameter step: The step that is meant, or one whose place it took; nil for the one that runs.
+    /// - Parameters:
+    ///   - session: The session.
+    ///   - step: The step that is meant, or one whose place it took; nil for the one that runs.
     /// - Returns: The step that was cancelled. Its end is stored by then, unless Redis went away: then a sweeper ends it. Or unless somebody else was
     ///   cancelling it: whoever came first waits for the end.
     /// - Throws: ``TurnError/notRunning``, ``TurnError/noSession``, and what every request may throw.

@@ -5,6 +5,7 @@ public import SessionStore
 
 /// Runs turns: accepts a message, has a step run for it, and tells the client.
 public final class TurnService: Sendable {
+    /// The bounds and times of steps.
     public let configuration: TurnConfiguration
     let store: RedisSessionStore
     let provider: any LLMProvider
@@ -12,7 +13,7 @@ public final class TurnService: Sendable {
     let flushTimer: LogFlushTimer
     let keepAlive: KeepAlive
     /// What is held of histories.
-    public let histories: HistoryBudgets
+    package let histories: HistoryBudgets
     /// What its viewers share.
     let feeds = LogFeeds()
     let logger: Logger
@@ -20,6 +21,14 @@ public final class TurnService: Sendable {
     /// Tells the logs when a lease of theirs was taken.
     private let takeoverNotices: RedisSubscription
 
+    /// - Parameters:
+    ///   - store: The sessions.
+    ///   - provider: The language model.
+    ///   - scheduler: Runs the steps.
+    ///   - flushTimer: Sends the logs of all steps to Redis.
+    ///   - keepAlive: Writes keep-alives to all streams.
+    ///   - configuration: The bounds and times of steps.
+    ///   - logger: For failures of steps.
     public init(
         store: RedisSessionStore,
         provider: any LLMProvider,
@@ -46,7 +55,9 @@ public final class TurnService: Sendable {
 
     /// Accepts a message. When this returns, it is stored, and the stream will end with `done` whatever happens.
     ///
-    /// - Parameter stream: Where the client is told; it may be closed at any time.
+    /// - Parameters:
+    ///   - request: The message and its settings.
+    ///   - stream: Receives the events. It may be closed at any time.
     /// - Throws: ``TurnError``; nothing was written then, unless it says `outcomeUnknown`.
     public func start(_ request: TurnRequest, stream: ClientStream) async throws(TurnError) {
         let begin = BeginStep(
@@ -147,8 +158,11 @@ public final class TurnService: Sendable {
 
 /// Why a message was not accepted.
 public enum TurnError: Error, Sendable {
+    /// The session does not accept the message.
     case refused(BeginRefusal)
+    /// A step of the session runs.
     case busy(step: Int, retryAfter: Duration)
+    /// Redis has failed.
     case store(StoreError)
     /// The server is about to stop.
     case draining
@@ -158,6 +172,7 @@ public enum TurnError: Error, Sendable {
     case crowded
     /// There is nothing to cancel.
     case notRunning
+    /// The session does not exist.
     case noSession
     /// A defect: the request was left without a result. It may have been accepted.
     case lostResult

@@ -34,7 +34,7 @@ public final class EmbeddedRedis: Service {
     public var configuration: RedisConfiguration { RedisConfiguration(.unix(path: socket)) }
 
     /// The command that opens the server in a terminal.
-    public var redisCLI: String { "redis-cli -s \(socket)" }
+    package var redisCLI: String { "redis-cli -s \(socket)" }
 
     /// Starts the server, or takes over one that is running, and returns once it replies.
     ///

@@ -13,6 +13,7 @@ public final class RedisSubscriber: RedisSubscriptions {
         /// Redis has confirmed the subscription, for the first time or again. Messages published
         /// before may be lost.
         case subscribed
+        /// The payload of a message, as UTF-8.
         case message(String)
     }
 

@@ -1,3 +1,4 @@
+import TransportSecurity
 import Foundation
 import NIOCore
 import SessionStore

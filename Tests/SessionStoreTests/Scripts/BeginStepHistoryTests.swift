@@ -1,3 +1,4 @@
+import RedisClient
 import NIOCore
 import RedisClient
 import TestSupport
