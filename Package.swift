@@ -49,6 +49,7 @@ let package = Package(
             dependencies: [.product(name: "NIOCore", package: "swift-nio")],
             swiftSettings: strict
         ),
+        .target(name: "Locks", swiftSettings: strict),
         .target(
             name: "TransportSecurity",
             dependencies: [.product(name: "NIOSSL", package: "swift-nio-ssl")],
@@ -59,6 +60,7 @@ let package = Package(
             dependencies: [
                 "CHiredis",
                 "CSpawn",
+                "Locks",
                 "TransportSecurity",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "DequeModule", package: "swift-collections"),
@@ -74,6 +76,7 @@ let package = Package(
             name: "SessionStore",
             dependencies: [
                 "JSONText",
+                "Locks",
                 "RedisClient",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
@@ -87,6 +90,7 @@ let package = Package(
             name: "AgentService",
             dependencies: [
                 "JSONText",
+                "Locks",
                 "SessionStore",
                 "TransportSecurity",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -104,6 +108,7 @@ let package = Package(
                 "AgentService",
                 "CMalloc",
                 "JSONText",
+                "Locks",
                 "RedisClient",
                 "SessionStore",
                 "TransportSecurity",
@@ -127,6 +132,7 @@ let package = Package(
         .target(
             name: "LocalDeployment",
             dependencies: [
+                "Locks",
                 "RedisClient",
                 "SessionStore",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -144,6 +150,7 @@ let package = Package(
             name: "failover-drill",
             dependencies: [
                 "LocalDeployment",
+                "Locks",
                 "RedisClient",
                 "SessionStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -157,6 +164,7 @@ let package = Package(
             dependencies: [
                 "AgentService",
                 "LocalDeployment",
+                "Locks",
                 "RedisClient",
                 "SessionStore",
                 .product(name: "Logging", package: "swift-log"),
@@ -175,7 +183,7 @@ let package = Package(
         .testTarget(
             name: "RedisClientTests",
             dependencies: [
-                "CHiredis", "LocalDeployment", "RedisClient", "TestSupport", "TransportSecurity",
+                "CHiredis", "LocalDeployment", "Locks", "RedisClient", "TestSupport", "TransportSecurity",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ],
             swiftSettings: strict
@@ -183,7 +191,7 @@ let package = Package(
         .testTarget(
             name: "SessionStoreTests",
             dependencies: [
-                "JSONText", "LocalDeployment", "RedisClient", "SessionStore", "TestSupport",
+                "JSONText", "LocalDeployment", "Locks", "RedisClient", "SessionStore", "TestSupport",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ],
             swiftSettings: strict
@@ -191,7 +199,7 @@ let package = Package(
         .testTarget(
             name: "AgentServiceTests",
             dependencies: [
-                "AgentService", "JSONText", "LocalDeployment", "RedisClient", "SessionStore", "TestSupport",
+                "AgentService", "JSONText", "LocalDeployment", "Locks", "RedisClient", "SessionStore", "TestSupport",
                 "TransportSecurity",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -201,7 +209,8 @@ let package = Package(
         .testTarget(
             name: "AgentServerTests",
             dependencies: [
-                "agent-server", "AgentService", "JSONText", "LocalDeployment", "RedisClient", "SessionStore", "TestSupport",
+                "agent-server", "AgentService", "JSONText", "LocalDeployment", "Locks", "RedisClient", "SessionStore",
+                "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -214,7 +223,7 @@ let package = Package(
         ),
         .testTarget(
             name: "ScaleOutTests",
-            dependencies: ["agent-server", "AgentService", "LocalDeployment", "RedisClient", "SessionStore", "TestSupport"],
+            dependencies: ["agent-server", "AgentService", "LocalDeployment", "Locks", "RedisClient", "SessionStore", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(

@@ -1,9 +1,9 @@
 public import Logging
-import Synchronization
+import Locks
 
 /// A logger whose lines a test can read.
 public final class LogCollector: Sendable {
-    private let lines = Mutex<[String]>([])
+    private let lines = Guarded<[String]>([])
 
     public init() {}
 

@@ -1,6 +1,6 @@
 import NIOCore
 import NIOPosix
-import Synchronization
+import Locks
 
 /// One client's connection through a ``FaultyProxy``, and the connection to the server behind it.
 /// Both live on one event loop.

@@ -1,5 +1,5 @@
 public import NIOCore
-import Synchronization
+import Locks
 
 /// Runs tasks on an event loop's thread (SE-0417), so that a request's tasks and its sockets take turns on one thread instead of waking
 /// each other across two.
@@ -14,7 +14,7 @@ public final class EventLoopExecutor: TaskExecutor {
     }
 
     public let eventLoop: any EventLoop
-    private let queue = Mutex(Queue())
+    private let queue = Guarded(Queue())
 
     init(_ eventLoop: any EventLoop) {
         self.eventLoop = eventLoop

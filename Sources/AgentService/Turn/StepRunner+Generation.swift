@@ -1,7 +1,7 @@
 import Logging
 import NIOCore
 import SessionStore
-import Synchronization
+import Locks
 
 /// The time in which the model writes.
 extension StepRunner: LLMReceiver {

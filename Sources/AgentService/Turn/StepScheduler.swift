@@ -1,5 +1,6 @@
 public import Logging
 public import ServiceLifecycle
+import Locks
 import Synchronization
 
 /// Owns the tasks of all running steps and followers, so that they live as long as they must and not as long as the connection
@@ -31,7 +32,7 @@ public final class StepScheduler: Service {
 
     private static let slotsForEndings = 256
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     /// One queue for each event loop, so that a step starts on the loop of its client's connection.
     private let queues: [(executor: EventLoopExecutor, jobs: AsyncStream<Job>, submit: Queue)]
     private let executors: EventLoopExecutors

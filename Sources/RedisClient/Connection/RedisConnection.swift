@@ -1,5 +1,6 @@
 public import Logging
 public import NIOCore
+import Locks
 import Synchronization
 
 /// One pipelined connection to Redis that is made again when it is lost. Safe to use from anywhere.
@@ -17,7 +18,7 @@ public final class RedisConnection: Sendable {
 
     public let eventLoop: any EventLoop
     private let configuration: RedisConfiguration
-    private let queue = Mutex(Queue())
+    private let queue = Guarded(Queue())
     private let core: NIOLoopBoundBox<RedisConnectionCore>
     private let status: RedisConnectionStatus
 
@@ -194,5 +195,5 @@ final class RedisConnectionStatus: Sendable {
     let generation = Atomic<UInt64>(0)
     let isReady = Atomic<Bool>(false)
     /// Nil before the first connection.
-    let address = Mutex<RedisConfiguration.Address?>(nil)
+    let address = Guarded<RedisConfiguration.Address?>(nil)
 }

@@ -2,6 +2,7 @@ import DequeModule
 import Logging
 import NIOCore
 import NIOPosix
+import Locks
 import Synchronization
 
 /// The part of a connection that lives on its event loop: it executes what ``RedisConnectionMachine``

@@ -1,7 +1,7 @@
 import Foundation
 import Logging
 import ServiceLifecycle
-import Synchronization
+import Locks
 
 extension EmbeddedRedis {
     private static let checkInterval = Duration.milliseconds(500)

@@ -1,6 +1,6 @@
 import Logging
 public import NIOCore
-import Synchronization
+import Locks
 
 /// All subscriptions of this process, over one connection, for any number of listeners.
 ///
@@ -41,7 +41,7 @@ public final class RedisSubscriber: RedisSubscriptions {
 
     private let connection: RedisConnection
     private let kind: Kind
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let logger: Logger
 
     init(
@@ -146,10 +146,10 @@ extension RedisSubscriber: RedisConnectionObserver {
 
 /// A listener's place on a channel. Cancelling or releasing it leaves the channel.
 public final class RedisSubscription: Sendable {
-    private let onCancel: Mutex<(@Sendable () -> Void)?>
+    private let onCancel: Guarded<(@Sendable () -> Void)?>
 
     init(onCancel: @escaping @Sendable () -> Void) {
-        self.onCancel = Mutex(onCancel)
+        self.onCancel = Guarded(onCancel)
     }
 
     deinit { cancel() }

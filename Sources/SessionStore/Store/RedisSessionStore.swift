@@ -1,6 +1,7 @@
 public import Logging
 import NIOCore
 public import RedisClient
+import Locks
 import Synchronization
 
 /// The sessions in Redis. This type holds every rule of the protocol between replicas, and is the
@@ -12,7 +13,7 @@ public final class RedisSessionStore: Sendable {
     public let configuration: StoreConfiguration
     let client: RedisConnectionPool
     let outage: OutageDetector
-    let staleLeases = Mutex(StaleLeases())
+    let staleLeases = Guarded(StaleLeases())
     let activity: ActivityRecorder
     let acknowledged = AcknowledgedSteps()
     /// Whether Redis accepts `MULTI`; some services do not.

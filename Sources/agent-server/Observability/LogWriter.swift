@@ -2,7 +2,7 @@ import Dispatch
 import Foundation
 import Logging
 import NIOCore
-import Synchronization
+import Locks
 
 /// Writes log lines on a thread of its own, so that a full pipe stops no event loop.
 ///
@@ -30,7 +30,7 @@ final class LogWriter: Sendable {
     /// Bytes that go into one write.
     private static let pieceBytes = 64 << 10
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let wake = DispatchSemaphore(value: 0)
     private let ended = DispatchSemaphore(value: 0)
     private let format: LogFormat

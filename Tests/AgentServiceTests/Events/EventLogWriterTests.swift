@@ -1,7 +1,7 @@
 import Foundation
 import NIOCore
 import NIOPosix
-import Synchronization
+import Locks
 import TestSupport
 import Testing
 
@@ -17,7 +17,7 @@ struct EventLogWriterTests {
         private let losses: Losses
 
         final class Losses: Sendable {
-            let all = Mutex<[StopReason]>([])
+            let all = Guarded<[StopReason]>([])
         }
 
         init(_ session: SessionInRedis, _ lease: StepLease, interval: Duration = .milliseconds(5), batch: Int = 64) {
