@@ -1,9 +1,9 @@
 import AsyncHTTPClient
 import Foundation
+import Locks
 public import NIOCore
 import NIOHTTP1
 import NIOPosix
-import Locks
 
 /// One event of an event stream, as a client reads it.
 public struct ReceivedEvent: Sendable, Hashable, CustomStringConvertible {

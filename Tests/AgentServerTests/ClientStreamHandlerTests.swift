@@ -1,10 +1,10 @@
 import HTTPTypes
+import Locks
 import NIOCore
 import NIOEmbedded
 import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
-import Locks
 import TestSupport
 import Testing
 

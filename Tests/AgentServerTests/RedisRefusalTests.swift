@@ -1,5 +1,5 @@
-import SessionStore
 import Locks
+import SessionStore
 import TestSupport
 import Testing
 

@@ -1,6 +1,6 @@
 import Foundation
-import SessionStore
 import Locks
+import SessionStore
 import TestSupport
 import Testing
 

@@ -1,6 +1,6 @@
 import Foundation
-import SessionStore
 import Locks
+import SessionStore
 import Synchronization
 import TestSupport
 import Testing

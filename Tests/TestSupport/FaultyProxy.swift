@@ -1,8 +1,8 @@
+import Locks
 import NIOCore
 import NIOPosix
 public import RedisClient
 import SessionStore
-import Locks
 
 /// A loopback proxy in front of a Redis server. It loses, holds and cuts requests and replies on a
 /// test's command.

@@ -1,5 +1,5 @@
-public import Logging
 import Locks
+public import Logging
 
 /// A logger whose lines a test can read.
 public final class LogCollector: Sendable {

@@ -1,7 +1,7 @@
 import Foundation
+import Locks
 public import NIOCore
 import NIOPosix
-import Locks
 
 /// A server that reads HTTP requests, responds with any bytes, and ends connections at any moment:
 /// for misbehaviour that a proper HTTP server cannot show.

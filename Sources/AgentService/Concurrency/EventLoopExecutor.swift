@@ -1,5 +1,5 @@
-public import NIOCore
 import Locks
+public import NIOCore
 
 /// Runs tasks on an event loop's thread (SE-0417), so that a request's tasks and its sockets take turns on one thread instead of waking
 /// each other across two.

@@ -1,5 +1,5 @@
-public import NIOCore
 import Locks
+public import NIOCore
 
 /// The bytes on their way to one client: a bounded buffer between whoever produces events and whoever writes the socket.
 ///

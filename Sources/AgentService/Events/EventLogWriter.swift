@@ -1,7 +1,7 @@
+import Locks
 import NIOCore
 import RedisClient
 import SessionStore
-import Locks
 
 /// The way of one step's events into the log: batches them, renews the lease, and learns when the lease is lost.
 ///

@@ -1,5 +1,5 @@
-public import ServiceLifecycle
 import Locks
+public import ServiceLifecycle
 
 /// Sends a comment down every stream that has been silent for too long: one task, however many streams.
 public final class KeepAlive: Service {

@@ -1,5 +1,5 @@
-import SessionStore
 import Locks
+import SessionStore
 
 /// One session's log, read once for all viewers on this replica that have caught up with it.
 ///

@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import SessionStore
-import Locks
 
 /// The clock of all running steps' logs on this replica: it ticks on each event loop that has some.
 ///

@@ -1,7 +1,7 @@
 import AsyncHTTPClient
+import Locks
 import Logging
 import NIOCore
-import Locks
 
 /// One generation: a request, and the same once more where a kept connection turned out to be closed, or the server wants it in
 /// another form.

@@ -1,7 +1,7 @@
 import AsyncHTTPClient
+import Locks
 import NIOCore
 import NIOHTTP1
-import Locks
 
 /// One response: decodes it on its event loop and hands on what it says.
 ///

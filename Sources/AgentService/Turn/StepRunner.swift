@@ -1,7 +1,7 @@
+import Locks
 import Logging
 import NIOCore
 import SessionStore
-import Locks
 
 /// The effects of one step, from the moment its lease is held: generation, log, commit, and what the client is told.
 ///

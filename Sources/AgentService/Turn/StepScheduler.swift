@@ -1,6 +1,6 @@
+import Locks
 public import Logging
 public import ServiceLifecycle
-import Locks
 import Synchronization
 
 /// Owns the tasks of all running steps and followers, so that they live as long as they must and not as long as the connection

@@ -1,8 +1,8 @@
 import HTTPTypes
 import Hummingbird
+import Locks
 import Logging
 import NIOCore
-import Locks
 
 /// A model server that speaks OpenAI's wire format over real HTTP. It refuses each request that the
 /// server of its ``Personality`` would refuse.

@@ -1,6 +1,6 @@
+import Locks
 public import Logging
 public import NIOCore
-import Locks
 import Synchronization
 
 /// One pipelined connection to Redis that is made again when it is lost. Safe to use from anywhere.

@@ -1,8 +1,8 @@
 import DequeModule
+import Locks
 import Logging
 import NIOCore
 import NIOPosix
-import Locks
 import Synchronization
 
 /// The part of a connection that lives on its event loop: it executes what ``RedisConnectionMachine``

@@ -1,5 +1,5 @@
-import NIOCore
 import Locks
+import NIOCore
 
 /// A command on its way, with whoever waits for its reply.
 struct RedisRequest: Sendable {

@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import NIOSSL
-import Locks
 import TransportSecurity
 
 #if canImport(Glibc)

@@ -1,5 +1,5 @@
-import Logging
 import Locks
+import Logging
 
 /// Logs why Redis refuses writes, in Redis's words: immediately, then once a minute while it lasts.
 /// All connections of a pool share one.

@@ -1,7 +1,7 @@
 import Foundation
+import Locks
 public import Logging
 public import ServiceLifecycle
-import Locks
 
 /// A private `redis-server` as a child process, for a deployment without a Redis of its own: on a
 /// unix socket, with an append-only file.

@@ -1,5 +1,5 @@
-import NIOCore
 import Locks
+import NIOCore
 
 /// The subscriptions on a Cluster. A sharded channel is subscribed at its slot's node
 /// (`SSUBSCRIBE`), any other channel at one node of the pool's choice.

@@ -1,6 +1,6 @@
+import Locks
 import Logging
 public import NIOCore
-import Locks
 
 /// All subscriptions of this process, over one connection, for any number of listeners.
 ///

@@ -1,6 +1,6 @@
+import Locks
 import Logging
 import NIOCore
-import Locks
 
 /// A Redis Cluster: a table of the node that has each slot, which replies of nodes correct.
 ///

@@ -1,5 +1,5 @@
-import NIOCore
 import Locks
+import NIOCore
 
 /// Returns one fixed address. The server behind it may change: the host name of a managed service
 /// leads to another server after a failover, while the old one stays up as a replica.

@@ -1,5 +1,5 @@
-import NIOCore
 import Locks
+import NIOCore
 import Synchronization
 
 /// Connections to one server that are made when they are first used: a bounded number per event

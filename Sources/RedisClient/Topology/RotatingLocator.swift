@@ -1,5 +1,5 @@
-import NIOCore
 import Locks
+import NIOCore
 
 /// Returns one address after the other, for a connection that may use any of them.
 final class RotatingLocator: RedisLocator {

@@ -1,6 +1,6 @@
+import Locks
 import Logging
 import NIOCore
-import Locks
 
 /// Asks the sentinels of a group for the master's address, one after the other. Connections that
 /// ask at the same time share one inquiry.

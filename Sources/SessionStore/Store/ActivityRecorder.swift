@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import RedisClient
-import Locks
 
 /// Records in the index which sessions were active. No caller waits for it: records gather for a
 /// few milliseconds, so that Redis gets one command per bucket instead of two per turn.

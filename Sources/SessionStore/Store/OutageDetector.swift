@@ -1,5 +1,5 @@
-import RedisClient
 import Locks
+import RedisClient
 
 /// Knows, for each server of Redis, whether it served the owners of its sessions' steps all the
 /// time. After an outage, leases have run out although their replicas live. These must renew first,

@@ -1,7 +1,7 @@
+import Locks
 public import Logging
 import NIOCore
 public import RedisClient
-import Locks
 import Synchronization
 
 /// The sessions in Redis. This type holds every rule of the protocol between replicas, and is the

@@ -1,5 +1,5 @@
-public import NIOCore
 import Locks
+public import NIOCore
 
 /// Wakes one waiting task. Signals are not counted: after any number of them, the next wait returns
 /// at once, and the wait after it waits.

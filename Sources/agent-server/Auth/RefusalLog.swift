@@ -1,6 +1,6 @@
+import Locks
 import Logging
 import NIOCore
-import Locks
 
 /// Logs refused keys, at most ten a second: a client that guesses keys must not be able to fill a
 /// disk. The rest is counted, and the count is logged a second later.

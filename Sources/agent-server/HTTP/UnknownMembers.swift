@@ -1,6 +1,6 @@
 import JSONText
-import NIOCore
 import Locks
+import NIOCore
 
 /// The members of one request's body that its endpoint does not know: most likely misspelt ones.
 /// The request succeeds or fails as without them, and the response names them in a header.

@@ -1,8 +1,8 @@
 import Dispatch
 import Foundation
+import Locks
 import Logging
 import NIOCore
-import Locks
 
 /// Writes log lines on a thread of its own, so that a full pipe stops no event loop.
 ///

@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import NIOPosix
-import Locks
 
 /// A network link that can fail: a TCP proxy on loopback that forwards bytes, holds them back, or
 /// closes every connection.

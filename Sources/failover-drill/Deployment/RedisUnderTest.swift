@@ -1,8 +1,8 @@
 import Foundation
 import LocalDeployment
+import Locks
 import RedisClient
 import SessionStore
-import Locks
 
 /// The Redis of a local drill, and the faults that it can suffer.
 final class RedisUnderTest: Sendable {

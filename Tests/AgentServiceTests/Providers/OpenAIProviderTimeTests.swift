@@ -1,5 +1,5 @@
-import NIOCore
 import Locks
+import NIOCore
 import TestSupport
 import Testing
 

@@ -1,9 +1,9 @@
 import AsyncHTTPClient
 import LocalDeployment
+import Locks
 import NIOCore
 import NIOHTTP1
 import NIOPosix
-import Locks
 import TestSupport
 import Testing
 

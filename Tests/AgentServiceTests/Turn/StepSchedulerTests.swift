@@ -1,6 +1,6 @@
+import Locks
 import Logging
 import ServiceLifecycle
-import Locks
 import TestSupport
 import Testing
 

@@ -1,6 +1,6 @@
 import Foundation
-import NIOPosix
 import Locks
+import NIOPosix
 import TestSupport
 import Testing
 

@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import NIOPosix
-import Locks
 import TestSupport
 
 @testable import SessionStore

@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import NIOPosix
-import Locks
 import TestSupport
 
 /// A loopback proxy to Redis that loses chosen requests and replies together with the connection.

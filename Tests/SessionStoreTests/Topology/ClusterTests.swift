@@ -1,7 +1,7 @@
 import Foundation
+import Locks
 import NIOPosix
 import RedisClient
-import Locks
 import TestSupport
 import Testing
 
