@@ -1,9 +1,10 @@
 import RedisClient
 import Foundation
+import Locks
 import NIOCore
 import NIOPosix
 import RedisClient
-import Synchronization
+import Locks
 import TestSupport
 import Testing
 
@@ -19,7 +20,7 @@ struct EventLogWriterTests {
         private let losses: Losses
 
         final class Losses: Sendable {
-            let all = Mutex<[StopReason]>([])
+            let all = Guarded<[StopReason]>([])
         }
 
         init(_ session: SessionInRedis, _ lease: StepLease, interval: Duration = .milliseconds(5), batch: Int = 64) {
