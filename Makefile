@@ -7,7 +7,7 @@ export AGENT_RUNTIME_OPTIMIZED = 1
 # scripts/install.sh installs it here.
 VALKEY = $(CURDIR)/.build/valkey/valkey-server
 
-.PHONY: run demo examples readme test-unit test drill check docs verify fuzz format build release bench clean help
+.PHONY: run demo examples readme test-unit test tsan drill check docs verify fuzz format build release bench clean help
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,10 @@ test-unit: ## Runs the tests that need nothing but memory, in seconds
 test: ## Installs what is missing and runs all tests
 	@scripts/install.sh build redis valkey openssl haproxy nginx faketime
 	@AGENT_RUNTIME_TEST_VALKEY=$(VALKEY) scripts/test.sh all
+
+tsan: ## Runs the tests that need only memory with ThreadSanitizer, in a build of its own
+	@scripts/install.sh build
+	@scripts/test.sh tsan
 
 drill: ## Injects faults into a deployment on loopback, and checks every session; DRILL="--redis cluster --duration 600"
 	@scripts/install.sh build redis haproxy faketime

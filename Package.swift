@@ -48,6 +48,7 @@ let package = Package(
             dependencies: [.product(name: "NIOCore", package: "swift-nio")],
             swiftSettings: strict
         ),
+        .target(name: "Locks", swiftSettings: strict),
         .target(
             name: "TransportSecurity",
             dependencies: [.product(name: "NIOSSL", package: "swift-nio-ssl")],
@@ -56,6 +57,7 @@ let package = Package(
         .target(
             name: "RedisClient",
             dependencies: [
+                "Locks",
                 "CHiredis",
                 "CSpawn",
                 "TransportSecurity",
@@ -72,6 +74,7 @@ let package = Package(
         .target(
             name: "SessionStore",
             dependencies: [
+                "Locks",
                 "JSONText",
                 "RedisClient",
                 .product(name: "Crypto", package: "swift-crypto"),
@@ -85,6 +88,7 @@ let package = Package(
         .target(
             name: "AgentService",
             dependencies: [
+                "Locks",
                 "JSONText",
                 "RedisClient",
                 "SessionStore",
@@ -101,6 +105,7 @@ let package = Package(
         .executableTarget(
             name: "agent-server",
             dependencies: [
+                "Locks",
                 "AgentService",
                 "CMalloc",
                 "JSONText",
@@ -127,6 +132,7 @@ let package = Package(
         .target(
             name: "LocalDeployment",
             dependencies: [
+                "Locks",
                 "RedisClient",
                 "SessionStore",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -143,6 +149,7 @@ let package = Package(
         .executableTarget(
             name: "failover-drill",
             dependencies: [
+                "Locks",
                 "LocalDeployment",
                 "RedisClient",
                 "SessionStore",
@@ -171,6 +178,7 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
+                "Locks",
                 "LocalDeployment",
                 "RedisClient",
                 "SessionStore",
@@ -193,6 +201,7 @@ let package = Package(
         .testTarget(
             name: "RedisClientTests",
             dependencies: [
+                "Locks",
                 "CHiredis",
                 "RedisClient",
                 "TestSupport",
@@ -205,6 +214,7 @@ let package = Package(
         .testTarget(
             name: "SessionStoreTests",
             dependencies: [
+                "Locks",
                 "JSONText",
                 "RedisClient",
                 "SessionStore",
@@ -217,6 +227,7 @@ let package = Package(
         .testTarget(
             name: "AgentServiceTests",
             dependencies: [
+                "Locks",
                 "AgentService",
                 "JSONText",
                 "LocalDeployment",
@@ -237,6 +248,7 @@ let package = Package(
         .testTarget(
             name: "AgentServerTests",
             dependencies: [
+                "Locks",
                 "agent-server",
                 "AgentService",
                 "LocalDeployment",
@@ -258,6 +270,7 @@ let package = Package(
         .testTarget(
             name: "ScaleOutTests",
             dependencies: [
+                "Locks",
                 "agent-server",
                 "RedisClient",
                 "SessionStore",

@@ -1,5 +1,5 @@
 import DequeModule
-import Synchronization
+import Locks
 
 /// A bound on the bytes that are held for one purpose at the same time. Who wants some waits until there is room, in the order of asking.
 ///
@@ -14,7 +14,7 @@ package final class ByteBudget: Sendable {
     /// Somebody who waits for bytes.
     final class Waiter: Sendable {
         fileprivate let bytes: Int
-        fileprivate let outcome = Mutex<Outcome>(.open(nil))
+        fileprivate let outcome = Guarded<Outcome>(.open(nil))
 
         fileprivate enum Outcome {
             case open(CheckedContinuation<ByteShare?, Never>?)
@@ -27,7 +27,7 @@ package final class ByteBudget: Sendable {
     }
 
     package let limit: Int
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     package init(limit: Int) {
         self.limit = limit
@@ -135,11 +135,11 @@ extension ByteBudget.Waiter {
 /// Bytes of a ``ByteBudget``. They count as held until this is let go of, together with what it counts.
 package final class ByteShare: Sendable {
     private let budget: ByteBudget
-    private let count: Mutex<Int>
+    private let count: Guarded<Int>
 
     fileprivate init(of budget: ByteBudget, bytes: Int) {
         self.budget = budget
-        count = Mutex(bytes)
+        count = Guarded(bytes)
     }
 
     deinit {

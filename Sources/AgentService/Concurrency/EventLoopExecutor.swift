@@ -1,5 +1,5 @@
+import Locks
 public import NIOCore
-import Synchronization
 
 /// Runs tasks on an event loop's thread (SE-0417), so that a request's tasks and its sockets take turns on one thread instead of waking
 /// each other across two.
@@ -15,7 +15,7 @@ public final class EventLoopExecutor: TaskExecutor {
 
     /// The event loop that runs the jobs.
     public let eventLoop: any EventLoop
-    private let queue = Mutex(Queue())
+    private let queue = Guarded(Queue())
 
     init(_ eventLoop: any EventLoop) {
         self.eventLoop = eventLoop

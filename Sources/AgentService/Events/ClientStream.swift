@@ -1,5 +1,5 @@
+import Locks
 public import NIOCore
-import Synchronization
 
 /// The bytes on their way to one client: a bounded buffer between whoever produces events and whoever writes the socket.
 ///
@@ -39,7 +39,7 @@ public final class ClientStream: Sendable {
         var onClose: [@Sendable () -> Void] = []
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let limit: Int
 
     /// - Parameter limit: Bytes that the client may fall behind.

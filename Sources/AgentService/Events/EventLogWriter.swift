@@ -1,7 +1,7 @@
+import Locks
 import NIOCore
 import RedisClient
 import SessionStore
-import Synchronization
 
 /// The way of one step's events into the log: batches them, renews the lease, and learns when the lease is lost.
 ///
@@ -25,7 +25,7 @@ final class EventLogWriter: Sendable {
         var waiter: CheckedContinuation<Void, Never>?
     }
 
-    private let state: Mutex<State>
+    private let state: Guarded<State>
     private let store: RedisSessionStore
     private let lease: StepLease
     private let route: RedisRoute
@@ -54,7 +54,7 @@ final class EventLogWriter: Sendable {
         eventLoop = route.connection.eventLoop
         renewal = store.configuration.lease / 3
         let now = ContinuousClock.now
-        state = Mutex(State(pending: LoggedEvents(firstSequence: 1), lastAnswer: now, lastRenewal: now, lastHint: now))
+        state = Guarded(State(pending: LoggedEvents(firstSequence: 1), lastAnswer: now, lastRenewal: now, lastHint: now))
     }
 
     var name: StepName { StepName(session: lease.session, step: lease.step) }

@@ -1,5 +1,5 @@
+import Locks
 public import ServiceLifecycle
-import Synchronization
 
 /// Sends a comment down every stream that has been silent for too long: one task, however many streams.
 public final class KeepAlive: Service {
@@ -9,7 +9,7 @@ public final class KeepAlive: Service {
 
     /// Ticks per keep-alive period.
     private static let ticks = 15
-    private let streams = Mutex<[ObjectIdentifier: Entry]>([:])
+    private let streams = Guarded<[ObjectIdentifier: Entry]>([:])
     private let period: Duration
 
     /// - Parameter period: The silence after which a comment is sent; it is measured in fifteenths.

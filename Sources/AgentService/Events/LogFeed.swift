@@ -1,5 +1,5 @@
+import Locks
 import SessionStore
-import Synchronization
 
 /// One session's log, read once for all viewers on this replica that have caught up with it.
 ///
@@ -57,7 +57,7 @@ final class LogFeed: Sendable {
     }
 
     private let wakes: SessionWakes
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     /// - Parameter wakes: The session's.
     init(wakes: SessionWakes) {
@@ -163,7 +163,7 @@ final class LogFeed: Sendable {
 
 /// The feeds of all sessions that have viewers on this replica.
 final class LogFeeds: Sendable {
-    private let feeds = Mutex<[SessionID: (feed: LogFeed, viewers: Int)]>([:])
+    private let feeds = Guarded<[SessionID: (feed: LogFeed, viewers: Int)]>([:])
 
     /// The session's feed, for one more viewer; ``leave(_:)`` lets it go.
     func join(_ session: SessionID, make: () -> LogFeed) -> LogFeed {

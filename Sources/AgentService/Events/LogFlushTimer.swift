@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import SessionStore
-import Synchronization
 
 /// The clock of all running steps' logs on this replica: it ticks on each event loop that has some.
 ///
@@ -15,7 +15,7 @@ public final class LogFlushTimer: Sendable {
     /// The logs of each event loop. An entry is there as long as its clock ticks.
     ///
     /// By the log itself: a session that was deleted and begun anew has a second step of the same name.
-    private let lanes = Mutex<[ObjectIdentifier: [ObjectIdentifier: EventLogWriter]]>([:])
+    private let lanes = Guarded<[ObjectIdentifier: [ObjectIdentifier: EventLogWriter]]>([:])
     private let tick: TimeAmount
     private let manySteps: Int
 

@@ -1,7 +1,7 @@
+import Locks
 import Logging
 import NIOCore
 import SessionStore
-import Synchronization
 
 /// The time in which the model writes.
 extension StepRunner: LLMReceiver {

@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import SessionStore
-import Synchronization
 
 /// What the model is asked. It is there for a moment only: a stream may be open for long, and a history may be large.
 extension StepRunner {

@@ -1,7 +1,7 @@
+import Locks
 import Logging
 import NIOCore
 import SessionStore
-import Synchronization
 
 /// The effects of one step, from the moment its lease is held: generation, log, commit, and what the client is told.
 ///
@@ -20,10 +20,10 @@ final class StepRunner: Sendable {
     let encoder: EventEncoder
     let begun = ContinuousClock.now
     /// The caller that waits for the step's end; nil if none does.
-    private let waitingCaller: Mutex<PendingResult<Bool>?>
-    let generating: Mutex<Generating>
+    private let waitingCaller: Guarded<PendingResult<Bool>?>
+    let generating: Guarded<Generating>
     /// Nil once the model was asked.
-    let opening: Mutex<Opening?>
+    let opening: Guarded<Opening?>
     /// Whether the client brought tools of its own.
     let hasOwnTools: Bool
 
@@ -64,7 +64,7 @@ final class StepRunner: Sendable {
     ) {
         self.service = service
         self.started = started.withoutRequest
-        opening = Mutex(
+        opening = Guarded(
             Opening(history: started.history, reasoning: started.reasoning, tools: started.settings.tools, share: share))
         hasOwnTools = started.settings.tools != nil
         self.origin = origin
@@ -72,7 +72,7 @@ final class StepRunner: Sendable {
         self.stream = stream
         self.traceparent = traceparent
         self.requestID = requestID
-        waitingCaller = Mutex(end)
+        waitingCaller = Guarded(end)
         encoder = EventEncoder(step: started.lease.step, nonce: started.lease.token.nonce)
         log = EventLogWriter(
             store: service.store,
@@ -81,7 +81,7 @@ final class StepRunner: Sendable {
             batchLimit: service.configuration.logBatch,
             onLost: { [stopSignal] step, intent in stopSignal.stop(.lost(step: step, intent: intent)) }
         )
-        generating = Mutex(
+        generating = Guarded(
             Generating(
                 machine: StepStateMachine(
                     maximumBytes: service.configuration.maximumAnswerBytes, maximumCalls: service.configuration.maximumCalls)))

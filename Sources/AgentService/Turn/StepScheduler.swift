@@ -1,3 +1,4 @@
+import Locks
 public import Logging
 public import ServiceLifecycle
 import Synchronization
@@ -31,7 +32,7 @@ public final class StepScheduler: Service {
 
     private static let slotsForEndings = 256
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     /// One queue for each event loop, so that a step starts on the loop of its client's connection.
     private let queues: [(executor: EventLoopExecutor, jobs: AsyncStream<Job>, submit: Queue)]
     private let executors: EventLoopExecutors

@@ -1,4 +1,4 @@
-import Synchronization
+import Locks
 
 /// Why a step is stopped before its model has finished.
 enum StopReason: Sendable, Equatable {
@@ -17,7 +17,7 @@ final class StopSignal: Sendable {
         var handlers: [@Sendable () -> Void] = []
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     var reason: StopReason? { state.withLock { $0.reason } }
 

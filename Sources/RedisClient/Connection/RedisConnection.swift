@@ -1,3 +1,4 @@
+import Locks
 public import Logging
 public import NIOCore
 import Synchronization
@@ -19,7 +20,7 @@ public final class RedisConnection: Sendable {
     /// The event loop of the socket.
     public let eventLoop: any EventLoop
     private let configuration: RedisConfiguration
-    private let queue = Mutex(Queue())
+    private let queue = Guarded(Queue())
     private let core: NIOLoopBoundBox<RedisConnectionCore>
     private let status: RedisConnectionStatus
 
@@ -214,5 +215,5 @@ final class RedisConnectionStatus: Sendable {
     let generation = Atomic<UInt64>(0)
     let isReady = Atomic<Bool>(false)
     /// Nil before the first connection.
-    let address = Mutex<RedisConfiguration.Address?>(nil)
+    let address = Guarded<RedisConfiguration.Address?>(nil)
 }

@@ -1,7 +1,7 @@
 import Foundation
+import Locks
 import Logging
 import ServiceLifecycle
-import Synchronization
 
 extension EmbeddedRedis {
     private static let checkInterval = Duration.milliseconds(500)

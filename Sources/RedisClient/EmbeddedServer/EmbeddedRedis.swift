@@ -1,7 +1,7 @@
 import Foundation
+import Locks
 public import Logging
 public import ServiceLifecycle
-import Synchronization
 
 /// A private `redis-server` as a child process, for a deployment without a Redis of its own: on a
 /// unix socket, with an append-only file.
@@ -12,8 +12,8 @@ import Synchronization
 public final class EmbeddedRedis: Service {
     let directory: DataDirectory
     let logger: Logger
-    let process = Mutex<EmbeddedRedisProcess?>(nil)
-    let ownership = Mutex<DirectoryLock?>(nil)
+    let process = Guarded<EmbeddedRedisProcess?>(nil)
+    let ownership = Guarded<DirectoryLock?>(nil)
     private let startTimeout: Duration
 
     /// - Parameters:

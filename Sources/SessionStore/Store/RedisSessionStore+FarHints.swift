@@ -1,5 +1,5 @@
+import Locks
 import RedisClient
-import Synchronization
 
 /// Hints and leases that were written before Redis's clock was set back count by a time that is yet
 /// to come. If the clock is right, these functions find only damaged sessions, and steps of

@@ -1,3 +1,4 @@
+import Locks
 public import Logging
 import NIOCore
 public import RedisClient
@@ -13,7 +14,7 @@ public final class RedisSessionStore: Sendable {
     public let configuration: StoreConfiguration
     let client: RedisConnectionPool
     let outage: OutageDetector
-    let staleLeases = Mutex(StaleLeases())
+    let staleLeases = Guarded(StaleLeases())
     let activity: ActivityRecorder
     let acknowledged = AcknowledgedSteps()
     /// Whether Redis accepts `MULTI`; some services do not.

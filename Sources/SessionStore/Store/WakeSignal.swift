@@ -1,5 +1,5 @@
 package import NIOCore
-import Synchronization
+import Locks
 
 /// Wakes one waiting task. Signals are not counted: after any number of them, the next wait returns
 /// at once, and the wait after it waits.
@@ -19,7 +19,7 @@ package final class WakeSignal: Sendable {
         }
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let eventLoop: any EventLoop
 
     /// - Parameter eventLoop: Runs the timers.
