@@ -128,6 +128,19 @@ struct SecretSettingsTests {
         for (warning, word) in zip(warnings, words) { #expect(warning.contains(word) && !warning.contains("pw"), "\(warning)") }
     }
 
+    @Test(
+        "The log names the model and its host, and no secret",
+        arguments: [
+            (nil, "the scripted model"), ("http://127.0.0.1:8080", "m at 127.0.0.1:8080"),
+            ("https://u:s3cret@llm.example.com:8443/v1?key=s3cret", "m at llm.example.com:8443"),
+            ("https://llm.example.com?key=s3@cret", "m at llm.example.com"),
+        ] as [(String?, String)])
+    func modelDescription(_ url: String?, words: String) throws {
+        var environment = ["AGENT_RUNTIME__LLM_MODEL": "m"]
+        environment["AGENT_RUNTIME__LLM_PROXY_URL"] = url
+        #expect(try settings(environment).modelDescription == words)
+    }
+
     @Test("A settings warning appears in the log")
     func aWarningStandsInTheLog() async throws {
         let redis = try await RedisServer.shared()

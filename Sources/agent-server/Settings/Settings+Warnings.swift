@@ -5,7 +5,7 @@ extension Settings {
     /// What an operator should know of the settings: unknown names, and values that can be used and
     /// are risky. Shows no secret.
     var warnings: [String] {
-        unknown.map { "\($0); it is ignored" }
+        unknown.map { "a variable is ignored: \($0)" }
             + [weakKey, keyForStrangers, modelInClear, redisInClear, shortLease].compactMap { $0 }
     }
 
