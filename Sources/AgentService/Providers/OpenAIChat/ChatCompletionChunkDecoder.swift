@@ -59,8 +59,7 @@ struct ChatCompletionChunkDecoder: Sendable {
         let before = events.count
         (sayings, thoughts) = (0, 0)
         (text, thought) = (nil, nil)
-        end.beginChunk()
-        try read(json, into: &events)
+        try read(json, isBehindWords: end.isBegun, into: &events)
         if recognizesRepeats, !end.hasReason {
             if thoughts == 0, sayings == 1, let text, events.count == before + 1, case .textDelta = events.last {
                 template = ChunkTemplate(json, around: text)
@@ -71,7 +70,8 @@ struct ChatCompletionChunkDecoder: Sendable {
         (text, thought) = (nil, nil)
     }
 
-    private mutating func read(_ json: ByteBuffer, into events: inout [LLMEvent]) throws(LLMError) {
+    /// - Parameter isBehindWords: Whether an earlier chunk has said something.
+    private mutating func read(_ json: ByteBuffer, isBehindWords: Bool, into events: inout [LLMEvent]) throws(LLMError) {
         let chunk: JSONSlice
         do {
             if let strict = try? JSONSlice(parsing: json) {
@@ -83,17 +83,17 @@ struct ChatCompletionChunkDecoder: Sendable {
             throw LLMError(.invalidResponse, "The model's answer is not JSON: \(error)")
         }
         switch chunk.kind {
-        case .object: try readChunk(chunk, into: &events)
+        case .object: try readChunk(chunk, isBehindWords: isBehindWords, into: &events)
         case .array:
             for element in chunk.elements {
                 guard element.kind == .object else { throw Self.unexpected("answer") }
-                try readChunk(element, into: &events)
+                try readChunk(element, isBehindWords: isBehindWords, into: &events)
             }
         case .string, .number, .true, .false, .null: throw Self.unexpected("answer")
         }
     }
 
-    private mutating func readChunk(_ chunk: JSONSlice, into events: inout [LLMEvent]) throws(LLMError) {
+    private mutating func readChunk(_ chunk: JSONSlice, isBehindWords: Bool, into events: inout [LLMEvent]) throws(LLMError) {
         var counts: JSONSlice?
         var hasChoices = false
         var saysError = false
@@ -101,7 +101,7 @@ struct ChatCompletionChunkDecoder: Sendable {
             switch member.key {
             case "choices":
                 hasChoices = true
-                try decodeChoices(member.value, into: &events)
+                try decodeChoices(member.value, isBehindWords: isBehindWords, into: &events)
             case "usage": counts = member.value
             case "error" where !member.value.isNull: throw ErrorBody.streamError(member.value)
             case "object", "type": saysError = saysError || member.value.string == "error"
@@ -127,7 +127,7 @@ struct ChatCompletionChunkDecoder: Sendable {
         events.append(.finish(reason))
     }
 
-    private mutating func decodeChoices(_ choices: JSONSlice, into events: inout [LLMEvent]) throws(LLMError) {
+    private mutating func decodeChoices(_ choices: JSONSlice, isBehindWords: Bool, into events: inout [LLMEvent]) throws(LLMError) {
         guard choices.kind == .array || choices.isNull else { throw Self.unexpected("choices") }
         for choice in choices.elements where !choice.isNull {
             guard choice.kind == .object else { throw Self.unexpected("choices") }
@@ -157,7 +157,7 @@ struct ChatCompletionChunkDecoder: Sendable {
                 hasMessage = true
             }
             if let error { throw ErrorBody.streamError(error, reason: reason) }
-            if let reason { end.take(reason) }
+            if let reason { end.take(reason, isBehindWords: isBehindWords) }
             if let counts { decodeUsage(counts, into: &events) }
         }
     }
