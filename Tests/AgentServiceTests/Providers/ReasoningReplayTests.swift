@@ -28,8 +28,12 @@ struct ReasoningReplayTests {
         history: [String] = history
     ) -> [String] {
         var messages = history.map { ByteBuffer(string: $0) }
-        replay.apply(stored.map { ByteBuffer(string: $0) }, by: author, to: &messages)
-        return messages.map { String(buffer: $0) }
+        let replayed = replay.apply(stored.map { ByteBuffer(string: $0) }, by: author, to: &messages)
+        return messages.enumerated().map { place, message in
+            var json = ByteBuffer()
+            JSONEdit.write(message, adding: replayed.members(at: place, message), into: &json)
+            return String(buffer: json)
+        }
     }
 
     private static let calls =

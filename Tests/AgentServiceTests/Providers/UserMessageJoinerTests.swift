@@ -9,7 +9,10 @@ import Testing
 @Suite("Joining user messages")
 struct UserMessageJoinerTests {
     private func joined(_ messages: String...) throws -> [JSON] {
-        try UserMessageJoiner.joined(messages.map { ByteBuffer(string: $0) }).map { try JSON(parsing: $0) }
+        var body = ByteBuffer(string: "[")
+        _ = OutgoingMessages.write(messages.map { ByteBuffer(string: $0) }, form: RequestForm(), fillsGaps: false, into: &body)
+        body.writeStaticString("]")
+        return try JSON(parsing: body).array
     }
 
     @Test("Texts are joined with a blank line")
@@ -35,7 +38,6 @@ struct UserMessageJoinerTests {
     @Test("Messages that cannot be joined stay separate")
     func whatCannotBeJoinedStays() throws {
         #expect(try joined(#"{"role":"user","content":"a","name":"n"}"#, #"{"role":"user","content":"b"}"#).count == 2)
-        #expect(UserMessageJoiner.joined([]).isEmpty)
-        #expect(!UserMessageJoiner.isNeeded([ByteBuffer(string: #"{"role":"user","content":"a"}"#)]))
+        #expect(try joined().isEmpty)
     }
 }

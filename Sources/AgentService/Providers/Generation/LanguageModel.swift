@@ -36,7 +36,7 @@ public struct LLMRequest: Sendable {
     /// The model's name as the upstream knows it.
     public var model: String
     /// The conversation, oldest first: each element one OpenAI chat message as a JSON object.
-    public var messages: [ByteBuffer]
+    public let messages: [ByteBuffer]
     /// OpenAI tool schemas as one JSON array; nil when there are none.
     public var tools: ByteBuffer?
     /// What models said beside earlier answers, as it is stored: each element one JSON object, with the index of its message.
@@ -46,6 +46,10 @@ public struct LLMRequest: Sendable {
     /// Counts ``messages``, and what they are written into, among what this replica holds.
     package var share: ByteShare?
 
+    /// Bytes of ``messages`` and of ``reasoning``.
+    var byteCount: Int { messageBytes + reasoning.reduce(0) { $0 + $1.readableBytes } }
+    private let messageBytes: Int
+
     /// Whom the reasoning in this request's answer, and what was said before and goes back, is by. `default` is the one configured provider.
     var author: String { Self.author(model: model) }
     static func author(model: String) -> String { "default/\(model)" }
@@ -53,6 +57,7 @@ public struct LLMRequest: Sendable {
     public init(model: String, messages: [ByteBuffer], tools: ByteBuffer? = nil, traceparent: String? = nil) {
         self.model = model
         self.messages = messages
+        messageBytes = messages.reduce(0) { $0 + $1.readableBytes }
         self.tools = tools
         self.traceparent = traceparent
     }

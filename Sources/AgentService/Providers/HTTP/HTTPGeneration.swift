@@ -37,8 +37,7 @@ final class HTTPGeneration: LLMGeneration {
         guard let client else {
             return ended(.failure(LLMError(.unavailable, "There is no event loop to connect to the model on.")))
         }
-        let bytes = request.messages.reduce(0) { $0 + $1.readableBytes } + request.reasoning.reduce(0) { $0 + $1.readableBytes }
-        guard bytes > Self.largeBytes else {
+        guard request.byteCount > Self.largeBytes else {
             write(request)
             return send(over: client)
         }

@@ -1,11 +1,13 @@
-import Glibc
+public import NIOCore
 import JSONText
-package import NIOCore
-import SessionStore
 
-/// OpenAI chat messages as they are stored and sent. The role always comes first: the scripts tell messages apart by it.
-package enum ChatMessage {
-    package static func system(_ text: String) -> ByteBuffer {
+/// A message of a conversation as JSON, in the form of OpenAI's chat completions: so a history is stored, and so a
+/// ``LLMRequest`` carries it, whatever the wire format of the model's server.
+///
+/// The role always comes first: the scripts in Redis and ``leadingRole(of:)`` tell messages apart by it.
+public enum ChatMessage {
+    /// Returns the message with the system prompt.
+    public static func system(_ text: String) -> ByteBuffer {
         var json = ByteBuffer()
         json.writeStaticString(#"{"role":"system","content":"#)
         json.writeJSONString(text)
@@ -13,8 +15,10 @@ package enum ChatMessage {
         return json
     }
 
+    /// Returns a user's message.
+    ///
     /// - Parameter content: A JSON string, or an array of content parts, as the client sent it.
-    package static func user(content: ByteBuffer) -> ByteBuffer {
+    public static func user(content: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(content.readableBytes + 32)
         json.writeStaticString(#"{"role":"user","content":"#)
@@ -23,8 +27,10 @@ package enum ChatMessage {
         return json
     }
 
-    /// - Parameter content: The text that the tool gave.
-    package static func tool(callID: String, content: ByteBuffer) -> ByteBuffer {
+    /// Returns the message with a tool's result.
+    ///
+    /// - Parameter content: The text of the result.
+    public static func tool(callID: String, content: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(content.readableBytes + content.readableBytes / 8 + 96)
         json.writeStaticString(#"{"role":"tool","tool_call_id":"#)
@@ -35,8 +41,10 @@ package enum ChatMessage {
         return json
     }
 
-    /// - Parameter parts: A JSON array of content parts that the tool gave, as the client sent it.
-    package static func tool(callID: String, parts: ByteBuffer) -> ByteBuffer {
+    /// Returns the message with a tool's result.
+    ///
+    /// - Parameter parts: The result as a JSON array of content parts, as the client sent it.
+    public static func tool(callID: String, parts: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(parts.readableBytes + 96)
         json.writeStaticString(#"{"role":"tool","tool_call_id":"#)
@@ -45,98 +53,5 @@ package enum ChatMessage {
         json.writeImmutableBuffer(parts)
         json.writeStaticString("}")
         return json
-    }
-
-    /// Whether a message that this project wrote has the role: it comes first.
-    static func hasRole(_ role: StaticString, _ message: ByteBuffer) -> Bool {
-        let start: StaticString = #"{"role":""#
-        let end = start.utf8CodeUnitCount + role.utf8CodeUnitCount
-        return message.begins(with: start) && message.begins(with: role, at: start.utf8CodeUnitCount) && message.begins(with: "\"", at: end)
-    }
-
-    /// - Parameter text: The answer's text; empty becomes `null` where there are calls.
-    static func assistant(text: ByteBuffer, calls: [ToolCall]) -> ByteBuffer {
-        var json = ByteBuffer()
-        json.reserveCapacity(text.readableBytes + text.readableBytes / 8 + 64)
-        json.writeStaticString(#"{"role":"assistant","content":"#)
-        if text.readableBytes == 0, !calls.isEmpty {
-            json.writeStaticString("null")
-        } else {
-            json.writeJSONString(bytes: text)
-        }
-        if !calls.isEmpty {
-            json.writeStaticString(#","tool_calls":["#)
-            for (index, call) in calls.enumerated() {
-                if index > 0 { json.writeStaticString(",") }
-                json.writeStaticString(#"{"id":"#)
-                json.writeJSONString(call.id)
-                json.writeStaticString(#","type":"function","function":{"name":"#)
-                json.writeJSONString(call.name)
-                json.writeStaticString(#","arguments":"#)
-                json.writeJSONString(bytes: call.arguments)
-                json.writeStaticString("}}")
-            }
-            json.writeStaticString("]")
-        }
-        json.writeStaticString("}")
-        return json
-    }
-}
-
-/// A tool call as it is stored and sent to the client.
-struct ToolCall: Sendable, Equatable {
-    var id: String
-    /// The model's own id, where that is another one: it goes back to this model alone.
-    var originalID: String?
-    /// Of the call in the model's answer.
-    var index = 0
-    var name: String
-    /// A JSON object, always: `{}` where the model's text was none.
-    var arguments: ByteBuffer
-    /// The model's own text, where it was not a JSON object.
-    var invalidArguments: ByteBuffer?
-    /// The model's own name for the tool, where no server accepts it.
-    var unknownName: String?
-
-    /// Whether the call is answered at once, and never reaches the client.
-    var needsRepair: Bool { invalidArguments != nil || unknownName != nil }
-
-    /// `{"tool_name":…,"arguments":…,"step":…}`, the value in the hash of pending calls.
-    func pendingJSON(step: Int) -> ByteBuffer {
-        var json = ByteBuffer()
-        json.writeStaticString(#"{"tool_name":"#)
-        json.writeJSONString(name)
-        json.writeStaticString(#","arguments":"#)
-        json.writeImmutableBuffer(arguments)
-        json.writeStaticString(#","step":"#)
-        json.writeDecimal(step)
-        json.writeStaticString("}")
-        return json
-    }
-
-    /// The tool message that tells the model what was wrong with its call; nil where nothing was.
-    var repairMessage: ByteBuffer? {
-        var text = ByteBuffer()
-        if let unknownName {
-            text.writeString("error: there is no tool of this name, so nothing was run. The name was: \(unknownName.prefix(256))")
-        } else if var invalid = invalidArguments {
-            text.writeStaticString("error: the arguments of this call are not a JSON object, so the tool was not run. They were: ")
-            if let head = invalid.readSlice(length: min(invalid.readableBytes, 4096)) { text.writeImmutableBuffer(head) }
-        } else {
-            return nil
-        }
-        return ChatMessage.tool(callID: id, content: ByteBuffer(string: String(buffer: text)))
-    }
-}
-
-extension ByteBuffer {
-    /// Returns whether `text` stands `offset` bytes behind the first readable one. Each message of a history passes here with
-    /// every request, so the bytes are compared where they lie.
-    func begins(with text: StaticString, at offset: Int = 0) -> Bool {
-        withUnsafeReadableBytes { bytes in
-            let length = text.utf8CodeUnitCount
-            guard bytes.count >= offset + length, let start = bytes.baseAddress else { return length == 0 && bytes.count >= offset }
-            return memcmp(start + offset, text.utf8Start, length) == 0
-        }
     }
 }

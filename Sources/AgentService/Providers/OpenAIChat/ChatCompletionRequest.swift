@@ -13,21 +13,15 @@ struct OpenAIRequestBody: Sendable {
     /// - Parameter concessions: What the server is known to want otherwise.
     init(_ request: LLMRequest, stream: Bool, form: RequestForm = RequestForm(), concessions: Concessions = []) {
         var messages = request.messages
-        // First: it goes by the places that messages have in the history.
-        form.reasoning.apply(request.reasoning, by: request.author, to: &messages)
-        messages = OutgoingMessages.written(messages, form: form, strictTurns: concessions.contains(.strictTurns))
-        let messageBytes = messages.reduce(0) { $0 + $1.readableBytes + 1 }
+        let reasoning = form.reasoning.apply(request.reasoning, by: request.author, to: &messages)
         var body = ByteBufferAllocator().buffer(
-            capacity: messageBytes + (request.tools?.readableBytes ?? 0) + request.model.utf8.count
-                + form.parameters.json.readableBytes + 128)
+            capacity: request.byteCount + messages.count * (1 + form.maximumAddition) + (request.tools?.readableBytes ?? 0)
+                + request.model.utf8.count + form.parameters.json.readableBytes + 128)
         body.writeStaticString("{\"model\":")
         body.writeJSONString(request.model)
         body.writeStaticString(",\"messages\":[")
-        for (position, message) in messages.enumerated() {
-            if position > 0 { body.writeInteger(UInt8(ascii: ",")) }
-            if position > 0, OutgoingMessages.isGap(messages[position - 1], message) { gaps.append(body.writerIndex) }
-            body.writeImmutableBuffer(message)
-        }
+        gaps = OutgoingMessages.write(
+            messages, adding: reasoning, form: form, fillsGaps: concessions.contains(.strictTurns), into: &body)
         body.writeStaticString(stream ? "],\"stream\":true" : "],\"stream\":false")
         if stream, !concessions.contains(.streamOptions) {
             let start = body.writerIndex
@@ -56,7 +50,7 @@ struct OpenAIRequestBody: Sendable {
     func conceding(_ concessions: Concessions) -> OpenAIRequestBody {
         var body = self
         body.bytes = ByteBufferAllocator().buffer(
-            capacity: bytes.readableBytes + gaps.count * (OutgoingMessages.unanswered.readableBytes + 1))
+            capacity: bytes.readableBytes + gaps.count * (OutgoingMessages.gapFiller.readableBytes + 1))
         var position = bytes.readerIndex
         func copy(upTo end: Int) {
             if let part = bytes.getSlice(at: position, length: end - position) { body.bytes.writeImmutableBuffer(part) }
@@ -65,7 +59,7 @@ struct OpenAIRequestBody: Sendable {
         if concessions.contains(.strictTurns) {
             for gap in gaps {
                 copy(upTo: gap)
-                body.bytes.writeImmutableBuffer(OutgoingMessages.unanswered)
+                body.bytes.writeImmutableBuffer(OutgoingMessages.gapFiller)
                 body.bytes.writeStaticString(",")
             }
             body.gaps = []

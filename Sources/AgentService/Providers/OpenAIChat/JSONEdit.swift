@@ -2,22 +2,21 @@ import JSONText
 import NIOCore
 import SessionStore
 
-/// Changes to a JSON object as text: what is not changed is copied, not read.
+/// Changes to a JSON object as text: what does not change is copied, not read.
 enum JSONEdit {
-    /// Returns the object with members added at its end; nil if the text does not end like an object.
-    static func adding(_ members: [JSONMembers.Member], to object: ByteBuffer) -> ByteBuffer? {
+    /// Appends an object with members added at its end. A text that does not end like an object is appended as it is.
+    static func write(_ object: ByteBuffer, adding members: [JSONMembers.Member], into json: inout ByteBuffer) {
         let bytes = object.readableBytesView
-        guard let brace = bytes.lastIndex(of: UInt8(ascii: "}")),
+        guard !members.isEmpty, let brace = bytes.lastIndex(of: UInt8(ascii: "}")),
             let last = bytes[..<brace].last(where: { $0 > 0x20 })
-        else { return nil }
-        let added = members.reduce(0) { $0 + $1.key.raw.readableBytes + $1.value.raw.readableBytes + 2 }
-        var json = ByteBuffer()
-        json.reserveCapacity(object.readableBytes + added)
+        else {
+            json.writeImmutableBuffer(object)
+            return
+        }
         json.writeBytes(bytes[..<brace])
         var isFirst = last == UInt8(ascii: "{")
         for member in members { write(member.key.raw, member.value.raw, into: &json, isFirst: &isFirst) }
         json.writeBytes(bytes[brace...])
-        return json
     }
 
     /// Returns the object with another value for one member, and with members added at its end.

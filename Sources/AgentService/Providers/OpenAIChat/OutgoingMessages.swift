@@ -2,65 +2,120 @@ import JSONText
 import NIOCore
 import SessionStore
 
-/// A history as one request sends it. What is stored stays as it is.
+/// Writes a history into a request, in one pass and with one copy of each message. What is stored stays as it is.
 ///
-/// A longer history only adds to what a shorter one sends, except to its last message: providers' caches, and reasoning that is
-/// bound to what came before it, depend on that.
-enum OutgoingMessages {
-    static func written(_ history: [ByteBuffer], form: RequestForm, strictTurns: Bool) -> [ByteBuffer] {
-        var messages = history
-        if messages.contains(where: EmptyAnswers.contains) { messages.removeAll(where: EmptyAnswers.contains) }
-        if form.toolNames { ToolMessageNames.add(to: &messages) }
-        if strictTurns { messages = bridged(messages) }
-        if UserMessageJoiner.isNeeded(messages) { messages = UserMessageJoiner.joined(messages) }
-        if form.systemRole == .developer, let first = messages.first, let renamed = asDeveloper(first) { messages[0] = renamed }
-        return messages
+/// A longer history only adds to what a shorter one sends, except to its last message. Providers' caches depend on that, and so
+/// does reasoning that is bound to what came before it.
+struct OutgoingMessages {
+    /// Where a user's message follows a tool's result. In such a gap the model was to answer the result, but its step failed or its
+    /// calls were cancelled. Templates that want user and assistant to take turns, and that pass over calls and results, see two
+    /// users in a row there.
+    private(set) var gaps: [Int] = []
+
+    private let form: RequestForm
+    private let fillsGaps: Bool
+    private var toolNames = ToolMessageNames()
+    private var isEmpty = true
+    /// The role of the message that was written last; nil for one that does not begin with its role.
+    private var lastRole: ChatMessage.Role?
+    /// User messages that are not written yet, since more of them may follow.
+    private var user: ByteBuffer?
+    private var furtherUsers: [ByteBuffer] = []
+
+    /// What fills a gap.
+    static let gapFiller = ByteBuffer(string: #"{"role":"assistant","content":"(no answer)"}"#)
+
+    private init(form: RequestForm, fillsGaps: Bool) {
+        self.form = form
+        self.fillsGaps = fillsGaps
     }
 
-    /// The system prompt under its newer name; nil for another message.
-    private static func asDeveloper(_ message: ByteBuffer) -> ByteBuffer? {
-        let role = #"{"role":"system""#
-        guard message.readableBytesView.starts(with: role.utf8) else { return nil }
-        var renamed = ByteBuffer()
-        renamed.reserveCapacity(message.readableBytes + 8)
-        renamed.writeStaticString(#"{"role":"developer""#)
-        renamed.writeImmutableBuffer(
-            message.getSlice(at: message.readerIndex + role.utf8.count, length: message.readableBytes - role.utf8.count) ?? ByteBuffer())
-        return renamed
-    }
-
-    /// Whether a user writes where a model was to answer results: after a step that failed, or calls that were cancelled. Templates
-    /// that want user and assistant by turns, and pass over calls and results, see two users in a row there.
-    static func isGap(_ message: ByteBuffer, _ next: ByteBuffer) -> Bool {
-        ChatMessage.hasRole("user", next) && ChatMessage.hasRole("tool", message)
-    }
-
-    /// What fills such a gap.
-    static let unanswered = ByteBuffer(string: #"{"role":"assistant","content":"(no answer)"}"#)
-
-    private static func bridged(_ messages: [ByteBuffer]) -> [ByteBuffer] {
-        var bridged: [ByteBuffer] = []
-        bridged.reserveCapacity(messages.count)
+    /// Appends the messages to `body`, with commas between them.
+    ///
+    /// - Parameters:
+    ///   - reasoning: What is added to messages, by their places in `messages`.
+    ///   - fillsGaps: Whether a message is put into each gap. Otherwise the caller gets the gaps' places in `body`.
+    static func write(
+        _ messages: [ByteBuffer], adding reasoning: ReplayedReasoning = ReplayedReasoning(), form: RequestForm, fillsGaps: Bool,
+        into body: inout ByteBuffer
+    ) -> [Int] {
+        var outgoing = OutgoingMessages(form: form, fillsGaps: fillsGaps)
         for (index, message) in messages.enumerated() {
-            if index > 0, isGap(messages[index - 1], message) { bridged.append(unanswered) }
-            bridged.append(message)
+            outgoing.write(message, adding: reasoning.members(at: index, message), into: &body)
         }
-        return bridged
+        outgoing.writeUsers(into: &body)
+        return outgoing.gaps
     }
-}
 
-/// Answers that say nothing and call nothing. Templates of many models refuse them, and they tell a model nothing.
-enum EmptyAnswers {
-    static func contains(_ message: ByteBuffer) -> Bool {
-        guard message.begins(with: #"{"role":"assistant""#) else { return false }
-        // Almost all answers begin with a text that is not empty, or go on with calls.
-        let text: StaticString = #"{"role":"assistant","content":""#
-        if message.begins(with: text), !message.begins(with: "\"", at: text.utf8CodeUnitCount) { return false }
-        if message.begins(with: #"{"role":"assistant","content":null,"tool_calls":[{"#) { return false }
-        guard let answer = try? JSONSlice(parsing: message), (answer["tool_calls"]?.elements.contains { _ in true }) != true,
-            answer["function_call"].map({ $0.isNull }) ?? true, answer["refusal"].map({ $0.isNull }) ?? true
-        else { return false }
-        guard let content = answer["content"] else { return true }
-        return content.isNull || content.string == "" || content.kind == .array && !content.elements.contains { _ in true }
+    private mutating func write(_ message: ByteBuffer, adding members: [JSONMembers.Member], into body: inout ByteBuffer) {
+        let role = ChatMessage.leadingRole(of: message)
+        switch role {
+        case .user:
+            if user == nil { user = message } else { furtherUsers.append(message) }
+            return
+        case .assistant where EmptyCompletion.matches(message): return
+        case .system, .assistant, .tool, nil: writeUsers(into: &body)
+        }
+        let isFirst = isEmpty
+        separate(before: role, in: &body)
+        switch role {
+        case .system where isFirst && form.systemRole == .developer:
+            Self.write(message, replacing: #"{"role":"system""#, with: #"{"role":"developer""#, into: &body)
+        case .tool where form.toolNames:
+            if let name = toolNames.missingName(of: message) {
+                Self.write(message, replacing: #"{"role":"tool""#, with: #"{"role":"tool","name":"#, name, into: &body)
+            } else {
+                body.writeImmutableBuffer(message)
+            }
+        case .system, .user, .assistant, .tool, nil:
+            if role == .assistant, form.toolNames { toolNames.note(message) }
+            JSONEdit.write(message, adding: members, into: &body)
+        }
+    }
+
+    /// Writes the user messages that wait, as one where that is possible: the templates of some models refuse two in a row.
+    private mutating func writeUsers(into body: inout ByteBuffer) {
+        guard let first = user.take() else { return }
+        separate(before: .user, in: &body)
+        guard !furtherUsers.isEmpty else {
+            body.writeImmutableBuffer(first)
+            return
+        }
+        let users = [first] + furtherUsers
+        furtherUsers = []
+        if let joined = UserMessageJoiner.join(users) {
+            body.writeImmutableBuffer(joined)
+        } else {
+            for (index, message) in users.enumerated() {
+                if index > 0 { separate(before: .user, in: &body) }
+                body.writeImmutableBuffer(message)
+            }
+        }
+    }
+
+    /// Writes what stands between the last message and the next one.
+    private mutating func separate(before role: ChatMessage.Role?, in body: inout ByteBuffer) {
+        if !isEmpty { body.writeInteger(UInt8(ascii: ",")) }
+        if lastRole == .tool, role == .user {
+            if fillsGaps {
+                body.writeImmutableBuffer(Self.gapFiller)
+                body.writeInteger(UInt8(ascii: ","))
+            } else {
+                gaps.append(body.writerIndex)
+            }
+        }
+        isEmpty = false
+        lastRole = role
+    }
+
+    /// Writes a message with another beginning.
+    private static func write(
+        _ message: ByteBuffer, replacing start: StaticString, with other: StaticString, _ string: String? = nil, into body: inout ByteBuffer
+    ) {
+        body.writeStaticString(other)
+        if let string { body.writeJSONString(string) }
+        var rest = message
+        rest.moveReaderIndex(forwardBy: start.utf8CodeUnitCount)
+        body.writeImmutableBuffer(rest)
     }
 }

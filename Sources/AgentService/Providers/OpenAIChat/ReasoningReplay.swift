@@ -2,21 +2,21 @@ import JSONText
 internal import NIOCore
 internal import SessionStore
 
-/// Puts what a model said beside its answers back into the messages of a request to the same model, and its own
-/// call ids with it. Another model gets the plain messages.
+/// Puts what a model said beside its completions back into the messages of a request to the same model, together with its own
+/// call ids. Another model gets the plain messages.
 ///
 /// The messages stay the text that they are: members go in before a message's closing brace.
 public struct ReasoningReplay: Sendable, Equatable {
-    /// Which answers' reasoning goes back. Members of calls go back in any case.
+    /// The completions whose reasoning goes back. Members of calls go back in any case.
     public enum Scope: String, Sendable, CaseIterable {
         case all
-        /// Only that of the answers since the last user message.
+        /// Only the completions since the last user message.
         case loop
         case none
     }
 
     public var scope = Scope.all
-    /// Whether an answer without reasoning is sent with an empty `reasoning_content`.
+    /// Whether a completion without reasoning is sent with an empty `reasoning_content`.
     public var isRequired = false
 
     public init(scope: Scope = .all, isRequired: Bool = false) {
@@ -24,43 +24,62 @@ public struct ReasoningReplay: Sendable, Equatable {
         self.isRequired = isRequired
     }
 
-    /// Changes `messages`.
+    /// Returns what a request adds to its messages, and restores the model's own call ids in them.
     ///
     /// - Parameters:
-    ///   - elements: Those of the session's list, as JSON. One that does not fit its message is ignored: somebody
-    ///     has edited one of the two.
+    ///   - elements: Those of the session's list, as JSON. An element that does not fit its message is ignored: a person has edited
+    ///     one of the two.
     ///   - author: The model that the request goes to.
-    func apply(_ elements: [ByteBuffer], by author: String, to messages: inout [ByteBuffer]) {
+    func apply(_ elements: [ByteBuffer], by author: String, to messages: inout [ByteBuffer]) -> ReplayedReasoning {
+        var replayed = ReplayedReasoning(isRequired: isRequired)
+        guard !elements.isEmpty else { return replayed }
         var first = messages.startIndex
-        if scope == .loop { first = (messages.lastIndex { ChatRole(of: $0) == .user } ?? -1) + 1 }
-        var complete: Set<Int> = []
+        if scope == .loop { first = (messages.lastIndex { ChatMessage.role(of: $0) == .user } ?? -1) + 1 }
         for element in elements {
-            guard let entry = try? JSONSlice(parsing: element), let index = entry["at"]?.integer, messages.indices.contains(index),
-                entry["by"]?.string == author, ChatRole(of: messages[index]) == .assistant
+            guard let entry = Entry(element), entry.author == author, messages.indices.contains(entry.place),
+                ChatMessage.role(of: messages[entry.place]) == .assistant
             else { continue }
-            if let calls = entry["calls"] { restore(calls, in: index, of: &messages) }
-            guard scope != .none, index >= first, let fields = entry["fields"], let message = Self.adding(fields, to: messages[index])
-            else { continue }
-            messages[index] = message
-            complete.insert(index)
+            if let calls = entry.calls { restore(calls, in: entry.place, of: &messages) }
+            if scope != .none, entry.place >= first, let fields = entry.fields { replayed.add(fields.members, at: entry.place) }
         }
-        guard isRequired else { return }
-        let empty = ByteBuffer(string: #"{"reasoning_content":""}"#)
-        guard let fields = try? JSONSlice(parsing: empty) else { return }
-        for index in messages.indices where !complete.contains(index) && ChatRole(of: messages[index]) == .assistant {
-            if let message = Self.adding(fields, to: messages[index]) { messages[index] = message }
+        return replayed
+    }
+
+    /// An element of the list.
+    private struct Entry {
+        var place: Int
+        var author: String
+        var fields: JSONSlice?
+        var calls: JSONSlice?
+
+        init?(_ element: ByteBuffer) {
+            guard let json = try? JSONSlice(parsing: element) else { return nil }
+            var place: Int?
+            var author: String?
+            for member in json.members {
+                switch member.key {
+                case "at": place = member.value.integer
+                case "by": author = member.value.string
+                case "fields": fields = member.value
+                case "calls": calls = member.value
+                default: break
+                }
+            }
+            guard let place, let author else { return nil }
+            (self.place, self.author) = (place, author)
         }
     }
 
-    /// Gives an answer's calls what the model said of them, and their results the same ids.
+    /// Adds to a completion's calls what the model said of them, and gives their results the same ids.
     private func restore(_ entries: JSONSlice, in index: Int, of messages: inout [ByteBuffer]) {
         guard entries.members.contains(where: { _ in true }), let message = try? JSONSlice(parsing: messages[index]),
             let calls = message["tool_calls"], calls.kind == .array
         else { return }
         var ids: [String: ByteBuffer] = [:]
         var rewritten = ByteBuffer()
-        for call in calls.elements {
-            rewritten.writeStaticString(rewritten.readableBytes == 0 ? "[" : ",")
+        rewritten.writeStaticString("[")
+        for (number, call) in calls.elements.enumerated() {
+            if number > 0 { rewritten.writeStaticString(",") }
             guard let id = call["id"]?.string, let entry = entries[id], entry.kind == .object else {
                 rewritten.writeImmutableBuffer(call.raw)
                 continue
@@ -72,18 +91,11 @@ public struct ReasoningReplay: Sendable, Equatable {
         rewritten.writeStaticString("]")
         messages[index] = JSONEdit.object(message, replacing: "tool_calls", with: rewritten)
         var result = index + 1
-        while !ids.isEmpty, result < messages.endIndex, ChatRole(of: messages[result]) == .tool {
+        while !ids.isEmpty, result < messages.endIndex, ChatMessage.role(of: messages[result]) == .tool {
             if let message = try? JSONSlice(parsing: messages[result]), let id = message["tool_call_id"]?.string, let original = ids[id] {
                 messages[result] = JSONEdit.object(message, replacing: "tool_call_id", with: original)
             }
             result += 1
         }
-    }
-
-    /// - Returns: Nil if there is nothing to add, or if the message is not an object.
-    private static func adding(_ fields: JSONSlice, to message: ByteBuffer) -> ByteBuffer? {
-        let members = fields.members.map { $0 }
-        guard !members.isEmpty else { return nil }
-        return JSONEdit.adding(members, to: message)
     }
 }

@@ -27,6 +27,9 @@ public struct RequestForm: Sendable, Equatable {
 
     public init() {}
 
+    /// An estimate of the bytes that the form adds to one message.
+    var maximumAddition: Int { (reasoning.isRequired ? 24 : 0) + (toolNames ? 80 : 0) }
+
     /// What is decided beforehand.
     var concessions: Concessions {
         var concessions: Concessions = []

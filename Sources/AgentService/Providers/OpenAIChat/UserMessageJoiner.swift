@@ -2,36 +2,13 @@ import JSONText
 import NIOCore
 import SessionStore
 
-/// Joins user messages that follow each other, as after a step that failed: the templates of some models refuse a conversation in
-/// which user and assistant do not take turns.
+/// Joins user messages that follow each other, as after a step that failed: the templates of some models refuse a conversation
+/// in which user and assistant do not take turns.
 enum UserMessageJoiner {
-    /// The same conversation, with one message for each run of user messages. What cannot be joined stays as it is.
-    static func joined(_ messages: [ByteBuffer]) -> [ByteBuffer] {
-        var joined: [ByteBuffer] = []
-        joined.reserveCapacity(messages.count)
-        var start = messages.startIndex
-        while start < messages.endIndex {
-            var end = start + 1
-            if isUser(messages[start]) { while end < messages.endIndex, isUser(messages[end]) { end += 1 } }
-            if end - start > 1, let message = join(messages[start..<end]) {
-                joined.append(message)
-            } else {
-                joined.append(contentsOf: messages[start..<end])
-            }
-            start = end
-        }
-        return joined
-    }
-
-    /// Whether two messages stand beside each other that could be joined: most conversations have none.
-    static func isNeeded(_ messages: [ByteBuffer]) -> Bool {
-        zip(messages, messages.dropFirst()).contains { isUser($0) && isUser($1) }
-    }
-
-    private static func isUser(_ message: ByteBuffer) -> Bool { ChatMessage.hasRole("user", message) }
-
-    /// - Returns: Nil where a message has members that another one could not take over.
-    private static func join(_ messages: ArraySlice<ByteBuffer>) -> ByteBuffer? {
+    /// Returns one message for several.
+    ///
+    /// - Returns: Nil if a message has members that another one cannot take over.
+    static func join(_ messages: [ByteBuffer]) -> ByteBuffer? {
         var contents: [JSONSlice] = []
         for message in messages {
             guard let slice = try? JSONSlice(parsing: message), let content = slice["content"],
@@ -42,7 +19,7 @@ enum UserMessageJoiner {
         return ChatMessage.user(content: contents.allSatisfy { $0.kind == .string } ? text(contents) : parts(contents))
     }
 
-    /// One string, with a blank line between two texts.
+    /// Returns one string, with a blank line between two texts.
     private static func text(_ contents: [JSONSlice]) -> ByteBuffer {
         var json = ByteBuffer()
         json.writeStaticString("\"")
@@ -56,7 +33,7 @@ enum UserMessageJoiner {
         return json
     }
 
-    /// One list of content parts.
+    /// Returns one list of content parts.
     private static func parts(_ contents: [JSONSlice]) -> ByteBuffer {
         var json = ByteBuffer()
         json.writeStaticString("[")
