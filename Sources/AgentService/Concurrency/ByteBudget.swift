@@ -133,7 +133,7 @@ extension ByteBudget.Waiter {
 }
 
 /// Bytes of a ``ByteBudget``. They count as held until this is let go of, together with what it counts.
-package final class ByteShare: Sendable {
+package final class ByteShare: HeldBytes, Sendable {
     private let budget: ByteBudget
     private let count: Mutex<Int>
 

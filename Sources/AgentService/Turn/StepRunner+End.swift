@@ -35,7 +35,7 @@ extension StepRunner {
             journalLine: journalLine(ending, usage)
         )
         commit.isRejected = ending.isRejected
-        commit.reasoning = ending.said.stored(by: author)
+        commit.reasoning = ending.said.stored(by: model.author)
         commit.finishReason = ending.finishReason?.text
         do throws(StoreError) {
             switch try await service.store.commit(commit) {

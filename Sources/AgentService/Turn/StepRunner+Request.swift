@@ -53,7 +53,7 @@ extension StepRunner {
             // Where the history came with the lease, the script has noted that the model is asked.
             if let opening, opening.history.count < started.historyLength { await service.store.noteAsking(lease) }
             if !repair.messages.isEmpty {
-                let repaired = repair.stored(by: author).map { $0.element(firstMessage: messages.count) }
+                let repaired = repair.stored(by: model.author).map { $0.element(firstMessage: messages.count) }
                 calls.add(repair.messages)
                 calls.add(reasoning: repaired)
                 messages += repair.messages
@@ -61,7 +61,7 @@ extension StepRunner {
             }
             generating.withLock { $0.usedCalls = calls }
             var request = LLMRequest(
-                model: model, messages: messages, tools: try await offeredTools(opening),
+                model: model.upstreamName, provider: model.provider, messages: messages, tools: try await offeredTools(opening),
                 traceparent: traceparent)
             request.reasoning = reasoning
             request.share = share
@@ -72,10 +72,7 @@ extension StepRunner {
     }
 
     /// The model that this step asks.
-    private var model: String { started.settings.model ?? service.configuration.model }
-
-    /// Who it is that says what is stored as this model's reasoning.
-    var author: String { LLMRequest.author(model: model) }
+    var model: ModelCatalog.Model { service.models.model(named: started.settings.model) }
 
     /// Has this replica count `bytes` as held for this step, where they are more than expected.
     private func hold(_ bytes: Int, of share: ByteShare) throws(StoreError) {

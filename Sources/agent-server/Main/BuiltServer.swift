@@ -17,7 +17,7 @@ struct BuiltServer {
     let redisCheck: RedisCheck
     let membership: Membership
     /// Nil for the scripted model.
-    let model: OpenAIProvider?
+    let model: HTTPLanguageModel?
     let keepAlive: KeepAlive
     let turns: TurnService
     let sweeper: Sweeper

@@ -1,15 +1,15 @@
-/// What the body of an answer is.
+/// The form of a response's body.
 ///
-/// Judged by its first byte: servers and proxies label event streams as JSON and JSON as an event stream.
+/// Its first byte decides: servers and proxies label event streams as JSON and JSON as an event stream.
 enum BodyForm: Sendable {
     case events
     /// One JSON value, or several.
     case json
     case page
 
-    /// What the label says, for a body whose first byte says nothing.
+    /// Reads the label, for a body whose first byte decides nothing.
     ///
-    /// - Parameter expectsStream: What was asked for, where the label says nothing either.
+    /// - Parameter expectsStream: Whether a stream was asked for, in case the label decides nothing either.
     init(contentType: String?, expectsStream: Bool) {
         let type = contentType?.prefix { $0 != ";" }.lowercased().filter { $0 != " " } ?? ""
         switch type {
@@ -31,7 +31,7 @@ enum BodyForm: Sendable {
         }
     }
 
-    /// Whether a byte before the first that counts says nothing: whitespace, or a part of a byte order mark.
+    /// Returns whether a byte at the beginning does not count: whitespace, or a part of a byte order mark.
     static func isBlank(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x20, 0x09, 0x0A, 0x0D, 0xEF, 0xBB, 0xBF: true

@@ -2,16 +2,16 @@ import JSONText
 import NIOCore
 import SessionStore
 
-/// Joins a character that a server has cut in two between one piece of text and the next: the halves of a surrogate pair, or
-/// the bytes of a UTF-8 sequence. What finds no other part becomes U+FFFD.
+/// Joins a character that a server has cut in two between one piece of text and the next: the halves of a surrogate pair, or the
+/// bytes of a UTF-8 sequence. A part that stays alone becomes U+FFFD.
 struct CharacterJoiner: Sendable {
-    /// The beginning of a character, in UTF-8; half of a pair stands as three bytes (WTF-8).
+    /// The beginning of a character, in UTF-8; half of a pair takes three bytes (WTF-8).
     private var rest = ByteBuffer()
 
-    /// Whether the next piece stands for itself.
+    /// Whether the next piece begins with a whole character.
     var isEmpty: Bool { rest.readableBytes == 0 }
 
-    /// The text that is whole, with what the pieces before have left over.
+    /// Returns the whole characters of a piece and of what the pieces before have left over.
     ///
     /// - Parameter isBroken: Whether the piece may have halves of characters.
     mutating func join(_ piece: JSONSlice, isBroken: Bool) -> String? {
@@ -31,14 +31,14 @@ struct CharacterJoiner: Sendable {
         return String(buffer: whole)
     }
 
-    /// What stands for the half that nothing has followed; nil where nothing is left.
+    /// Returns U+FFFD for a part that has stayed alone; nil if there is none.
     mutating func finish() -> String? {
         guard !isEmpty else { return nil }
         rest.clear()
         return "\u{FFFD}"
     }
 
-    /// The bytes before a character that breaks off at the end.
+    /// Returns the number of bytes before a character that breaks off at the end.
     private static func lengthOfWholeText(_ bytes: UnsafeRawBufferPointer) -> Int {
         for length in 1...3 where length <= bytes.count {
             let start = bytes.count - length
@@ -55,7 +55,7 @@ struct CharacterJoiner: Sendable {
 }
 
 extension ByteBuffer {
-    /// Puts one sequence of four bytes in the place of the two halves that the bytes begin with, three bytes each.
+    /// Replaces the two halves that the bytes begin with, three bytes each, by one sequence of four bytes.
     fileprivate mutating func joinLeadingSurrogates() {
         guard let halves = getBytes(at: readerIndex, length: 6), halves[0] == 0xED, 0xA0...0xAF ~= halves[1], halves[3] == 0xED,
             0xB0...0xBF ~= halves[4]
@@ -67,7 +67,7 @@ extension ByteBuffer {
         setBytes(character, at: readerIndex)
     }
 
-    /// Puts U+FFFD, which takes as many bytes, in the place of each half that has stayed alone.
+    /// Replaces each half that has stayed alone by U+FFFD, which takes as many bytes.
     fileprivate mutating func replaceSurrogates() {
         withUnsafeMutableReadableBytes { bytes in
             var index = 0

@@ -2,16 +2,16 @@ import JSONText
 import NIOCore
 import SessionStore
 
-/// Errors within an answer that began well, with status 200.
+/// Errors within a response that began well, with status 200.
 extension ErrorBody {
-    /// The data of an event that is called `error`: JSON or plain text.
+    /// Returns the error of an event named `error`, whose data is JSON or plain text.
     static func streamError(_ data: ByteBuffer) -> LLMError {
         if let error = try? JSONSlice(parsing: data, allowsBrokenText: true) { return streamError(error) }
         return described(summary, .upstream, ErrorWords.plain(data))
     }
 
-    /// The `error` member of a chunk or a choice, or a chunk that is an error. It gets the class that the same error gets as
-    /// an HTTP response.
+    /// Returns the error of the `error` member of a chunk or a choice, or of a chunk that is an error. It gets the class that the
+    /// same error gets as an HTTP response.
     ///
     /// - Parameter reason: The `finish_reason` beside it.
     static func streamError(_ error: JSONSlice, reason: FinishReason? = nil) -> LLMError {
@@ -26,7 +26,7 @@ extension ErrorBody {
         return described
     }
 
-    /// The error that a chunk is; nil for any other chunk.
+    /// Returns the error that a chunk is; nil for any other chunk.
     ///
     /// vLLM writes `"object":"error"`, Anthropic `"type":"error"`, FastAPI `detail`, FastChat and Baidu `error_code`, MiniMax
     /// `base_resp`, DashScope and others `code` beside a message.
@@ -38,7 +38,7 @@ extension ErrorBody {
         return isError ? streamError(chunk) : nil
     }
 
-    /// An error that a server wrote into the middle of something else, which it could not finish.
+    /// Returns an error that a server wrote into the middle of data that it could not finish; nil if there is none.
     static func streamError(within data: ByteBuffer) -> LLMError? {
         var rest = data
         var attempts = 0
@@ -66,12 +66,12 @@ extension ErrorBody {
 
     private static let summary = "The model reported an error"
 
-    /// FastChat writes its sentence as `text`.
+    /// Returns an error's sentence. FastChat writes it as `text`.
     private static func words(in error: JSONSlice) -> String? {
         ErrorWords.sentence(in: error) ?? error["text"]?.string.flatMap { ErrorWords.oneLine($0) }
     }
 
-    /// Whether a code is there, and none of those that say that all is well.
+    /// Returns whether there is a code that stands for a failure: some servers send one with each success.
     private static func isFailure(_ code: JSONSlice?) -> Bool {
         guard let code else { return false }
         if let number = code.integer { return number != 0 && !(200..<300 ~= number) }

@@ -4,10 +4,10 @@ import SessionStore
 
 /// Reads errors as OpenAI and others write them.
 enum ErrorBody {
-    /// How much of an upstream's own words goes into an error, in characters.
+    /// Characters of a server's own words that go into an error.
     static let maxMessageLength = 300
 
-    /// A response with another status than 2xx.
+    /// Returns the error of a response with another status than 2xx.
     static func httpError(status: Int, body: ByteBuffer) -> LLMError {
         let json = json(in: body)
         let facts = json.map { ErrorFacts($0) } ?? ErrorFacts()
@@ -27,7 +27,6 @@ enum ErrorBody {
         error.status = status
         error.upstreamCode = verdict.upstreamCode
         error.upstreamRequest = facts.requestID
-        error.asksFor = Concessions.askedFor(status: status, body: String(buffer: body))
         return error
     }
 
@@ -37,7 +36,7 @@ enum ErrorBody {
         return error
     }
 
-    /// A body as JSON: with a byte order mark, or as the data of a server-sent event, too.
+    /// Returns a body as JSON, which may follow a byte order mark or be the data of a server-sent event.
     private static func json(in body: ByteBuffer) -> JSONSlice? {
         let text = ErrorWords.trimmed(body)
         if let json = try? JSONSlice(parsing: text) { return json }

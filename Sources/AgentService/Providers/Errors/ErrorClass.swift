@@ -1,7 +1,7 @@
-/// Decides of which kind an error of a model's server is. Codes go before words: servers change the latter.
+/// Decides of which kind an error of a model's server is. Codes go before words, which servers change.
 enum ErrorClass {
     struct Verdict: Equatable {
-        /// Nil where nothing tells.
+        /// Nil if nothing shows it.
         var code: LLMError.Code?
         /// The server's own code: the one that decided, else its first.
         var upstreamCode: String?
@@ -59,7 +59,7 @@ enum ErrorClass {
 
     // MARK: Too long
 
-    /// A key that is refused, a model that is not there and a limit of a moment have statuses of their own.
+    /// A key that is refused, a model that does not exist and a limit of a moment have statuses of their own.
     private static func mayBeContext(_ status: Int?) -> Bool { status.map { ![401, 403, 404, 408, 429].contains($0) } ?? true }
 
     private static func isContextCode(_ code: String) -> Bool {
@@ -81,7 +81,7 @@ enum ErrorClass {
 
     // MARK: Within a stream
 
-    /// The status that goes with an error's type where there was an HTTP response to carry it.
+    /// The HTTP statuses that go with an error's type if the error comes as an HTTP response.
     private static let statuses: [String: Int] = [
         "rate_limit_error": 429, "rate_limit_exceeded": 429, "rate_limit_reached_error": 429, "too_many_requests": 429,
         "ratelimiterror": 429, "resource_exhausted": 429,

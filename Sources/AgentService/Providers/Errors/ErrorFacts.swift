@@ -22,7 +22,7 @@ struct ErrorFacts {
 
     init(_ error: JSONSlice) {
         read(error, depth: 0)
-        // A word for any error tells nothing.
+        // A word for any error means nothing.
         codes.removeAll { $0 == "error" || $0 == "null" }
     }
 

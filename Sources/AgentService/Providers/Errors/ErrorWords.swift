@@ -15,17 +15,17 @@ enum ErrorWords {
     /// Members that hold the error of another server, or of a layer below.
     private static let wrappers = ["baseresp", "response", "result", "data", "body", "cause", "details"]
 
-    /// The error's sentence on one line; nil where it has none.
+    /// Returns the error's sentence on one line; nil if it has none.
     static func sentence(in json: JSONSlice) -> String? { sentence(in: json, depth: 0) }
 
-    /// A body that is not JSON. A web page has no sentence, and JSON that was cut off is not read.
+    /// Returns the sentence of a body that is not JSON. A web page has none, and JSON that was cut off is not read.
     static func plain(_ body: ByteBuffer) -> String? {
         let text = trimmed(body)
         guard let first = text.readableBytesView.first, first != UInt8(ascii: "{"), first != UInt8(ascii: "[") else { return nil }
         return sentence(String(buffer: text), depth: 0)
     }
 
-    /// `body` without a byte order mark and without blanks before its first word.
+    /// Returns `body` without a byte order mark and without blanks before its first word.
     static func trimmed(_ body: ByteBuffer) -> ByteBuffer {
         let view = body.readableBytesView
         let mark = view.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
@@ -33,7 +33,7 @@ enum ErrorWords {
         return body.getSlice(at: body.readerIndex + mark + blanks, length: view.count - mark - blanks) ?? ByteBuffer()
     }
 
-    /// `text` on one line and not too long; nil if nothing is left.
+    /// Returns `text` on one line and not too long; nil if nothing is left.
     static func oneLine(_ text: String) -> String? {
         let limit = ErrorBody.maxMessageLength
         let words = text.unicodeScalars.prefix(limit * 4).split {
@@ -56,7 +56,7 @@ enum ErrorWords {
         }
     }
 
-    /// A text may be the JSON of another server's error, or its web page.
+    /// Returns the sentence in a text, which may be the JSON of another server's error, or its web page.
     private static func sentence(_ text: String, depth: Int) -> String? {
         let start = text.drop { $0.isWhitespace }
         if start.first == "{" || start.first == "[", let inner = try? JSONSlice(parsing: ByteBuffer(substring: start)) {
@@ -68,7 +68,7 @@ enum ErrorWords {
     private static func sentence(of object: JSONSlice, depth: Int) -> String? {
         var members: [String: JSONSlice] = [:]
         for member in object.members where !member.value.isNull { members[folded(member.key.string)] = member.value }
-        // An `error` that is a word stands beside a sentence often: {"error":"Bad Request","message":"…"}.
+        // An `error` that is a word often stands beside a sentence: {"error":"Bad Request","message":"…"}.
         if let error = members["error"], error.kind != .string, let words = sentence(in: error, depth: depth + 1) { return words }
         for key in sentences {
             guard let value = members[key] else { continue }
@@ -80,7 +80,7 @@ enum ErrorWords {
         return wrappers.lazy.compactMap { members[$0].flatMap { sentence(in: $0, depth: depth + 1) } }.first { _ in true }
     }
 
-    /// Adds what a gateway quotes of the server behind it, and of which member of the request a validator speaks.
+    /// Adds a gateway's quote of the server behind it, and the member of the request that a validator names.
     private static func completed(_ words: String, by members: [String: JSONSlice], depth: Int) -> String {
         if let raw = members["metadata"]?["raw"], let inner = sentence(in: raw, depth: depth + 1) { return "\(words): \(inner)" }
         guard let place = members["loc"], place.kind == .array else { return words }
@@ -88,7 +88,7 @@ enum ErrorWords {
         return path.isEmpty ? words : "\(words) (\(path.joined(separator: ".")))"
     }
 
-    /// `{"model":["is required"]}`: what is wrong, by the request's members.
+    /// Returns the errors by the request's members, as in `{"model":["is required"]}`.
     private static func fields(of value: JSONSlice, depth: Int) -> String? {
         guard value.kind == .object, depth + 1 < maximumDepth else { return nil }
         let entries = value.members.lazy.compactMap { member in

@@ -1,9 +1,9 @@
 public import NIOCore
 
-/// What a model said beside one answer and may want back with the next request, in the members in which it said it.
+/// What a model said beside one completion and may want back with the next request, in the members in which it said it.
 ///
-/// DeepSeek and Kimi refuse a request whose earlier answers lack their `reasoning_content`; Gemini refuses one
-/// whose calls lack their `extra_content` (their API references; OpenRouter, "Preserving reasoning blocks").
+/// DeepSeek and Kimi refuse a request whose earlier completions lack their `reasoning_content`. Gemini refuses one whose calls lack
+/// their `extra_content` (their API references; OpenRouter, "Preserving reasoning blocks").
 public struct ReasoningTrace: Sendable, Equatable {
     /// A member of a JSON object.
     public struct Member: Sendable, Equatable {
@@ -18,9 +18,9 @@ public struct ReasoningTrace: Sendable, Equatable {
         }
     }
 
-    /// Members of the message: `reasoning_content`, `reasoning` or `reasoning_text`, and `reasoning_details`.
+    /// Members of the message, such as `reasoning_content`, `reasoning` and `reasoning_details` of chat completions.
     public var fields: [Member]
-    /// Members of its tool calls that this project does not know, by ``LLMEvent/toolCall(index:id:name:arguments:)``'s index.
+    /// Members of its tool calls that this project does not know, by the index in ``LLMEvent/toolCall(index:id:name:arguments:)``.
     public var calls: [Int: [Member]]
 
     public init(fields: [Member] = [], calls: [Int: [Member]] = [:]) {

@@ -1,12 +1,14 @@
 /// A generation that a task makes up, for models within the process.
-struct TaskGeneration: LLMGeneration {
-    /// Throws `CancellationError` after ``cancel()``, and whatever the receiver throws.
-    typealias Sink = @Sendable (_ batch: [LLMEvent]) throws -> Void
+package struct TaskGeneration: LLMGeneration {
+    /// Throws `CancellationError` after ``cancel()``, and any error that the receiver throws.
+    package typealias Sink = @Sendable (_ batch: [LLMEvent]) throws -> Void
 
     private let task: Task<Void, Never>
 
-    /// - Parameter body: Says all that the model says, the finish included. What it throws ends the generation.
-    init(for receiver: any LLMReceiver, _ body: @escaping @Sendable (_ sink: Sink) async throws -> Void) {
+    /// Starts the task.
+    ///
+    /// - Parameter body: Passes on all that the model says, the finish included. An error that it throws ends the generation.
+    package init(for receiver: any LLMReceiver, _ body: @escaping @Sendable (_ sink: Sink) async throws -> Void) {
         task = Task {
             do {
                 try await body { batch in
@@ -20,5 +22,5 @@ struct TaskGeneration: LLMGeneration {
         }
     }
 
-    func cancel() { task.cancel() }
+    package func cancel() { task.cancel() }
 }

@@ -17,12 +17,12 @@ enum HTTPDate {
         guard let day = Int(dayText), let month = months.firstIndex(of: monthText), var year = Int(yearText), clock.count == 3,
             1...31 ~= day, 0...9999 ~= year, 0...23 ~= clock[0], 0...59 ~= clock[1], 0...60 ~= clock[2]
         else { return nil }
-        // Two digits are of the century that lies nearest.
+        // Two digits belong to the nearest century.
         if yearText.count == 2 { year += year < 70 ? 2000 : 1900 }
         return days(year: year, month: month + 1, day: day) * 86400 + clock[0] * 3600 + clock[1] * 60 + clock[2]
     }
 
-    /// Days since 1970 in the Gregorian calendar. A year begins with March here, so that its leap day comes last.
+    /// Returns the days since 1970 in the Gregorian calendar. A year begins with March here, so that its leap day comes last.
     private static func days(year: Int, month: Int, day: Int) -> Int {
         let shifted = month <= 2 ? year - 1 : year
         let era = (shifted >= 0 ? shifted : shifted - 399) / 400

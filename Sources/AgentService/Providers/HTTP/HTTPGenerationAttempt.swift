@@ -3,61 +3,49 @@ import NIOCore
 import NIOHTTP1
 import Synchronization
 
-/// One response: decodes it on its event loop and hands on what it says.
-///
-/// Time limits are kept here: the HTTP client has none for a whole answer, and none that changes once the model has finished.
+/// One exchange with the model's server: decodes the response on its event loop, passes the events on, and keeps the clocks.
 final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
     typealias Response = Void
 
-    /// The connection was closed before the first byte of an answer.
+    /// The connection was closed before the first byte of a response.
     struct LostBeforeHead: Error {
         var cause: any Error
-        /// Earlier answers had come over it.
+        /// Whether earlier responses had come over it.
         var wasKept: Bool
     }
 
     private struct State {
-        var answer: ChatCompletionDecoder
+        var decoder: any ResponseDecoder
+        var clock: ResponseClock
         var task: HTTPClient.Task<Void>?
-        /// Told of the end, and nil after it.
+        /// Gets the end, and is nil after it.
         var generation: HTTPGeneration?
         /// What the head says for the case of a failure; nil before it.
         var notes: ResponseNotes?
-        var started = NIODeadline.now()
-        var lastActivity = NIODeadline.now()
-        /// The model has finished: when the rest must be there.
-        var restDeadline: NIODeadline?
         var timer: Scheduled<Void>?
     }
 
-    private let provider: OpenAIProvider
+    private let model: HTTPLanguageModel
     private let client: PerEventLoopHTTPClient
     private let state: Mutex<State>
 
-    private var configuration: OpenAIProvider.Configuration { provider.configuration }
-
-    init(of generation: HTTPGeneration, provider: OpenAIProvider, client: PerEventLoopHTTPClient) {
-        self.provider = provider
+    init(of generation: HTTPGeneration, model: HTTPLanguageModel, client: PerEventLoopHTTPClient) {
+        self.model = model
         self.client = client
-        let configuration = provider.configuration
         state = Mutex(
             State(
-                answer: ChatCompletionDecoder(
-                    expectsStream: configuration.stream,
-                    showsReasoning: configuration.showsReasoning,
-                    maxBytes: configuration.maxResponseBytes,
-                    maxErrorBytes: configuration.maxErrorBodyBytes
-                ),
+                decoder: model.format.makeDecoder(limits: model.configuration.limits),
+                clock: ResponseClock(model.configuration, started: .now()),
                 generation: generation))
     }
 
     /// Sends the request and starts the clocks.
     func start(_ request: HTTPClient.Request) {
         let task = client.http.execute(request: request, delegate: self)
-        armTimer(at: .now() + min(configuration.idleTimeout, configuration.totalTimeout))
+        setTimer(at: state.withLock { $0.clock.firstCheck })
         task.futureResult.whenComplete { result in
             if case .failure(let error) = result { self.fail(error) }
-            self.stopTimer()
+            self.state.withLock { $0.timer.take() }?.cancel()
         }
         let isOver = state.withLock { state in
             state.task = task
@@ -67,95 +55,90 @@ final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
         if isOver { task.cancel() }
     }
 
-    /// Ends the exchange and closes the connection, unless it is over. In the loop's next turn, so that nothing is told of it within a call that tells of
-    /// something else.
+    /// Ends the exchange and closes the connection, unless it is over. In the loop's next turn, so that no call reports the end
+    /// within another call that reports something else.
     func cancel() {
         client.eventLoop.execute { self.end(.failure(CancellationError())) }
     }
 
+    // MARK: What the HTTP client reports
+
     func didReceiveHead(task: HTTPClient.Task<Void>, _ head: HTTPResponseHead) -> EventLoopFuture<Void> {
         receive { state, _ throws(LLMError) in
             state.notes = ResponseNotes(head.headers)
-            try state.answer.receiveHead(status: Int(head.status.code), contentType: head.headers.first(name: "content-type"))
+            try state.decoder.receiveHead(status: Int(head.status.code), contentType: head.headers.first(name: "content-type"))
             return .more
         }
-        // Nobody waits for the body of an answer that has failed with its head.
+        // The body of a response that has failed with its head has no receiver.
         if let generation = state.withLock({ $0.generation }) {
-            generation.answerHasBegun(status: Int(head.status.code))
+            generation.responseHasBegun(status: Int(head.status.code))
             client.passBody(to: self)
         }
         return task.eventLoop.makeSucceededVoidFuture()
     }
 
-    /// What was read together with the body's end. All the rest comes by ``receiveBody(_:)`` directly.
+    /// Takes what was read together with the body's end. All the rest comes by ``receiveBody(_:)`` directly.
     func didReceiveBodyPart(task: HTTPClient.Task<Void>, _ buffer: ByteBuffer) -> EventLoopFuture<Void> {
         receiveBody(buffer)
         return task.eventLoop.makeSucceededVoidFuture()
     }
 
     func receiveBody(_ bytes: ByteBuffer) {
-        receive { state, events throws(LLMError) in try state.answer.receiveBody(bytes, into: &events) }
+        receive { state, events throws(LLMError) in try state.decoder.receiveBody(bytes, into: &events) }
     }
 
     func didFinishRequest(task: HTTPClient.Task<Void>) {
         receive { state, events throws(LLMError) in
-            try state.answer.receiveEnd(into: &events)
+            try state.decoder.receiveEnd(into: &events)
             return .finished
         }
     }
 
-    /// Runs one step of the answer and does what follows from it.
-    private func receive(_ step: (_ state: inout State, _ events: inout [LLMEvent]) throws(LLMError) -> ChatCompletionDecoder.Progress) {
+    /// Runs one step of the decoder and does what follows from it.
+    private func receive(_ step: (_ state: inout State, _ events: inout [LLMEvent]) throws(LLMError) -> ResponseProgress) {
         var events: [LLMEvent] = []
-        var progress = ChatCompletionDecoder.Progress.more
+        var progress = ResponseProgress.more
         var failure: LLMError?
         var deadline: NIODeadline?
         let generation = state.withLock { state -> HTTPGeneration? in
             guard let generation = state.generation else { return nil }
-            state.lastActivity = .now()
             do throws(LLMError) {
                 progress = try step(&state, &events)
-                // Once at the finish and once at the end: a rest that trickles in takes no longer for it.
-                if progress == .finished || progress == .trailers && state.restDeadline == nil {
-                    deadline = .now() + min(configuration.trailerTimeout, configuration.idleTimeout)
-                    state.restDeadline = deadline
-                }
-                // More has come behind a reason to stop: the model still writes. The timer that was set looks at the clocks anew.
-                if progress == .more { state.restDeadline = nil }
+                deadline = state.clock.note(progress, at: .now())
             } catch {
                 failure = error
             }
             return generation
         }
-        // What comes after the end is of no interest; the connection has a moment to end by itself.
+        // What comes after the end has no receiver; the connection has a moment to end on its own.
         guard let generation else { return }
         if !events.isEmpty {
             do { try generation.receive(events) } catch { return end(.failure(error)) }
         }
-        if let failure { return end(.failure(provider.describe(failure))) }
+        if let failure { return end(.failure(model.describe(failure))) }
         if progress == .finished { end(.success(())) }
-        // The rest is awaited for a moment, so that the connection can be used again.
-        if let deadline { armTimer(at: deadline) }
+        // The exchange waits a moment for the rest, so that the connection can be used again.
+        if let deadline { setTimer(at: deadline) }
     }
 
-    /// The exchange has failed, unless what came suffices.
+    /// Ends the exchange as failed, unless what came suffices.
     private func fail(_ error: any Error) {
         var events: [LLMEvent] = []
         let (generation, isComplete, hasHead) = state.withLock { state in
-            (state.generation, state.generation != nil && state.answer.receiveLoss(into: &events), state.notes != nil)
+            (state.generation, state.generation != nil && state.decoder.receiveLoss(into: &events), state.notes != nil)
         }
         guard let generation else { return }
         if isComplete {
             do { try generation.receive(events) } catch { return end(.failure(error)) }
             end(.success(()))
-        } else if !hasHead, OpenAIProvider.isConnectionLoss(error) {
+        } else if !hasHead, HTTPLanguageModel.isConnectionLoss(error) {
             end(.failure(LostBeforeHead(cause: error, wasKept: client.eventLoop.inEventLoop && client.isConnectionKept)))
         } else {
-            end(.failure(provider.describe(error)))
+            end(.failure(model.describe(error)))
         }
     }
 
-    /// Tells of the end, once. What has failed is not read on.
+    /// Reports the end, once. A response that has failed is not read on.
     private func end(_ result: Result<Void, any Error>) {
         let (generation, task, notes) = state.withLock { ($0.generation.take(), $0.task, $0.notes) }
         guard let generation else { return }
@@ -164,14 +147,14 @@ final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
             task?.cancel()
             if let error = error as? LLMError, let notes { result = .failure(error.with(notes)) }
         }
-        generation.ended(result)
+        generation.end(result)
     }
 
     // MARK: Clocks
 
-    /// Replaces the timer by one that strikes at `deadline`.
-    private func armTimer(at deadline: NIODeadline) {
-        let timer = client.eventLoop.scheduleTask(deadline: deadline) { self.checkClocks() }
+    /// Replaces the timer by one that fires at `deadline`.
+    private func setTimer(at deadline: NIODeadline) {
+        let timer = client.eventLoop.scheduleTask(deadline: deadline) { self.checkClock() }
         state.withLock { state in
             let old = state.timer
             state.timer = timer
@@ -179,30 +162,16 @@ final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
         }?.cancel()
     }
 
-    private func stopTimer() {
-        state.withLock { $0.timer.take() }?.cancel()
-    }
-
-    /// The timer is not moved at every part of the body: when it strikes, this tells whether the time has come.
-    private func checkClocks() {
-        let now = NIODeadline.now()
-        enum Verdict { case wait(until: NIODeadline), silent, tooLong, over }
-        let verdict: Verdict = state.withLock { state in
-            if state.generation == nil { return .over }
-            let total = state.started + configuration.totalTimeout
-            if now >= total { return .tooLong }
-            let idle = state.restDeadline ?? state.lastActivity + configuration.idleTimeout
-            return now >= idle ? .silent : .wait(until: min(total, idle))
-        }
+    /// Checks whether the time has come: the timer does not move with each part of the body.
+    private func checkClock() {
+        let verdict = state.withLock { $0.generation == nil ? nil : $0.clock.verdict(at: .now()) }
         switch verdict {
-        case .wait(let deadline):
-            armTimer(at: deadline)
-            return
-        case .silent: fail(LLMError(.timeout, "The model was silent for \(configuration.idleTimeout.milliseconds) ms."))
-        case .tooLong: fail(LLMError(.timeout, "The model took longer than \(configuration.totalTimeout.milliseconds) ms."))
-        case .over: break
+        case .wait(let deadline): return setTimer(at: deadline)
+        case .silent: fail(LLMError(.timeout, "The model was silent for \(model.configuration.idleTimeout.milliseconds) ms."))
+        case .tooLong: fail(LLMError(.timeout, "The model took longer than \(model.configuration.totalTimeout.milliseconds) ms."))
+        case nil: break
         }
-        // An answer may be complete without its end.
+        // A completion may be whole without the response's end.
         state.withLock { $0.task }?.cancel()
     }
 }

@@ -4,8 +4,8 @@ import NIOHTTP1
 import SessionStore
 import TransportSecurity
 
-extension OpenAIProvider {
-    /// Whether the error says that the other side is gone.
+extension HTTPLanguageModel {
+    /// Returns whether the error says that the other side is gone.
     static func isConnectionLoss(_ error: any Error) -> Bool {
         switch error {
         case let error as HTTPClientError: error == .remoteConnectionClosed
@@ -15,7 +15,7 @@ extension OpenAIProvider {
         }
     }
 
-    /// The error as one of ours, without keys.
+    /// Returns any error as an ``LLMError``, without keys.
     func describe(_ error: any Error) -> LLMError {
         var described = (error as? LLMError) ?? Self.transportError(error)
         described.message = configuration.redacted(described.message)

@@ -5,7 +5,8 @@ import NIOCore
 struct PerEventLoopHTTPClient: Sendable {
     let http: HTTPClient
     let eventLoop: any EventLoop
-    /// The connection that is handing on a response's head, or its own loss, at this moment. The HTTP client tells nobody which one that is.
+    /// The connection that is passing on a response's head, or its own loss, at this moment. The HTTP client's delegate does not learn
+    /// which one that is.
     private let current: NIOLoopBoundBox<ResponseBodyCoalescer?>
 
     init(eventLoop: any EventLoop, configuration: HTTPClient.Configuration) {
@@ -27,18 +28,18 @@ struct PerEventLoopHTTPClient: Sendable {
         try RequestFlushCoalescer.add(to: channel)
     }
 
-    /// Adds what this client adds to each of its connections. For connections that are made
-    /// elsewhere.
+    /// Adds to a connection that was made elsewhere what this client adds to each of its own.
     func prepare(_ channel: any Channel) throws {
         try Self.addHandlers(to: channel, current: current)
     }
 
-    /// Has the body that follows the head handed to `receiver` without the HTTP client's detour. To be called on the event loop, within `didReceiveHead`.
+    /// Passes the body that follows the head to `receiver` directly, without the HTTP client's detour. To be called on the event loop,
+    /// within `didReceiveHead`.
     func passBody(to receiver: any BodyReceiver) {
         current.value?.receiver = receiver
     }
 
-    /// Whether the connection that is told of at this moment has carried an earlier response. To be called on the event loop, within what the HTTP client
-    /// tells of a head or a loss; false elsewhere.
+    /// Whether the connection that reports at this moment has carried an earlier response. To be read on the event loop, while the HTTP
+    /// client reports a head or a loss; false at other times.
     var isConnectionKept: Bool { current.value?.isKept ?? false }
 }

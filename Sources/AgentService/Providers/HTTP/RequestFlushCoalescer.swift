@@ -2,17 +2,17 @@ import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
 
-/// Sends a request's head together with its body: the HTTP client flushes the head by itself, which costs a system call and wakes the model's server
-/// for a request that it cannot answer yet.
+/// Sends a request's head together with its body. The HTTP client flushes the head on its own, which costs a system call and wakes
+/// the model's server for a request that it cannot read yet.
 final class RequestFlushCoalescer: ChannelOutboundHandler {
     typealias OutboundIn = HTTPClientRequestPart
     typealias OutboundOut = HTTPClientRequestPart
 
-    /// Whether nothing but a head was written since the last flush.
+    /// Whether a head alone was written since the last flush.
     private var endsWithHead = false
     private var isHeld = false
 
-    /// Puts the handler between the client of a connection that was just made and the encoder.
+    /// Adds the handler to a connection that was just made, between the client and the encoder.
     static func add(to channel: any Channel) throws {
         let pipeline = channel.pipeline.syncOperations
         let encoder = try pipeline.handler(type: HTTPRequestEncoder.self)
@@ -31,12 +31,12 @@ final class RequestFlushCoalescer: ChannelOutboundHandler {
         }
         endsWithHead = false
         isHeld = true
-        // A body that is there follows at once. One that is yet to come must not keep the head.
+        // A body that is complete follows at once. One that is yet to come must not keep the head.
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         context.eventLoop.execute {
-            let (joiner, context) = bound.value
-            guard joiner.isHeld else { return }
-            joiner.isHeld = false
+            let (coalescer, context) = bound.value
+            guard coalescer.isHeld else { return }
+            coalescer.isHeld = false
             context.flush()
         }
     }

@@ -1,18 +1,18 @@
 import NIOCore
 import NIOHTTP1
 
-/// Who wants the body of a response.
+/// Gets the body of a response.
 protocol BodyReceiver: AnyObject {
     func receiveBody(_ bytes: ByteBuffer)
 }
 
-/// Hands on all parts of a body that one read from the socket brought as one, and past the HTTP client to the body's receiver, where there is one.
+/// Joins all parts of a body that one read from the socket brought, and passes them directly to the body's receiver, if there is one.
 ///
-/// Models send each event as a chunk of its own, and the HTTP client goes a long way for each part. Joining those that are there already costs
-/// one copy and a tenth of the time. Nothing waits: what was read goes on before the read's end is told. Only what was read together with the end
-/// goes through the HTTP client, which has its connection free again before it tells of that. It keeps all the rest, too: heads, ends, losses.
+/// Models send each event as a chunk of its own, and the HTTP client goes a long way for each part. Joining the parts costs one copy
+/// and a tenth of the time. Nothing waits: the parts go on before the read's end is reported. The HTTP client gets all the rest:
+/// heads, ends, losses, and the parts that were read together with the end. It frees its connection before it reports the end.
 ///
-/// Each part passes the ``ResponseGate`` first. What the gate refuses ends the connection.
+/// Each part passes the ``ResponseGate`` first. A part that the gate refuses ends the connection.
 final class ResponseBodyCoalescer: ChannelDuplexHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias InboundOut = HTTPClientResponsePart
@@ -26,15 +26,15 @@ final class ResponseBodyCoalescer: ChannelDuplexHandler {
     private var gate = ResponseGate()
     private let current: NIOLoopBoundBox<ResponseBodyCoalescer?>
     private var first: ByteBuffer?
-    /// From the second part on; its memory is used again by nobody: the consumer keeps slices of it.
+    /// From the second part on. Its memory is never used again: the consumer keeps slices of it.
     private var joined = ByteBuffer()
 
-    /// - Parameter current: Is this joiner while it hands on a response's head, or the connection's loss.
+    /// - Parameter current: Is this coalescer while it passes on a response's head, or the connection's loss.
     init(current: NIOLoopBoundBox<ResponseBodyCoalescer?>) {
         self.current = current
     }
 
-    /// Puts the handler between the decoder and the client of a connection that was just made.
+    /// Adds the handler to a connection that was just made, between the decoder and the client.
     static func add(to channel: any Channel, current: NIOLoopBoundBox<ResponseBodyCoalescer?>) throws {
         let pipeline = channel.pipeline.syncOperations
         let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPResponseDecoder>.self)

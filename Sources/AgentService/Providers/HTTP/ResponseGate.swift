@@ -1,17 +1,16 @@
 import NIOHTTP1
 
-/// Decides which parts of a connection's answers may go on to the HTTP client.
+/// Decides which parts of a connection's responses may go on to the HTTP client.
 ///
-/// The HTTP client takes it for granted that answers come in order, with statuses from 200, and
-/// ends the process where they do not. It also takes each status below 200 for an informational
-/// one, which NIO's decoder does not: what follows `HTTP/1.1 099` has no head then. So each part is
-/// judged here before the HTTP client sees it.
+/// The HTTP client expects that responses come in order, with statuses from 200, and ends the process if they do not. It also takes
+/// each status below 200 for an informational one, which NIO's decoder does not: the body behind `HTTP/1.1 099` has no head then. So
+/// each part is judged here before the HTTP client sees it.
 struct ResponseGate: Sendable {
     enum Verdict: Sendable {
         case pass
         /// The part is ignored, and the connection goes on.
         case drop
-        /// The connection must end. All that comes later is dropped.
+        /// The connection must end. All later parts are dropped.
         case refuse(LLMError)
     }
 
@@ -21,12 +20,12 @@ struct ResponseGate: Sendable {
 
     private var state = State.idle
 
-    /// A request's head is on its way: one answer may come.
+    /// Notes that a request's head is on its way: one response may come.
     mutating func requestBegan() {
         if state == .idle { state = .awaited }
     }
 
-    /// No part goes on any more.
+    /// Drops all later parts.
     mutating func shut() {
         state = .shut
     }
@@ -40,8 +39,7 @@ struct ResponseGate: Sendable {
             case 200...599:
                 state = .open
                 return .pass
-            // The answer is still to come. A change of protocols (101) would be one, but the
-            // request asked for none.
+            // The response is still to come. A change of protocols (101) would be one, but the request asked for none.
             case 100, 102...199:
                 return .drop
             case let code:

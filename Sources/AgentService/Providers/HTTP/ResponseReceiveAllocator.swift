@@ -1,9 +1,9 @@
 import NIOCore
 
-/// Sizes of the buffers that an answer is read into: a small one as long as it suffices, which the connection keeps, and a large one after it was full,
-/// which it does not.
+/// Sizes of the buffers that a response is read into: a small one as long as it suffices, which the connection keeps, and a large one
+/// after it was full, which the connection does not keep.
 ///
-/// So an open stream has little memory, and a first token is on its way to the client before what came with it is looked at.
+/// So an open stream takes little memory, and a first text delta is on its way to the client before the bytes behind it are read.
 struct ResponseReceiveAllocator: RecvByteBufferAllocator {
     /// A head, or some events.
     static let small = 1024
@@ -11,7 +11,7 @@ struct ResponseReceiveAllocator: RecvByteBufferAllocator {
 
     private var size = small
 
-    /// Has a connection read this way. Between two reads its event loop does what the first has led to.
+    /// Sets the sizes for a connection. Between two reads its event loop does what follows from the first.
     static func set(on channel: any Channel) throws {
         guard let options = channel.syncOptions else { return }
         try options.setOption(.recvAllocator, value: ResponseReceiveAllocator())
@@ -20,7 +20,7 @@ struct ResponseReceiveAllocator: RecvByteBufferAllocator {
 
     func buffer(allocator: ByteBufferAllocator) -> ByteBuffer { allocator.buffer(capacity: size) }
 
-    /// Not told: SwiftNIO would let the buffer that it keeps grow, and keep it so.
+    /// Unknown: SwiftNIO would let the buffer that it keeps grow, and keep it so.
     func nextBufferSize() -> Int? { nil }
 
     /// - Returns: Whether the next buffer is to be another one.

@@ -1,6 +1,6 @@
-/// Follows the arguments of a call as they come: whether they are a whole JSON value yet, and which.
+/// Follows the arguments of a call as they come: whether they are a whole JSON value yet, and which one.
 ///
-/// Keeps no text. It looks at brackets and quotes alone: whether the value is valid is judged at the end.
+/// It keeps no text and reads brackets and quotes alone: the validity of the value is judged at the end.
 struct CallArguments: Sendable, Equatable {
     enum State: Sendable {
         /// Nothing but blanks.

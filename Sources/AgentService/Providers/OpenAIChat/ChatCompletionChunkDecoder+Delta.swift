@@ -30,7 +30,7 @@ extension ChatCompletionChunkDecoder {
         }
     }
 
-    /// Text, or a list of parts. A number is text of a server that has forgotten the quotes.
+    /// Decodes text, or a list of parts. A number is text of a server that has left out the quotes.
     private mutating func decodeContent(_ content: JSONSlice, into events: inout [LLMEvent]) throws(LLMError) {
         switch content.kind {
         case .string:
@@ -54,7 +54,7 @@ extension ChatCompletionChunkDecoder {
         }
     }
 
-    /// A list of calls or of their fragments, or a single one.
+    /// Decodes a list of calls or of their fragments, or a single one.
     private mutating func decodeToolCalls(_ list: JSONSlice, into events: inout [LLMEvent]) throws(LLMError) {
         switch list.kind {
         case .object: try decodeToolCall(list, position: 0, into: &events)
@@ -87,7 +87,7 @@ extension ChatCompletionChunkDecoder {
         append(joined(placed, function), to: &events)
     }
 
-    /// A fragment with the characters of its arguments joined to those of the fragment before.
+    /// Returns a fragment with the characters of its arguments joined to those of the fragment before.
     private mutating func joined(_ placed: ToolCallIndex.Placed, _ function: Function) -> ToolCallIndex.Placed {
         guard let piece = function.arguments, !placed.arguments.isEmpty else { return placed }
         var placed = placed
@@ -98,9 +98,9 @@ extension ChatCompletionChunkDecoder {
     /// The member `function` of a call.
     private struct Function {
         var name: String?
-        /// The arguments, where they are a string.
+        /// The arguments, if they are a string.
         var arguments: JSONSlice?
-        /// Their text. Some servers send the object itself instead of its text.
+        /// The text of the arguments. Some servers send the object itself instead of its text.
         var text = ""
 
         init() {}

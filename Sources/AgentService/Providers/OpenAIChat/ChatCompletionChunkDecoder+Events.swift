@@ -2,9 +2,11 @@ import JSONText
 import NIOCore
 import SessionStore
 
-/// What stands in the events of a stream beside chunks.
+/// The data of a stream's events: chunks, words, errors, and several of them in one event.
 extension ChatCompletionChunkDecoder {
-    /// Decodes the data of an event; true for the end mark.
+    /// Decodes the data of an event.
+    ///
+    /// - Returns: Whether it is the end mark.
     mutating func decode(_ event: SSEEvent, into events: inout [LLMEvent]) throws(LLMError) -> Bool {
         guard event.data.getInteger(at: event.data.readerIndex, as: UInt8.self) == UInt8(ascii: "{") else {
             return try decodeWord(event, into: &events)
@@ -14,7 +16,7 @@ extension ChatCompletionChunkDecoder {
         return isDone
     }
 
-    /// Data that does not begin as an object does: a word, or an object behind blanks.
+    /// Decodes data that does not begin as an object does: a word, or an object behind blanks.
     private mutating func decodeWord(_ event: SSEEvent, into events: inout [LLMEvent]) throws(LLMError) -> Bool {
         if event.name == "error" { throw ErrorBody.streamError(event.data) }
         let data = Self.withoutSecondName(event.data)
@@ -27,8 +29,10 @@ extension ChatCompletionChunkDecoder {
         return try decodeJSON(data, into: &events)
     }
 
-    /// Decodes a chunk; true for the end mark. What is not JSON may be several chunks, a line each, or hold an error that a
-    /// server could not put elsewhere.
+    /// Decodes a chunk. Data that is not JSON may be several chunks, a line each, or hold an error that a server could not put
+    /// elsewhere.
+    ///
+    /// - Returns: Whether the end mark is among it.
     private mutating func decodeJSON(_ data: ByteBuffer, into events: inout [LLMEvent]) throws(LLMError) -> Bool {
         do throws(LLMError) {
             try decode(data, into: &events)
@@ -57,10 +61,10 @@ extension ChatCompletionChunkDecoder {
         return false
     }
 
-    /// Whether `data` is one JSON value, of whatever form.
+    /// Returns whether `data` is one JSON value of any form.
     static func isJSON(_ data: ByteBuffer) -> Bool { (try? JSONSlice(parsing: data, allowsBrokenText: true)) != nil }
 
-    /// `data` without the field's name, where a proxy has written it twice.
+    /// Returns `data` without the field's name, which a proxy may have written twice.
     private static func withoutSecondName(_ data: ByteBuffer) -> ByteBuffer {
         let name = "data:"
         guard data.readableBytesView.starts(with: name.utf8) else { return data }
@@ -69,7 +73,7 @@ extension ChatCompletionChunkDecoder {
 }
 
 extension ByteBuffer {
-    /// Takes the bytes up to a line feed, and the line feed; all that are left where there is none.
+    /// Takes the bytes up to a line feed, and the line feed; all that are left if there is none.
     fileprivate mutating func readLine() -> ByteBuffer {
         let view = readableBytesView
         let end = view.firstIndex(of: UInt8(ascii: "\n"))

@@ -4,18 +4,18 @@ import SessionStore
 
 /// Turns the JSON of OpenAI's chat completions, chunk by chunk or whole, into events.
 ///
-/// It also takes what other servers make of that format: content as a list of parts, tool calls without an index or with the
-/// same index for different calls, arguments as an object, characters cut in two, the retired `function_call`.
+/// It also takes the variants that other servers write: content as a list of parts, tool calls without an index or with the same
+/// index for different calls, arguments as an object, characters cut in two, the retired `function_call`.
 ///
 /// The end is held back until ``finish(isMarked:into:)``, because `usage` follows `finish_reason` on the wire.
 struct ChatCompletionChunkDecoder: Sendable {
-    /// More tool calls than this in one answer are an error.
+    /// More tool calls than this in one completion are an error.
     static let maxToolCalls = 128
 
     private let recognizesRepeats: Bool
     private let showsReasoning: Bool
     var calls = ToolCallIndex(limit: Self.maxToolCalls)
-    private var end = AnswerEnd()
+    private var end = CompletionEnd()
     private var usage = ChatCompletionUsage()
     var reasoning = ReasoningCollector()
     private var template: ChunkTemplate?
@@ -24,22 +24,22 @@ struct ChatCompletionChunkDecoder: Sendable {
     private var textJoiner = CharacterJoiner()
     private var thoughtJoiner = CharacterJoiner()
     private var argumentJoiners: [Int: CharacterJoiner] = [:]
-    /// A `delta` has come: a `message` beside it or behind it repeats what the deltas have said.
+    /// Whether a `delta` has come. A `message` beside it or behind it then repeats the deltas.
     private var hasDelta = false
-    /// A `message` has come without one: the answer is whole.
+    /// Whether a `message` has come without a `delta`: the completion is whole.
     private(set) var hasMessage = false
-    /// Of the chunk that is being read: what it says that is not null, and the last text among that; whether its strings may
-    /// hold halves of characters.
+    /// Of the current chunk: how many members with words are not null, the last text among them, and whether its strings may hold
+    /// halves of characters.
     var sayings = 0
     var text: JSONSlice?
     private var isBroken = false
-    /// Of the chunk that is being read: pieces of reasoning that are not empty, and the last one.
+    /// Of the current chunk: how many pieces of reasoning are not empty, and the last one.
     var thoughts = 0
     private var thought: JSONSlice?
 
     /// - Parameters:
     ///   - showsReasoning: Whether the model's reasoning is to be shown as it comes.
-    ///   - recognizesRepeats: Whether chunks that are like an earlier one are read by comparing. What they say is the same either way.
+    ///   - recognizesRepeats: Whether chunks that are like an earlier one are read by comparing. The events are the same either way.
     init(showsReasoning: Bool = false, recognizesRepeats: Bool = true) {
         self.showsReasoning = showsReasoning
         self.recognizesRepeats = recognizesRepeats
@@ -48,11 +48,13 @@ struct ChatCompletionChunkDecoder: Sendable {
     /// Whether the model has said why it stopped, and has said nothing since.
     var isAtEnd: Bool { end.isReached }
 
-    /// Whether text has followed a reason, so that none is believed.
+    /// Whether text has followed a reason, so that no reason counts.
     var isInDoubt: Bool { end.isInDoubt }
 
-    /// Decodes one `chat.completion.chunk` or `chat.completion` and appends what it says to `events`.
-    /// - Throws: ``LLMError`` for what a server says of an error, or for what is not such JSON; `events` then holds what came before.
+    /// Decodes one `chat.completion.chunk` or `chat.completion` and appends its events.
+    ///
+    /// - Throws: ``LLMError`` for an error that a server reports, or for anything that is not such JSON; `events` then holds the
+    ///   events before it.
     mutating func decode(_ json: ByteBuffer, into events: inout [LLMEvent]) throws(LLMError) {
         if textJoiner.isEmpty, let text = template?.string(in: json) { return appendText(text.string, to: &events) }
         if thoughtJoiner.isEmpty, let thought = reasoningTemplate?.string(in: json) { return append(thought: thought, to: &events) }
@@ -113,9 +115,10 @@ struct ChatCompletionChunkDecoder: Sendable {
     }
 
     /// Appends the end of the generation.
-    /// - Parameter isMarked: Whether the stream said itself that it is over, with `[DONE]`. Then content without a
-    ///   `finish_reason` is taken as finished.
-    /// - Throws: ``LLMError`` if the answer is cut off.
+    ///
+    /// - Parameter isMarked: Whether the stream has marked its end with `[DONE]`. Then content without a `finish_reason` is taken as
+    ///   finished.
+    /// - Throws: ``LLMError`` if the completion is cut off.
     mutating func finish(isMarked: Bool, into events: inout [LLMEvent]) throws(LLMError) {
         appendBrokenCharacters(to: &events)
         guard var reason = end.reason(isMarked: isMarked) else {
@@ -199,13 +202,13 @@ struct ChatCompletionChunkDecoder: Sendable {
         events.append(.toolCall(index: placed.index, id: placed.id, name: placed.name, arguments: placed.arguments))
     }
 
-    /// The text of a piece of a call's arguments that may have halves of characters; nil for one that stands for itself.
+    /// Returns the text of a piece of a call's arguments that may have halves of characters; nil for a piece of whole characters.
     mutating func joinArguments(_ piece: JSONSlice, of call: Int) -> String? {
         if !isBroken, argumentJoiners.isEmpty { return nil }
         return argumentJoiners[call, default: CharacterJoiner()].join(piece, isBroken: isBroken)
     }
 
-    /// What has found no other half.
+    /// Appends U+FFFD for each half of a character that has stayed alone.
     private mutating func appendBrokenCharacters(to events: inout [LLMEvent]) {
         if let rest = textJoiner.finish() { events.append(.textDelta(rest)) }
         for call in argumentJoiners.keys.sorted() {

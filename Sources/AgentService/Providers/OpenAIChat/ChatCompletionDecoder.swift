@@ -1,21 +1,11 @@
-import JSONText
-import NIOCore
+public import NIOCore
 import SessionStore
 
-/// An answer to a chat completion request as it arrives: decides what its bytes mean. Knows no sockets, tasks or clocks.
-struct ChatCompletionDecoder: Sendable {
-    /// What is still to come.
-    enum Progress: Sendable, Equatable {
-        case more
-        /// The model has finished; only `usage` and the end of the stream are missing.
-        case trailers
-        /// ``LLMEvent/finish(_:)`` has been appended.
-        case finished
-    }
-
+/// Decodes the response to a chat completion request, whether it is a stream of events, one JSON value, or an error.
+public struct ChatCompletionDecoder: ResponseDecoder {
     private enum Form {
         case unknown
-        /// The head has come, and of the body nothing that tells what it is.
+        /// The head has come, and of the body nothing that shows its form.
         case undecided(label: BodyForm)
         case stream(SSEParser)
         case whole(ByteBuffer)
@@ -24,25 +14,21 @@ struct ChatCompletionDecoder: Sendable {
     }
 
     private let expectsStream: Bool
-    private let maxBytes: Int
-    private let maxErrorBytes: Int
+    private let limits: ResponseLimits
     private var form = Form.unknown
     private var receivedBytes = 0
-    private var decoder: ChatCompletionChunkDecoder
+    private var chunks: ChatCompletionChunkDecoder
 
     /// - Parameters:
-    ///   - expectsStream: How to read an answer that tells neither by its content type nor by its first bytes.
+    ///   - expectsStream: How to read a response whose form neither its content type nor its first bytes show.
     ///   - showsReasoning: Whether the model's reasoning is to be shown as it comes.
-    ///   - maxBytes: The bound on the body.
-    ///   - maxErrorBytes: How much of an error's body is read.
-    init(expectsStream: Bool, showsReasoning: Bool = false, maxBytes: Int, maxErrorBytes: Int) {
+    init(expectsStream: Bool, showsReasoning: Bool = false, limits: ResponseLimits) {
         self.expectsStream = expectsStream
-        self.maxBytes = maxBytes
-        self.maxErrorBytes = maxErrorBytes
-        decoder = ChatCompletionChunkDecoder(showsReasoning: showsReasoning)
+        self.limits = limits
+        chunks = ChatCompletionChunkDecoder(showsReasoning: showsReasoning)
     }
 
-    mutating func receiveHead(status: Int, contentType: String?) throws(LLMError) {
+    public mutating func receiveHead(status: Int, contentType: String?) throws(LLMError) {
         guard 200..<300 ~= status else {
             form = .error(status: status, ByteBuffer())
             return
@@ -50,36 +36,35 @@ struct ChatCompletionDecoder: Sendable {
         form = .undecided(label: BodyForm(contentType: contentType, expectsStream: expectsStream))
     }
 
-    /// Takes a part of the body. When it throws, `events` holds what came before the error.
-    mutating func receiveBody(_ part: ByteBuffer, into events: inout [LLMEvent]) throws(LLMError) -> Progress {
+    public mutating func receiveBody(_ part: ByteBuffer, into events: inout [LLMEvent]) throws(LLMError) -> ResponseProgress {
         receivedBytes += part.readableBytes
         switch form {
         case .unknown:
             throw LLMError(.invalidResponse, "The model's server sent a body without a head.")
         case .undecided(let label):
-            guard receivedBytes <= maxBytes else { throw tooLarge }
+            guard receivedBytes <= limits.bodyBytes else { throw tooLarge }
             return try receiveBeginning(part, label, into: &events)
         case .stream(var parser):
-            guard receivedBytes <= maxBytes else { throw tooLarge }
+            guard receivedBytes <= limits.bodyBytes else { throw tooLarge }
             // Taken out of the enum, so that its buffer is not copied.
             form = .unknown
             parser.append(part)
             let isDone = try readEvents(&parser, into: &events)
             form = isDone ? .finished : .stream(parser)
             if isDone { return .finished }
-            return decoder.isAtEnd ? .trailers : .more
+            return chunks.isAtEnd ? .trailers : .more
         case .whole(var body):
-            guard receivedBytes <= maxBytes else { throw tooLarge }
+            guard receivedBytes <= limits.bodyBytes else { throw tooLarge }
             form = .unknown
             body.writeImmutableBuffer(part)
             form = .whole(body)
             return .more
         case .error(let status, var body):
             form = .unknown
-            let length = min(part.readableBytes, maxErrorBytes - body.readableBytes)
+            let length = min(part.readableBytes, limits.errorBytes - body.readableBytes)
             body.writeImmutableBuffer(part.getSlice(at: part.readerIndex, length: length) ?? ByteBuffer())
             form = .error(status: status, body)
-            guard receivedBytes < maxErrorBytes else { throw ErrorBody.httpError(status: status, body: body) }
+            guard receivedBytes < limits.errorBytes else { throw Self.refusal(status: status, body: body) }
             return .more
         case .finished:
             return .finished
@@ -88,7 +73,7 @@ struct ChatCompletionDecoder: Sendable {
 
     private mutating func receiveBeginning(
         _ part: ByteBuffer, _ label: BodyForm, into events: inout [LLMEvent]
-    ) throws(LLMError) -> Progress {
+    ) throws(LLMError) -> ResponseProgress {
         var body = part
         while let byte = body.getInteger(at: body.readerIndex, as: UInt8.self), BodyForm.isBlank(byte) {
             body.moveReaderIndex(forwardBy: 1)
@@ -101,39 +86,36 @@ struct ChatCompletionDecoder: Sendable {
         case .page:
             throw Self.page
         case .events:
-            form = .stream(SSEParser(maxEventBytes: maxBytes))
+            form = .stream(SSEParser(maxEventBytes: limits.bodyBytes))
             receivedBytes -= body.readableBytes
             return try receiveBody(body, into: &events)
         }
     }
 
-    /// The body has ended.
-    mutating func receiveEnd(into events: inout [LLMEvent]) throws(LLMError) {
+    public mutating func receiveEnd(into events: inout [LLMEvent]) throws(LLMError) {
         let ended = form
         form = .finished
         switch ended {
         case .unknown: throw LLMError(.invalidResponse, "The model's server sent no answer.")
         case .undecided(label: .page): throw Self.page
-        case .undecided: try decoder.finish(isMarked: false, into: &events)
+        case .undecided: try chunks.finish(isMarked: false, into: &events)
         case .stream(var parser):
             if try readRest(of: &parser, into: &events) { return }
-            try decoder.finish(isMarked: false, into: &events)
+            try chunks.finish(isMarked: false, into: &events)
         case .whole(let body): try readWhole(body, into: &events)
-        case .error(let status, let body): throw ErrorBody.httpError(status: status, body: body)
+        case .error(let status, let body): throw Self.refusal(status: status, body: body)
         case .finished: break
         }
     }
 
-    /// The connection is lost, or nothing comes any more. True if the answer was complete nevertheless, with its
-    /// ``LLMEvent/finish(_:)`` appended.
-    mutating func receiveLoss(into events: inout [LLMEvent]) -> Bool {
-        guard case .stream = form, decoder.isAtEnd else {
+    public mutating func receiveLoss(into events: inout [LLMEvent]) -> Bool {
+        guard case .stream = form, chunks.isAtEnd else {
             if case .finished = form { return true }
             return false
         }
         form = .finished
         do {
-            try decoder.finish(isMarked: false, into: &events)
+            try chunks.finish(isMarked: false, into: &events)
             return true
         } catch {
             return false
@@ -151,14 +133,16 @@ struct ChatCompletionDecoder: Sendable {
                 throw tooLarge
             }
             guard let event else { return false }
-            if try decoder.decode(event, into: &events) {
-                try decoder.finish(isMarked: true, into: &events)
+            if try chunks.decode(event, into: &events) {
+                try chunks.finish(isMarked: true, into: &events)
                 return true
             }
         }
     }
 
-    /// Reads the events that are left at the end of a body, of which the last may lack its blank line, or be broken off.
+    /// Reads the events that are left at the end of a body. The last one may lack its blank line, or be broken off.
+    ///
+    /// - Returns: Whether an end mark was among them.
     private mutating func readRest(of parser: inout SSEParser, into events: inout [LLMEvent]) throws(LLMError) -> Bool {
         var broken: LLMError?
         while true {
@@ -169,38 +153,49 @@ struct ChatCompletionDecoder: Sendable {
                 throw tooLarge
             }
             guard let event else {
-                // Where each chunk names a reason, what is missing may be text.
-                if let broken, decoder.isInDoubt { throw broken }
+                // If each chunk names a reason, text may be missing.
+                if let broken, chunks.isInDoubt { throw broken }
                 return false
             }
             if let broken { throw broken }
             do throws(LLMError) {
-                guard try decoder.decode(event, into: &events) else { continue }
+                guard try chunks.decode(event, into: &events) else { continue }
             } catch {
                 // Broken off within the event: it does not count, and what came before it decides.
                 guard error.code == .invalidResponse, !ChatCompletionChunkDecoder.isJSON(event.data) else { throw error }
                 broken = error
                 continue
             }
-            try decoder.finish(isMarked: true, into: &events)
+            try chunks.finish(isMarked: true, into: &events)
             return true
         }
     }
 
-    /// Reads a body that begins with JSON: one value, with an end mark behind it where a server has but wrapped it, or lines of
-    /// JSON without the names of fields.
+    /// Reads a body that begins with JSON: one value, with an end mark behind it if a server has only wrapped it, or lines of JSON
+    /// without the names of fields.
     private mutating func readWhole(_ body: ByteBuffer, into events: inout [LLMEvent]) throws(LLMError) {
         var rest = body
         let value = rest.readSlice(length: JSONSlice.lengthOfFirstValue(in: rest)) ?? rest
-        try decoder.decode(value, into: &events)
+        try chunks.decode(value, into: &events)
         let isAlone = rest.readableBytesView.allSatisfy { [0x20, 0x09, 0x0A, 0x0D].contains($0) }
-        var parser = SSEParser(maxEventBytes: maxBytes)
+        var parser = SSEParser(maxEventBytes: limits.bodyBytes)
         parser.append(rest)
         if try readRest(of: &parser, into: &events) { return }
-        // A whole answer needs no mark and no reason; a stream of chunks does.
-        try decoder.finish(isMarked: isAlone && decoder.hasMessage, into: &events)
+        // A whole response needs no mark and no reason; a stream of chunks does.
+        try chunks.finish(isMarked: isAlone && chunks.hasMessage, into: &events)
+    }
+
+    // MARK: Errors
+
+    private static func refusal(status: Int, body: ByteBuffer) -> LLMError {
+        var error = ErrorBody.httpError(status: status, body: body)
+        error.asksFor = Concessions.askedFor(status: status, body: body)
+        return error
     }
 
     private static var page: LLMError { LLMError(.invalidResponse, "The model's server answered with a web page.") }
-    private var tooLarge: LLMError { LLMError(.invalidResponse, "The model's answer is larger than \(maxBytes) bytes.") }
+
+    private var tooLarge: LLMError {
+        LLMError(.invalidResponse, "The model's answer is larger than \(limits.bodyBytes) bytes.")
+    }
 }

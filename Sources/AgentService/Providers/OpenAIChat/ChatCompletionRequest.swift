@@ -2,16 +2,14 @@ import JSONText
 import NIOCore
 import SessionStore
 
-/// A chat completion request in one buffer. Messages and tools are copied as the text that they are.
-struct OpenAIRequestBody: Sendable {
-    private(set) var bytes: ByteBuffer
-    /// Where `stream_options` stand, if they do.
-    private var options: Range<Int>?
-    /// Where a user's message follows a tool's.
-    private var gaps: [Int] = []
-
+/// Writes a chat completion request. Messages and tools are copied as the text that they are.
+enum ChatCompletionRequest {
+    /// Returns the request.
+    ///
     /// - Parameter concessions: What the server is known to want otherwise.
-    init(_ request: LLMRequest, stream: Bool, form: RequestForm = RequestForm(), concessions: Concessions = []) {
+    static func encode(
+        _ request: LLMRequest, stream: Bool, form: RequestForm = RequestForm(), conceding concessions: Concessions = []
+    ) -> EncodedRequest {
         var messages = request.messages
         let reasoning = form.reasoning.apply(request.reasoning, by: request.author, to: &messages)
         var body = ByteBufferAllocator().buffer(
@@ -20,58 +18,30 @@ struct OpenAIRequestBody: Sendable {
         body.writeStaticString("{\"model\":")
         body.writeJSONString(request.model)
         body.writeStaticString(",\"messages\":[")
-        gaps = OutgoingMessages.write(
+        let gaps = OutgoingMessages.write(
             messages, adding: reasoning, form: form, fillsGaps: concessions.contains(.strictTurns), into: &body)
+        var edits: [EncodedRequest.Edit] = []
+        if form.strictTurns == .auto {
+            edits = gaps.map {
+                EncodedRequest.Edit(concession: .strictTurns, range: $0..<$0, replacement: OutgoingMessages.gapFillerAndComma)
+            }
+        }
         body.writeStaticString(stream ? "],\"stream\":true" : "],\"stream\":false")
         if stream, !concessions.contains(.streamOptions) {
             let start = body.writerIndex
             body.writeStaticString(",\"stream_options\":{\"include_usage\":true}")
-            options = start..<body.writerIndex
+            if form.streamOptions == .auto {
+                edits.append(
+                    EncodedRequest.Edit(concession: .streamOptions, range: start..<body.writerIndex, replacement: ByteBuffer()))
+            }
         }
         body.writeImmutableBuffer(form.parameters.json)
-        if let tools = request.tools, !Self.isEmptyArray(tools) {
+        if let tools = request.tools, !isEmptyArray(tools) {
             body.writeStaticString(",\"tools\":")
             body.writeImmutableBuffer(tools)
         }
         body.writeInteger(UInt8(ascii: "}"))
-        bytes = body
-    }
-
-    /// What could be conceded.
-    var concessions: Concessions {
-        var concessions: Concessions = []
-        if options != nil { concessions.insert(.streamOptions) }
-        if !gaps.isEmpty { concessions.insert(.strictTurns) }
-        return concessions
-    }
-
-    /// The same request with what its server asks for, and otherwise byte for byte. What follows the messages stays where it can be
-    /// conceded later.
-    func conceding(_ concessions: Concessions) -> OpenAIRequestBody {
-        var body = self
-        body.bytes = ByteBufferAllocator().buffer(
-            capacity: bytes.readableBytes + gaps.count * (OutgoingMessages.gapFiller.readableBytes + 1))
-        var position = bytes.readerIndex
-        func copy(upTo end: Int) {
-            if let part = bytes.getSlice(at: position, length: end - position) { body.bytes.writeImmutableBuffer(part) }
-            position = end
-        }
-        if concessions.contains(.strictTurns) {
-            for gap in gaps {
-                copy(upTo: gap)
-                body.bytes.writeImmutableBuffer(OutgoingMessages.gapFiller)
-                body.bytes.writeStaticString(",")
-            }
-            body.gaps = []
-        }
-        if let options {
-            copy(upTo: options.lowerBound)
-            let start = body.bytes.writerIndex
-            if concessions.contains(.streamOptions) { position = options.upperBound } else { copy(upTo: options.upperBound) }
-            body.options = concessions.contains(.streamOptions) ? nil : start..<body.bytes.writerIndex
-        }
-        copy(upTo: bytes.writerIndex)
-        return body
+        return EncodedRequest(body, edits: edits)
     }
 
     /// OpenAI rejects an empty list of tools.

@@ -1,14 +1,16 @@
 import JSONText
 import SessionStore
 
-/// Gathers the token counts of one answer.
+/// Gathers the token counts of one completion.
 ///
 /// Servers send `usage` once at the end, growing with every chunk, or empty after the numbers. So each member keeps its last
-/// number, whatever else comes.
+/// number, whatever follows.
 struct ChatCompletionUsage: Sendable {
     private(set) var total = TokenUsage()
 
-    /// Takes in a `usage` member; true if it names a count.
+    /// Reads a `usage` member.
+    ///
+    /// - Returns: Whether it names a count.
     mutating func read(_ usage: JSONSlice) -> Bool {
         var isNamed = false
         for member in usage.members {
@@ -33,6 +35,6 @@ struct ChatCompletionUsage: Sendable {
         return isNamed
     }
 
-    /// A number of tokens, kept in a range in which sums cannot overflow; nil for what is no whole number.
+    /// Returns a number of tokens, in a range in which sums cannot overflow; nil for anything but a whole number.
     private static func count(_ value: JSONSlice?) -> Int? { value?.integer.map(TokenUsage.possible) }
 }

@@ -2,7 +2,7 @@
 ///
 /// A reason that comes before the model's words does not count: some servers send one with each chunk. Text that follows a reason
 /// shows that. From then on only the stream's own end counts.
-struct AnswerEnd: Sendable {
+struct CompletionEnd: Sendable {
     private var reason: FinishReason?
     /// Whether the model has said something.
     private(set) var isBegun = false

@@ -22,8 +22,8 @@ struct OutgoingMessages {
     private var user: ByteBuffer?
     private var furtherUsers: [ByteBuffer] = []
 
-    /// What fills a gap.
-    static let gapFiller = ByteBuffer(string: #"{"role":"assistant","content":"(no answer)"}"#)
+    /// What fills a gap, and the comma behind it.
+    static let gapFillerAndComma = ByteBuffer(string: #"{"role":"assistant","content":"(no answer)"},"#)
 
     private init(form: RequestForm, fillsGaps: Bool) {
         self.form = form
@@ -98,8 +98,7 @@ struct OutgoingMessages {
         if !isEmpty { body.writeInteger(UInt8(ascii: ",")) }
         if lastRole == .tool, role == .user {
             if fillsGaps {
-                body.writeImmutableBuffer(Self.gapFiller)
-                body.writeInteger(UInt8(ascii: ","))
+                body.writeImmutableBuffer(Self.gapFillerAndComma)
             } else {
                 gaps.append(body.writerIndex)
             }

@@ -2,15 +2,16 @@ import JSONText
 import NIOCore
 import SessionStore
 
-/// Gathers what a model says beside its answer, piece by piece, as the JSON that it is: what goes back to the
-/// model must be what it said, byte for byte.
+/// Gathers what a model says beside its completion, piece by piece, as the JSON that it is: the model must get back byte for byte
+/// what it said.
 struct ReasoningCollector: Sendable {
-    /// Bytes of one answer's reasoning. An answer with more keeps none: half of it would be refused, or mislead.
+    /// Bytes of one completion's reasoning. A completion with more keeps none: half of it would be refused, or mislead.
     static let maximumBytes = 1 << 20
-    /// Details of one answer, and unknown members of one call. More are not reasoning, and each is looked for among them.
+    /// Details of one completion, and unknown members of one call. More of them are not reasoning, and each new one is compared with
+    /// all others.
     static let maximumMembers = 256
 
-    /// The member that has the text. Some servers send the same text in two: the first one counts.
+    /// The member that has the text. Some servers send the same text in two members: the first one counts.
     private var member: String?
     /// A JSON string without its quotation marks.
     private var text = ByteBuffer()
@@ -19,7 +20,7 @@ struct ReasoningCollector: Sendable {
     private var byteCount = 0
     private var isDropped = false
 
-    /// Returns whether text under this name is the answer's reasoning.
+    /// Returns whether text under this name is the completion's reasoning.
     mutating func choose(_ name: String) -> Bool {
         if member == nil { member = name }
         return member == name
@@ -62,7 +63,7 @@ struct ReasoningCollector: Sendable {
         calls[index] = members
     }
 
-    /// All of it; nil where there is none.
+    /// All of it; nil if there is none.
     var trace: ReasoningTrace? {
         guard !isDropped else { return nil }
         var fields: [ReasoningTrace.Member] = []
@@ -99,7 +100,7 @@ enum JSONPieces {
         return repaired(json)
     }
 
-    /// Returns a value byte for byte where it is valid; else with U+FFFD for what is not text in it.
+    /// Returns a value byte for byte if it is valid; else with U+FFFD for each part that is not text.
     static func repaired(_ json: ByteBuffer) -> ByteBuffer {
         if (try? JSONSlice(parsing: json)) != nil { return json }
         return (try? CheckedJSON(repairing: json))?.buffer ?? ByteBuffer(string: "null")

@@ -20,7 +20,9 @@ struct ReasoningDetails: Sendable {
     private static let joined: Set<String> = ["text", "summary", "data"]
     private var details: [Detail] = []
 
-    /// - Returns: False where there are too many.
+    /// Appends a piece.
+    ///
+    /// - Returns: False if there are too many.
     mutating func append(_ piece: JSONSlice) -> Bool {
         let index = piece["index"]?.integer
         let type = piece["type"]?.string
@@ -32,7 +34,7 @@ struct ReasoningDetails: Sendable {
         return details.count <= ReasoningCollector.maximumMembers
     }
 
-    /// The list as JSON; nil where it is empty.
+    /// The list as JSON; nil if it is empty.
     var json: ByteBuffer? {
         guard !details.isEmpty else { return nil }
         var json = ByteBuffer()
@@ -53,10 +55,10 @@ struct ReasoningDetails: Sendable {
         return json
     }
 
-    /// Returns which detail a piece belongs to; a new one where it belongs to none.
+    /// Returns the place of the detail that a piece belongs to; that of a new one if it belongs to none.
     ///
-    /// A piece without an index goes on with the last detail where both are text. Anything else without an index,
-    /// such as encrypted data, stands for itself.
+    /// A piece without an index continues the last detail if both are text. Anything else without an index, such as encrypted data,
+    /// is a detail of its own.
     private mutating func position(index: Int?, type: String?) -> Int {
         if let index {
             if let known = details.lastIndex(where: { $0.index == index && $0.type == type }) { return known }

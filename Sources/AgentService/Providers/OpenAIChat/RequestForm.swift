@@ -18,7 +18,7 @@ public struct RequestForm: Sendable, Equatable {
     /// Whether a streamed request asks for usage with `stream_options`.
     public var streamOptions = Choice.auto
     public var systemRole = SystemRole.system
-    /// What of a model's reasoning goes back to it.
+    /// Which of a model's reasoning goes back to it.
     public var reasoning = ReasoningReplay()
     /// Whether tool messages carry the `name` of the tool.
     public var toolNames = false
@@ -30,19 +30,11 @@ public struct RequestForm: Sendable, Equatable {
     /// An estimate of the bytes that the form adds to one message.
     var maximumAddition: Int { (reasoning.isRequired ? 24 : 0) + (toolNames ? 80 : 0) }
 
-    /// What is decided beforehand.
+    /// What is conceded beforehand.
     var concessions: Concessions {
         var concessions: Concessions = []
         if streamOptions == .no { concessions.insert(.streamOptions) }
         if strictTurns == .yes { concessions.insert(.strictTurns) }
         return concessions
-    }
-
-    /// What the server's refusals decide.
-    var negotiable: Concessions {
-        var negotiable: Concessions = []
-        if streamOptions == .auto { negotiable.insert(.streamOptions) }
-        if strictTurns == .auto { negotiable.insert(.strictTurns) }
-        return negotiable
     }
 }

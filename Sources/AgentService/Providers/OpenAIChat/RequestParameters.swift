@@ -18,7 +18,7 @@ public struct RequestParameters: Sendable, Equatable {
 
     /// Reads a JSON object.
     ///
-    /// - Throws: ``ParameterError`` where it is none, or has a member that must not be there.
+    /// - Throws: ``ParameterError`` if it is not one, or has a member that must not be there.
     public init(parsing text: String) throws(ParameterError) {
         guard text.utf8.count <= Self.maximumBytes else { throw ParameterError("must have at most \(Self.maximumBytes) bytes") }
         let object: JSONSlice
@@ -43,7 +43,7 @@ public struct RequestParameters: Sendable, Equatable {
     }
 }
 
-/// Why parameters cannot be used; names the member.
+/// Why parameters cannot be used. The description names the member.
 public struct ParameterError: Error, Sendable, CustomStringConvertible {
     public var description: String
 

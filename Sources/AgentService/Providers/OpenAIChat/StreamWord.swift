@@ -4,7 +4,7 @@ import NIOCore
 enum StreamWord: Sendable {
     /// `[DONE]`, the end of a stream.
     case done
-    /// Something that keeps a connection open and says nothing.
+    /// A sign of life that keeps a connection open.
     case heartbeat
 
     private static let heartbeats: Set = ["", "null", "[]", "ping", "pong", "heartbeat", "keepalive", "keep-alive"]
@@ -24,6 +24,6 @@ enum StreamWord: Sendable {
         self = .heartbeat
     }
 
-    /// Whether an event of this name says nothing, whatever its data.
+    /// Returns whether an event of this name says nothing, whatever its data.
     static func isHeartbeat(event name: String) -> Bool { name != "message" && !name.isEmpty && heartbeats.contains(name.lowercased()) }
 }

@@ -1,14 +1,14 @@
-/// Tells which tool call a fragment belongs to, whatever a server makes of `index` and `id`.
+/// Finds the tool call that a fragment belongs to, whatever a server writes as `index` and `id`.
 ///
-/// Calls are numbered from 0 in the order in which they first appear. Servers give every call the index 0, every fragment a new
-/// id, or neither; so the arguments count as well: a fragment with a name begins a new call where those of the call so far are
-/// a whole JSON value, and continues it where they are not.
+/// Calls are numbered from 0 in the order in which they first appear. Some servers give every call the index 0, every fragment a
+/// new id, or neither. So the arguments count as well: a fragment with a name begins a new call if the arguments of the current
+/// call are a whole JSON value, and continues that call if they are not.
 struct ToolCallIndex: Sendable {
     /// What a server sends of a call.
     struct Fragment {
-        /// The server's own number; nil where it sends none.
+        /// The server's own number; nil if it sends none.
         var upstream: Int?
-        /// Its place in the chunk's list, which stands for a missing number.
+        /// Its index in the chunk's list, which replaces a missing number.
         var position = 0
         /// Not empty.
         var id: String?
@@ -20,7 +20,7 @@ struct ToolCallIndex: Sendable {
         fileprivate var hasArguments: Bool { arguments.contains { !$0.isWhitespace } }
     }
 
-    /// A fragment with the number of its call, and of the call's members only what is new.
+    /// A fragment with the number of its call, and with those of the call's members that are new.
     struct Placed {
         var index: Int
         var id: String?
@@ -36,9 +36,9 @@ struct ToolCallIndex: Sendable {
         var name: String?
         var arguments = CallArguments()
         var isFunctionCall = false
-        /// The server gives the fragments of one call different ids.
+        /// Whether the server gives the fragments of one call different ids.
         var hasChangingIDs = false
-        /// The name came once more behind whole arguments: an object that follows is the next call's.
+        /// Whether the name came once more behind whole arguments: an object that follows is the next call's.
         var isNextAnnounced = false
     }
 
@@ -54,7 +54,7 @@ struct ToolCallIndex: Sendable {
 
     var count: Int { calls.count }
 
-    /// Finds the call of a fragment, and takes the fragment in.
+    /// Finds the call of a fragment, and adds the fragment to it.
     mutating func place(_ fragment: Fragment) throws(LLMError) -> Placed {
         guard let known = candidate(for: fragment) else {
             return take(fragment, into: try append(Call(upstream: fragment.upstream)))
@@ -69,7 +69,7 @@ struct ToolCallIndex: Sendable {
         }
     }
 
-    /// Takes in a piece of the only call that the retired `function_call` can make.
+    /// Adds a piece to the only call that the retired `function_call` can make.
     mutating func placeFunctionCall(name: String?, arguments: String) throws(LLMError) -> Placed {
         let fragment = Fragment(name: name, arguments: arguments)
         if let known = calls.firstIndex(where: \.isFunctionCall) { return take(fragment, into: known) }
@@ -113,7 +113,7 @@ struct ToolCallIndex: Sendable {
         }
     }
 
-    /// The call has a name and whole arguments, and a name has come again.
+    /// Returns the relation for a name that has come again, after the call's whole arguments.
     private func relation(of fragment: Fragment, toWhole call: Call, isOtherName: Bool, isOtherID: Bool) -> Relation {
         guard call.name != nil else { return .more }
         guard fragment.hasArguments else {
@@ -122,7 +122,7 @@ struct ToolCallIndex: Sendable {
         guard fragment.startsObject else { return .more }
         if isOtherID && !call.hasChangingIDs || isOtherName { return .next }
         if CallArguments(fragment.arguments) == call.arguments { return .repetition }
-        // `{}` is what some servers send before the arguments, under the call's own id.
+        // Some servers send `{}` before the arguments, under the call's own id.
         return call.arguments.isEmptyObject && fragment.id != nil && fragment.id == call.id ? .more : .next
     }
 
@@ -144,7 +144,7 @@ struct ToolCallIndex: Sendable {
         return placed
     }
 
-    /// The piece of the name that is new: all of it, what follows the earlier pieces, or none.
+    /// Returns the piece of the name that is new: all of it, the part behind the earlier pieces, or none.
     private mutating func takeName(_ name: String, into index: Int, hasArguments: Bool) -> String? {
         guard let known = calls[index].name else {
             calls[index].name = name

@@ -1,33 +1,33 @@
 import Glibc
-import NIOCore
+package import NIOCore
 
 /// One event of an event stream.
-struct SSEEvent: Sendable, Equatable {
-    /// The `event` field; `message` where there was none.
-    var name: String
-    /// The `data` fields, joined with line feeds. Shares the storage of the chunk where it lies in one line.
-    var data: ByteBuffer
+package struct SSEEvent: Sendable, Equatable {
+    /// The `event` field; `message` if there was none.
+    package var name: String
+    /// The `data` fields, joined with line feeds. Shares the storage of the chunk if it lies in one line.
+    package var data: ByteBuffer
 }
 
 /// The stream holds a line, or an event, longer than allowed.
-struct SSEEventTooLarge: Error, Sendable, Equatable {
+package struct SSEEventTooLarge: Error, Sendable, Equatable {
     /// The bound in bytes.
-    var limit: Int
+    package var limit: Int
 }
 
 /// Reads `text/event-stream` as it arrives (WHATWG HTML, section 9.2.6, "Interpreting an event stream").
 ///
-/// Lines may end with CR, LF or CRLF, and chunks may end anywhere. `id` and `retry` are ignored: nothing is resumed. An event
-/// that no empty line has closed at the end of the stream is dropped, as the standard says, unless ``finish()`` asks for it.
+/// Lines may end with CR, LF or CRLF, and chunks may end anywhere. `id` and `retry` are ignored: nothing is resumed. An event that no
+/// empty line has closed at the end of the stream is dropped, as the standard says, unless ``finish()`` asks for it.
 ///
-/// Two things are read beside the standard, since models' servers send them and the standard gives them no other meaning: a
-/// line that begins with `{` is data without its field name, and JSON that follows JSON in one event is an event of its own.
-struct SSEParser: Sendable {
+/// Two things are read beside the standard, since models' servers send them and the standard gives them no other meaning: a line
+/// that begins with `{` is data without its field name, and JSON that follows JSON in one event is an event of its own.
+package struct SSEParser: Sendable {
     private static let dataField = ByteBuffer(string: "data")
     private static let eventField = ByteBuffer(string: "event")
 
     private let maxEventBytes: Int
-    /// What has not been read as a line yet.
+    /// The bytes that have not been read as a line yet.
     private var pending = ByteBuffer()
     /// How many bytes of `pending` are known to hold no line end.
     private var scanned = 0
@@ -39,13 +39,13 @@ struct SSEParser: Sendable {
     private var closed: SSEEvent?
 
     /// - Parameter maxEventBytes: The bound on one line and on the data of one event.
-    init(maxEventBytes: Int) {
+    package init(maxEventBytes: Int) {
         self.maxEventBytes = maxEventBytes
     }
 
-    /// Takes the next bytes of the stream; ``next()`` then gives the events that they complete. Copies only what an
-    /// incomplete line of the previous chunk has to be joined with.
-    mutating func append(_ chunk: ByteBuffer) {
+    /// Appends the next bytes of the stream; ``next()`` then returns the events that they complete. Copies only the bytes that have to
+    /// be joined with an incomplete line of the previous chunk.
+    package mutating func append(_ chunk: ByteBuffer) {
         if pending.readableBytes == 0 {
             pending = chunk
         } else {
@@ -53,8 +53,8 @@ struct SSEParser: Sendable {
         }
     }
 
-    /// The next complete event, nil when more bytes are needed.
-    mutating func next() throws(SSEEventTooLarge) -> SSEEvent? {
+    /// Returns the next complete event; nil when more bytes are needed.
+    package mutating func next() throws(SSEEventTooLarge) -> SSEEvent? {
         if isAtStart, !skipByteOrderMark() { return nil }
         while let line = try nextLine() {
             if line.readableBytes > 0 {
@@ -67,8 +67,8 @@ struct SSEParser: Sendable {
         return nil
     }
 
-    /// The next event of a stream that has ended, whether it was closed or not; nil at the end.
-    mutating func finish() throws(SSEEventTooLarge) -> SSEEvent? {
+    /// Returns the next event of a stream that has ended, whether it was closed or not; nil at the end.
+    package mutating func finish() throws(SSEEventTooLarge) -> SSEEvent? {
         if let event = try next() { return event }
         if pending.readableBytes > 0 {
             let line = pending
@@ -88,7 +88,7 @@ struct SSEParser: Sendable {
         return event
     }
 
-    /// False while it is open whether the stream begins with a byte order mark.
+    /// - Returns: False while it is undecided whether the stream begins with a byte order mark.
     private mutating func skipByteOrderMark() -> Bool {
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         let start = pending.readableBytesView.prefix(mark.count)
@@ -165,7 +165,7 @@ struct SSEParser: Sendable {
         data = joined
     }
 
-    /// Whether `next` cannot be more of the JSON text that `data` is: nowhere in JSON an object's end is followed by a bracket,
+    /// Returns whether `next` cannot be more of the JSON text that `data` is: nowhere in JSON an object's end is followed by a bracket,
     /// and no line break stands within a string.
     private static func isValue(_ data: ByteBuffer, before next: ByteBuffer) -> Bool {
         guard let last = data.readableBytesView.last(where: { !isBlank($0) }), last == UInt8(ascii: "}"),
@@ -178,7 +178,7 @@ struct SSEParser: Sendable {
 }
 
 extension UnsafeRawBufferPointer {
-    /// The first place of `character` in `start..<end`, or `end`.
+    /// Returns the first index of `character` in `start..<end`, or `end`.
     fileprivate func index(of character: Unicode.Scalar, from start: Int, to end: Int) -> Int {
         guard start < end, end <= count, let base = baseAddress,
             let found = memchr(base + start, Int32(character.value), end - start)

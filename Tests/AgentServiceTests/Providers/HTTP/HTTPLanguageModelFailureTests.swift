@@ -5,14 +5,14 @@ import Testing
 @testable import AgentService
 
 @Suite("Failures between the provider and its server")
-struct OpenAIProviderFailureTests {
+struct HTTPLanguageModelFailureTests {
     static let token = "data: \(Decoded.delta(#"{"content":"so far"}"#))\n\n"
     static let reason = "data: \(Decoded.delta("{}", finish: "stop"))\n\n"
     static let whole = token + reason + "data: [DONE]\n\n"
 
     @Test("A refused connection is unavailable")
     func aRefusedConnectionIsUnavailable() async throws {
-        let decoded = try await withProvider("http://127.0.0.1:\(try freePort())") { try await $0.collect() }
+        let decoded = try await withModel("http://127.0.0.1:\(try freePort())") { try await $0.collect() }
         #expect(decoded.error == .unavailable)
         #expect(decoded.events.isEmpty)
     }
@@ -23,7 +23,7 @@ struct OpenAIProviderFailureTests {
     func aNewConnectionThatIsClosedBeforeTheHeadIsNotTriedAgain() async throws {
         let upstream = try await RawUpstream.start { _ in [.close] }
         defer { upstream.stop() }
-        let decoded = try await withProvider(upstream.url) { try await $0.collect() }
+        let decoded = try await withModel(upstream.url) { try await $0.collect() }
         #expect(decoded.error == .unavailable)
         #expect(upstream.requests.count == 1)
     }
@@ -32,9 +32,9 @@ struct OpenAIProviderFailureTests {
     func aKeptConnectionThatIsClosedBeforeTheHeadIsTriedAgain() async throws {
         let upstream = try await RawUpstream.start { $0.place == 0 ? RawUpstream.answer(Self.whole) : [.close] }
         defer { upstream.stop() }
-        try await withProvider(upstream.url) { provider in
-            let first = try await provider.collect()
-            let second = try await provider.collect()
+        try await withModel(upstream.url) { model in
+            let first = try await model.collect()
+            let second = try await model.collect()
             #expect(first.events == [.textDelta("so far"), .finish(.stop)])
             #expect(second == first)
         }
@@ -55,11 +55,11 @@ struct OpenAIProviderFailureTests {
             return RawUpstream.answer(Self.whole)
         }
         defer { upstream.stop() }
-        try await withProvider(upstream.url) { provider in
-            let first = try await provider.collect()
-            let second = Task { try await provider.collect() }
+        try await withModel(upstream.url) { model in
+            let first = try await model.collect()
+            let second = Task { try await model.collect() }
             await isSecond.pass()
-            let third = try await provider.collect()
+            let third = try await model.collect()
             #expect(upstream.connections == 2)
             isClosed.open()
             #expect(try await second.value("it ends") == first && third == first)
@@ -70,9 +70,9 @@ struct OpenAIProviderFailureTests {
     func itIsTriedAgainOnceOnly() async throws {
         let upstream = try await RawUpstream.start { $0.connection == 0 && $0.place == 0 ? RawUpstream.answer(Self.whole) : [.close] }
         defer { upstream.stop() }
-        try await withProvider(upstream.url) { provider in
-            let first = try await provider.collect()
-            let second = try await provider.collect()
+        try await withModel(upstream.url) { model in
+            let first = try await model.collect()
+            let second = try await model.collect()
             #expect(first.error == nil)
             #expect(second.error == .unavailable)
         }
@@ -85,9 +85,9 @@ struct OpenAIProviderFailureTests {
             $0.place == 0 ? RawUpstream.answer(Self.whole) : [.bytes(RawUpstream.head + "Content-Length: 1000\r\n\r\n"), .close]
         }
         defer { upstream.stop() }
-        try await withProvider(upstream.url) { provider in
-            let first = try await provider.collect()
-            let second = try await provider.collect()
+        try await withModel(upstream.url) { model in
+            let first = try await model.collect()
+            let second = try await model.collect()
             #expect(first.error == nil)
             #expect(second.error == .unavailable)
         }
@@ -99,7 +99,7 @@ struct OpenAIProviderFailureTests {
         let answer = UpstreamAnswer.text("one ", "two").inserting(.hangUp, after: 2)
         let upstream = try await Upstream.start { _ in answer }
         defer { upstream.stop() }
-        let decoded = try await withProvider(upstream.url) { try await $0.collect() }
+        let decoded = try await withModel(upstream.url) { try await $0.collect() }
         #expect(decoded.error == .unavailable)
         #expect(decoded.events == [.textDelta("one ")])
         #expect(upstream.requests.count == 1)
@@ -110,7 +110,7 @@ struct OpenAIProviderFailureTests {
         let answer = UpstreamAnswer.text("one ", "two").inserting(.hangUp, after: parts)
         let upstream = try await Upstream.start { _ in answer }
         defer { upstream.stop() }
-        let decoded = try await withProvider(upstream.url) { try await $0.collect() }
+        let decoded = try await withModel(upstream.url) { try await $0.collect() }
         #expect(decoded.error == nil)
         #expect(decoded.text == "one two")
         #expect(decoded.events.last == .finish(.stop))
@@ -122,14 +122,14 @@ struct OpenAIProviderFailureTests {
         answer.add(delta: ["content": "half"])
         let upstream = try await Upstream.start { [answer] _ in answer }
         defer { upstream.stop() }
-        #expect(try await withProvider(upstream.url) { try await $0.collect() }.error == .unavailable)
+        #expect(try await withModel(upstream.url) { try await $0.collect() }.error == .unavailable)
     }
 
     @Test("Bytes that are not HTTP are an invalid response")
     func whatIsNotHTTPIsAnInvalidResponse() async throws {
         let upstream = try await RawUpstream.start { _ in [.bytes("SSH-2.0-OpenSSH_9.6\r\n\r\n"), .close] }
         defer { upstream.stop() }
-        #expect(try await withProvider(upstream.url) { try await $0.collect() }.error == .invalidResponse)
+        #expect(try await withModel(upstream.url) { try await $0.collect() }.error == .invalidResponse)
     }
 
     // MARK: Error responses
@@ -145,7 +145,7 @@ struct OpenAIProviderFailureTests {
         let upstream = try await Upstream.start { _ in .error(status, "because of \(status)") }
         defer { upstream.stop() }
         for stream in [true, false] {
-            let decoded = try await withProvider(upstream.url) {
+            let decoded = try await withModel(upstream.url) {
                 $0.stream = stream
             } _: {
                 try await $0.collect()
@@ -169,7 +169,7 @@ struct OpenAIProviderFailureTests {
             upstream.stop()
             elsewhere.stop()
         }
-        let decoded = try await withProvider(upstream.url) {
+        let decoded = try await withModel(upstream.url) {
             $0.apiKey = "secret"
         } _: {
             try await $0.collect()
@@ -185,7 +185,7 @@ struct OpenAIProviderFailureTests {
         answer.add(event: #"{"error":{"message":"overloaded","code":529}}"#)
         let upstream = try await Upstream.start { [answer] _ in answer.inserting(.silence, after: 2) }
         defer { upstream.stop() }
-        let decoded = try await withProvider(upstream.url) { try await $0.collect() }
+        let decoded = try await withModel(upstream.url) { try await $0.collect() }
         #expect(decoded.error == .unavailable)
         #expect(decoded.events == [.textDelta("so far")])
     }
@@ -197,7 +197,7 @@ struct OpenAIProviderFailureTests {
             return [.bytes(head), .flood(ByteBuffer(string: String(repeating: stream ? Self.token : "[", count: 100)), count: 1_000_000)]
         }
         defer { upstream.stop() }
-        let decoded = try await withProvider(upstream.url) {
+        let decoded = try await withModel(upstream.url) {
             $0.stream = stream
             $0.maxResponseBytes = 100_000
         } _: {
@@ -219,10 +219,10 @@ struct OpenAIProviderFailureTests {
     func keysAreNeverInAnError() async throws {
         let upstream = try await Upstream.start()
         defer { upstream.stop() }
-        try await withProvider(upstream.url) {
+        try await withModel(upstream.url) {
             $0.apiKey = Self.apiKey
             $0.internalKey = Self.internalKey
-        } _: { provider in
+        } _: { model in
             for offset in [0, 1, 258, 270, 285, 296, 299, 300, 1000] {
                 for key in [Self.apiKey, Self.internalKey] {
                     let words = "\(String(repeating: "x", count: offset))\(key) is not valid: \(key)"
@@ -230,7 +230,7 @@ struct OpenAIProviderFailureTests {
                     inStream.add(event: (["error": ["message": .string(words)]] as JSON).text)
                     for answer in [UpstreamAnswer.error(401, words), inStream] {
                         upstream.answer { _ in answer }
-                        let decoded = try await provider.collect()
+                        let decoded = try await model.collect()
                         #expect(decoded.error == .rejected || decoded.error == .upstream)
                         // The error does not show a useful part of a key either.
                         #expect(!decoded.message.contains(key.prefix(8)), "\(decoded.message)")
@@ -243,14 +243,14 @@ struct OpenAIProviderFailureTests {
 
     @Test("A key that is part of another key does not reveal the rest")
     func aKeyThatIsPartOfTheOtherDoesNotShowTheRestOfIt() {
-        let configuration = OpenAIProvider.Configuration(baseURL: "http://h", apiKey: "secret", internalKey: "secret-and-more")
+        let configuration = UpstreamConfiguration(baseURL: "http://h", apiKey: "secret", internalKey: "secret-and-more")
         #expect(configuration.redacted("a secret, a secret-and-more, a secret-and…") == "a ***, a ***, a ***…")
         #expect(configuration.redacted("nothing to hide…") == "nothing to hide…")
     }
 
     @Test("The description of a configuration shows no key")
     func theDescriptionOfAConfigurationShowsNoKey() {
-        let configuration = OpenAIProvider.Configuration(
+        let configuration = UpstreamConfiguration(
             baseURL: "http://user:password@h", apiKey: Self.apiKey, internalKey: Self.internalKey)
         var dumped = ""
         dump(configuration, to: &dumped)

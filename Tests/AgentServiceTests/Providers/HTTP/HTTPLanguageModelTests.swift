@@ -6,7 +6,7 @@ import Testing
 @testable import AgentService
 
 @Suite("Generations over HTTP")
-struct OpenAIProviderTests {
+struct HTTPLanguageModelTests {
     static let answer: UpstreamAnswer = {
         var answer = UpstreamAnswer()
         answer.add(delta: ["role": "assistant", "content": ""])
@@ -27,14 +27,14 @@ struct OpenAIProviderTests {
     func theSplitOfTheAnswerDoesNotMatter() async throws {
         let upstream = try await Upstream.start { _ in Self.answer }
         defer { upstream.stop() }
-        try await withProvider(upstream.url) { provider in
-            let whole = try await provider.collect()
+        try await withModel(upstream.url) { model in
+            let whole = try await model.collect()
             #expect(whole.text == "Grüße, 日本 😀👩‍👩‍👧\n\u{2028}é\u{301}")
             #expect(whole.calls == [Decoded.Call("c1", "echo", #"{"text":"😀"}"#), Decoded.Call("c2", "echo", #"{"text":"😀"}"#)])
             #expect(whole.events.suffix(2) == [.usage(TokenUsage(promptTokens: 9, completionTokens: 12)), .finish(.toolCalls)])
             for length in [1, 2, 3, 5, 7, 13, 64, 1000, 1 << 20] {
                 upstream.answer { _ in Self.answer.split(every: length) }
-                #expect(try await provider.collect() == whole, "pieces of \(length) bytes")
+                #expect(try await model.collect() == whole, "pieces of \(length) bytes")
             }
             var crlf = UpstreamAnswer()
             for case .bytes(let bytes) in Self.answer.parts {
@@ -42,11 +42,11 @@ struct OpenAIProviderTests {
             }
             for length in [1, 2, 7, 1 << 20] {
                 upstream.answer { [crlf] _ in crlf.split(every: length) }
-                #expect(try await provider.collect() == whole, "pieces of \(length) bytes, with CRLF")
+                #expect(try await model.collect() == whole, "pieces of \(length) bytes, with CRLF")
             }
             for seed in 0..<6 {
                 upstream.answer { _ in Self.randomlySplit(Self.answer, seed: UInt64(seed)) }
-                #expect(try await provider.collect() == whole, "seed \(seed)")
+                #expect(try await model.collect() == whole, "seed \(seed)")
             }
         }
         #expect(upstream.violations.isEmpty)
@@ -71,8 +71,8 @@ struct OpenAIProviderTests {
         let upstream = try await Upstream.start { _ in UpstreamAnswer(parts: [.bytes(whole)]) }
         defer { upstream.stop() }
         var batches: [[LLMEvent]] = []
-        try await withProvider(upstream.url) { provider in
-            try await provider.generate(.hello) { batches.append($0) }
+        try await withModel(upstream.url) { model in
+            try await model.generate(.hello) { batches.append($0) }
         }
         #expect(batches == [ChatCompletionDecoderTests.events])
     }
@@ -86,7 +86,7 @@ struct OpenAIProviderTests {
             ])
         }
         defer { upstream.stop() }
-        let decoded = try await withProvider(upstream.url) {
+        let decoded = try await withModel(upstream.url) {
             $0.stream = false
         } _: {
             try await $0.collect()
@@ -115,7 +115,7 @@ struct OpenAIProviderTests {
             #"{"role":"system","content":"a / b \/ \u00e9 é"}"#,
             #"{"role":"user","content":[{"type":"text","text":"x","big":123456789012345678901}]}"#,
         ].map { ByteBuffer(string: $0) }
-        _ = try await withProvider(upstream.url) {
+        _ = try await withModel(upstream.url) {
             $0.apiKey = "api-key"
             $0.internalKey = "internal-key"
         } _: {
@@ -142,7 +142,7 @@ struct OpenAIProviderTests {
     func withoutToolsNoneAreMentioned(tools: String?) async throws {
         let upstream = try await Upstream.start()
         defer { upstream.stop() }
-        _ = try await withProvider(upstream.url) {
+        _ = try await withModel(upstream.url) {
             try await $0.collect(LLMRequest(model: "m", messages: LLMRequest.hello.messages, tools: tools.map { ByteBuffer(string: $0) }))
         }
         #expect(upstream.requests.first?.body.object.keys.contains("tools") == false)
@@ -156,7 +156,7 @@ struct OpenAIProviderTests {
     func aTraceContextThatCannotStandInAHeaderIsLeftOut() async throws {
         let upstream = try await Upstream.start()
         defer { upstream.stop() }
-        let decoded = try await withProvider(upstream.url) {
+        let decoded = try await withModel(upstream.url) {
             try await $0.collect(LLMRequest(model: "m", messages: LLMRequest.hello.messages, traceparent: "00-a\r\nX-Evil: 1"))
         }
         #expect(decoded.text == "Hello, world")
@@ -168,7 +168,7 @@ struct OpenAIProviderTests {
     func theBaseURLMayHaveAnyOfItsForms(suffix: String) async throws {
         let upstream = try await Upstream.start()
         defer { upstream.stop() }
-        #expect(try await withProvider(upstream.url + suffix) { try await $0.collect() }.text == "Hello, world")
+        #expect(try await withModel(upstream.url + suffix) { try await $0.collect() }.text == "Hello, world")
         #expect(upstream.requests.map(\.path) == ["/v1/chat/completions"])
     }
 
@@ -177,17 +177,21 @@ struct OpenAIProviderTests {
         arguments: ["", "localhost:80", "ftp://host", "http://", "https:///path", "http://a b", "redis://x"]
     )
     func whatIsNoBaseURLIsRefused(url: String) {
-        #expect(throws: OpenAIProvider.ConfigurationError.self) {
-            try OpenAIProvider(configuration: .init(baseURL: url), eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: .quiet)
+        #expect(throws: UpstreamConfigurationError.self) {
+            try HTTPLanguageModel(
+                format: OpenAIChat(), configuration: .init(baseURL: url), eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+                logger: .quiet)
         }
     }
 
     @Test("A key that is not valid in a header is refused", arguments: ["", "a\nb", "a\r\nX: y", "schlüssel", "\0"])
     func whatCannotStandInAHeaderIsNoKey(key: String) {
-        let both = [OpenAIProvider.Configuration(baseURL: "http://h", apiKey: key), .init(baseURL: "http://h", internalKey: key)]
+        let both = [UpstreamConfiguration(baseURL: "http://h", apiKey: key), .init(baseURL: "http://h", internalKey: key)]
         for configuration in both {
-            let error = #expect(throws: OpenAIProvider.ConfigurationError.self) {
-                try OpenAIProvider(configuration: configuration, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: .quiet)
+            let error = #expect(throws: UpstreamConfigurationError.self) {
+                try HTTPLanguageModel(
+                    format: OpenAIChat(), configuration: configuration, eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+                    logger: .quiet)
             }
             #expect(key.isEmpty || error?.description.contains(key) == false)
         }
@@ -206,12 +210,12 @@ struct OpenAIProviderTests {
         }
         defer { upstream.stop() }
         let texts = try await within(.seconds(30), "two hundred generations") {
-            try await withProvider(upstream.url) { provider in
+            try await withModel(upstream.url) { model in
                 try await withThrowingTaskGroup(of: String.self) { group in
                     for number in 0..<200 {
                         group.addTask {
                             let message = ByteBuffer(string: #"{"role":"user","content":"\#(number)"}"#)
-                            return try await provider.collect(LLMRequest(model: "m", messages: [message])).text
+                            return try await model.collect(LLMRequest(model: "m", messages: [message])).text
                         }
                     }
                     try await eventually("all have asked") { all.arrivals == 200 }

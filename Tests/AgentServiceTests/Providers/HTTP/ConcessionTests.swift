@@ -13,7 +13,7 @@ struct ConcessionTests {
     /// Refuses requests with `stream_options`, and treats others as `others` says.
     private func upstream(
         status: Int = 422, refusal: String = refusal,
-        others: @escaping @Sendable () -> [RawUpstream.Step] = { RawUpstream.answer(OpenAIProviderFailureTests.whole) }
+        others: @escaping @Sendable () -> [RawUpstream.Step] = { RawUpstream.answer(HTTPLanguageModelFailureTests.whole) }
     ) async throws -> RawUpstream {
         try await RawUpstream.start { request in
             guard request.text.contains("stream_options") else { return others() }
@@ -29,9 +29,9 @@ struct ConcessionTests {
     func theSameRequestGoesOnceMoreAndIsRemembered(status: Int) async throws {
         let upstream = try await upstream(status: status)
         defer { upstream.stop() }
-        try await withProvider(upstream.url) { provider in
+        try await withModel(upstream.url) { model in
             for _ in 0..<3 {
-                let decoded = try await provider.collect()
+                let decoded = try await model.collect()
                 #expect(decoded.text == "so far")
             }
         }
@@ -45,9 +45,9 @@ struct ConcessionTests {
     func whatFailsWithoutAsWellIsNotRemembered() async throws {
         let upstream = try await upstream(others: { [.bytes("HTTP/1.1 422 No\r\nContent-Length: 4\r\n\r\nelse")] })
         defer { upstream.stop() }
-        try await withProvider(upstream.url) { provider in
+        try await withModel(upstream.url) { model in
             for _ in 0..<2 {
-                let decoded = try await provider.collect()
+                let decoded = try await model.collect()
                 #expect(decoded.error == .rejected && decoded.message.hasSuffix("else"))
             }
         }
@@ -58,7 +58,7 @@ struct ConcessionTests {
     func anotherRefusalIsFinal() async throws {
         let upstream = try await upstream(refusal: #"{"error":"no such model"}"#)
         defer { upstream.stop() }
-        #expect(try await withProvider(upstream.url) { try await $0.collect() }.error == .rejected)
+        #expect(try await withModel(upstream.url) { try await $0.collect() }.error == .rejected)
         #expect(asked(upstream) == [true])
     }
 
@@ -66,13 +66,13 @@ struct ConcessionTests {
     func theSettingDecidesBeforehand() async throws {
         let upstream = try await upstream()
         defer { upstream.stop() }
-        let never = try await withProvider(upstream.url) {
+        let never = try await withModel(upstream.url) {
             $0.form.streamOptions = .no
         } _: {
             try await $0.collect()
         }
         #expect(never.text == "so far" && asked(upstream) == [false])
-        let always = try await withProvider(upstream.url) {
+        let always = try await withModel(upstream.url) {
             $0.form.streamOptions = .yes
         } _: {
             try await $0.collect()
@@ -90,7 +90,7 @@ struct ConcessionTests {
                 let words = Self.template
                 return [.bytes("HTTP/1.1 400 No\r\nContent-Type: application/json\r\nContent-Length: \(words.utf8.count)\r\n\r\n" + words)]
             }
-            return RawUpstream.answer(OpenAIProviderFailureTests.whole)
+            return RawUpstream.answer(HTTPLanguageModelFailureTests.whole)
         }
         defer { upstream.stop() }
         let messages = [
@@ -98,9 +98,9 @@ struct ConcessionTests {
             #"{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}"#,
             #"{"role":"tool","tool_call_id":"c","content":"cancelled"}"#, #"{"role":"user","content":"v"}"#,
         ].map { ByteBuffer(string: $0) }
-        try await withProvider(upstream.url) { provider in
+        try await withModel(upstream.url) { model in
             for _ in 0..<2 {
-                let decoded = try await provider.collect(LLMRequest(model: "m", messages: messages))
+                let decoded = try await model.collect(LLMRequest(model: "m", messages: messages))
                 #expect(decoded.text == "so far")
             }
         }
@@ -110,7 +110,7 @@ struct ConcessionTests {
             [.bytes("HTTP/1.1 400 No\r\nContent-Length: \(Self.template.utf8.count)\r\n\r\n" + Self.template)]
         }
         defer { plain.stop() }
-        #expect(try await withProvider(plain.url) { try await $0.collect() }.error == .rejected)
+        #expect(try await withModel(plain.url) { try await $0.collect() }.error == .rejected)
         #expect(plain.requests.count == 1)
     }
 }

@@ -27,18 +27,18 @@ struct OutgoingRequestTests {
         }
         defer { upstream.stop() }
         let budget = ByteBudget(limit: 100 << 20)
-        try await withProvider(upstream.url) { provider in
-            let told = Told()
-            let generation = provider.generate(request(bytes, of: budget), receiver: told)
+        try await withModel(upstream.url) { model in
+            let receiver = CollectingReceiver()
+            let generation = model.generate(request(bytes, of: budget), receiver: receiver)
             try await eventually("the model has the request") { head.arrivals == 1 }
             // The messages are gone by then, and the bytes in flight are not.
             #expect(budget.used > bytes && budget.used < bytes + 1000)
             #expect(upstream.requests.first?.text.hasSuffix(#"x"}],"stream":true,"stream_options":{"include_usage":true}}"#) == true)
             head.open()
-            #expect(try await told.next() == [.textDelta("x")])
+            #expect(try await receiver.next() == [.textDelta("x")])
             #expect(budget.used == 0)
             rest.open()
-            while try await told.next() != nil {}
+            while try await receiver.next() != nil {}
             withExtendedLifetime(generation) {}
         }
     }
@@ -53,18 +53,18 @@ struct OutgoingRequestTests {
         }
         let budget = ByteBudget(limit: 100 << 20)
         for bytes in [1000, 5_000_000] {
-            try await withProvider(upstream.url) { provider in
-                let told = Told()
-                let generation = provider.generate(request(bytes, of: budget), receiver: told)
+            try await withModel(upstream.url) { model in
+                let receiver = CollectingReceiver()
+                let generation = model.generate(request(bytes, of: budget), receiver: receiver)
                 generation.cancel()
-                await #expect(throws: CancellationError.self) { try await told.next() }
+                await #expect(throws: CancellationError.self) { try await receiver.next() }
                 try await eventually("nothing is held") { budget.used == 0 }
                 withExtendedLifetime(generation) {}
             }
-            try await withProvider("http://127.0.0.1:1") { provider in
-                let told = Told()
-                let generation = provider.generate(request(bytes, of: budget), receiver: told)
-                await #expect(throws: LLMError.self) { try await told.next() }
+            try await withModel("http://127.0.0.1:1") { model in
+                let receiver = CollectingReceiver()
+                let generation = model.generate(request(bytes, of: budget), receiver: receiver)
+                await #expect(throws: LLMError.self) { try await receiver.next() }
                 try await eventually("nothing is held") { budget.used == 0 }
                 withExtendedLifetime(generation) {}
             }
@@ -80,9 +80,9 @@ struct OutgoingRequestTests {
         }
         defer { upstream.stop() }
         let budget = ByteBudget(limit: 100 << 20)
-        try await withProvider(upstream.url) { provider in
+        try await withModel(upstream.url) { model in
             for _ in 0..<2 {
-                let answer = try await provider.collect(request(2_000_000, of: budget))
+                let answer = try await model.collect(request(2_000_000, of: budget))
                 #expect(answer.error == nil)
             }
         }

@@ -7,8 +7,8 @@ import Testing
 
 /// The tests run one after another, so that they do not slow each other down.
 @Suite("Timeouts and cancellation of generations", .tags(.clock), .serialized, .timeLimit(.minutes(2)))
-struct OpenAIProviderTimeTests {
-    static let token = OpenAIProviderFailureTests.token
+struct HTTPLanguageModelTimeTests {
+    static let token = HTTPLanguageModelFailureTests.token
 
     // MARK: Time limits
 
@@ -16,7 +16,7 @@ struct OpenAIProviderTimeTests {
     func silenceBeforeTheHeadIsATimeout() async throws {
         let upstream = try await RawUpstream.start { _ in [.gate(Gate())] }
         defer { upstream.stop() }
-        let decoded = try await withProvider(upstream.url) {
+        let decoded = try await withModel(upstream.url) {
             $0.idleTimeout = .milliseconds(100)
         } _: {
             try await $0.collect()
@@ -30,7 +30,7 @@ struct OpenAIProviderTimeTests {
     func silenceInTheMiddleIsATimeout() async throws {
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + Self.token), .gate(Gate())] }
         defer { upstream.stop() }
-        let decoded = try await withProvider(upstream.url) {
+        let decoded = try await withModel(upstream.url) {
             $0.idleTimeout = .milliseconds(500)
         } _: {
             try await $0.collect()
@@ -52,7 +52,7 @@ struct OpenAIProviderTimeTests {
         let upstream = try await Upstream.start { [answer] _ in answer }
         defer { upstream.stop() }
         let begun = ContinuousClock.now
-        let decoded = try await withProvider(upstream.url) {
+        let decoded = try await withModel(upstream.url) {
             $0.idleTimeout = .seconds(2)
         } _: {
             try await $0.collect()
@@ -71,7 +71,7 @@ struct OpenAIProviderTimeTests {
         }
         let upstream = try await Upstream.start { [answer] _ in answer }
         defer { upstream.stop() }
-        let decoded = try await withProvider(upstream.url) {
+        let decoded = try await withModel(upstream.url) {
             $0.totalTimeout = .seconds(1)
         } _: {
             try await $0.collect()
@@ -101,7 +101,7 @@ struct OpenAIProviderTimeTests {
         ])
         let upstream = try await Upstream.start { _ in answer }
         defer { upstream.stop() }
-        let decoded = try await withProvider(upstream.url) {
+        let decoded = try await withModel(upstream.url) {
             $0.trailerTimeout = .milliseconds(50)
         } _: {
             try await $0.collect()
@@ -116,7 +116,7 @@ struct OpenAIProviderTimeTests {
         let beginning = Self.chunk(#"{"content":"one "}"#, finish: "stop") + Self.chunk(#"{"content":"two "}"#, finish: "stop")
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + beginning), .gate(Gate())] }
         defer { upstream.stop() }
-        let decoded = try await withProvider(upstream.url) {
+        let decoded = try await withModel(upstream.url) {
             ($0.trailerTimeout, $0.idleTimeout) = (.milliseconds(50), .milliseconds(300))
         } _: {
             try await $0.collect()
@@ -131,11 +131,11 @@ struct OpenAIProviderTimeTests {
         arguments: ["", "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n"]
     )
     func theEndOfTheStreamIsNotWaitedForLong(usage: String) async throws {
-        let body = Self.token + OpenAIProviderFailureTests.reason + usage
+        let body = Self.token + HTTPLanguageModelFailureTests.reason + usage
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + body), .gate(Gate())] }
         defer { upstream.stop() }
         let decoded = try await within(.seconds(15), "the end of the stream") {
-            try await withProvider(upstream.url) {
+            try await withModel(upstream.url) {
                 $0.trailerTimeout = .milliseconds(100)
             } _: {
                 try await $0.collect()
@@ -151,7 +151,7 @@ struct OpenAIProviderTimeTests {
     /// The server keeps sending bytes without meaning, before its end mark or after it.
     @Test(
         "A rest that trickles in is awaited only briefly",
-        arguments: [OpenAIProviderFailureTests.reason, OpenAIProviderFailureTests.reason + "data: [DONE]\n\n"]
+        arguments: [HTTPLanguageModelFailureTests.reason, HTTPLanguageModelFailureTests.reason + "data: [DONE]\n\n"]
     )
     func aRestThatTricklesInIsNotWaitedForLong(rest: String) async throws {
         let isEnough = Gate()
@@ -163,10 +163,10 @@ struct OpenAIProviderTimeTests {
             upstream.stop()
         }
         let decoded = try await within(.seconds(15), "the end of the stream") {
-            try await withProvider(upstream.url) {
+            try await withModel(upstream.url) {
                 $0.trailerTimeout = .milliseconds(100)
-            } _: { provider in
-                let decoded = try await provider.collect()
+            } _: { model in
+                let decoded = try await model.collect()
                 try await eventually("the connection is closed") { upstream.openConnections == 0 }
                 return decoded
             }
@@ -177,11 +177,11 @@ struct OpenAIProviderTimeTests {
     @Test("The provider waits for nothing after the end mark")
     func afterTheEndMarkNothingIsWaitedFor() async throws {
         let upstream = try await RawUpstream.start { _ in
-            [.bytes(RawUpstream.unboundedHead + OpenAIProviderFailureTests.whole), .gate(Gate())]
+            [.bytes(RawUpstream.unboundedHead + HTTPLanguageModelFailureTests.whole), .gate(Gate())]
         }
         defer { upstream.stop() }
         let decoded = try await within(.seconds(15), "the end mark") {
-            try await withProvider(upstream.url) {
+            try await withModel(upstream.url) {
                 $0.trailerTimeout = .seconds(60)
             } _: {
                 try await $0.collect()
@@ -194,13 +194,13 @@ struct OpenAIProviderTimeTests {
     func whoFindsNoFreeConnectionFailsInTime() async throws {
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + Self.token), .gate(Gate())] }
         defer { upstream.stop() }
-        try await withProvider(upstream.url) {
+        try await withModel(upstream.url) {
             $0.maxConnections = 1
             $0.connectTimeout = .milliseconds(200)
-        } _: { provider in
-            let first = Task { try await provider.collect() }
+        } _: { model in
+            let first = Task { try await model.collect() }
             try await eventually("the first one runs") { upstream.requests.count == 1 }
-            #expect(try await provider.collect().error == .unavailable)
+            #expect(try await model.collect().error == .unavailable)
             first.cancel()
             await #expect(throws: CancellationError.self) { try await first.value("it ends") }
         }
@@ -222,12 +222,12 @@ struct OpenAIProviderTimeTests {
         }
         defer { upstream.stop() }
         var fastest = Duration.seconds(60)
-        try await withProvider(upstream.url) {
+        try await withModel(upstream.url) {
             $0.maxResponseBytes = 1 << 30
-        } _: { provider in
+        } _: { model in
             for round in 1...5 {
                 let told = Gate()
-                let task = Task { try await provider.generate(.hello) { _ in told.open() } }
+                let task = Task { try await model.generate(.hello) { _ in told.open() } }
                 try await eventually("the request is there") { upstream.requests.count == round }
                 if moment != .beforeTheHead { await told.pass() }
                 let cancelled = ContinuousClock.now
@@ -249,10 +249,10 @@ struct OpenAIProviderTimeTests {
     func nothingIsHandedOnAfterACancellation() async throws {
         let upstream = try await Upstream.start { _ in .text("one", "two", "three") }
         defer { upstream.stop() }
-        try await withProvider(upstream.url) { provider in
+        try await withModel(upstream.url) { model in
             let before = Task {
                 while !Task.isCancelled { await Task.yield() }
-                return try await provider.collect()
+                return try await model.collect()
             }
             before.cancel()
             await #expect(throws: CancellationError.self) { try await before.value("it ends") }
@@ -263,15 +263,15 @@ struct OpenAIProviderTimeTests {
     /// Events dropped after a cancellation do not complete a completion.
     @Test("An end that crosses a cancellation does not count")
     func anEndThatCrossesACancellationIsNone() async throws {
-        try await withProvider("http://127.0.0.1:1") { provider in
-            let told = Told()
-            let generation = HTTPGeneration(provider, client: nil, receiver: told)
+        try await withModel("http://127.0.0.1:1") { model in
+            let receiver = CollectingReceiver()
+            let generation = HTTPGeneration(model, client: nil, receiver: receiver)
             try generation.receive([.textDelta("one")])
             generation.cancel()
             #expect(throws: CancellationError.self) { try generation.receive([.textDelta("two"), .finish(.stop)]) }
-            generation.ended(.failure(CancellationError()))
-            #expect(try await told.next() == [.textDelta("one")])
-            await #expect(throws: CancellationError.self) { try await told.next() }
+            generation.end(.failure(CancellationError()))
+            #expect(try await receiver.next() == [.textDelta("one")])
+            await #expect(throws: CancellationError.self) { try await receiver.next() }
         }
     }
 
@@ -280,8 +280,8 @@ struct OpenAIProviderTimeTests {
         struct Enough: Error {}
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + Self.token), .gate(Gate())] }
         defer { upstream.stop() }
-        try await withProvider(upstream.url) { provider in
-            await #expect(throws: Enough.self) { try await provider.generate(.hello, refusing: Enough()) { _ in } }
+        try await withModel(upstream.url) { model in
+            await #expect(throws: Enough.self) { try await model.generate(.hello, refusing: Enough()) { _ in } }
             try await eventually("the connection is closed") { upstream.openConnections == 0 }
         }
     }
@@ -290,14 +290,14 @@ struct OpenAIProviderTimeTests {
     func theReceiverIsLetGoAtTheEnd() async throws {
         let upstream = try await Upstream.start { _ in .text("one") }
         defer { upstream.stop() }
-        try await withProvider(upstream.url) { provider in
-            weak var gone: Told?
+        try await withModel(upstream.url) { model in
+            weak var gone: CollectingReceiver?
             let generation: any LLMGeneration
             do {
-                let told = Told()
-                gone = told
-                generation = provider.generate(.hello, receiver: told)
-                while try await told.next() != nil {}
+                let receiver = CollectingReceiver()
+                gone = receiver
+                generation = model.generate(.hello, receiver: receiver)
+                while try await receiver.next() != nil {}
             }
             try await eventually("nobody holds it") { gone == nil }
             generation.cancel()
@@ -309,8 +309,8 @@ struct OpenAIProviderTimeTests {
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + Self.token), .gate(Gate())] }
         defer { upstream.stop() }
         let task = Mutex<Task<Decoded, any Error>?>(nil)
-        try await withProvider(upstream.url) { provider in
-            task.withLock { $0 = Task { try await provider.collect() } }
+        try await withModel(upstream.url) { model in
+            task.withLock { $0 = Task { try await model.collect() } }
             try await eventually("it runs") { upstream.requests.count == 1 }
         }
         let decoded = try await task.withLock { $0 }?.value

@@ -26,6 +26,6 @@ struct EndpointURLTests {
         ]
     )
     func chatCompletionsAreFound(base: String, endpoint: String) {
-        #expect(OpenAIProvider.Configuration(baseURL: base).endpoint == endpoint)
+        #expect(OpenAIChat().url(base: base) == endpoint)
     }
 }

@@ -6,22 +6,52 @@ import Testing
 
 @testable import AgentService
 
-/// An ``OpenAIProvider`` with a test's configuration. It is shut down after the test's body.
-func withProvider<Value>(
-    _ url: String, _ change: (inout OpenAIProvider.Configuration) -> Void = { _ in },
-    _ body: (OpenAIProvider) async throws -> Value
+/// A model's server and its format, as a test sets them.
+@dynamicMemberLookup struct ModelSetup {
+    var upstream: UpstreamConfiguration
+    var format = OpenAIChat()
+
+    subscript<Value>(dynamicMember member: WritableKeyPath<UpstreamConfiguration, Value>) -> Value {
+        get { upstream[keyPath: member] }
+        set { upstream[keyPath: member] = newValue }
+    }
+
+    subscript<Value>(dynamicMember member: WritableKeyPath<OpenAIChat, Value>) -> Value {
+        get { format[keyPath: member] }
+        set { format[keyPath: member] = newValue }
+    }
+}
+
+/// Runs a test's body with an ``HTTPLanguageModel`` of the test's configuration, which is shut down after it.
+func withModel<Value>(
+    _ url: String, _ change: (inout ModelSetup) -> Void = { _ in }, _ body: (HTTPLanguageModel) async throws -> Value
 ) async throws -> Value {
-    var configuration = OpenAIProvider.Configuration(baseURL: url)
-    change(&configuration)
-    let provider = try OpenAIProvider(
-        configuration: configuration, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: .quiet)
+    var setup = ModelSetup(upstream: UpstreamConfiguration(baseURL: url))
+    change(&setup)
+    return try await withModel(setup.format, setup.upstream, body)
+}
+
+/// Runs a test's body with a model of any format.
+func withModel<Value>(
+    _ format: any WireFormat, _ configuration: UpstreamConfiguration, _ body: (HTTPLanguageModel) async throws -> Value
+) async throws -> Value {
+    let model = try HTTPLanguageModel(
+        format: format, configuration: configuration, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: .quiet)
     do {
-        let value = try await body(provider)
-        try await provider.shutdown()
+        let value = try await body(model)
+        try await model.shutdown()
         return value
     } catch {
-        try await provider.shutdown()
+        try await model.shutdown()
         throw error
+    }
+}
+
+extension EncodedRequest {
+    func conceding(_ concessions: Concessions) -> EncodedRequest {
+        var request = self
+        request.concede(concessions)
+        return request
     }
 }
 
@@ -29,9 +59,9 @@ extension LLMRequest {
     static let hello = LLMRequest(model: "test", messages: [ByteBuffer(string: #"{"role":"user","content":"hello"}"#)])
 }
 
-/// Keeps a provider's events for a task that asks for them. Records an issue for events that must
+/// Keeps a model's events for a task that asks for them. Records an issue for events that must
 /// not come.
-final class Told: LLMReceiver {
+final class CollectingReceiver: LLMReceiver {
     private struct State {
         var batches: [[LLMEvent]] = []
         var result: Result<Void, any Error>?
@@ -64,7 +94,7 @@ final class Told: LLMReceiver {
         }
         #expect(!wasInside, "two calls at a time")
         let reader = state.withLock { state in
-            #expect(state.result == nil, "told something after the end")
+            #expect(state.result == nil, "an event after the end")
             body(&state)
             state.isInside = false
             return state.reader.take()
@@ -90,14 +120,14 @@ final class Told: LLMReceiver {
     }
 }
 
-extension LLMProvider {
+extension LanguageModel {
     /// Runs a generation for a task, and cancels it with the task.
     func generate(_ request: LLMRequest, refusing refusal: (any Error)? = nil, sink: ([LLMEvent]) async throws -> Void) async throws {
         try Task.checkCancellation()
-        let told = Told(refusing: refusal)
-        let generation = generate(request, receiver: told)
+        let receiver = CollectingReceiver(refusing: refusal)
+        let generation = generate(request, receiver: receiver)
         try await withTaskCancellationHandler {
-            while let batch = try await told.next() { try await sink(batch) }
+            while let batch = try await receiver.next() { try await sink(batch) }
         } onCancel: {
             generation.cancel()
         }

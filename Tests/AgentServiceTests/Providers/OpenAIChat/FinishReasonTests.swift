@@ -112,10 +112,11 @@ struct FinishReasonTests {
 
     @Test("A reason before the text does not end it")
     func aReasonBeforeTheTextDoesNotEndIt() throws {
-        var answer = ChatCompletionDecoder(expectsStream: true, maxBytes: 1 << 20, maxErrorBytes: 100)
+        var answer = ChatCompletionDecoder(
+            expectsStream: true, limits: ResponseLimits(bodyBytes: 1 << 20, errorBytes: 100))
         var events: [LLMEvent] = []
         try answer.receiveHead(status: 200, contentType: nil)
-        func receive(_ text: String) throws -> ChatCompletionDecoder.Progress {
+        func receive(_ text: String) throws -> ResponseProgress {
             try answer.receiveBody(ByteBuffer(string: text), into: &events)
         }
         // No text has come yet, and the model may still send some.

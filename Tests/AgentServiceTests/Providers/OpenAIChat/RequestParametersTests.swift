@@ -35,12 +35,13 @@ struct RequestParametersTests {
         form.parameters = try RequestParameters(parsing: #"{"temperature":0}"#)
         var request = LLMRequest.hello
         request.tools = ByteBuffer(string: "[1]")
-        let body = OpenAIRequestBody(request, stream: true, form: form)
+        let body = ChatCompletionRequest.encode(request, stream: true, form: form)
         let message = #"{"role":"user","content":"hello"}"#
         let start = #"{"model":"test","messages":[\#(message)],"stream":true"#
         #expect(String(buffer: body.bytes) == start + #","stream_options":{"include_usage":true},"temperature":0,"tools":[1]}"#)
         #expect(String(buffer: body.conceding(.streamOptions).bytes) == start + #","temperature":0,"tools":[1]}"#)
         #expect(
-            String(buffer: OpenAIRequestBody(.hello, stream: false).bytes) == #"{"model":"test","messages":[\#(message)],"stream":false}"#)
+            String(buffer: ChatCompletionRequest.encode(.hello, stream: false).bytes)
+                == #"{"model":"test","messages":[\#(message)],"stream":false}"#)
     }
 }

@@ -5,7 +5,7 @@ import Testing
 @testable import AgentService
 
 @Suite("The scripted model")
-struct ScriptedProviderTests {
+struct ScriptedModelTests {
     static func user(_ text: String) -> ByteBuffer {
         var json = ByteBuffer(string: #"{"role":"user","content":"#)
         json.writeString(JSON.string(text).text)
@@ -17,7 +17,7 @@ struct ScriptedProviderTests {
         to messages: [ByteBuffer], tools: ByteBuffer? = ToolRegistry.builtIn.json, delay: Duration = .zero
     ) async throws -> Decoded {
         var decoded = Decoded()
-        try await ScriptedProvider(tokenDelay: delay).generate(LLMRequest(model: "scripted", messages: messages, tools: tools)) { batch in
+        try await ScriptedModel(tokenDelay: delay).generate(LLMRequest(model: "scripted", messages: messages, tools: tools)) { batch in
             #expect(!batch.isEmpty)
             decoded.events += batch
         }
@@ -87,7 +87,7 @@ struct ScriptedProviderTests {
         #expect(answer.text == "1 2 3 4 5")
         #expect(answer.events.count == 7)
         let bounded = try await Self.answer(to: [Self.user("slow 999999999\nslow 9")])
-        #expect(bounded.events.count == ScriptedProvider.maxSlowTokens + 2)
+        #expect(bounded.events.count == ScriptedModel.maxSlowWords + 2)
         for line in ["slow 0", "slow -3", "slow x", "slow 99999999999999999999"] {
             #expect(try await Self.answer(to: [Self.user(line)]).text == "You said: \(line)")
         }
@@ -106,7 +106,7 @@ struct ScriptedProviderTests {
         ]
         let answer = try await Self.answer(to: history)
         #expect(answer.text.hasPrefix("The result of echo: B\nThe result of read_file: long long"))
-        #expect(answer.text.count < 2 * ScriptedProvider.maxExcerpt)
+        #expect(answer.text.count < 2 * ScriptedModel.maxExcerpt)
         #expect(answer.calls.isEmpty)
         // The model answers the next question, not the old results.
         #expect(try await Self.answer(to: history + [Self.user("thanks")]).text == "You said: thanks")
@@ -132,7 +132,7 @@ struct ScriptedProviderTests {
         let told = Gate()
         let task = Task {
             var count = 0
-            try await ScriptedProvider(tokenDelay: delay).generate(LLMRequest(model: "m", messages: [Self.user("slow 10000")])) { _ in
+            try await ScriptedModel(tokenDelay: delay).generate(LLMRequest(model: "m", messages: [Self.user("slow 10000")])) { _ in
                 count += 1
                 if count == 3 {
                     told.open()
@@ -151,7 +151,7 @@ struct ScriptedProviderTests {
     func anErrorOfTheSinkEndsIt() async {
         struct Enough: Error {}
         await #expect(throws: Enough.self) {
-            try await ScriptedProvider(tokenDelay: .zero).generate(LLMRequest(model: "m", messages: [Self.user("hello")])) { _ in
+            try await ScriptedModel(tokenDelay: .zero).generate(LLMRequest(model: "m", messages: [Self.user("hello")])) { _ in
                 throw Enough()
             }
         }

@@ -62,7 +62,8 @@ struct Decoded: Equatable {
         parts: [ByteBuffer], contentType: String? = "text/event-stream", status: Int = 200, expectsStream: Bool = true,
         maxBytes: Int = 1 << 20, isLost: Bool = false
     ) {
-        var answer = ChatCompletionDecoder(expectsStream: expectsStream, maxBytes: maxBytes, maxErrorBytes: 8 << 10)
+        var answer = ChatCompletionDecoder(
+            expectsStream: expectsStream, limits: ResponseLimits(bodyBytes: maxBytes, errorBytes: 8 << 10))
         run { events throws(LLMError) in
             try answer.receiveHead(status: status, contentType: contentType)
             for part in parts where try answer.receiveBody(part, into: &events) == .finished { return }

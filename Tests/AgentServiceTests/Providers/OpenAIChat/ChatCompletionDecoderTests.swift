@@ -192,7 +192,8 @@ struct ChatCompletionDecoderTests {
 
     @Test("A connection lost after the finish reason is not a failure")
     func aLossAfterTheReasonIsNone() throws {
-        var answer = ChatCompletionDecoder(expectsStream: true, maxBytes: 1 << 20, maxErrorBytes: 1000)
+        var answer = ChatCompletionDecoder(
+            expectsStream: true, limits: ResponseLimits(bodyBytes: 1 << 20, errorBytes: 1000))
         var events: [LLMEvent] = []
         try answer.receiveHead(status: 200, contentType: "text/event-stream")
         let progress = try answer.receiveBody(ByteBuffer(string: "data: \(Decoded.delta(#"{"content":"x"}"#))\n\n"), into: &events)
@@ -214,7 +215,8 @@ struct ChatCompletionDecoderTests {
 
     @Test("A body without a head is not a completion")
     func aBodyWithoutAHeadIsNoAnswer() {
-        var answer = ChatCompletionDecoder(expectsStream: true, maxBytes: 100, maxErrorBytes: 100)
+        var answer = ChatCompletionDecoder(
+            expectsStream: true, limits: ResponseLimits(bodyBytes: 100, errorBytes: 100))
         var events: [LLMEvent] = []
         #expect(throws: LLMError.self) { try answer.receiveBody(ByteBuffer(string: "x"), into: &events) }
         #expect(throws: LLMError.self) { try answer.receiveEnd(into: &events) }

@@ -6,7 +6,7 @@ import Testing
 /// Status lines that no server should send.
 @Suite("Odd status lines")
 struct OddStatusTests {
-    static let whole = OpenAIProviderFailureTests.whole
+    static let whole = HTTPLanguageModelFailureTests.whole
     static let expected: [LLMEvent] = [.textDelta("so far"), .finish(.stop)]
 
     static func answer(_ status: String) -> RawUpstream.Step {
@@ -22,14 +22,14 @@ struct OddStatusTests {
                 $0.connection == 0 && $0.place == place ? [Self.answer(status)] : RawUpstream.answer(Self.whole)
             }
             defer { upstream.stop() }
-            try await withProvider(upstream.url) { provider in
-                if place == 1 { #expect(try await provider.collect().events == Self.expected) }
-                let odd = try await provider.collect()
+            try await withModel(upstream.url) { model in
+                if place == 1 { #expect(try await model.collect().events == Self.expected) }
+                let odd = try await model.collect()
                 #expect(odd.error == .invalidResponse, "\(odd.message)")
                 #expect(odd.events == [])
                 // The connection is not reused, and the next one works.
                 try await eventually("the connection is closed") { upstream.openConnections == 0 }
-                #expect(try await provider.collect().events == Self.expected)
+                #expect(try await model.collect().events == Self.expected)
             }
             #expect(upstream.requests.map { [$0.connection, $0.place] } == (place == 0 ? [] : [[0, 0]]) + [[0, place], [1, 0]])
         }
@@ -49,7 +49,7 @@ struct OddStatusTests {
     func howeverItComes(segments: [String]) async throws {
         let upstream = try await RawUpstream.start { _ in segments.map(RawUpstream.Step.bytes) + [.close] }
         defer { upstream.stop() }
-        let decoded = try await withProvider(upstream.url) { try await $0.collect() }
+        let decoded = try await withModel(upstream.url) { try await $0.collect() }
         #expect(decoded.error == .invalidResponse, "\(decoded.message)")
         #expect(decoded.events == [])
         #expect(upstream.requests.count == 1)
@@ -61,9 +61,9 @@ struct OddStatusTests {
             [.bytes("HTTP/1.1 \(status) Soon\r\nX: y\r\n\r\n"), .bytes("HTTP/1.1 \(status) Soon\r\n\r\n")] + RawUpstream.answer(Self.whole)
         }
         defer { upstream.stop() }
-        try await withProvider(upstream.url) { provider in
+        try await withModel(upstream.url) { model in
             for _ in 0..<2 {
-                let decoded = try await provider.collect()
+                let decoded = try await model.collect()
                 #expect(decoded.events == Self.expected)
             }
         }
@@ -76,7 +76,7 @@ struct OddStatusTests {
     func aLossAfterAnInformationalStatusIsNotRepeated() async throws {
         let upstream = try await RawUpstream.start { _ in [.bytes("HTTP/1.1 100 Continue\r\n\r\n"), .close] }
         defer { upstream.stop() }
-        let decoded = try await withProvider(upstream.url) { try await $0.collect() }
+        let decoded = try await withModel(upstream.url) { try await $0.collect() }
         #expect(decoded.error == .unavailable)
         #expect(upstream.requests.count == 1)
     }

@@ -154,11 +154,11 @@ struct OutgoingMessagesTests {
         var request = LLMRequest(model: "m", messages: Self.history(seed: seed))
         request.tools = ByteBuffer(string: "[1]")
         for stream in [true, false] {
-            let plain = OpenAIRequestBody(request, stream: stream)
+            let plain = ChatCompletionRequest.encode(request, stream: stream)
             #expect(plain.concessions.contains(.streamOptions) == stream)
             for concessions in [[], .streamOptions, .strictTurns, [.streamOptions, .strictTurns]] as [Concessions] {
                 let changed = plain.conceding(concessions)
-                #expect(changed.bytes == OpenAIRequestBody(request, stream: stream, concessions: concessions).bytes)
+                #expect(changed.bytes == ChatCompletionRequest.encode(request, stream: stream, conceding: concessions).bytes)
                 #expect(changed.concessions == plain.concessions.subtracting(concessions))
                 // Conceding one by one gives the same request.
                 #expect(changed.conceding([.streamOptions, .strictTurns]).bytes == plain.conceding([.streamOptions, .strictTurns]).bytes)

@@ -47,7 +47,8 @@ struct OddStreamTests {
     /// Only the blank lines are missing.
     @Test("Single newlines between events hold no text back")
     func singleNewlinesHoldNothingBack() throws {
-        var answer = ChatCompletionDecoder(expectsStream: true, maxBytes: 1 << 20, maxErrorBytes: 100)
+        var answer = ChatCompletionDecoder(
+            expectsStream: true, limits: ResponseLimits(bodyBytes: 1 << 20, errorBytes: 100))
         var events: [LLMEvent] = []
         try answer.receiveHead(status: 200, contentType: "text/event-stream")
         let chunk = "data: \(Decoded.delta(#"{"content":"x"}"#))\n"

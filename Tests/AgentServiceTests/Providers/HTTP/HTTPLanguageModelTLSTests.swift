@@ -13,7 +13,7 @@ import Glibc
 
 /// The server is openssl's, which speaks the versions that the test names.
 @Suite("A model's server behind TLS", .tags(.processes), .serialized)
-struct OpenAIProviderTLSTests {
+struct HTTPLanguageModelTLSTests {
     /// `openssl s_server`. It prints the request, and sends the lines that the test writes to its
     /// input.
     private final class TLSServer: Sendable {
@@ -52,9 +52,9 @@ struct OpenAIProviderTLSTests {
 
     /// Runs one generation, and responds when the request arrives.
     private func ask(
-        _ server: TLSServer, host: String = "localhost", _ change: (inout OpenAIProvider.Configuration) -> Void = { _ in }
+        _ server: TLSServer, host: String = "localhost", _ change: (inout ModelSetup) -> Void = { _ in }
     ) async throws -> Decoded {
-        try await withProvider("https://\(host):\(server.port)", change) { provider in
+        try await withModel("https://\(host):\(server.port)", change) { model in
             let answering = Task {
                 try await eventually("the request") { server.process.log.contains("POST /v1/chat/completions") }
                 // Line by line, since the server treats its input as a terminal.
@@ -63,7 +63,7 @@ struct OpenAIProviderTLSTests {
                 )
             }
             defer { answering.cancel() }
-            return try await provider.collect(.hello)
+            return try await model.collect(.hello)
         }
     }
 
