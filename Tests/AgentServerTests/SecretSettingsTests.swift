@@ -1,5 +1,6 @@
 import AgentService
 import Foundation
+import LanguageModels
 import SessionStore
 import TestSupport
 import Testing

@@ -7,6 +7,7 @@ import SessionStore
 import TestSupport
 import Testing
 
+@testable import LanguageModels
 @testable import agent_server
 
 /// The server reads settings under the original's names and checks them at the start.

@@ -3,7 +3,7 @@ import NIOCore
 import NIOEmbedded
 import NIOHTTP1
 
-@testable import AgentService
+@testable import LanguageModels
 @testable import AsyncHTTPClient
 
 /// Feeds bytes from a model server through NIO's decoder, the gate and the HTTP client's own

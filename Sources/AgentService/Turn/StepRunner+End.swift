@@ -1,7 +1,8 @@
-import RedisClient
 import JSONText
+import LanguageModels
 import Logging
 import NIOCore
+import RedisClient
 import SessionStore
 
 extension StepRunner {

@@ -1,3 +1,4 @@
+import LanguageModels
 import Logging
 import NIOCore
 import SessionStore

@@ -1,3 +1,4 @@
+public import LanguageModels
 public import Logging
 import NIOCore
 import RedisClient

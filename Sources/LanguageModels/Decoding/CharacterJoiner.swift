@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// Joins a character that a server has cut in two between one piece of text and the next: the halves of a surrogate pair, or the
 /// bytes of a UTF-8 sequence. A part that stays alone becomes U+FFFD.

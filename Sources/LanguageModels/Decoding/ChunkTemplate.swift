@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// Reads chunks that differ from an earlier one in a single JSON string.
 ///

@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// Errors within a response that began well, with status 200.
 extension ErrorBody {

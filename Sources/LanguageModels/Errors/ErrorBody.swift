@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// Reads errors as OpenAI and others write them.
 enum ErrorBody {

@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// What an error body says beside its sentence.
 struct ErrorFacts {

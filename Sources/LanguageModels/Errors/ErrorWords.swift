@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// Finds the sentence of an error body, wherever servers put it.
 enum ErrorWords {

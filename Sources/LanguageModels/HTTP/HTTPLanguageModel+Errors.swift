@@ -1,7 +1,6 @@
 import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
-import SessionStore
 import TransportSecurity
 
 extension HTTPLanguageModel {

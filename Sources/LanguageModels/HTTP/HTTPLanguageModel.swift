@@ -1,10 +1,9 @@
-internal import AsyncHTTPClient
+import AsyncHTTPClient
 public import Logging
 public import NIOCore
-internal import NIOHTTP1
+import NIOHTTP1
 public import ServiceLifecycle
-internal import SessionStore
-internal import Synchronization
+import Synchronization
 import TransportSecurity
 
 /// A model behind an HTTP server: keeps connections, clocks and what the server has refused, for any ``WireFormat``.

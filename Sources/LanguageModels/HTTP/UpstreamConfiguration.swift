@@ -1,5 +1,4 @@
 public import NIOCore
-import SessionStore
 public import TransportSecurity
 
 /// Where a model's server is, which keys it is shown, and how long to wait for it. Its description shows no key.

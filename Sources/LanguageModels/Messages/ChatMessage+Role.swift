@@ -1,16 +1,16 @@
 import Glibc
-import NIOCore
-import SessionStore
+import JSONText
+package import NIOCore
 
 extension ChatMessage {
-    enum Role: String, Sendable {
+    package enum Role: String, Sendable {
         case system, user, assistant, tool
     }
 
     /// Returns the role of a message that begins with it, as each message does that this project writes; nil for any other.
     ///
     /// Each message of a history passes here with every request, so the bytes are compared where they lie.
-    static func leadingRole(of message: ByteBuffer) -> Role? {
+    package static func leadingRole(of message: ByteBuffer) -> Role? {
         guard message.begins(with: start), let first = message.getInteger(at: message.readerIndex + start.utf8CodeUnitCount, as: UInt8.self)
         else { return nil }
         func role(_ name: StaticString, _ role: Role) -> Role? { message.begins(with: name, at: start.utf8CodeUnitCount) ? role : nil }
@@ -24,7 +24,7 @@ extension ChatMessage {
     }
 
     /// Returns the role of any message; nil for JSON that has none. A person may have edited a message so that its role comes later.
-    static func role(of message: ByteBuffer) -> Role? {
+    package static func role(of message: ByteBuffer) -> Role? {
         leadingRole(of: message) ?? (try? JSONSlice(parsing: message))?["role"]?.string.flatMap(Role.init(rawValue:))
     }
 
@@ -33,7 +33,7 @@ extension ChatMessage {
 
 extension ByteBuffer {
     /// Returns whether `text` stands `offset` bytes behind the first readable one.
-    func begins(with text: StaticString, at offset: Int = 0) -> Bool {
+    package func begins(with text: StaticString, at offset: Int = 0) -> Bool {
         withUnsafeReadableBytes { bytes in
             let length = text.utf8CodeUnitCount
             guard bytes.count >= offset + length, let start = bytes.baseAddress else { return length == 0 && bytes.count >= offset }
@@ -42,7 +42,7 @@ extension ByteBuffer {
     }
 
     /// Returns whether the readable bytes end with `text`.
-    func ends(with text: StaticString) -> Bool {
+    package func ends(with text: StaticString) -> Bool {
         readableBytes >= text.utf8CodeUnitCount && begins(with: text, at: readableBytes - text.utf8CodeUnitCount)
     }
 }

@@ -1,5 +1,5 @@
-public import NIOCore
 import JSONText
+public import NIOCore
 
 /// A message of a conversation as JSON, in the form of OpenAI's chat completions: so a history is stored, and so a
 /// ``LLMRequest`` carries it, whatever the wire format of the model's server.

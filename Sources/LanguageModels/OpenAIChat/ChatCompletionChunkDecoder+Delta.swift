@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// The members of a `delta` or a `message`.
 extension ChatCompletionChunkDecoder {

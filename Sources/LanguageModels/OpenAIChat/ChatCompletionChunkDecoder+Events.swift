@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// The data of a stream's events: chunks, words, errors, and several of them in one event.
 extension ChatCompletionChunkDecoder {

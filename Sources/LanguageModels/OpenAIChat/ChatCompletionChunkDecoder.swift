@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// Turns the JSON of OpenAI's chat completions, chunk by chunk or whole, into events.
 ///

@@ -1,5 +1,5 @@
+import JSONText
 public import NIOCore
-import SessionStore
 
 /// Decodes the response to a chat completion request, whether it is a stream of events, one JSON value, or an error.
 public struct ChatCompletionDecoder: ResponseDecoder {

@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// Writes a chat completion request. Messages and tools are copied as the text that they are.
 enum ChatCompletionRequest {

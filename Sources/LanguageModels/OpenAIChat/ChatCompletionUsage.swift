@@ -1,5 +1,4 @@
 import JSONText
-import SessionStore
 
 /// Gathers the token counts of one completion.
 ///

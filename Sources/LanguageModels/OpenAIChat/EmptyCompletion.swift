@@ -1,5 +1,5 @@
+import JSONText
 import NIOCore
-import SessionStore
 
 /// An assistant's message that says nothing and calls nothing. Templates of many models refuse it, and it has no meaning for a
 /// model.

@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// Changes to a JSON object as text: what does not change is copied, not read.
 enum JSONEdit {

@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// Writes a history into a request, in one pass and with one copy of each message. What is stored stays as it is.
 ///

@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// Gathers what a model says beside its completion, piece by piece, as the JSON that it is: the model must get back byte for byte
 /// what it said.

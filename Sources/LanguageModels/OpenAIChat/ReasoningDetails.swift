@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// Merges the pieces of `reasoning_details` as they are streamed (OpenRouter, "Reasoning tokens"): the texts of
 /// pieces with the same index are joined, and a signature may come in a last piece without text.

@@ -1,6 +1,5 @@
 import JSONText
-internal import NIOCore
-internal import SessionStore
+import NIOCore
 
 /// Puts what a model said beside its completions back into the messages of a request to the same model, together with its own
 /// call ids. Another model gets the plain messages.

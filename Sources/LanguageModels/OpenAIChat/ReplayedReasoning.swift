@@ -1,5 +1,5 @@
+import JSONText
 import NIOCore
-import SessionStore
 
 /// The members that a request adds to the assistants' messages of its history.
 struct ReplayedReasoning {

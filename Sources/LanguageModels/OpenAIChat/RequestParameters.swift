@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// Members that an operator adds to each request, such as `reasoning_effort` or `temperature`. JSON travels as the text that it is.
 public struct RequestParameters: Sendable, Equatable {

@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// The names of the tools that a history's calls name, for tool messages: some servers know a result by its tool's `name`.
 struct ToolMessageNames {

@@ -1,6 +1,5 @@
 import JSONText
 import NIOCore
-import SessionStore
 
 /// Joins user messages that follow each other, as after a step that failed: the templates of some models refuse a conversation
 /// in which user and assistant do not take turns.

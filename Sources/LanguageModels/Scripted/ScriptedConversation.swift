@@ -1,5 +1,5 @@
+import JSONText
 import NIOCore
-import SessionStore
 
 /// The parts of a request that the scripted model reads.
 struct ScriptedConversation {

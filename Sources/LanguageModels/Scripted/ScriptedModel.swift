@@ -1,5 +1,4 @@
 import NIOCore
-import SessionStore
 
 /// The model that is built in: it writes at once and costs nothing, so that everything can be tried without a key.
 ///

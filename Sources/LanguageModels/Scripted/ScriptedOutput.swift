@@ -1,4 +1,4 @@
-import SessionStore
+import JSONText
 
 /// The text and the calls of the scripted model.
 struct ScriptedOutput {
@@ -28,7 +28,7 @@ struct ScriptedOutput {
             case "read_file" where !rest.isEmpty, "echo" where !rest.isEmpty:
                 if conversation.tools.contains(command) {
                     let key = command == "echo" ? "text" : "path"
-                    calls.append(Call(name: command, arguments: "{\"\(key)\":\(JSONText(string: rest).text)}"))
+                    calls.append(Call(name: command, arguments: "{\"\(key)\":\(CheckedJSON(string: rest).text)}"))
                 } else {
                     sentences.append("I have no tool named \(command).")
                 }

@@ -1,5 +1,6 @@
 import AgentService
 import Hummingbird
+import LanguageModels
 import Logging
 import NIOCore
 import NIOPosix

@@ -1,6 +1,7 @@
 import AgentService
 import Hummingbird
 import HummingbirdCore
+import LanguageModels
 import Logging
 import NIOCore
 import RedisClient

@@ -1,4 +1,5 @@
 import AgentService
+import LanguageModels
 
 /// What `--help` says of the model that is built in; docs/models.md has the same words.
 enum ScriptedModelText {

@@ -1,4 +1,5 @@
 import AgentService
+import LanguageModels
 
 extension Setting {
     static let llmURL = SettingDefinition(

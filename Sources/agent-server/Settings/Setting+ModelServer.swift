@@ -1,4 +1,5 @@
 import AgentService
+import LanguageModels
 import NIOCore
 
 extension Setting {

@@ -1,5 +1,6 @@
 import AgentService
 import FoundationEssentials
+import LanguageModels
 import Logging
 import RedisClient
 import TransportSecurity

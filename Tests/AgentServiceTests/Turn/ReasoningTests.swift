@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 @testable import SessionStore
 
 /// Reasoning passes from a completion through Redis to the next request.

@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 @testable import SessionStore
 
 /// A step is taken over, or its Redis goes down.

@@ -5,6 +5,7 @@ import Synchronization
 import TestSupport
 
 @testable import AgentService
+@testable import LanguageModels
 @testable import SessionStore
 
 /// A model that a test plays inside the process.

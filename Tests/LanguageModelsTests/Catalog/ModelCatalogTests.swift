@@ -1,6 +1,6 @@
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 @Suite struct ModelCatalogTests {
     @Test("A name goes to the one server as it is; a turn without a name gets the default model")

@@ -1,10 +1,9 @@
 import JSONText
 import NIOCore
-import SessionStore
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 @Suite("Templates of repeated chunks")
 struct ChunkTemplateTests {

@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// The reader finds an error's sentence, code and class in the form of every server.
 @Suite("Error bodies of model servers")

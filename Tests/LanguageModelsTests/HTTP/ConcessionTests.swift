@@ -2,7 +2,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// The provider learns once which form a server accepts, and remembers it.
 @Suite("Concessions to a model's server")

@@ -1,14 +1,14 @@
 import TransportSecurity
 import Foundation
+import Glibc
 import NIOCore
-import SessionStore
 import TestSupport
 import Testing
+import TransportSecurity
 
-@testable import AgentService
+@testable import LanguageModels
 
 #if canImport(Glibc)
-import Glibc
 #endif
 
 /// The server is openssl's, which speaks the versions that the test names.

@@ -3,7 +3,7 @@ import NIOPosix
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 @Suite("Generations over HTTP")
 struct HTTPLanguageModelTests {

@@ -3,7 +3,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// The tests run one after another, so that they do not slow each other down.
 @Suite("Timeouts and cancellation of generations", .tags(.clock), .serialized, .timeLimit(.minutes(2)))

@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// A model's server and its format, as a test sets them.
 @dynamicMemberLookup struct ModelSetup {

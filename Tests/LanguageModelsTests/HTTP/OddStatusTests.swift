@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// Status lines that no server should send.
 @Suite("Odd status lines")

@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 
 /// The provider holds a request only as long as it may have to send it.
 @Suite("Memory of requests to the model", .timeLimit(.minutes(2)))

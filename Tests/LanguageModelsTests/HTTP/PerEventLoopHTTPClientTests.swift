@@ -7,7 +7,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 @Suite("The HTTP client's shortcut for bodies")
 struct PerEventLoopHTTPClientTests {

@@ -4,7 +4,7 @@ import NIOEmbedded
 import NIOHTTP1
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 @Suite("Flushes of requests to the model")
 struct RequestFlushCoalescerTests {

@@ -3,7 +3,7 @@ import NIOEmbedded
 import NIOHTTP1
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 @Suite("Joining parts of a response")
 struct ResponseBodyCoalescerTests {

@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// The limits of one response, without a clock that runs.
 @Suite struct ResponseClockTests {

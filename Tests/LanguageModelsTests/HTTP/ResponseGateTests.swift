@@ -2,7 +2,7 @@ import NIOCore
 import NIOHTTP1
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 @Suite("The order of response parts")
 struct ResponseGateTests {

@@ -1,7 +1,7 @@
 import NIOHTTP1
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// A server states its retry time in several header forms, and its name for the request.
 @Suite("Retry time and request id of a response")

@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 @Suite("Receive buffers", .timeLimit(.minutes(1)))
 struct ResponseReceiveAllocatorTests {

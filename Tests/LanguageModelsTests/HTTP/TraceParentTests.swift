@@ -1,6 +1,6 @@
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// W3C Trace Context, section 3.2. The provider passes the header on to the model's server.
 @Suite("W3C trace context")

@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 @Suite("Decoding one chunk")
 struct ChatCompletionChunkDecoderTests {

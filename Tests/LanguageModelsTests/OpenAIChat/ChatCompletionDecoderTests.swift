@@ -2,7 +2,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 @Suite("Decoding a response")
 struct ChatCompletionDecoderTests {

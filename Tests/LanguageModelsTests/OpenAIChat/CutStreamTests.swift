@@ -3,7 +3,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// A completion counts as whole only if the bytes held its end. Its text then equals that of
 /// another reader.

@@ -1,6 +1,6 @@
 import NIOCore
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// The events that a decoder emitted, and the error that ended it.
 struct Decoded: Equatable {

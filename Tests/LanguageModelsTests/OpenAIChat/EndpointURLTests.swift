@@ -1,6 +1,6 @@
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 @Suite("Endpoint URLs")
 struct EndpointURLTests {

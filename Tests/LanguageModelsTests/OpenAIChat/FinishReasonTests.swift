@@ -1,8 +1,7 @@
 import NIOCore
-import SessionStore
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// A server's reason for an end, and the client's view of it.
 @Suite("Finish reasons")

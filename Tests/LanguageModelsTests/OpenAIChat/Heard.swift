@@ -3,6 +3,7 @@ import SessionStore
 import TestSupport
 
 @testable import AgentService
+@testable import LanguageModels
 
 /// The client's view of a completion, after the decoder and the step's state machine.
 struct Heard: Equatable, CustomStringConvertible {

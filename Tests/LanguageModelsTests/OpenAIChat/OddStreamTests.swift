@@ -1,9 +1,8 @@
 import NIOCore
-import SessionStore
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// The client sees the same completion in every form and at every split.
 @Suite("Odd forms of streams")

@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// A completion in a form that some server sends, and the same completion in the plain form.
 struct OddStream: CustomTestStringConvertible, Sendable {

@@ -2,7 +2,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// Tool calls in the forms of OpenAI and of other servers.
 @Suite("Streamed tool calls")

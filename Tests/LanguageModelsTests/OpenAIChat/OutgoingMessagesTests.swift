@@ -1,9 +1,9 @@
+import JSONText
 import NIOCore
-import SessionStore
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// The stored history stays as it is.
 @Suite("Histories in the form that strict servers accept")

@@ -1,10 +1,9 @@
 import JSONText
 import NIOCore
-import SessionStore
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// Models stream reasoning beside their text, in pieces.
 @Suite("Collecting reasoning")

@@ -2,7 +2,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// A request returns to the model what the model said before.
 @Suite("Returning reasoning to the model")

@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// An operator's members are sent as they were written, and never replace the server's own members.
 @Suite("Additional parameters of model requests")

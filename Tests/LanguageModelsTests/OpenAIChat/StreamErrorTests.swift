@@ -1,9 +1,8 @@
 import NIOCore
-import SessionStore
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// An error comes in the middle of a completion that began well.
 @Suite("Errors inside a stream")

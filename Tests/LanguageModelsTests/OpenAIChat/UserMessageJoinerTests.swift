@@ -2,7 +2,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// Consecutive user messages reach the model as one, since some templates require user and
 /// assistant to alternate.

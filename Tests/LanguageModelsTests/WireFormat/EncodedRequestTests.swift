@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// A refused request changes where its format has said so, and nowhere else.
 @Suite struct EncodedRequestTests {

@@ -3,7 +3,7 @@ import NIOHTTP1
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 
 /// A format that only this test knows: a second one needs a folder and nothing else.
 private struct PlainTextFormat: WireFormat {

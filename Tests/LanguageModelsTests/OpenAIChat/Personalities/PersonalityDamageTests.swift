@@ -3,7 +3,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 @testable import LocalDeployment
 
 @Suite("Cut and damaged streams of every personality")

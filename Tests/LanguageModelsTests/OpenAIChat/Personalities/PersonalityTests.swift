@@ -2,7 +2,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-@testable import AgentService
+@testable import LanguageModels
 @testable import LocalDeployment
 
 /// A client of the tests' own and the decoder read the personalities' streams.
