@@ -2,7 +2,8 @@ import Testing
 
 @testable import LanguageModels
 
-@Suite struct ModelCatalogTests {
+@Suite("The catalog of models")
+struct ModelCatalogTests {
     @Test("A name goes to the one server as it is; a turn without a name gets the default model")
     func names() {
         let catalog = ModelCatalog(server: ScriptedModel(tokenDelay: .zero), defaultModel: "small")

@@ -3,8 +3,8 @@ import Testing
 
 @testable import LanguageModels
 
-/// The limits of one response, without a clock that runs.
-@Suite struct ResponseClockTests {
+@Suite("Time limits of one response")
+struct ResponseClockTests {
     private static let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
     private static func at(_ seconds: Int64) -> NIODeadline { start + .seconds(seconds) }
 

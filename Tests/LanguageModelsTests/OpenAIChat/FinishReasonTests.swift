@@ -1,4 +1,5 @@
 import NIOCore
+import SessionStore
 import Testing
 
 @testable import LanguageModels

@@ -1,4 +1,5 @@
 import NIOCore
+import SessionStore
 import TestSupport
 import Testing
 

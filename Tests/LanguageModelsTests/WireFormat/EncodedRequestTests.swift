@@ -3,8 +3,8 @@ import Testing
 
 @testable import LanguageModels
 
-/// A refused request changes where its format has said so, and nowhere else.
-@Suite struct EncodedRequestTests {
+@Suite("Changes to a refused request")
+struct EncodedRequestTests {
     private static let first = Concessions(rawValue: 1)
     private static let second = Concessions(rawValue: 2)
 

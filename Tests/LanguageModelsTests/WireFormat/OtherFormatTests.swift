@@ -45,7 +45,8 @@ private struct PlainTextFormat: WireFormat {
     }
 }
 
-@Suite struct OtherFormatTests {
+@Suite("A second wire format")
+struct OtherFormatTests {
     @Test("Any format has the same connections, clocks and concessions")
     func aFormatOfATest() async throws {
         let upstream = try await RawUpstream.start { request in
