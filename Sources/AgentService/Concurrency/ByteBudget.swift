@@ -1,4 +1,5 @@
 import DequeModule
+public import LanguageModels
 import Locks
 
 /// A bound on the bytes that are held for one purpose at the same time. Who wants some waits until there is room, in the order of asking.
@@ -133,7 +134,7 @@ extension ByteBudget.Waiter {
 }
 
 /// Bytes of a ``ByteBudget``. They count as held until this is let go of, together with what it counts.
-package final class ByteShare: Sendable {
+package final class ByteShare: HeldBytes, Sendable {
     private let budget: ByteBudget
     private let count: Guarded<Int>
 

@@ -1,3 +1,4 @@
+import LanguageModels
 import Locks
 import Logging
 import NIOCore

@@ -1,3 +1,4 @@
+import LanguageModels
 import NIOCore
 import SessionStore
 
@@ -30,8 +31,10 @@ struct StepStateMachine: Sendable {
         }
 
         /// Returns the reasoning as it is stored.
-        func stored(by author: String) -> [StoredReasoning] {
-            reasoning.map { StoredReasoning(message: $0.message, json: $0.entry.json(by: author)) }
+        func stored(by author: @autoclosure () -> String) -> [StoredReasoning] {
+            guard !reasoning.isEmpty else { return [] }
+            let author = author()
+            return reasoning.map { StoredReasoning(message: $0.message, json: $0.entry.json(by: author)) }
         }
     }
 

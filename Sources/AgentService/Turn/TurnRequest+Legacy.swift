@@ -1,4 +1,5 @@
 import JSONText
+import LanguageModels
 public import NIOCore
 import SessionStore
 

@@ -6,6 +6,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 
 /// Foundation reads the bytes back.
 @Suite("The bytes of events")

@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 @testable import SessionStore
 
 /// The viewers share one replica and have a real Redis of their own.

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 
 /// Clients join and resume a session's stream on a real Redis.
 @Suite("Following and resuming a stream", .tags(.redis), .serialized, .timeLimit(.minutes(2)))

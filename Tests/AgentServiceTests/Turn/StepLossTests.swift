@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 @testable import SessionStore
 
 /// A step is taken over, or its Redis goes down.
@@ -173,10 +174,11 @@ struct StepLossTests {
         init(_ session: SessionInRedis) async throws {
             let scheduler = StepScheduler(maximumSteps: 10, drain: .milliseconds(100), executors: .shared, logger: .quiet)
             service = TurnService(
-                store: session.store, provider: PlayedModel(PlayedModel.endless), scheduler: scheduler,
+                store: session.store, models: ModelCatalog(server: PlayedModel(PlayedModel.endless), defaultModel: "m"),
+                scheduler: scheduler,
                 flushTimer: LogFlushTimer(tick: .milliseconds(2)),
                 keepAlive: KeepAlive(period: .seconds(15)),
-                configuration: TurnConfiguration(replica: "owner", model: "m", systemPrompt: nil), logger: .quiet)
+                configuration: TurnConfiguration(replica: "owner", systemPrompt: nil), logger: .quiet)
             let group = ServiceGroup(services: [scheduler], logger: .quiet)
             (self.group, id) = (group, session.id)
             services = Task { try await group.run() }

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 
 /// A step's replica is lost (I6).
 @Suite("Taking over steps", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
