@@ -1,10 +1,8 @@
-import RedisClient
 import Foundation
 import Locks
 import NIOCore
 import NIOPosix
 import RedisClient
-import Locks
 import TestSupport
 import Testing
 

@@ -1,9 +1,9 @@
-import TransportSecurity
 import Foundation
 import NIOCore
 import SessionStore
 import TestSupport
 import Testing
+import TransportSecurity
 
 @testable import AgentService
 

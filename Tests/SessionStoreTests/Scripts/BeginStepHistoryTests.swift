@@ -1,4 +1,3 @@
-import RedisClient
 import NIOCore
 import RedisClient
 import TestSupport
