@@ -103,6 +103,7 @@ let package = Package(
         .target(
             name: "AgentService",
             dependencies: [
+                "Locks",
                 "JSONText",
                 "LanguageModels",
                 "RedisClient",
@@ -177,6 +178,7 @@ let package = Package(
             name: "embed",
             dependencies: [
                 "AgentService",
+                "LanguageModels",
                 "RedisClient",
                 "SessionStore",
                 .product(name: "Logging", package: "swift-log"),
@@ -259,6 +261,7 @@ let package = Package(
         .testTarget(
             name: "AgentServiceTests",
             dependencies: [
+                "Locks",
                 "AgentService",
                 "JSONText",
                 "LanguageModels",
