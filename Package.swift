@@ -145,7 +145,7 @@ let package = Package(
         .testTarget(
             name: "AgentServiceTests",
             dependencies: [
-                "AgentService", "LocalDeployment", "SessionStore", "TestSupport",
+                "agent-server", "AgentService", "LocalDeployment", "SessionStore", "TestSupport",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ],

@@ -1,60 +1,64 @@
 public import NIOCore
+import SessionStore
 import Synchronization
 
-/// The bytes on their way to one client: a bounded buffer between whoever produces events and whoever writes the socket.
+/// The bytes on their way to one client: a bounded buffer between the producers of events and the consumer that writes the
+/// socket.
 ///
-/// The consumer takes everything that is ready at once, so that many events cost one flush. A client that falls behind by more
-/// than `limit` bytes is cut off, not waited for; it resumes from the log.
+/// The consumer takes all bytes that are ready at once, so that many events cost one flush. A client that falls behind by more
+/// than `limit` bytes is cut off instead of waited for; it resumes from the log.
 public final class ClientStream: Sendable {
-    /// What there is for the consumer.
+    /// What a consumer gets when it asks for bytes.
     public enum Portion: Sendable {
-        /// Everything that is ready. In front of it is room for ``headroom`` bytes of the consumer's. After the last ones comes the end.
+        /// All bytes that are ready, behind room for ``headroom`` bytes of the consumer's. After the last bytes comes the end.
         case bytes(ByteBuffer, isLast: Bool)
-        /// Nothing yet.
+        /// No bytes yet.
         case nothing
-        /// Everything was taken.
+        /// The consumer has taken all bytes.
         case end
         /// The client has left, or was cut off.
         case left
     }
 
-    /// Bytes that the consumer may put in front of a portion's without copying it: the buffer's reader index is at least this.
+    /// The bytes that the consumer may put in front of a portion without copying it: the buffer's reader index is at least this.
     public static let headroom = 16
-    /// Keep-alive periods in which a client takes the rest of a finished stream, or of what it has been given of it.
+    /// The keep-alive periods in which a client takes the rest of a finished stream, or at least a part of it.
     private static let patience = 4
-    /// Of a buffer that has nothing yet. Most portions are one token.
+    /// The capacity of a buffer that begins. Most portions are one text delta.
     private static let capacity = 256
 
     private struct State {
-        /// Gets its storage with the first byte after everything was taken.
-        var buffer = ByteBuffer()
+        var output: StreamOutput
         /// Wakes the consumer that has taken everything.
         var wake: (@Sendable () -> Void)?
         var isFinished = false
         var isClosed = false
-        /// The consumer has had everything.
+        /// The consumer has taken the end.
         var isDelivered = false
         /// Ticks of the keep-alive clock since the last byte.
         var silentTicks = 0
         var onClose: [@Sendable () -> Void] = []
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     private let limit: Int
 
-    /// - Parameter limit: Bytes that the client may fall behind.
-    public init(limit: Int = 1 << 20) {
+    /// - Parameters:
+    ///   - encoder: Turns the stream's events into bytes.
+    ///   - limit: The bytes that the client may fall behind.
+    public init(encoder: any StreamEncoder, limit: Int = 1 << 20) {
+        state = Mutex(State(output: StreamOutput(encoder)))
         self.limit = limit
     }
 
-    /// Whether bytes are still wanted.
+    /// Whether the client still takes bytes.
     public var isOpen: Bool { state.withLock { !$0.isClosed } }
     /// Whether more bytes may come.
     public var isLive: Bool { state.withLock { !$0.isClosed && !$0.isFinished } }
-    /// Whether the client is so far behind that whoever reads from a store should wait for it.
-    var isBehind: Bool { state.withLock { $0.buffer.readableBytes > limit / 2 } }
+    /// Whether the client is so far behind that a producer which reads from a store should wait for it.
+    var isBehind: Bool { state.withLock { $0.output.bytes.readableBytes > limit / 2 } }
 
-    /// Has `handler` called once, when the client has left or was cut off before the end; at once where that has happened.
+    /// Calls `handler` once when the client leaves or is cut off before the end; at once if that has happened.
     public func whenClosed(_ handler: @escaping @Sendable () -> Void) {
         let isClosed = state.withLock { state in
             if !state.isClosed, !state.isDelivered { state.onClose.append(handler) }
@@ -63,68 +67,69 @@ public final class ClientStream: Sendable {
         if isClosed { handler() }
     }
 
-    /// Adds bytes. Does nothing once the client has left.
-    func write(_ body: (inout ByteBuffer) -> Void) {
+    /// Encodes the events that `body` emits, in one turn. Does nothing once the client has left.
+    func write(_ body: (inout StreamOutput) -> Void) {
         add(isLast: false, body)
     }
 
-    /// No more bytes will come; what was written is still delivered, and these as the last.
-    func finish(_ body: (inout ByteBuffer) -> Void = { _ in }) {
+    /// Encodes one event.
+    func emit(_ event: TurnEvent) {
+        write { $0.emit(event) }
+    }
+
+    /// Encodes a signal.
+    func emit(_ signal: StreamSignal) {
+        write { $0.emit(signal) }
+    }
+
+    /// Ends the stream with the events that `body` emits. The client still gets all earlier ones.
+    func finish(_ body: (inout StreamOutput) -> Void = { _ in }) {
         add(isLast: true, body)
     }
 
-    private func add(isLast: Bool, _ body: (inout ByteBuffer) -> Void) {
+    private func add(isLast: Bool, _ body: (inout StreamOutput) -> Void) {
         let (wake, isCut) = state.withLock { state -> ((@Sendable () -> Void)?, Bool) in
             guard !state.isClosed, !state.isFinished else { return (nil, false) }
-            let before = state.buffer.readableBytes
+            let before = state.output.bytes.readableBytes
             if before == 0 {
-                state.buffer.reserveCapacity(Self.capacity)
-                state.buffer.moveWriterIndex(to: Self.headroom)
-                state.buffer.moveReaderIndex(to: Self.headroom)
+                state.output.bytes.reserveCapacity(Self.capacity)
+                state.output.bytes.moveWriterIndex(to: Self.headroom)
+                state.output.bytes.moveReaderIndex(to: Self.headroom)
             }
-            body(&state.buffer)
+            body(&state.output)
             state.isFinished = isLast
-            // Not every part of an answer is shown; what shows nothing is silence.
-            guard state.buffer.readableBytes > before || isLast else { return (nil, false) }
+            // A protocol need not show every event; an event without bytes is silence.
+            guard state.output.bytes.readableBytes > before || isLast else { return (nil, false) }
             state.silentTicks = 0
-            // One write may be larger than the limit; who was behind before it is cut off.
-            return (state.wake.take(), before > limit && state.buffer.readableBytes > before)
+            // One write may be larger than the limit; a client that was behind before it is cut off.
+            return (state.wake.take(), before > limit && state.output.bytes.readableBytes > before)
         }
         wake?()
         if isCut { close() }
     }
 
-    /// Asks the client to go on elsewhere. An event stream that ends without `done` is resumed by its client, after as many milliseconds as it says.
-    func handOver() {
-        write { $0.writeStaticString(": this replica stops\nretry: 100\n\n") }
-    }
-
-    /// Asks the client to come again: the step goes on, or will, but nothing can be heard of it now.
-    func giveUp() {
-        write { $0.writeStaticString(": nothing is heard of this step at the moment\nretry: 1000\n\n") }
-    }
-
-    /// Everything that is ready. One consumer only.
+    /// Returns all bytes that are ready. A stream has one consumer.
     ///
-    /// - Parameter wake: Called once, on any thread, when there is more than what this returns, the end included.
+    /// - Parameter wake: Called once, on any thread, when there is more than this call returns, the end included.
     public func take(thenWake wake: (@Sendable () -> Void)? = nil) -> Portion {
         state.withLock { state in
             guard !state.isClosed else { return .left }
-            if state.buffer.readableBytes == 0, state.isFinished {
+            let bytes = state.output.bytes
+            if bytes.readableBytes == 0, state.isFinished {
                 state.isDelivered = true
                 state.onClose = []
                 state.wake = nil
                 return .end
             }
             state.wake = wake
-            guard state.buffer.readableBytes > 0 else { return .nothing }
+            guard bytes.readableBytes > 0 else { return .nothing }
             if state.isFinished { state.silentTicks = 0 }
-            defer { state.buffer = ByteBuffer() }
-            return .bytes(state.buffer, isLast: state.isFinished)
+            state.output.bytes = ByteBuffer()
+            return .bytes(bytes, isLast: state.isFinished)
         }
     }
 
-    /// Everything that is ready, waiting for at least one byte; nil at the end. A consumer that is cancelled has left.
+    /// Returns all bytes that are ready once there is at least one; nil at the end. A consumer that is cancelled has left.
     public func next() async -> ByteBuffer? {
         await withTaskCancellationHandler {
             while true {
@@ -143,7 +148,7 @@ public final class ClientStream: Sendable {
     private func ready() async {
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             let isReady = state.withLock { state in
-                let isReady = state.isClosed || state.isFinished || state.buffer.readableBytes > 0
+                let isReady = state.isClosed || state.isFinished || state.output.bytes.readableBytes > 0
                 if !isReady { state.wake = { continuation.resume() } }
                 return isReady
             }
@@ -151,12 +156,12 @@ public final class ClientStream: Sendable {
         }
     }
 
-    /// The client has left, or is cut off.
+    /// Notes that the client has left, or cuts it off.
     public func close() {
         let (wake, handlers) = state.withLock { state in
             state.isClosed = true
             state.isDelivered = true
-            state.buffer = ByteBuffer()
+            state.output.bytes = ByteBuffer()
             defer { state.onClose = [] }
             return (state.wake.take(), state.onClose)
         }
@@ -164,8 +169,8 @@ public final class ClientStream: Sendable {
         for handler in handlers { handler() }
     }
 
-    /// One tick of the keep-alive clock: after `ticks` of silence a comment goes out. A client that has not taken the end of a finished
-    /// stream after ``patience`` times as many is cut off: nothing else would end its connection.
+    /// Counts one tick of the keep-alive clock: after `ticks` of silence it signals that the stream lives. A client that has not
+    /// taken the end of a finished stream after ``patience`` times as many is cut off: nothing else would end its connection.
     func tick(silenceLimit ticks: Int) {
         let (isDue, isStuck) = state.withLock { state -> (Bool, Bool) in
             guard !state.isClosed, !state.isDelivered else { return (false, false) }
@@ -173,7 +178,21 @@ public final class ClientStream: Sendable {
             let isDue = state.silentTicks >= ticks
             return (isDue && !state.isFinished, state.isFinished && state.silentTicks >= ticks * Self.patience)
         }
-        if isDue { write { $0.writeStaticString(": keep-alive\n\n") } }
+        if isDue { emit(.keepAlive) }
         if isStuck { close() }
+    }
+}
+
+extension ClientStream {
+    /// Returns the stream of a step that no client listens to.
+    static func closed() -> ClientStream {
+        let stream = ClientStream(encoder: NoBytes())
+        stream.close()
+        return stream
+    }
+
+    private struct NoBytes: StreamEncoder {
+        func encode(_ event: TurnEvent, id: EventID?, into bytes: inout ByteBuffer) {}
+        func encode(_ signal: StreamSignal, into bytes: inout ByteBuffer) {}
     }
 }

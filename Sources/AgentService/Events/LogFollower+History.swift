@@ -30,10 +30,10 @@ extension LogFollower {
             let id = try await idToGoOn(after: rebuilt.step)
             // Whoever has a part of the text is told that it comes once more.
             if reader.sequence > 0 { restart(rebuilt.step, voiding: reader.step, because: .eventsGone) }
-            stream.write { buffer in
-                for event in rebuilt.events(session, messages: messages) {
-                    EventEncoder.write(unlogged: event.name, json: event.json, id: event.name == .done ? id : nil, into: &buffer)
-                }
+            let (events, summary) = rebuilt.events(session, messages: messages)
+            stream.write { output in
+                for event in events { output.emit(event) }
+                output.emit(.finished(summary), id: id)
             }
             return true
         } catch {
@@ -54,17 +54,15 @@ extension LogFollower {
         return view.nonce.isEmpty ? nil : .end(of: view.step, nonce: view.nonce)
     }
 
-    func restart(_ step: Int, voiding voided: Int, because reason: StreamChunk.RestartReason) {
-        let json = StreamChunk.restart(step: step, replaces: voided, reason: reason)
-        stream.write { EventEncoder.write(unlogged: .restart, json: json, into: &$0) }
+    func restart(_ step: Int, voiding voided: Int, because reason: StepRestart.Reason) {
+        stream.emit(.restarted(StepRestart(step: step, replaces: voided, reason: reason)))
     }
 
     /// - Returns: True: `done` was told.
     func fail(_ step: Int, _ message: String, code: String, retryable: Bool = true, id: EventID? = nil) -> Bool {
-        let done = DoneEvent(status: .failed, session: session, step: step)
-        stream.write { buffer in
-            EventEncoder.write(unlogged: .error, json: StreamChunk.error(message, code: code, retryable: retryable), into: &buffer)
-            EventEncoder.write(unlogged: .done, json: done.json, id: id, into: &buffer)
+        stream.write { output in
+            output.emit(.failed(StepFailure(message, code: code, isRetryable: retryable)))
+            output.emit(.finished(StepSummary(status: .failed, session: session, step: step)), id: id)
         }
         return true
     }

@@ -31,7 +31,7 @@ struct LogFollower: Sendable {
     /// Afterwards the client has had `done`, has left, or was asked to go on elsewhere or later.
     func run() async {
         guard await !tell() else { return }
-        if stopSignal.reason == .draining { stream.handOver() } else { stream.giveUp() }
+        stream.emit(stopSignal.reason == .draining ? .resumeElsewhere : .resumeLater)
     }
 
     /// - Returns: Whether the client was told everything, through to `done`. A step that may still end otherwise is never said to have failed.
@@ -59,7 +59,11 @@ struct LogFollower: Sendable {
                 continue
             }
             reader = look.reader
-            stream.write { $0.writeImmutableBuffer(look.bytes) }
+            if !look.events.isEmpty {
+                stream.write { output in
+                    for event in look.events { output.emit(event.event, id: event.id) }
+                }
+            }
             switch look.outcome {
             case .done: return true
             // Of a step that runs the end is still to come: it is told from the history then.

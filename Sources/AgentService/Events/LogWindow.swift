@@ -73,15 +73,15 @@ struct LogLook {
     /// Whether more may be there already.
     let isFull: Bool
     /// The events that the client does not have.
-    let bytes: ByteBuffer
+    let events: [IdentifiedEvent]
     let outcome: LogReader.Outcome
     /// The reader afterwards.
     let reader: LogReader
 
     init(_ reader: LogReader, told entries: [LogEntry], _ view: LogView, isFull: Bool = false) {
-        var (after, bytes) = (reader, ByteBuffer())
-        outcome = after.read(entries, into: &bytes)
-        (self.reader, self.bytes, hasEntries, self.isFull) = (after, bytes, !entries.isEmpty, isFull)
+        var (after, events) = (reader, [IdentifiedEvent]())
+        outcome = after.read(entries, into: &events)
+        (self.reader, self.events, hasEntries, self.isFull) = (after, events, !entries.isEmpty, isFull)
         var view = view
         view.entries = []
         self.view = view

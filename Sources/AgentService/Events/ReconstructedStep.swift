@@ -61,47 +61,40 @@ struct ReconstructedStep {
         (step, self.status, self.line, range) = (number, status, line, from..<to)
     }
 
-    /// The step's last events.
+    /// Returns the step's last events: those before ``TurnEvent/finished(_:)``, and its summary.
     ///
-    /// - Parameter messages: Those at ``range``.
-    func events(_ session: SessionID, messages: [ByteBuffer]) -> [(name: LoggedEvents.Name, json: ByteBuffer)] {
+    /// - Parameter messages: The messages of the history at ``range``.
+    func events(_ session: SessionID, messages: [ByteBuffer]) -> (events: [TurnEvent], summary: StepSummary) {
         let messages = messages.compactMap { try? JSONSlice(parsing: $0) }
-        var events: [(name: LoggedEvents.Name, json: ByteBuffer)] = []
+        var events: [TurnEvent] = []
         let calls = Self.openCalls(messages)
         switch status {
         case .failed:
             let code = line["error"]?.string ?? "internal_error"
             let message = "this step failed; its events are no longer there"
             let retryable = LLMError.Code(rawValue: code)?.isRetryable ?? true
-            let error = StreamChunk.error(message, code: code, retryable: retryable, upstreamCode: line["upstream_code"]?.string)
-            events.append((.error, error))
+            events.append(
+                .failed(StepFailure(message, code: code, isRetryable: retryable, upstreamCode: line["upstream_code"]?.string)))
         case .completed, .cancelled, .waiting:
-            let text = ByteBuffer(string: messages.compactMap { $0["role"]?.string == "assistant" ? $0["content"]?.string : nil }.joined())
-            if text.readableBytes > 0 || status == .completed {
-                events.append((.message, StreamChunk.message(content: text, isFinal: status != .waiting)))
-            }
-            for (index, call) in calls.enumerated() {
-                let isFinal = index == calls.count - 1
-                events.append(
-                    (.message, StreamChunk.toolCall(id: call.id, name: call.name, arguments: call.arguments, isFinal: isFinal)))
-            }
+            let text = messages.compactMap { $0["role"]?.string == "assistant" ? $0["content"]?.string : nil }.joined()
+            if !text.isEmpty || status == .completed { events.append(.text(text, isFinal: status != .waiting)) }
+            for (index, call) in calls.enumerated() { events.append(.toolCall(call, isLast: index == calls.count - 1)) }
         }
-        let done = DoneEvent(
+        let summary = StepSummary(
             status: status, session: session, step: step, historyLength: range.upperBound, pendingCalls: calls.map(\.id),
             // Lines of earlier builds have no reason.
             finishReason: line["finish_reason"]?.string, usage: line["usage"].map { TokenUsage(journaled: $0) },
             metadata: line["metadata"]?.text.buffer)
-        events.append((.done, done.json))
-        return events
+        return (events, summary)
     }
 
     /// The calls that the client was sent: those of the last answer that the step itself did not answer, because their arguments were bad.
-    private static func openCalls(_ messages: [JSONSlice]) -> [ToolCall] {
+    private static func openCalls(_ messages: [JSONSlice]) -> [IssuedCall] {
         let answered = Set(messages.compactMap { $0["tool_call_id"]?.string })
         let last = messages.last { $0["role"]?.string == "assistant" }
         return (last?["tool_calls"]?.elements.map { $0 } ?? []).compactMap { call in
             guard let id = call["id"]?.string, !answered.contains(id), let function = call["function"] else { return nil }
-            return ToolCall(
+            return IssuedCall(
                 id: id, name: function["name"]?.string ?? "", arguments: ByteBuffer(string: function["arguments"]?.string ?? "{}"))
         }
     }

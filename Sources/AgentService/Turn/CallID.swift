@@ -3,8 +3,6 @@
 /// OpenAI refuses longer ones, Anthropic others' characters. What a model itself sends may have neither bound: Kimi writes
 /// `functions.read_file:0`, LiteLLM puts hundreds of bytes of a thought signature into it.
 enum CallID {
-    /// Bytes of an id that a client may name.
-    static let maximumClientBytes = 128
     /// Bytes of a model's own id that is kept, to be sent back to this model.
     static let maximumOriginalBytes = 8192
     static let maximumStoredBytes = 40

@@ -100,6 +100,9 @@ struct ToolCall: Sendable, Equatable {
     /// Whether the call is answered at once, and never reaches the client.
     var needsRepair: Bool { invalidArguments != nil || unknownName != nil }
 
+    /// The part of the call that the client is sent.
+    var issued: IssuedCall { IssuedCall(id: id, name: name, arguments: arguments) }
+
     /// `{"tool_name":…,"arguments":…,"step":…}`, the value in the hash of pending calls.
     func pendingJSON(step: Int) -> ByteBuffer {
         var json = ByteBuffer()

@@ -11,7 +11,7 @@ extension StepRunner {
         let usage = ending.status == .cancelled && !machine.hasUsage ? nil : machine.usage
         var events = await log.close()
         let firstFinal = events.nextSequence
-        let done = DoneEvent(
+        let summary = StepSummary(
             status: ending.status,
             session: lease.session,
             step: lease.step,
@@ -21,8 +21,8 @@ extension StepRunner {
             usage: usage,
             metadata: started.settings.metadata
         )
-        let last = ending.events + [(.done, done.json)]
-        for (name, json) in last { events.append(name, json: json) }
+        let last = ending.events + [.finished(summary)]
+        for event in last { LogCodec.append(event, to: &events) }
         var commit = StepCommit(
             lease: lease,
             messages: ending.said.messages,
@@ -39,10 +39,8 @@ extension StepRunner {
             switch try await service.store.commit(commit) {
             case .held:
                 logFailure(ending, cause)
-                stream.finish { buffer in
-                    for (offset, event) in last.enumerated() {
-                        encoder.write(event.name, json: event.json, sequence: firstFinal + offset, into: &buffer)
-                    }
+                stream.finish { output in
+                    for (offset, event) in last.enumerated() { output.emit(event, id: id(firstFinal + offset)) }
                 }
             case .lost(let step, let intent):
                 await tellLoss(step: step, intent: intent)
@@ -77,11 +75,11 @@ extension StepRunner {
 
     /// Ends the client's stream with an error that is not in the log.
     private func fail(_ message: String, code: String, retryable: Bool = true) {
-        let done = DoneEvent(status: .failed, session: lease.session, step: lease.step, metadata: started.settings.metadata)
-        stream.finish { buffer in
-            EventEncoder.write(
-                unlogged: .error, json: StreamChunk.error(message, code: code, retryable: retryable), into: &buffer)
-            EventEncoder.write(unlogged: .done, json: done.json, into: &buffer)
+        let summary = StepSummary(
+            status: .failed, session: lease.session, step: lease.step, metadata: started.settings.metadata)
+        stream.finish { output in
+            output.emit(.failed(StepFailure(message, code: code, isRetryable: retryable)))
+            output.emit(.finished(summary))
         }
     }
 

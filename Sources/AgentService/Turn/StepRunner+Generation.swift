@@ -32,23 +32,17 @@ extension StepRunner: LLMReceiver {
 
     /// Sends a batch's text to the client at once, and to the log.
     private func show(_ batch: [LLMEvent]) {
-        var sequence = log.append { pending in
+        let first = log.append { pending in
             for event in batch {
-                switch event {
-                case .textDelta(let text): pending.append(token: text)
-                case .reasoningDelta(let text): pending.append(reasoning: text)
-                case .toolCall, .usage, .reasoning, .finish: break
-                }
+                if let event = TurnEvent(event) { LogCodec.append(event, to: &pending) }
             }
         }
-        stream.write { buffer in
+        stream.write { output in
+            var id = id(first)
             for event in batch {
-                switch event {
-                case .textDelta(let text): encoder.write(token: text, sequence: sequence, into: &buffer)
-                case .reasoningDelta(let text): encoder.write(reasoning: text, sequence: sequence, into: &buffer)
-                case .toolCall, .usage, .reasoning, .finish: continue
-                }
-                sequence += 1
+                guard let event = TurnEvent(event) else { continue }
+                output.emit(event, id: id)
+                id.sequence += 1
             }
         }
     }
@@ -79,5 +73,16 @@ extension StepRunner: LLMReceiver {
 
     private func tell(_ generated: Result<StepStateMachine.Conclusion, any Error>) {
         generating.withLock { $0.onConclusion.take() }?(generated)
+    }
+}
+
+extension TurnEvent {
+    /// The event that a client is told while the model writes; nil for what it learns at the end, or not at all.
+    fileprivate init?(_ event: LLMEvent) {
+        switch event {
+        case .textDelta(let text): self = .textDelta(text)
+        case .reasoningDelta(let text): self = .reasoningDelta(text)
+        case .toolCall, .usage, .reasoning, .finish: return nil
+        }
     }
 }

@@ -17,7 +17,6 @@ final class StepRunner: Sendable {
     let requestID: String?
     let stopSignal = StopSignal()
     let log: EventLogWriter
-    let encoder: EventEncoder
     let begun = ContinuousClock.now
     private let onGenerating: @Sendable () -> Void
     private let onEnd: @Sendable () -> Void
@@ -40,11 +39,9 @@ final class StepRunner: Sendable {
     ///
     /// - Parameter onEnd: Called when it has ended and its place is free.
     convenience init(service: TurnService, taken: TakenStep, onEnd: @escaping @Sendable () -> Void) {
-        let nobody = ClientStream()
-        nobody.close()
         self.init(
             service: service, started: taken.started, share: nil, origin: .takenOver(taken.action, replaces: taken.replaces),
-            replaced: taken.replaced, stream: nobody, traceparent: nil, requestID: nil, onGenerating: {}, onEnd: onEnd)
+            replaced: taken.replaced, stream: .closed(), traceparent: nil, requestID: nil, onGenerating: {}, onEnd: onEnd)
     }
 
     /// A step that was begun here.
@@ -79,7 +76,6 @@ final class StepRunner: Sendable {
         self.requestID = requestID
         self.onGenerating = onGenerating
         self.onEnd = onEnd
-        encoder = EventEncoder(step: started.lease.step, nonce: started.lease.token.nonce)
         log = EventLogWriter(
             store: service.store,
             lease: started.lease,
@@ -94,6 +90,9 @@ final class StepRunner: Sendable {
     }
 
     var lease: StepLease { started.lease }
+
+    /// Returns the id of an event of this step.
+    func id(_ sequence: Int) -> EventID { EventID(step: lease.step, sequence: sequence, nonce: lease.token.nonce) }
 
     /// For the lines of this step. Made when one is written: most steps write none.
     var logger: Logger {
@@ -160,12 +159,12 @@ final class StepRunner: Sendable {
             return await generate(adding: said)
         case (.draining, _):
             await handOver()
-            stream.handOver()
+            stream.emit(.resumeElsewhere)
         case (nil, .failure(Unasked.crowded)):
             logger.warning(
                 "there was no room for a history in time", metadata: ["bytes": "\(started.historyBytes)", "code": "overloaded"])
             await handOver()
-            stream.giveUp()
+            stream.emit(.resumeLater)
         case (.clientLeft, _):
             await end(with: StepStateMachine.cancelled(text: machine.text))
         case (nil, .failure(let error as LLMError)):
@@ -181,7 +180,7 @@ final class StepRunner: Sendable {
     /// most as often as any other.
     private func leave() async {
         _ = await log.close()
-        stream.giveUp()
+        stream.emit(.resumeLater)
     }
 
     /// Finishes a cancel: what the log holds is the answer.

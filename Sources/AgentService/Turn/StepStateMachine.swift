@@ -40,8 +40,8 @@ struct StepStateMachine: Sendable {
         var status: StepStatus
         var said = Said()
         var calls: [ToolCall] = []
-        /// The events before `done`.
-        var events: [(name: LoggedEvents.Name, json: ByteBuffer)] = []
+        /// The events before ``TurnEvent/finished(_:)``.
+        var events: [TurnEvent] = []
         var errorCode: String?
         /// What the model's server itself calls the error, and the request that it is about.
         var upstreamCode: String?
@@ -168,7 +168,7 @@ struct StepStateMachine: Sendable {
         if said.readableBytes > 0 {
             ending.said.append(ChatMessage.assistant(text: said, calls: []), beside: reasoning(beside: []))
         }
-        ending.events = [(.message, StreamChunk.message(content: text, isFinal: true))]
+        ending.events = [.text(String(buffer: text), isFinal: true)]
         return ending
     }
 
@@ -195,13 +195,9 @@ struct StepStateMachine: Sendable {
             return .repair(said)
         }
         var ending = Ending(status: .waiting, said: repaired + said, calls: valid)
-        if text.readableBytes > 0 {
-            ending.events.append((.message, StreamChunk.message(content: text, isFinal: false)))
-        }
+        if text.readableBytes > 0 { ending.events.append(.text(String(buffer: text), isFinal: false)) }
         for (index, call) in valid.enumerated() {
-            let json = StreamChunk.toolCall(
-                id: call.id, name: call.name, arguments: call.arguments, isFinal: index == valid.count - 1)
-            ending.events.append((.message, json))
+            ending.events.append(.toolCall(call.issued, isLast: index == valid.count - 1))
         }
         return .commit(ending)
     }
@@ -209,7 +205,7 @@ struct StepStateMachine: Sendable {
     /// The generation has failed: nothing of it enters the history, so that the step can be retried.
     func failed(_ error: LLMError) -> Ending {
         var ending = Ending(status: .failed, errorCode: error.code.rawValue)
-        ending.events = [(.error, StreamChunk.error(error))]
+        ending.events = [.failed(StepFailure(error))]
         ending.upstreamCode = error.upstreamCode
         ending.upstreamRequest = error.upstreamRequest
         ending.isRejected = error.code.refusesConversation && text.readableBytes == 0 && !isRepairing
@@ -222,13 +218,13 @@ struct StepStateMachine: Sendable {
         var ending = Ending(status: .cancelled)
         guard text.readableBytes > 0 else { return ending }
         ending.said.messages = [ChatMessage.assistant(text: text, calls: [])]
-        ending.events = [(.message, StreamChunk.message(content: text, isFinal: true))]
+        ending.events = [.text(String(buffer: text), isFinal: true)]
         return ending
     }
 
     func failure(_ message: String, code: String, retryable: Bool) -> Ending {
         var ending = Ending(status: .failed, errorCode: code)
-        ending.events = [(.error, StreamChunk.error(message, code: code, retryable: retryable))]
+        ending.events = [.failed(StepFailure(message, code: code, isRetryable: retryable))]
         return ending
     }
 

@@ -82,8 +82,8 @@ public final class TurnService: Sendable {
                 case .started(let started):
                     if let id = request.lastEventID {
                         // Sent again, but not remembered: what the client has is another answer's.
-                        let json = StreamChunk.restart(step: started.lease.step, replaces: id.step, reason: .unknownEventID)
-                        stream.write { EventEncoder.write(unlogged: .restart, json: json, into: &$0) }
+                        let restart = StepRestart(step: started.lease.step, replaces: id.step, reason: .unknownEventID)
+                        stream.emit(.restarted(restart))
                     }
                     // The client hears that its message was accepted while the model is already asked, unless the history is still to be read.
                     let step = StepRunner(
@@ -95,11 +95,10 @@ public final class TurnService: Sendable {
                     return await step.run()
                 case .waiting(let step, let length, let open):
                     answer.resume(returning: .success(nil))
-                    let done = DoneEvent(
+                    let summary = StepSummary(
                         status: .waiting, session: begin.session, step: step, historyLength: length, pendingCalls: open,
                         metadata: request.settings.metadata)
-                    stream.write { EventEncoder.write(unlogged: .done, json: done.json, into: &$0) }
-                    stream.finish()
+                    stream.finish { $0.emit(.finished(summary)) }
                     return .end()
                 case .replay(let step):
                     answer.resume(returning: .success(nil))

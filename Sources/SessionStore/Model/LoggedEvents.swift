@@ -2,23 +2,27 @@ public import NIOCore
 
 /// A run of events on their way into a session's log: one stream entry, whose id is that of the last event.
 ///
-/// A piece of text is stored bare, in a field `token` or `reasoning`, anything else as the name of its SSE event with its JSON. The first
-/// event's sequence number is ``firstSequence``, and each one's is one more.
+/// Each event is one field. The sequence number of the first event is ``firstSequence``, and that of each later event is one
+/// more than that of the event before.
 public struct LoggedEvents: Sendable {
-    /// The names an event can have in the log.
-    public enum Name: String, Sendable {
-        /// A piece of the answer's text, without JSON around it.
+    /// The names that an event's field has in the log. The log on disk holds them, so they never change.
+    public enum Field: String, Sendable {
+        /// A piece of the completion's text, bare.
         case token
-        /// A piece of the model's reasoning, likewise; only where it is shown to clients.
+        /// A piece of the model's reasoning, bare; only where clients are shown it.
         case reasoning
+        /// The whole text, or a tool call, as a JSON object.
         case message
+        /// Why the step failed, as a JSON object.
         case error
+        /// How the step ended, as a JSON object.
         case done
+        /// That the events of an earlier step are void, as a JSON object.
         case restart
     }
 
     private struct Item {
-        var name: Name
+        var field: Field
         var end: Int
     }
 
@@ -38,38 +42,43 @@ public struct LoggedEvents: Sendable {
 
     public mutating func append(token: String) {
         bytes.writeString(token)
-        items.append(Item(name: .token, end: bytes.writerIndex))
+        items.append(Item(field: .token, end: bytes.writerIndex))
     }
 
     public mutating func append(reasoning: String) {
         bytes.writeString(reasoning)
-        items.append(Item(name: .reasoning, end: bytes.writerIndex))
+        items.append(Item(field: .reasoning, end: bytes.writerIndex))
     }
 
-    public mutating func append(_ name: Name, json: ByteBuffer) {
-        bytes.writeImmutableBuffer(json)
-        items.append(Item(name: name, end: bytes.writerIndex))
+    public mutating func append(_ field: Field, json: ByteBuffer) {
+        append(field) { $0.writeImmutableBuffer(json) }
     }
 
-    /// Takes everything, so that what is added next is a batch of its own.
+    /// Adds an event whose value `write` appends.
+    public mutating func append(_ field: Field, _ write: (inout ByteBuffer) -> Void) {
+        write(&bytes)
+        items.append(Item(field: field, end: bytes.writerIndex))
+    }
+
+    /// Removes and returns all events. An event that is added next begins a batch of its own.
     public mutating func takeAll() -> LoggedEvents {
         var taken = LoggedEvents(firstSequence: nextSequence)
         swap(&taken, &self)
         return taken
     }
 
-    /// Adds what came after, which must begin where this ends.
+    /// Adds the events that came after these; they must begin where these end.
     public mutating func append(contentsOf later: LoggedEvents) {
         let base = bytes.writerIndex
         bytes.writeImmutableBuffer(later.bytes)
-        items.append(contentsOf: later.items.map { Item(name: $0.name, end: base + $0.end) })
+        items.append(contentsOf: later.items.map { Item(field: $0.field, end: base + $0.end) })
     }
 
-    /// Calls `body` with each event's name and bytes, in order.
-    public func forEach(_ body: (Name, ByteBuffer) -> Void) {
+    /// Calls `body` with each event's field and value, in order.
+    public func forEach(_ body: (Field, ByteBuffer) -> Void) {
         var start = bytes.readerIndex
         for item in items {
-            if let slice = bytes.getSlice(at: start, length: item.end - start) { body(item.name, slice) }
+            if let slice = bytes.getSlice(at: start, length: item.end - start) { body(item.field, slice) }
             start = item.end
         }
     }

@@ -79,8 +79,8 @@ extension RedisSessionStore {
 
 extension RedisScriptCall {
     mutating func append(_ events: LoggedEvents) {
-        events.forEach { name, value in
-            append(name.rawValue)
+        events.forEach { field, value in
+            append(field.rawValue)
             append(value)
         }
     }

@@ -18,7 +18,7 @@ extension RedisSessionStore {
                 guard let entry = LogEntry(reply: element) else { return }
                 // A batch whose answer was lost goes along with the next one, so that an entry may begin with what another has.
                 let known = max(0, seen - (entry.lastSequence - entry.fields.count))
-                for (name, value) in entry.fields.dropFirst(known) where name == LoggedEvents.Name.token.rawValue {
+                for (name, value) in entry.fields.dropFirst(known) where name == LoggedEvents.Field.token.rawValue {
                     text.writeImmutableBuffer(value)
                 }
                 seen = max(seen, entry.lastSequence)

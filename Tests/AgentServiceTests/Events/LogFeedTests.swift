@@ -6,6 +6,7 @@ import Testing
 
 @testable import AgentService
 @testable import SessionStore
+@testable import agent_server
 
 /// Many viewers of one session on one replica, with a real Redis of their own.
 @Suite(.timeLimit(.minutes(2))) struct LogFeedTests {
@@ -48,7 +49,7 @@ import Testing
         return (
             session,
             { number, text in
-                try redis.cli("XADD", keys.events, "1-\(number)", text == "done" ? "done" : "token", text == "done" ? "{}" : text)
+                try redis.cli("XADD", keys.events, "1-\(number)", text == "done" ? "done" : "token", text == "done" ? SessionInRedis.done : text)
                 try redis.cli("PUBLISH", keys.wake, "1")
             }
         )
@@ -133,7 +134,7 @@ import Testing
     @Test func aSlowViewerHoldsUpNobody() async throws {
         let (session, say) = try await step()
         let viewers = Viewers(session)
-        let (slow, quick) = (ClientStream(limit: 4000), Listener())
+        let (slow, quick) = (ClientStream(encoder: NativeEncoder(), limit: 4000), Listener())
         _ = viewers.join(slow)
         _ = viewers.join(quick.stream)
         let word = String(repeating: "w", count: 1000)

@@ -13,14 +13,17 @@ private struct WrittenLog {
     mutating func open(_ step: Int, nonce: String = "aaaa", replaces: Int? = nil, restart: Bool = false) {
         var fields = [("nonce", nonce)]
         if let replaces { fields.append(("replaces", "\(replaces)")) }
-        if restart { fields.append(("restart", #"{"type":"restart"}"#)) }
+        if restart {
+            let json = #"{"type":"restart","step":\#(step),"replaces":\#(replaces ?? 0),"reason":"replica_lost"}"#
+            fields.append(("restart", json))
+        }
         append(step, last: 0, fields)
     }
 
     /// Events numbered from `first` on, one entry.
     mutating func batch(_ step: Int, from first: Int, _ texts: [String], done: Bool = false) {
         var fields = texts.map { ("token", $0) }
-        if done { fields.append(("done", "{}")) }
+        if done { fields.append(("done", SessionInRedis.done)) }
         append(step, last: first + fields.count - 1, fields)
     }
 
@@ -34,22 +37,20 @@ private struct WrittenLog {
     }
 }
 
-/// Everything a reader tells, event by event.
-private func tell(_ log: WrittenLog, from position: LogPosition, page: Int = .max) -> (events: [String], outcome: LogReader.Outcome) {
+/// All events that a reader returns.
+private func tell(
+    _ log: WrittenLog, from position: LogPosition, page: Int = .max
+) -> (events: [IdentifiedEvent], outcome: LogReader.Outcome) {
     var reader = LogReader(position)
-    var buffer = ByteBuffer()
+    var events: [IdentifiedEvent] = []
     while true {
         let entries = Array(log.after(reader.position).prefix(page))
-        let outcome = reader.read(entries, into: &buffer)
-        guard outcome == .more, !entries.isEmpty else {
-            return (String(buffer: buffer).components(separatedBy: "\n\n").dropLast().map { $0 }, outcome)
-        }
+        let outcome = reader.read(entries, into: &events)
+        guard outcome == .more, !entries.isEmpty else { return (events, outcome) }
     }
 }
 
-private func ids(_ events: [String]) -> [String] {
-    events.map { $0.split(separator: "\n").first.map { String($0.dropFirst(4)) } ?? "" }
-}
+private func ids(_ events: [IdentifiedEvent]) -> [String] { events.map(\.id.description) }
 
 @Suite struct LogReaderTests {
     /// I5: from every event of a step on, exactly the later ones, however they were batched and however they are read.
@@ -91,7 +92,7 @@ private func ids(_ events: [String]) -> [String] {
         log.batch(9, from: 1, ["end"], done: true)
         let whole = tell(log, from: .beginning(of: 7))
         #expect(ids(whole.events) == ["7-1.aaaa", "7-2.aaaa", "8-0.bbbb", "8-1.bbbb", "9-1.cccc", "9-2.cccc"])
-        #expect(whole.events[2].contains("event: restart"))
+        #expect(whole.events[2].event == .restarted(StepRestart(step: 8, replaces: 7, reason: .replicaLost)))
         #expect(whole.outcome == .done)
         // The former owner's client has had everything of its step, also what never came into the log.
         #expect(ids(tell(log, from: .end(of: 7, nonce: "aaaa")).events) == ["8-0.bbbb", "8-1.bbbb", "9-1.cccc", "9-2.cccc"])
@@ -121,6 +122,21 @@ private func ids(_ events: [String]) -> [String] {
         // The step was trimmed away, wholly or at its head.
         #expect(tell(log, from: .beginning(of: 6)).outcome == .gone)
         log.entries.removeFirst()
+        #expect(tell(log, from: .beginning(of: 7)).outcome == .gone)
+    }
+
+    /// What a hand has written into the log, and what a later build has.
+    @Test func whatCannotBeReadIsAHoleAndWhatIsNotKnownIsSkipped() {
+        var log = WrittenLog()
+        log.open(7)
+        let fields = [("token", "a"), ("hint", "x"), ("message", #"{"type":"video"}"#), ("token", "b"), ("done", "{}")]
+        log.entries.append(LogEntry(step: 7, lastSequence: 5, fields: fields.map { ($0.0, ByteBuffer(string: $0.1)) }))
+        var reader = LogReader(.beginning(of: 7))
+        var events: [IdentifiedEvent] = []
+        #expect(reader.read(log.after(reader.position), into: &events) == .gone)
+        #expect(events.map(\.event) == [.textDelta("a"), .textDelta("b")])
+        #expect(ids(events) == ["7-1.aaaa", "7-4.aaaa"] && reader.sequence == 4)
+        log.entries[0].fields.append(("restart", ByteBuffer(string: "{}")))
         #expect(tell(log, from: .beginning(of: 7)).outcome == .gone)
     }
 

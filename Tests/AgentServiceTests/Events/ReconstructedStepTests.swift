@@ -52,8 +52,8 @@ import Testing
     /// Earlier builds wrote no reason.
     @Test func aLineWithoutAReasonHasNone() throws {
         let session = try #require(SessionID("s"))
-        let events = try #require(found(3, [line(3)], isComplete: true)).events(session, messages: [])
-        #expect(try JSON(parsing: try #require(events.last).json).object["finish_reason"] == .null)
+        let rebuilt = try #require(found(3, [line(3)], isComplete: true)).events(session, messages: [])
+        #expect(rebuilt.summary.finishReason == nil)
     }
 
     /// Whatever a step said at its end is said again from the history, word for word, when its events have left the log.

@@ -76,11 +76,15 @@ struct SessionInRedis {
         try await SessionInRedis(redis, id, lease: store.configuration.lease) { $0.outagePause = outagePause }
     }
 
+    /// The value of a field `done` of the log.
+    static let done = #"{"status":"completed","session_id":"s","step":1,"pending_calls":[],"finish_reason":"stop"}"#
+
     /// The other replica ends its step.
     func commit(_ lease: StepLease, saying text: String) async throws {
         var events = LoggedEvents(firstSequence: 1)
-        events.append(.message, json: StreamChunk.message(content: ByteBuffer(string: text), isFinal: true))
-        events.append(.done, json: DoneEvent(status: .completed, session: id, step: lease.step, historyLength: 2).json)
+        LogCodec.append(.text(text, isFinal: true), to: &events)
+        let summary = StepSummary(status: .completed, session: id, step: lease.step, historyLength: 2)
+        LogCodec.append(.finished(summary), to: &events)
         let answer = try await store.commit(
             StepCommit(
                 lease: lease, messages: [ChatMessage.assistant(text: ByteBuffer(string: text), calls: [])], calls: [], events: events,

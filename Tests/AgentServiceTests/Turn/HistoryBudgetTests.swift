@@ -4,6 +4,7 @@ import Testing
 
 @testable import AgentService
 @testable import SessionStore
+@testable import agent_server
 
 /// What a replica holds of histories at the same time.
 @Suite(.timeLimit(.minutes(2))) struct HistoryBudgetTests {

@@ -6,6 +6,7 @@ import Testing
 
 @testable import AgentService
 @testable import SessionStore
+@testable import agent_server
 
 /// Steps that are taken away, or whose Redis goes.
 @Suite(.timeLimit(.minutes(2))) struct StepLossTests {

@@ -54,7 +54,15 @@ import Testing
     }
 
     static func json(_ buffers: [ByteBuffer]) throws -> [JSON] { try buffers.map { try JSON(parsing: $0) } }
-    static func events(_ ending: StepStateMachine.Ending) throws -> [JSON] { try json(ending.events.map(\.json)) }
+
+    /// The events as the log holds them.
+    static func events(_ ending: StepStateMachine.Ending) throws -> [JSON] {
+        var batch = LoggedEvents(firstSequence: 1)
+        for event in ending.events { LogCodec.append(event, to: &batch) }
+        var values: [ByteBuffer] = []
+        batch.forEach { values.append($1) }
+        return try json(values)
+    }
 
     // MARK: Text
 

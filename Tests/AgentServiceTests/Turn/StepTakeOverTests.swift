@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import agent_server
 
 /// I6: steps whose replica is lost.
 @Suite(.timeLimit(.minutes(2))) struct StepTakeOverTests {

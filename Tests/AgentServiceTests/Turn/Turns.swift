@@ -6,6 +6,7 @@ import TestSupport
 
 @testable import AgentService
 @testable import SessionStore
+@testable import agent_server
 
 /// A model that a test plays, within the process.
 final class PlayedModel: LLMProvider, Sendable {
@@ -140,7 +141,7 @@ final class Turns: Sendable {
     func history() throws -> [JSON] { try session.redis.history(session.id) }
 }
 
-/// A client that reads all the time.
+/// A client of the native stream that reads all the time.
 final class Listener: Sendable {
     struct Told: Equatable, CustomStringConvertible {
         var id: String?
@@ -150,7 +151,7 @@ final class Listener: Sendable {
         var description: String { "\(id ?? "-") \(name) \(data)" }
     }
 
-    let stream = ClientStream()
+    let stream = ClientStream(encoder: NativeEncoder())
     private let heard = Heard()
     private let task: Task<Void, Never>
 

@@ -1,8 +1,12 @@
+import AgentService
 import NIOCore
 import SessionStore
 
 /// The `message` of a request: a user message, a tool's result, or a retry.
 enum MessageField {
+    /// Bytes of a call id that a client may name.
+    private static let maximumCallIDBytes = 128
+
     static func input(_ message: JSONSlice) throws(RequestError) -> BeginStep.Input {
         guard message.kind == .object else { throw RequestError("message must be an object") }
         var type: JSONSlice?
@@ -103,8 +107,8 @@ enum MessageField {
         callID: JSONSlice?, toolName: JSONSlice?, _ outcome: Outcome
     ) throws(RequestError) -> BeginStep.Input {
         guard let callID, !callID.isNull else { throw RequestError("message.call_id is missing") }
-        guard let id = callID.string, !id.isEmpty, id.utf8.count <= CallID.maximumClientBytes else {
-            throw RequestError("message.call_id must be a string of 1–\(CallID.maximumClientBytes) bytes")
+        guard let id = callID.string, !id.isEmpty, id.utf8.count <= maximumCallIDBytes else {
+            throw RequestError("message.call_id must be a string of 1–\(maximumCallIDBytes) bytes")
         }
         var name: String?
         if let toolName, !toolName.isNull {

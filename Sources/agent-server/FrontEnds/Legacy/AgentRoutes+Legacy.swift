@@ -20,7 +20,8 @@ extension AgentRoutes {
             throw deprecated(error)
         }
         turn.requestID = context.requestID
-        let stream = ClientStream(limit: settings.answerLimit * 8)
+        let collected = CollectedTurn()
+        let stream = ClientStream(encoder: collected)
         do throws(TurnError) {
             // The body counts until the message is accepted.
             defer { withExtendedLifetime(share) {} }
@@ -29,14 +30,17 @@ extension AgentRoutes {
             throw deprecated(Problem(error))
         }
         ClientStreamHandler.watch(stream, on: context.channel, endsWithInput: false)
-        let answer = await WholeAnswer(reading: stream)
-        if let error = answer.error {
-            throw deprecated(Problem(answer.isUnknown ? .serviceUnavailable : .badGateway, error.code, error.message))
+        while await stream.next() != nil {}
+        let outcome = collected.outcome
+        if let failure = outcome.failure { throw deprecated(Problem(.badGateway, failure.code, failure.message)) }
+        guard outcome.isFinished else {
+            let message = "the message was accepted; the session's history has the answer later"
+            throw deprecated(Problem(.serviceUnavailable, "outcome_unknown", message))
         }
-        if answer.isCancelled { throw deprecated(Problem(.conflict, "cancelled", "the answer was cancelled before its end")) }
+        if outcome.isCancelled { throw deprecated(Problem(.conflict, "cancelled", "the answer was cancelled before its end")) }
         var json = ByteBuffer()
         json.writeString(#"{"status":"ok","message":"#)
-        json.writeJSONString(answer.content)
+        json.writeJSONString(outcome.text)
         json.writeString(#","session_id":"#)
         json.writeJSONString(turn.session.text)
         json.writeString("}")

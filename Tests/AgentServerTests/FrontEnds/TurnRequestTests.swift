@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import agent_server
 
 /// Every field of the body, as it should be and as it should not.
 @Suite struct TurnRequestTests {
@@ -21,6 +22,10 @@ import Testing
     }
 
     static func user(_ input: BeginStep.Input) -> String? { if case .user(let json) = input { String(buffer: json) } else { nil } }
+
+    @Test(arguments: ["x", "1-1", "0-1.aaaa"]) func anIDThatIsNotAnEventsIsRefused(header: String) {
+        #expect(throws: RequestError.self) { try EventID(header: header) }
+    }
 
     // MARK: Good
 

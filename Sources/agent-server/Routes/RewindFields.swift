@@ -1,14 +1,14 @@
-public import NIOCore
+import NIOCore
 import SessionStore
 
 /// The body of a request to cut a history.
-public struct RewindFields: Sendable {
+struct RewindFields: Sendable {
     /// Messages that stay, ≥ 1.
-    public var historyLength: Int
+    var historyLength: Int
     /// The history's length as the client knows it.
-    public var expectedLength: Int?
+    var expectedLength: Int?
 
-    public init(body: ByteBuffer) throws(RequestError) {
+    init(body: ByteBuffer) throws(RequestError) {
         let value: JSONSlice
         do { value = try JSONSlice(parsing: body) } catch { throw RequestError(.invalidJSON, "the body is not JSON: \(error)") }
         guard value.kind == .object else { throw RequestError("the body must be a JSON object") }

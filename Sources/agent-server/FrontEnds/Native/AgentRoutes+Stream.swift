@@ -18,7 +18,7 @@ extension AgentRoutes {
         case .position(let position):
             guard !scheduler.isDraining else { throw Problem(TurnError.draining) }
             guard request.method != .head else { return Response(status: .ok, headers: streamHeaders(session)) }
-            let stream = ClientStream(limit: settings.clientBacklog)
+            let stream = ClientStream(encoder: NativeEncoder(), limit: settings.clientBacklog)
             do throws(TurnError) {
                 try service.follow(session, from: position, stream: stream)
             } catch {

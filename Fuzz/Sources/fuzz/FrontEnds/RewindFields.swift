@@ -1,0 +1,1 @@
+../../../../Sources/agent-server/Routes/RewindFields.swift

@@ -1,0 +1,33 @@
+public import NIOCore
+public import SessionStore
+
+/// How a step ended, and what its session waits for.
+public struct StepSummary: Sendable, Equatable {
+    public var status: StepStatus
+    public var session: SessionID
+    public var step: Int
+    /// Messages in the history; nil where Redis could not be asked.
+    public var historyLength: Int?
+    /// The ids of the tool calls that have no result yet.
+    public var pendingCalls: [String]
+    /// Why the model stopped; nil where that is not known.
+    public var finishReason: String?
+    /// The tokens that the step cost; nil where the model did not count them.
+    public var usage: TokenUsage?
+    /// The text of a JSON object, as the client sent it.
+    public var metadata: ByteBuffer?
+
+    public init(
+        status: StepStatus, session: SessionID, step: Int, historyLength: Int? = nil, pendingCalls: [String] = [],
+        finishReason: String? = nil, usage: TokenUsage? = nil, metadata: ByteBuffer? = nil
+    ) {
+        self.status = status
+        self.session = session
+        self.step = step
+        self.historyLength = historyLength
+        self.pendingCalls = pendingCalls
+        self.finishReason = finishReason
+        self.usage = usage
+        self.metadata = metadata
+    }
+}
