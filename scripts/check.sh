@@ -29,6 +29,22 @@ report "Only tests import TestSupport:" "$(imported 'TestSupport' Sources)"
 report "The server imports nothing of tests and drills:" "$(imported 'LocalDeployment|failover_drill' "${server[@]}")"
 report "No type bears its module's name:" \
     "$(grep -rnE '(class|struct|enum|actor|protocol|typealias) +(SessionStore|AgentService|CHiredis|TestSupport)\b' Sources Tests || true)"
+# literals FILE...: FILE:LINE:"…" for each string literal outside of comments.
+literals() {
+    local file
+    for file; do
+        sed -E 's_^ *//.*__' "$file" | grep -noE '"([^"\\]|\\.)*"' | sed "s|^|$file:|" || true
+    done
+}
+# Providers speak to models; the rest of the engine speaks to nobody.
+mapfile -t engine < <(find Sources/AgentService -name '*.swift' -not -path '*/Providers/*')
+report "The engine knows neither SSE nor HTTP; its front ends do:" \
+    "$(literals "${engine[@]}" |
+        grep -E '"[^"]*((event|data|id|retry): ?|keep-alive|event-stream|HTTP|application/|[A-Z][A-Za-z]+-[A-Z][A-Za-z-]+|Bearer)' || true)"
+vendors='OpenAI|Anthropic|Claude|Azure|DeepSeek|Gemini|Google|Kimi|Mistral|Ollama|OpenRouter|VLLM'
+report "No file or type of the engine is named after a vendor:" \
+    "$(printf '%s\n' "${engine[@]}" | grep -iE "($vendors)[^/]*\$" || true
+    grep -niE "(class|struct|enum|actor|protocol|typealias|extension) +[A-Za-z.]*($vendors)" "${engine[@]}" || true)"
 report "Nothing may crash on outside data:" \
     "$(grep -rnE '\btry!|\bfatalError\(|\bpreconditionFailure\(|\bas! ' Sources || true)"
 report "Every Lua script explains KEYS, ARGV and its answers in its head:" \
