@@ -3,19 +3,19 @@ import NIOCore
 import SessionStore
 import Synchronization
 
-/// The time in which the model writes.
+/// The generation: the model's provider calls this while the model writes.
 extension StepRunner: LLMReceiver {
     struct Generating: Sendable {
         var machine: StepStateMachine
-        /// What is kept of the history.
+        /// The part of the history that is kept meanwhile.
         var usedCalls = UsedCallIDs()
-        /// Told what came of it, once.
+        /// Called once with the outcome.
         var onConclusion: (@Sendable (Result<StepStateMachine.Conclusion, any Error>) -> Void)?
     }
 
-    /// Asks the model. A stop signal ends that, which closes the upstream's connection.
+    /// Asks the model. A stop signal ends the generation, which closes the connection to the model's server.
     ///
-    /// Nothing here keeps the request: the model's provider does, until the model answers.
+    /// The runner does not keep the request; the provider does, until the model's server responds.
     func ask(_ request: LLMRequest, onConclusion: @escaping @Sendable (Result<StepStateMachine.Conclusion, any Error>) -> Void) {
         generating.withLock { $0.onConclusion = onConclusion }
         guard stopSignal.reason == nil else { return end(.failure(CancellationError())) }
@@ -30,7 +30,7 @@ extension StepRunner: LLMReceiver {
         show(batch)
     }
 
-    /// Sends a batch's text to the client at once, and to the log.
+    /// Emits the deltas of a batch to the client at once, and logs them.
     private func show(_ batch: [LLMEvent]) {
         let first = log.append { pending in
             for event in batch {
@@ -54,7 +54,7 @@ extension StepRunner: LLMReceiver {
         case .failure(let error as LLMError):
             tell(.failure(error))
         case .failure(is CancellationError):
-            // The reason is the control's.
+            // The stop signal has the reason.
             tell(.failure(LLMError(.unavailable, "the generation was stopped")))
         case .failure(let error):
             logger.error("a generation failed", metadata: ["error": "\(error)", "code": "llm_unavailable"])

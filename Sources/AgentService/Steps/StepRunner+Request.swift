@@ -2,11 +2,11 @@ import NIOCore
 import SessionStore
 import Synchronization
 
-/// What the model is asked. It is there for a moment only: a stream may be open for long, and a history may be large.
+/// The request to the model. It exists for a moment only: a stream may stay open for long, and a history may be large.
 extension StepRunner {
-    /// What came with the step's lease, until the model is asked.
+    /// The part of the step's lease that only the first request needs.
     struct Opening: Sendable {
-        /// The whole history, or nothing of it.
+        /// The whole history, or no message of it.
         var history: [ByteBuffer]
         var reasoning: [ByteBuffer]
         /// The client's own tools.
@@ -15,17 +15,10 @@ extension StepRunner {
         var share: ByteShare?
     }
 
-    /// Why the model was not asked.
-    enum Unasked: Error {
-        /// Others' histories have taken all the room.
-        case crowded
-        case store(StoreError)
-    }
-
-    /// Makes the request, once there is room for the history. The log renews the lease meanwhile, which keeps the history still.
+    /// Makes the request once there is room for the history. The log renews the lease meanwhile, so the history does not change.
     ///
-    /// - Parameter repair: What follows the history where the model is asked once more. The history is read again then.
-    func request(adding repair: StepStateMachine.Said) async throws(Unasked) -> LLMRequest {
+    /// - Parameter repair: The messages behind the history if the model is asked a second time. The history is then read again.
+    func request(adding repair: StepStateMachine.Said) async throws(StepStateMachine.Unasked) -> LLMRequest {
         let opening = opening.withLock { $0.take() }
         guard let share = await share(opening) else { throw .crowded }
         var started = started
@@ -67,18 +60,18 @@ extension StepRunner {
     /// The model that this step asks.
     private var model: String { started.settings.model ?? service.configuration.model }
 
-    /// Who it is that says what is stored as this model's reasoning.
+    /// The author of the reasoning that this step stores.
     var author: String { LLMRequest.author(model: model) }
 
-    /// Counts a page among what this replica holds.
+    /// Counts a page among the bytes that this replica holds.
     private func count(_ page: [ByteBuffer], into bytes: inout Int, of share: ByteShare) throws(StoreError) {
         guard stopSignal.reason == nil else { throw StoreError(.cancelled, "the step was stopped") }
         bytes += page.reduce(0) { $0 + $1.readableBytes }
-        // What the state says of its size may be wrong, where somebody has edited the session.
+        // The size in the session's state is wrong if a person has edited the history.
         if HistoryBudgets.held(bytes) > share.bytes { share.resize(to: HistoryBudgets.held(bytes)) }
     }
 
-    /// Room for the history. A step that gets none in time is better off elsewhere.
+    /// Waits for room for the history; nil if there is none in time, since another replica may have some.
     private func share(_ opening: Opening?) async -> ByteShare? {
         let bytes = HistoryBudgets.held(started.historyBytes)
         if let share = opening?.share {
@@ -91,7 +84,7 @@ extension StepRunner {
         }
     }
 
-    /// An empty array of the client's means no tools; upstreams refuse an empty array.
+    /// Returns the tools that the model is offered. A client's empty array means none: models' servers refuse an empty array.
     private func offeredTools(_ opening: Opening?) async throws(StoreError) -> ByteBuffer? {
         guard hasOwnTools else { return service.configuration.tools.json }
         let own = if let opening { opening.tools } else { try await service.store.tools(lease.session) }
@@ -101,7 +94,7 @@ extension StepRunner {
 }
 
 extension StartedStep {
-    /// The same without what only the request to the model needs, and without the memory of the reply that brought it.
+    /// The same step without the fields that only the request needs, and without the memory of Redis's reply.
     var withoutRequest: StartedStep {
         var step = self
         step.history = []

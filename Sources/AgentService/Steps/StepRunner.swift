@@ -3,17 +3,17 @@ import NIOCore
 import SessionStore
 import Synchronization
 
-/// The effects of one step, from the moment its lease is held: generation, log, commit, and what the client is told.
+/// Performs the actions of one step from the moment that this replica holds its lease: generation, log, commit, events.
 ///
-/// No task runs while the model writes: a token is shown and logged by whoever reads the model's socket. What comes before and after that are jobs of
-/// their own.
+/// No task runs while the model writes: the event loop that reads the model's socket emits each delta and logs it. The work
+/// before and after the generation runs in jobs of its own.
 final class StepRunner: Sendable {
     let service: TurnService
     let started: StartedStep
-    let origin: Origin
+    let origin: StepOrigin
     let stream: ClientStream
     let traceparent: String?
-    /// Of the request that began it; nil where it was taken over.
+    /// The id of the request that began the step; nil where this replica took the step over.
     let requestID: String?
     let stopSignal = StopSignal()
     let log: EventLogWriter
@@ -21,35 +21,29 @@ final class StepRunner: Sendable {
     private let onGenerating: @Sendable () -> Void
     private let onEnd: @Sendable () -> Void
     let generating: Mutex<Generating>
-    /// Nil once the model was asked.
+    /// Nil when the model was asked.
     let opening: Mutex<Opening?>
-    /// Whether the client brought tools of its own.
+    /// Whether the client sent tools of its own.
     let hasOwnTools: Bool
 
-    /// How the step came to this replica.
-    enum Origin {
-        case begun
-        case takenOver(TakenStep.Action, replaces: Int)
-    }
-
-    /// The steps whose place this one took.
+    /// The steps that this one replaces.
     let replaced: [EventID]
 
-    /// A step that was taken over. Nobody listens to it but the log.
+    /// Makes the runner of a step that was taken over. Only the log gets its events.
     ///
-    /// - Parameter onEnd: Called when it has ended and its place is free.
+    /// - Parameter onEnd: Called when the step has ended and its slot is free.
     convenience init(service: TurnService, taken: TakenStep, onEnd: @escaping @Sendable () -> Void) {
         self.init(
             service: service, started: taken.started, share: nil, origin: .takenOver(taken.action, replaces: taken.replaces),
             replaced: taken.replaced, stream: .closed(), traceparent: nil, requestID: nil, onGenerating: {}, onEnd: onEnd)
     }
 
-    /// A step that was begun here.
+    /// Makes the runner of a step that was begun here.
     ///
     /// - Parameters:
-    ///   - share: Room for the history, where it was waited for.
-    ///   - onGenerating: Called once, when the step is about to ask the model; what it resumes has its turn once the model is asked, where the
-    ///     history came with the lease.
+    ///   - share: Room for the history, if the message waited for it.
+    ///   - onGenerating: Called once, before the step asks the model. If the history came with the lease, a task that it resumes
+    ///     runs after the model was asked.
     convenience init(
         service: TurnService, started: StartedStep, share: ByteShare?, stream: ClientStream, traceparent: String?, requestID: String?,
         onGenerating: @escaping @Sendable () -> Void
@@ -60,7 +54,7 @@ final class StepRunner: Sendable {
     }
 
     private init(
-        service: TurnService, started: StartedStep, share: ByteShare?, origin: Origin, replaced: [EventID], stream: ClientStream,
+        service: TurnService, started: StartedStep, share: ByteShare?, origin: StepOrigin, replaced: [EventID], stream: ClientStream,
         traceparent: String?, requestID: String?,
         onGenerating: @escaping @Sendable () -> Void, onEnd: @escaping @Sendable () -> Void
     ) {
@@ -94,7 +88,7 @@ final class StepRunner: Sendable {
     /// Returns the id of an event of this step.
     func id(_ sequence: Int) -> EventID { EventID(step: lease.step, sequence: sequence, nonce: lease.token.nonce) }
 
-    /// For the lines of this step. Made when one is written: most steps write none.
+    /// The logger of this step's lines. Made for each line, since most steps write none.
     var logger: Logger {
         var logger = service.logger
         logger[metadataKey: "session"] = "\(lease.session)"
@@ -103,105 +97,93 @@ final class StepRunner: Sendable {
         return logger
     }
 
-    /// Begins the step. At the end of what follows, the client's stream has had its last event.
-    func run() async -> StepScheduler.NextAction {
-        service.scheduler.register(stopSignal)
-        service.flushTimer.add(log)
-        switch origin {
-        case .begun:
-            if started.settings.onDisconnect == .cancel { stream.whenClosed { [stopSignal] in stopSignal.stop(.clientLeft) } }
-            onGenerating()
-            return await generate()
-        case .takenOver(.run, _):
-            return await generate()
-        case .takenOver(.cancel, let replaces):
-            await endWithLoggedText(of: replaces)
-        case .takenOver(.fail, _):
-            let message = "every replica that ran this step was lost; send the request again"
-            await end(with: machine.failure(message, code: "takeover_exhausted", retryable: true))
-        }
-        return ended()
-    }
-
-    private func ended() -> StepScheduler.NextAction {
-        service.flushTimer.remove(log)
-        service.scheduler.unregister(stopSignal)
-        stream.finish()
-        return .end(onEnd)
-    }
-
     /// What the model has said so far.
     var machine: StepStateMachine { generating.withLock { $0.machine } }
 
-    /// Asks the model, once the history is there.
-    ///
-    /// - Parameter repair: What follows the history, where the model is asked for the second time.
-    private func generate(adding repair: StepStateMachine.Said = StepStateMachine.Said()) async -> StepScheduler.NextAction {
-        do throws(Unasked) {
-            let request = try await request(adding: repair)
-            return .wait { proceed in
-                self.ask(request) { generated in proceed(.job { await self.conclude(generated) }) }
+    /// Runs the step. When this and the jobs that follow it have ended, the client's stream has its last event.
+    func run() async -> StepScheduler.NextAction {
+        service.scheduler.register(stopSignal)
+        service.flushTimer.add(log)
+        if case .begun = origin {
+            if started.settings.onDisconnect == .cancel { stream.whenClosed { [stopSignal] in stopSignal.stop(.clientLeft) } }
+            onGenerating()
+        }
+        return await perform(machine.opened(as: origin))
+    }
+
+    /// Performs an action and those that follow from its result, up to the next wait.
+    private func perform(_ first: StepStateMachine.Action) async -> StepScheduler.NextAction {
+        var action = first
+        while true {
+            switch action {
+            case .ask(let said):
+                do throws(StepStateMachine.Unasked) {
+                    let request = try await request(adding: said)
+                    return .wait { proceed in
+                        self.ask(request) { result in
+                            proceed(.job { await self.perform(self.machine.generated(result, stopped: self.stopSignal.reason)) })
+                        }
+                    }
+                } catch {
+                    action = notAsked(error)
+                }
+            case .readLog(let step):
+                action = machine.loggedText(await loggedText(of: step))
+            case .commit(let ending, let cause):
+                action = machine.committed(await commit(ending, cause: cause))
+            case .follow(let step, let intent):
+                action = await follow(step: step, intent: intent)
+            case .release(let signal):
+                await release()
+                stream.emit(signal)
+                action = .finish
+            case .abandon(let signal):
+                _ = await log.close()
+                if let signal { stream.emit(signal) }
+                action = .finish
+            case .fail(let failure):
+                fail(failure)
+                action = .finish
+            case .finish:
+                service.flushTimer.remove(log)
+                service.scheduler.unregister(stopSignal)
+                stream.finish()
+                return .end(onEnd)
             }
-        } catch {
-            return await conclude(.failure(error))
         }
     }
 
-    /// Does what the end of a generation leads to.
-    private func conclude(_ generated: Result<StepStateMachine.Conclusion, any Error>) async -> StepScheduler.NextAction {
-        switch (stopSignal.reason, generated) {
-        case (.lost(let step, let intent), _):
-            _ = await log.close()
-            await tellLoss(step: step, intent: intent)
-        case (_, .success(.commit(let ending))):
-            await end(with: ending)
-        case (nil, .success(.repair(let said))):
-            return await generate(adding: said)
-        case (.draining, _):
-            await handOver()
-            stream.emit(.resumeElsewhere)
-        case (nil, .failure(Unasked.crowded)):
+    private func notAsked(_ error: StepStateMachine.Unasked) -> StepStateMachine.Action {
+        let reason = stopSignal.reason
+        switch (reason, error) {
+        case (nil, .crowded):
             logger.warning(
                 "there was no room for a history in time", metadata: ["bytes": "\(started.historyBytes)", "code": "overloaded"])
-            await handOver()
-            stream.emit(.resumeLater)
-        case (.clientLeft, _):
-            await end(with: StepStateMachine.cancelled(text: machine.text))
-        case (nil, .failure(let error as LLMError)):
-            await end(with: machine.failed(error), cause: error.logText)
-        case (nil, .failure(let error)):
+        case (nil, .store):
             logger.warning("a history could not be read", metadata: ["error": "\(error)", "code": "store_unavailable"])
-            await leave()
+        default: break
         }
-        return ended()
+        return machine.generated(.failure(error), stopped: reason)
     }
 
-    /// Lets the lease run out: the step has not begun, so it has not failed either. The replica that takes it over runs it, at
-    /// most as often as any other.
-    private func leave() async {
-        _ = await log.close()
-        stream.emit(.resumeLater)
-    }
-
-    /// Finishes a cancel: what the log holds is the answer.
-    private func endWithLoggedText(of step: Int) async {
+    /// Returns the text that a step has in the log; nil where it cannot be read.
+    private func loggedText(of step: Int) async -> ByteBuffer? {
         do throws(StoreError) {
-            let text = try await service.store.loggedText(lease.session, step: step)
-            await end(with: StepStateMachine.cancelled(text: text))
+            return try await service.store.loggedText(lease.session, step: step)
         } catch {
-            // The lease runs out, and whoever takes it then finishes the cancel.
             logger.warning("a log could not be read", metadata: ["error": "\(error)", "code": "store_unavailable"])
+            return nil
         }
     }
 
-    /// Lets another replica have the step, which runs it again; the client finds it there.
-    private func handOver() async {
-        // What is left would go into a log whose step begins anew.
+    /// Releases the lease, so that another replica runs the step again.
+    private func release() async {
+        // The events that are left would enter a log whose step begins again.
         _ = await log.close()
         do throws(StoreError) {
             _ = try await service.store.release(lease)
         } catch {
-            // The lease runs out by itself.
+            // The lease runs out on its own.
             logger.warning("a step could not be released", metadata: ["error": "\(error)", "code": "store_unavailable"])
         }
     }

@@ -3,10 +3,11 @@ import NIOCore
 import SessionStore
 
 extension StepRunner {
-    /// Stores the end of the step, and only then tells the client.
+    /// Stores the end of the step, and only then emits it.
     ///
-    /// - Parameter cause: Why it has failed, for the log.
-    func end(with ending: StepStateMachine.Ending, cause: String? = nil) async {
+    /// - Parameter cause: Why the step failed, for this replica's own log.
+    /// - Returns: Whether this replica still held the lease.
+    func commit(_ ending: StepStateMachine.Ending, cause: String?) async -> Result<LeaseAnswer, StoreError> {
         // What a model has cost that was cut off is not known.
         let usage = ending.status == .cancelled && !machine.hasUsage ? nil : machine.usage
         var events = await log.close()
@@ -36,49 +37,49 @@ extension StepRunner {
         commit.reasoning = ending.said.stored(by: author)
         commit.finishReason = ending.finishReason?.text
         do throws(StoreError) {
-            switch try await service.store.commit(commit) {
-            case .held:
+            let answer = try await service.store.commit(commit)
+            if answer == .held {
                 logFailure(ending, cause)
                 stream.finish { output in
                     for (offset, event) in last.enumerated() { output.emit(event, id: id(firstFinal + offset)) }
                 }
-            case .lost(let step, let intent):
-                await tellLoss(step: step, intent: intent)
             }
+            return .success(answer)
         } catch {
             logger.warning("a step could not be committed", metadata: ["error": "\(error)", "code": "store_unavailable"])
-            // Whoever takes the step over will fare no better.
+            // A replica that takes the step over fares no better.
             if error.code == .damaged { service.store.postpone(lease.session, for: RedisSessionStore.damagePause) }
-            fail("the answer could not be stored; send the request again", code: "store_unavailable")
+            return .failure(error)
         }
     }
 
-    /// Another replica has the step: this one becomes its own client's follower.
-    func tellLoss(step: Int, intent: String) async {
-        // A client wanted it where the step was seized for a cancel, or the session is gone.
-        // Otherwise this replica was taken for lost.
+    /// Follows the session for this step's client: another replica has the lease, or the session is gone.
+    func follow(step: Int, intent: String) async -> StepStateMachine.Action {
+        _ = await log.close()
+        // A client asked for it if the step was taken to be cancelled, or if the session is gone. Otherwise this replica was
+        // taken for lost.
         let isWanted = step == 0 || !intent.isEmpty
         logger.log(level: isWanted ? .debug : .notice, "the lease was lost", metadata: ["latest": "\(step)"])
         guard step > 0 else {
-            fail("the session was deleted", code: "session_deleted", retryable: false)
-            return
+            return .fail(StepFailure("the session was deleted", code: "session_deleted", isRetryable: false))
         }
         await service.tell(lease.session, from: .end(of: lease.step, nonce: lease.token.nonce), to: stream)
-        guard started.settings.onDisconnect == .cancel, !stream.isOpen else { return }
-        // The client was this replica's all the time; where its step runs now, nobody would notice that it has left.
+        guard started.settings.onDisconnect == .cancel, !stream.isOpen else { return .finish }
+        // The client was connected to this replica; where its step runs now, no replica would notice that it has left.
         do throws(TurnError) {
             _ = try await service.cancel(lease.session, step: lease.step)
         } catch {
             logger.debug("a step whose client has left was not cancelled", metadata: ["error": "\(error)"])
         }
+        return .finish
     }
 
-    /// Ends the client's stream with an error that is not in the log.
-    private func fail(_ message: String, code: String, retryable: Bool = true) {
+    /// Ends the client's stream with a failure that is not in the log.
+    func fail(_ failure: StepFailure) {
         let summary = StepSummary(
             status: .failed, session: lease.session, step: lease.step, metadata: started.settings.metadata)
         stream.finish { output in
-            output.emit(.failed(StepFailure(message, code: code, isRetryable: retryable)))
+            output.emit(.failed(failure))
             output.emit(.finished(summary))
         }
     }
