@@ -2,20 +2,20 @@ import NIOCore
 import SessionStore
 import Synchronization
 
-/// The way of one step's events into the log: batches them, renews the lease, and learns when the lease is lost.
+/// Writes one step's events to the log in batches, renews the lease, and notices a lost lease.
 ///
-/// At most one append is under way, so that batches stay in order and the commit can wait for the last one. What could not be
-/// written stays and goes along with the next batch: a batch that arrives twice is told apart by its last id.
+/// At most one append is under way, so that batches stay in order and the commit can wait for the last one. Events that Redis
+/// did not take stay and join the next batch: a script recognizes a batch that arrives twice by its last id.
 final class EventLogWriter: Sendable {
     private struct State {
         var pending: LoggedEvents
-        /// What is on its way to Redis.
+        /// The batch on its way to Redis.
         var inFlight: LoggedEvents?
         var isBusy = false
-        /// The last append has: the next one is the tick's, however many events there are.
+        /// The last append has failed. The next append waits for the tick, however many events there are.
         var hasFailed = false
         var isClosed = false
-        /// Somebody says that the lease was taken.
+        /// A notice says that another replica has taken the lease.
         var isDoubted = false
         var entries = 0
         var lastAnswer: ContinuousClock.Instant
@@ -28,9 +28,9 @@ final class EventLogWriter: Sendable {
     private let store: RedisSessionStore
     private let lease: StepLease
     private let route: RedisRoute
-    /// Where its clock ticks: the loop of the connection that its batches go over, which on a Cluster may be another one later.
+    /// The event loop of this log's clock: that of the connection for its batches, which may change on a Cluster.
     let eventLoop: any EventLoop
-    /// Where many are written, they are written in parts; a number that says in which.
+    /// A number that says in which part this log is written when a replica writes many logs in parts.
     let part = Int.random(in: 0..<60)
     private let interval: Duration
     private let batchLimit: Int
@@ -58,13 +58,13 @@ final class EventLogWriter: Sendable {
 
     var name: StepName { StepName(session: lease.session, step: lease.step) }
 
-    /// Asks at once whether the lease is still held. Whoever says that it is not may be wrong or late: only Redis knows.
+    /// Asks Redis at once whether the lease is still held. The notice that it is not may be wrong or late.
     func check() {
         state.withLock { $0.isDoubted = true }
         flush(now: .now)
     }
 
-    /// Adds events and gives back the first one's sequence number.
+    /// Adds events and returns the sequence number of the first one.
     func append(_ body: (inout LoggedEvents) -> Void) -> Int {
         let (first, isFull) = state.withLock { state in
             let first = state.pending.nextSequence
@@ -75,7 +75,7 @@ final class EventLogWriter: Sendable {
         return first
     }
 
-    /// Writes what is due: events that have waited for the interval, or the renewal of the lease.
+    /// Writes events that have waited for the interval, and renews a lease that is due.
     func tick(now: ContinuousClock.Instant) {
         let isDue = state.withLock { state in
             guard !state.isBusy, !state.isClosed else { return false }
@@ -87,8 +87,8 @@ final class EventLogWriter: Sendable {
         if isDue { flush(now: now) }
     }
 
-    /// After 5,000 entries the interval doubles, after 10,000 again, and so on: a long step makes fewer entries, and is never
-    /// cut at its head.
+    /// Returns the factor of the interval: it doubles after 5,000 entries, after 10,000 again, and so on. A long step so makes
+    /// fewer entries, and Redis never trims its first ones.
     static func slowdown(entries: Int) -> Int {
         1 << min(entries / 5000, 8)
     }
@@ -117,7 +117,7 @@ final class EventLogWriter: Sendable {
         let now = ContinuousClock.now
         let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
             state.isBusy = false
-            // A failure waits for the interval, too: the tick sends it again.
+            // After a failure the tick sends the batch again, so it waits for the interval, too.
             state.lastAnswer = now
             switch result {
             case .success(.held):
@@ -125,7 +125,7 @@ final class EventLogWriter: Sendable {
                 if hasRenewed { state.lastRenewal = sent }
                 if let batch = state.inFlight, !batch.isEmpty { state.entries += 1 }
             case .success(.lost):
-                // Whatever else is written would be refused as well, and the loss is told once.
+                // Redis would refuse every further write, and the loss is reported once.
                 state.isClosed = true
             case .failure:
                 state.hasFailed = true
@@ -142,7 +142,7 @@ final class EventLogWriter: Sendable {
         if case .success(.lost(let step, let intent)) = result { onLost(step, intent) }
     }
 
-    /// Ends the log's own writing: waits for the append that is under way and gives back what it has not written.
+    /// Closes the log: waits for the append that is under way and returns the events that are not written.
     func close() async -> LoggedEvents {
         await withCheckedContinuation { continuation in
             let isIdle = state.withLock { state in

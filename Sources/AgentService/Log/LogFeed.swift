@@ -1,21 +1,22 @@
 import SessionStore
 import Synchronization
 
-/// One session's log, read once for all viewers on this replica that have caught up with it.
+/// Reads one session's log once for all viewers on this replica that have caught up with it.
 ///
-/// No task of its own reads: of the viewers that wait one leads, waits for the session's wake-up, reads, and wakes the others. The first one
-/// that waits again leads next. One that leaves while it leads hands over. A viewer that is behind reads on its own and holds up nobody.
+/// The feed has no task of its own: one of the waiting viewers leads. The leader waits for the session's wake-up, reads, and
+/// wakes the others; the first viewer that waits again leads next. A leader that leaves hands over. A viewer that is behind reads
+/// on its own and delays no other.
 final class LogFeed: Sendable {
     enum News {
-        /// - Parameter number: Of the read that brought it.
+        /// - Parameter number: The number of the read that brought the look.
         case look(LogLook, number: Int)
-        /// What comes next for the viewer is not held here.
+        /// The feed does not hold the entries that the viewer needs next.
         case readYourself
-        /// The log cannot be read, or the viewer is to stop.
+        /// The log cannot be read, or the viewer should stop.
         case nothing
     }
 
-    /// A viewer's place.
+    /// A viewer's membership of the feed.
     final class Seat: Sendable {
         let signal: WakeSignal
 
@@ -32,23 +33,23 @@ final class LogFeed: Sendable {
         var seats: [ObjectIdentifier: Seat] = [:]
         var leader: ObjectIdentifier?
         var window: LogWindow?
-        /// Reads are numbered as they start.
+        /// The number of the read that started last.
         var started = 0
         var published = 0
-        /// The last read did not come about.
+        /// The last read has failed.
         var hasFailed = false
         var isTakingOver = false
-        /// What was published when the step was last to be taken over.
+        /// The read that was published when a viewer last asked for a takeover.
         var lastTakeOver: Int?
 
         mutating func part(for reader: LogReader, _ seat: Seat, after number: Int) -> Part {
             guard published <= number else {
-                // One that has just come has read the log itself.
+                // A viewer that has just joined has read the log itself.
                 if hasFailed { return .news(number == .min ? .readYourself : .nothing) }
                 guard let look = window?.look(reader) else { return .news(.readYourself) }
                 return .news(.look(look, number: published))
             }
-            // From where the viewer that is furthest behind has just read to.
+            // The window begins where the viewer that is furthest behind has read to.
             if window?.covers(reader.position) != true { window = LogWindow(at: reader.position) }
             guard leader == nil else { return .wait }
             leader = ObjectIdentifier(seat)
@@ -59,7 +60,7 @@ final class LogFeed: Sendable {
     private let wakes: SessionWakes
     private let state = Mutex(State())
 
-    /// - Parameter wakes: The session's.
+    /// - Parameter wakes: The wake-ups of the session.
     init(wakes: SessionWakes) {
         self.wakes = wakes
     }
@@ -76,16 +77,16 @@ final class LogFeed: Sendable {
         state.withLock { _ = $0.seats.removeValue(forKey: ObjectIdentifier(seat)) }
     }
 
-    /// Has a viewer that waits look whether it is still to.
+    /// Wakes a viewer that waits, so that it checks whether it should stop.
     func interrupt(_ seat: Seat) {
         if state.withLock({ $0.leader == ObjectIdentifier(seat) }) { wakes.signal.wake() }
         seat.signal.wake()
     }
 
-    /// The latest read that has begun. Of it and those before, a viewer that looks on its own from now on need not be told.
+    /// The number of the latest read that has begun. A viewer that reads on its own from now on needs no earlier one.
     var started: Int { state.withLock { $0.started } }
 
-    /// Has a lost step taken over, by one viewer at a time and once for each read.
+    /// Calls `body` to take over a lost step: by one viewer at a time and once for each read.
     func takeOver(_ body: () async -> Void) async {
         let isDue = state.withLock { state in
             guard !state.isTakingOver, state.lastTakeOver != state.published else { return false }
@@ -99,13 +100,13 @@ final class LogFeed: Sendable {
 
     // MARK: Reading
 
-    /// Waits for news of the log behind a reader's place.
+    /// Waits for news of the log behind a reader's position.
     ///
     /// - Parameters:
-    ///   - number: Of the read that the viewer was told last, or what ``started`` was before it looked on its own.
-    ///   - timeout: The longest time between two looks.
-    ///   - isWanted: Whether the viewer is still there.
-    ///   - read: Reads a page of the log; nil when it cannot be read, or the viewer is to stop.
+    ///   - number: The number of the read that the viewer got last, or ``started`` as it was before the viewer read on its own.
+    ///   - timeout: The longest time between two reads.
+    ///   - isWanted: Whether the viewer is still connected.
+    ///   - read: Reads a page of the log; nil when it cannot be read, or the viewer should stop.
     func next(
         after reader: LogReader, _ seat: Seat, number: Int, timeout: Duration, isWanted: () -> Bool,
         read: (LogWindow.Position) async -> LogView?
@@ -134,7 +135,7 @@ final class LogFeed: Sendable {
         publish(view, after: position, number: number, from: seat)
     }
 
-    /// What has woken the leader is for the next one.
+    /// Passes the wake-up of a leader that leaves to the next one.
     private func handOver() {
         let seats = state.withLock { state in
             state.leader = nil
@@ -147,9 +148,9 @@ final class LogFeed: Sendable {
     private func publish(_ view: LogView?, after position: LogWindow.Position, number: Int, from leader: Seat) {
         let (seats, readsOn) = state.withLock { state -> ([Seat], Bool) in
             state.leader = nil
-            // A viewer that is further behind has come meanwhile: read once more, from there.
+            // A viewer that is further behind has joined meanwhile: the next read starts at its position.
             if view != nil, let end = state.window?.end, end != position {
-                // This one may leave instead of leading again.
+                // The leader of this read may leave instead of leading again.
                 return (state.seats.values.filter { $0 !== leader }, true)
             }
             if let view { state.window?.add(view) }
@@ -165,7 +166,7 @@ final class LogFeed: Sendable {
 final class LogFeeds: Sendable {
     private let feeds = Mutex<[SessionID: (feed: LogFeed, viewers: Int)]>([:])
 
-    /// The session's feed, for one more viewer; ``leave(_:)`` lets it go.
+    /// Returns the session's feed for one more viewer; ``leave(_:)`` releases it.
     func join(_ session: SessionID, make: () -> LogFeed) -> LogFeed {
         feeds.withLock { feeds in
             let (feed, viewers) = feeds[session] ?? (make(), 0)

@@ -2,32 +2,33 @@ import NIOCore
 import SessionStore
 import Synchronization
 
-/// The clock of all running steps' logs on this replica: it ticks on each event loop that has some.
+/// The clock of all running steps' logs on this replica. It ticks on each event loop that has logs.
 ///
-/// What is due at a tick goes to Redis in one write per connection, since it is handed over on the connection's own event loop: Redis reads, executes and
-/// syncs it as one. Where many steps run, it looks half as often: an entry costs Redis much the same with three tokens or six. And it takes them in parts, one
-/// after the other, since a loop that writes a hundred logs reads no socket meanwhile.
+/// The batches that are due at a tick reach Redis in one write per connection, since the tick runs on the connection's own event
+/// loop: Redis reads, executes and syncs them as one. While many steps run, the clock ticks half as often: an entry with six
+/// deltas costs Redis about as much as one with three. It writes the logs in parts, one part a tick, since a loop that writes a
+/// hundred logs reads no socket meanwhile.
 public final class LogFlushTimer: Sendable {
-    /// Logs of one event loop that are written at a time, about.
+    /// About how many logs of one event loop are written at a tick.
     private static let partSize = 32
     private static let maximumParts = 6
 
-    /// The logs of each event loop. An entry is there as long as its clock ticks.
+    /// The logs of each event loop. An entry exists as long as its clock ticks.
     ///
-    /// By the log itself: a session that was deleted and begun anew has a second step of the same name.
+    /// The key is the log itself: a session that was deleted and begun again has a second step of the same name.
     private let lanes = Mutex<[ObjectIdentifier: [ObjectIdentifier: EventLogWriter]]>([:])
     private let tick: TimeAmount
     private let manySteps: Int
 
     /// - Parameters:
-    ///   - tick: The time between two looks.
-    ///   - manySteps: As many running steps on this replica double it.
+    ///   - tick: The time between two ticks.
+    ///   - manySteps: The number of running steps from which the time doubles.
     public init(tick: Duration = .milliseconds(30), manySteps: Int = 32) {
         self.tick = TimeAmount(tick)
         self.manySteps = manySteps
     }
 
-    /// Logs that the clock ticks for.
+    /// The number of logs that the clock ticks for.
     var count: Int { lanes.withLock { $0.values.reduce(0) { $0 + $1.count } } }
 
     func add(_ log: EventLogWriter) {
@@ -45,13 +46,13 @@ public final class LogFlushTimer: Sendable {
         }
     }
 
-    /// Has the logs of a step ask at once whether they still hold the lease; nothing where this replica does not run it.
+    /// Makes the logs of a step ask at once whether they still hold the lease; does nothing if this replica does not run it.
     func check(_ name: StepName) {
         let logs = lanes.withLock { lanes in lanes.values.flatMap { $0.values.filter { $0.name == name } } }
         for log in logs { log.check() }
     }
 
-    /// - Parameter turn: Counts the looks. They come late on a loop that is busy, and yet each part has its turn.
+    /// - Parameter turn: Counts the ticks. A busy loop delays them, and yet each part has its turn.
     private func startTimer(on eventLoop: any EventLoop, turn: Int) {
         let logs = lanes.withLock { $0[ObjectIdentifier(eventLoop)]?.count ?? 0 }
         let parts = min(max(1, logs / Self.partSize), Self.maximumParts)
@@ -60,7 +61,7 @@ public final class LogFlushTimer: Sendable {
         }
     }
 
-    /// On a grid that all loops, and all replicas of one machine, have in common: Redis is woken once for all of them.
+    /// Returns the next tick of a grid that all loops, and all replicas of one machine, share: one wake-up of Redis serves all.
     func nextTick(after now: NIODeadline, parts: Int = 1) -> NIODeadline {
         let round = UInt64(max(1, tick.nanoseconds)) * (count >= manySteps ? 2 : 1)
         let tick = max(1, round / UInt64(parts))
@@ -70,7 +71,7 @@ public final class LogFlushTimer: Sendable {
     private func ticked(on eventLoop: any EventLoop, turn: Int, parts: Int) {
         let logs = lanes.withLock { lanes in
             let logs = lanes[ObjectIdentifier(eventLoop)] ?? [:]
-            // The clock stands still until there is a log again.
+            // The clock stops until the loop has a log again.
             if logs.isEmpty { lanes[ObjectIdentifier(eventLoop)] = nil }
             return logs
         }

@@ -1,19 +1,19 @@
 import SessionStore
 
-/// How a follower looks at the log: on its own, or with the others.
+/// How a follower reads the log: on its own, or with the others.
 extension LogFollower {
-    /// A follower's place at its session's feed.
+    /// A follower's membership of its session's feed.
     struct Chair {
         let feed: LogFeed
         let seat: LogFeed.Seat
-        /// Of the read that the client was told last.
+        /// The number of the read that the client got last.
         var number: Int
     }
 
     func sit() -> Chair {
         let feed = feeds.join(session) { LogFeed(wakes: store.wakes(of: session)) }
         let seat = feed.sit(store.signal())
-        // Weak: the stream may last for a while after the follower.
+        // Weak: the stream may outlive the follower.
         stream.whenClosed { [weak feed] in feed?.interrupt(seat) }
         stopSignal.whenStopped { [weak feed] in feed?.interrupt(seat) }
         return Chair(feed: feed, seat: seat, number: .min)
@@ -26,10 +26,10 @@ extension LogFollower {
 
     private var isWanted: Bool { stream.isOpen && stopSignal.reason == nil && !Task.isCancelled }
 
-    /// Looks at the log behind the reader's place.
+    /// Reads the log behind the reader's position.
     ///
-    /// - Parameter timeout: How long to wait for news first; nil for not at all.
-    /// - Returns: Nil when the log could not be read, or the follower is to stop.
+    /// - Parameter timeout: How long to wait for news first; nil to read at once.
+    /// - Returns: Nil when the log could not be read, or when the follower should stop.
     func look(_ reader: LogReader, _ chair: inout Chair?, timeout: Duration?) async -> LogLook? {
         if let current = chair, let timeout {
             let news = await current.feed.next(

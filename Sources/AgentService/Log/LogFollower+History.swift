@@ -1,12 +1,12 @@
 import NIOCore
 import SessionStore
 
-/// What a follower tells that is not in the log. These events carry no id, but for a `done` after which a client may ask for more.
+/// The events of a follower that are not in the log. They carry no id, except a last event behind which the client may resume.
 extension LogFollower {
-    /// The log does not have the rest: the end of the step is made again from the history.
+    /// Emits the end of a step whose events have left the log, reconstructed from the history.
     ///
-    /// - Returns: Whether `done` was told.
-    func tellFromHistory(_ reader: LogReader, _ view: LogView) async -> Bool {
+    /// - Returns: Whether the last event was emitted.
+    func reconstruct(_ reader: LogReader, _ view: LogView) async -> Bool {
         guard view.step > 0 else {
             return fail(reader.step, "the session was deleted", code: "session_deleted", retryable: false)
         }
@@ -28,7 +28,7 @@ extension LogFollower {
             }
             let messages = try await store.messages(session, in: rebuilt.range)
             let id = try await idToGoOn(after: rebuilt.step)
-            // Whoever has a part of the text is told that it comes once more.
+            // A client that has a part of the text learns that the text comes once more.
             if reader.sequence > 0 { restart(rebuilt.step, voiding: reader.step, because: .eventsGone) }
             let (events, summary) = rebuilt.events(session, messages: messages)
             stream.write { output in
@@ -42,11 +42,11 @@ extension LogFollower {
         }
     }
 
-    /// What the client resumes with that was told a step's end without the log. An `EventSource` asks with the last id that it was given, and without a new one
-    /// would be told the same for ever.
+    /// Returns the id by which a client resumes that got a step's end without the log. An `EventSource` resumes with the last id
+    /// that it got: without a new one it would get the same end for ever.
     ///
-    /// - Returns: The id before the oldest step that the log still has, so that it is told next; behind the session's latest where it has none, or nil
-    ///   where not even that one is known, or the client follows but one request.
+    /// - Returns: The id before the oldest step that the log still holds, so that this step comes next; the id behind the
+    ///   session's latest step if the log holds none; nil if not even that step is known, or if the client follows one request.
     private func idToGoOn(after step: Int) async throws(StoreError) -> EventID? {
         guard followsSession else { return nil }
         let view = try await store.log(session, afterStep: step, sequence: .max, limit: 1)
@@ -58,7 +58,9 @@ extension LogFollower {
         stream.emit(.restarted(StepRestart(step: step, replaces: voided, reason: reason)))
     }
 
-    /// - Returns: True: `done` was told.
+    /// Emits a failure that is not in the log.
+    ///
+    /// - Returns: True: the last event was emitted.
     func fail(_ step: Int, _ message: String, code: String, retryable: Bool = true, id: EventID? = nil) -> Bool {
         stream.write { output in
             output.emit(.failed(StepFailure(message, code: code, isRetryable: retryable)))

@@ -1,45 +1,48 @@
 import NIOCore
 import SessionStore
 
-/// Tells a client what the log says of a step: events that are there already, then those that come, through to `done`.
+/// Emits a step from its log to one client: first the events that the log holds, then new ones, up to the last.
 ///
-/// It reads the log and nothing else, so it can run on any replica, and any number of them at once. It reads on its own until it has caught
-/// up, and then together with the session's other viewers, in a ``LogFeed``: that subscribes before it waits, reads again once the subscription
-/// stands, then on every wake-up and on a timer. A lost wake-up costs delay, not data (I5).
+/// It only reads the log, so it can run on any replica, and any number of followers at once. It reads on its own until it has
+/// caught up, and then together with the session's other viewers, in a ``LogFeed``. The feed subscribes before it waits, reads
+/// again when the subscription is confirmed, then on every wake-up and on a timer. A lost wake-up costs delay, not data (I5).
 struct LogFollower: Sendable {
     let store: RedisSessionStore
     let session: SessionID
     let stopSignal: StopSignal
     let stream: ClientStream
     let position: LogPosition
-    /// Whether the client goes on with the next step after this one, by the id of the last event: it follows the session, not a request of its own.
+    /// Whether the client follows the session and not a request of its own: with the id of the last event it then joins the step
+    /// after this one.
     let followsSession: Bool
-    /// The longest time between two looks at the log.
+    /// The longest time between two reads of the log.
     let tick: Duration
     /// Shared with the replica's other viewers.
     var feeds = LogFeeds()
-    /// Called with a step whose replica is lost, before the follower waits; not by all viewers of a session.
+    /// Called with a step whose replica is lost, before the follower waits; by one viewer of the session.
     var onOrphan: @Sendable (_ step: Int) async -> Void = { _ in }
 
-    /// Entries per look at the log.
+    /// Entries per read of the log.
     static let page = 256
-    /// How many leases a step may be without a replica before the client is asked to come again.
+    /// The number of leases that a step may be without a replica before the client is asked to resume later.
     private static let orphanLeases = 5
-    /// How long a client may take nothing at all.
+    /// The longest time in which a client takes no byte.
     private static let clientPatience = Duration.seconds(60)
 
-    /// Afterwards the client has had `done`, has left, or was asked to go on elsewhere or later.
+    /// Follows until the client has the last event, has left, or was asked to resume elsewhere or later.
     func run() async {
-        guard await !tell() else { return }
+        guard await !emitAll() else { return }
         stream.emit(stopSignal.reason == .draining ? .resumeElsewhere : .resumeLater)
     }
 
-    /// - Returns: Whether the client was told everything, through to `done`. A step that may still end otherwise is never said to have failed.
-    private func tell() async -> Bool {
+    /// Emits all events.
+    ///
+    /// - Returns: Whether the client has the last event. A step that may still end well is never reported as failed.
+    private func emitAll() async -> Bool {
         var reader = LogReader(position)
         var chair: Chair?
         defer { if let chair { leave(chair) } }
-        /// Until when the next look may wait; nil where it is due.
+        /// How long the next read may wait; nil if it is due.
         var timeout: Duration?
         var orphaned: ContinuousClock.Instant?
         if let voided = position.voids { restart(reader.step, voiding: voided, because: .unknownEventID) }
@@ -49,7 +52,7 @@ struct LogFollower: Sendable {
             let view = look.view
             timeout = nil
             if view.step == reader.step, let nonce = reader.nonce, nonce != view.nonce {
-                // A failover of Redis gave the fence out twice, or the session was deleted and begun anew.
+                // A failover of Redis gave the fence out twice, or the session was deleted and begun again.
                 guard followsSession else {
                     let message = "this step is not there any more: its session was deleted, or Redis has lost it"
                     return fail(reader.step, message, code: "session_deleted", retryable: false)
@@ -66,13 +69,13 @@ struct LogFollower: Sendable {
             }
             switch look.outcome {
             case .done: return true
-            // Of a step that runs the end is still to come: it is told from the history then.
-            case .gone: return view.isRunning && view.step == reader.step ? false : await tellFromHistory(reader, view)
+            // The end of a running step is still to come: it is then reconstructed from the history.
+            case .gone: return view.isRunning && view.step == reader.step ? false : await reconstruct(reader, view)
             case .more: break
             }
             // The state was read before the log, so the log may be ahead.
             if look.isFull || (reader.step > view.step && look.hasEntries) { continue }
-            guard view.isRunning, view.step == reader.step else { return await tellFromHistory(reader, view) }
+            guard view.isRunning, view.step == reader.step else { return await reconstruct(reader, view) }
             let current = chair ?? sit()
             chair = current
             if view.isOrphaned {
@@ -88,9 +91,9 @@ struct LogFollower: Sendable {
         return false
     }
 
-    /// The log is read no faster than the client reads.
+    /// Waits until the client has room, so that the log is read no faster than the client reads.
     ///
-    /// - Returns: False when it takes nothing at all; it is cut off then, and may resume. Also when the follower is to stop.
+    /// - Returns: False when the client takes no byte at all: it is cut off, and may resume. Also when the follower should stop.
     private func clientHasRoom() async -> Bool {
         let begun = ContinuousClock.now
         while stream.isOpen, stream.isBehind {
@@ -104,9 +107,9 @@ struct LogFollower: Sendable {
         return true
     }
 
-    /// Redis may be failing over: a viewer has the patience that the step's owner has with its commit.
+    /// Reads a page of the log. While Redis fails over, a viewer has the patience that the step's owner has with its commit.
     ///
-    /// - Returns: Nil when the log could not be read for all that time, or nobody wants it any more.
+    /// - Returns: Nil when the log could not be read in all that time, or when the follower should stop.
     func page(after position: (step: Int, sequence: Int)) async -> LogView? {
         let begun = ContinuousClock.now
         let patience = max(store.configuration.lease, store.configuration.commitPatience)
@@ -114,7 +117,7 @@ struct LogFollower: Sendable {
             do throws(StoreError) {
                 return try await store.log(session, afterStep: position.step, sequence: position.sequence, limit: Self.page)
             } catch {
-                // A connection that is being made again is no reason to give up.
+                // A connection that Redis's client makes again is not a reason to give up.
                 guard error.code != .damaged, stream.isOpen, stopSignal.reason == nil, !Task.isCancelled,
                     ContinuousClock.now - begun < patience
                 else { return nil }

@@ -1,21 +1,21 @@
 import NIOCore
 import SessionStore
 
-/// The latest part of a session's log, as it was read last: enough for all viewers that keep up. A value.
+/// The latest part of a session's log: enough for all viewers that keep up. A value.
 struct LogWindow {
     typealias Position = (step: Int, sequence: Int)
 
-    /// Older reads are kept for viewers that are a little behind, up to so many entries and bytes. The last one is kept whatever its size.
+    /// The bounds on older reads, which viewers need that are a little behind. The last read is kept whatever its size.
     private static let mostEntries = 256
     private static let mostBytes = 256 << 10
 
-    /// The entries after this place are held, up to ``end``.
+    /// The window holds the entries behind this position, up to ``end``.
     private(set) var start: Position
     private(set) var end: Position
-    /// What the last read said beside the log.
+    /// The last read without its entries.
     private(set) var view: LogView?
     private var entries: [(entry: LogEntry, byteCount: Int)] = []
-    /// What readers at one place were told of the last read: most are at the same.
+    /// The look of the readers at one position: most readers are at the same one.
     private var told: (from: LogReader, look: LogLook)?
 
     init(at position: Position) {
@@ -24,11 +24,11 @@ struct LogWindow {
 
     func covers(_ position: Position) -> Bool { position >= start }
 
-    /// Takes in what was read after ``end``.
+    /// Adds the entries that were read behind ``end``.
     mutating func add(_ view: LogView) {
         told = nil
         if let known = self.view, view.step < known.step || (view.step == known.step && view.nonce != known.nonce) {
-            // The session was begun anew, or a failover gave the number out twice: what is held is another log's.
+            // The session was begun again, or a failover gave the number out twice: the entries are another log's.
             entries = []
             start = end
         }
@@ -52,12 +52,12 @@ struct LogWindow {
         entries.removeFirst(dropped)
     }
 
-    /// What a reader is told of what is held; nil where it does not begin within, or nothing was read yet.
+    /// Returns the events of the window for a reader; nil where the reader is not within it, or where nothing was read yet.
     mutating func look(_ reader: LogReader) -> LogLook? {
         guard let view, covers(reader.position) else { return nil }
         if let told, told.from == reader { return told.look }
         let position = reader.position
-        // Nearly all of what is held was told before.
+        // The reader has nearly all entries already.
         let first = entries.lastIndex { ($0.entry.step, $0.entry.lastSequence) <= position }.map { $0 + 1 } ?? 0
         let look = LogLook(reader, told: entries[first...].map(\.entry), view)
         told = (reader, look)
@@ -65,12 +65,12 @@ struct LogWindow {
     }
 }
 
-/// What one look at a log tells a reader.
+/// The result of one read of the log for a reader.
 struct LogLook {
-    /// Without the entries.
+    /// The state of the session, without the entries.
     let view: LogView
     let hasEntries: Bool
-    /// Whether more may be there already.
+    /// Whether the log may hold more entries already.
     let isFull: Bool
     /// The events that the client does not have.
     let events: [IdentifiedEvent]
@@ -87,8 +87,8 @@ struct LogLook {
         self.view = view
     }
 
-    /// Whether it says what can be told although it may be a little old: the events of the step that runs, or its end. All else is looked at
-    /// again before the client is told.
+    /// Returns whether the client may get this look although it may be a little old: it has events of the running step, or its
+    /// end. Otherwise the follower reads again first.
     func isPlain(before reader: LogReader) -> Bool {
         if let nonce = reader.nonce, view.step == reader.step, nonce != view.nonce { return false }
         switch outcome {

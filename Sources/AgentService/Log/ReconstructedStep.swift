@@ -1,31 +1,31 @@
 import NIOCore
 import SessionStore
 
-/// The end of a step whose events are no longer in the log, made again from the journal and the history.
+/// The end of a step whose events have left the log, made from the journal and the history.
 ///
-/// The text comes whole, without its tokens.
+/// The text comes whole, without its deltas.
 struct ReconstructedStep {
-    /// The step's number, that of the last one in a chain of steps that replaced each other.
+    /// The number of the step that ended; of a chain of steps that replaced each other, the last one.
     let step: Int
     /// Messages of the history that the step added.
     let range: Range<Int>
     private let line: JSONSlice
     private let status: StepStatus
 
-    /// What a journal says of a step.
+    /// The result of a search in a journal.
     enum Lookup {
         case found(ReconstructedStep)
-        /// Its line is gone, or unreadable.
+        /// The step's line is gone, or unreadable.
         case missing
-        /// The line with its number is of a session that was begun under the same name later.
+        /// The line with the step's number belongs to a session that was begun under the same name later.
         case otherSession
     }
 
-    /// Finds the line of a step, or of the one that took its place in the end.
+    /// Finds the line of a step, or of the step that replaced it in the end.
     ///
     /// - Parameters:
-    ///   - nonce: Of the step's event ids; nil where the reader has none.
-    ///   - isComplete: Whether the journal has all its lines yet.
+    ///   - nonce: The nonce of the step's event ids; nil where the reader has none.
+    ///   - isComplete: Whether the journal still has all its lines.
     static func find(_ step: Int, nonce: String?, journal lines: [ByteBuffer], isComplete: Bool) -> Lookup {
         var hasEarlier = isComplete
         for text in lines {
@@ -34,9 +34,9 @@ struct ReconstructedStep {
                 hasEarlier = true
                 continue
             }
-            // Steps end one after another. A later step's line is this one's where no line between them was dropped.
+            // Steps end one after another. A later step's line is this one's if no line between them was dropped.
             guard number == step || hasEarlier else { return .missing }
-            // Lines of earlier builds say nothing of nonces.
+            // Lines of earlier builds have no nonces.
             if let nonce, let written = line["nonce"]?.string, !(number == step && written == nonce), !replaces(line, step, nonce) {
                 return .otherSession
             }
@@ -49,7 +49,7 @@ struct ReconstructedStep {
         line["replaced"]?.elements.contains { $0.string == "\(step).\(nonce)" } ?? false
     }
 
-    /// No history has as many messages: a line that says so was written by hand.
+    /// The bound on a history's length. A line with a longer one was written by hand.
     private static let longestHistory = 1 << 32
 
     private init?(_ line: JSONSlice, number: Int) {
@@ -88,7 +88,8 @@ struct ReconstructedStep {
         return (events, summary)
     }
 
-    /// The calls that the client was sent: those of the last answer that the step itself did not answer, because their arguments were bad.
+    /// Returns the calls that the client was sent: those of the last completion without the calls with bad arguments, whose
+    /// results the step itself has written.
     private static func openCalls(_ messages: [JSONSlice]) -> [IssuedCall] {
         let answered = Set(messages.compactMap { $0["tool_call_id"]?.string })
         let last = messages.last { $0["role"]?.string == "assistant" }

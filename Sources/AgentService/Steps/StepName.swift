@@ -7,7 +7,7 @@ struct StepName: Hashable, Sendable {
 }
 
 extension StepName {
-    /// Reads what the scripts send to the replica that a step was taken from: `SESSION STEP`.
+    /// Reads the notice that scripts send to the replica from which a step was taken: `SESSION STEP`.
     init?(message: String) {
         guard let space = message.lastIndex(of: " "), let session = SessionID(message[..<space]),
             let step = Int(message[message.index(after: space)...])

@@ -2,23 +2,22 @@ public import Logging
 public import ServiceLifecycle
 import Synchronization
 
-/// Owns the tasks of all running steps and followers, so that they live as long as they must and not as long as the connection
-/// of the client that asked for them.
+/// Owns the tasks of all running steps and followers, so that a step outlives the connection of the client that asked for it.
 ///
-/// On graceful shutdown it takes nothing new, lets running steps go on for the drain time, then tells them to stop, and ends
-/// when the last one has. A cancellation tells them to stop, and waits for tasks alone: what a step without one has yet to write may be left to the
-/// replica that takes it over.
+/// On graceful shutdown it refuses new jobs, lets running steps go on for the drain time, then stops them, and ends when the last
+/// one has ended. A cancellation stops all steps and waits for tasks only: a step that waits without one is left to the replica
+/// that takes it over.
 public final class StepScheduler: Service {
     private struct State {
         var isDraining = false
-        /// The drain time is over: what registers now is stopped at once.
+        /// The drain time is over: a step that registers now is stopped at once.
         var isStopping = false
         /// The queues are closed.
         var isFinished = false
         var count = 0
         var controls: [ObjectIdentifier: StopSignal] = [:]
 
-        /// - Returns: Whether nothing runs; then nothing more is let in.
+        /// Closes the queues if no job runs, and returns whether it did.
         mutating func finishIfIdle() -> Bool {
             isFinished = count == 0
             return isFinished
@@ -30,18 +29,17 @@ public final class StepScheduler: Service {
     private static let slotsForEndings = 256
 
     private let state = Mutex(State())
-    /// One queue for each event loop, so that a step starts on the loop of its client's connection.
+    /// A queue for each event loop: a step starts on the loop of its client's connection.
     private let queues: [(executor: EventLoopExecutor, jobs: AsyncStream<Job>, submit: AsyncStream<Job>.Continuation)]
     private let executors: EventLoopExecutors
     private let next = Atomic<Int>(0)
     private let maximumSteps: Int
     private let drain: Duration
-    /// How long it refuses what is new at least, so that load balancers learn of the stop before
-    /// the port is closed.
+    /// The shortest time in which it refuses new jobs, so that load balancers notice the stop before the port closes.
     private let notice: Duration
     private let logger: Logger
 
-    /// - Parameter notice: How long draining takes at least; a part of `drain`.
+    /// - Parameter notice: The shortest time that draining takes; a part of `drain`.
     public init(maximumSteps: Int, drain: Duration, notice: Duration = .zero, executors: EventLoopExecutors, logger: Logger) {
         self.maximumSteps = maximumSteps
         self.drain = drain
@@ -57,7 +55,7 @@ public final class StepScheduler: Service {
 
     public var isDraining: Bool { state.withLock { $0.isDraining } }
     public var runningSteps: Int { state.withLock { $0.controls.count } }
-    /// What is under way, with what waits.
+    /// The jobs that run or wait.
     var slots: Int { state.withLock { $0.count } }
 
     enum Refusal: Error {
@@ -65,20 +63,20 @@ public final class StepScheduler: Service {
         case overloaded
     }
 
-    /// What comes after a job.
+    /// What follows a job.
     enum NextAction: Sendable {
-        /// Nothing. This is done when its slot is free again.
+        /// Nothing. The closure runs when the job's slot is free again.
         case end((@Sendable () -> Void)? = nil)
-        /// Another job, at the same slot but in a task of its own: a task keeps the memory of its deepest call until it ends.
+        /// Another job, in the same slot but in a task of its own: a task keeps the memory of its deepest call until it ends.
         case job(@Sendable () async -> NextAction)
-        /// Something that is no task and tells at its end, once, what comes next. The slot is kept meanwhile.
+        /// A wait that occupies no task. It calls `proceed` exactly once; the slot stays reserved until then.
         case wait(@Sendable (_ proceed: @escaping @Sendable (NextAction) -> Void) -> Void)
     }
 
-    /// Runs `job` in a task of its own, on the event loop of the caller where it runs on one.
+    /// Runs `job` in a task of its own, on the caller's event loop if the caller runs on one.
     ///
-    /// - Parameter endsStep: It ends a running step. So it is let in while this replica drains, and may take one of a few slots beyond the bound: a
-    ///   replica that is full must not refuse what makes room.
+    /// - Parameter endsStep: The job ends a running step. A draining replica accepts it, and so does a full one, in one of a few
+    ///   slots beyond the bound: the job makes room.
     func start(endsStep: Bool = false, _ job: @escaping @Sendable () async -> NextAction) throws(Refusal) {
         try enter(endsStep: endsStep)
         let index = executors.currentIndex ?? next.wrappingAdd(1, ordering: .relaxed).oldValue
@@ -93,13 +91,13 @@ public final class StepScheduler: Service {
         proceed(with: await job(), in: queue)
     }
 
-    private func proceed(with sequel: NextAction, in queue: AsyncStream<Job>.Continuation) {
-        switch sequel {
+    private func proceed(with action: NextAction, in queue: AsyncStream<Job>.Continuation) {
+        switch action {
         case .end(let last):
             leave()
             last?()
         case .job(let next):
-            // Only after a cancellation the queue is closed while somebody has a slot.
+            // Only a cancellation closes the queue while a job has a slot.
             if case .terminated = queue.yield({ await self.perform(next, in: queue) }) {
                 Task { await self.perform(next, in: queue) }
             }
@@ -108,7 +106,7 @@ public final class StepScheduler: Service {
         }
     }
 
-    /// Takes one of the slots that bound what this replica does at the same time; ``leave()`` gives it back.
+    /// Reserves one of the slots that bound the work of this replica; ``leave()`` releases it.
     func enter() throws(Refusal) { try enter(endsStep: false) }
 
     private func enter(endsStep: Bool) throws(Refusal) {
@@ -169,7 +167,7 @@ public final class StepScheduler: Service {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await self.idle() }
                 group.addTask {
-                    // Cancelled when all have ended by themselves: then what ends a step may still come in.
+                    // Cancelled when all jobs have ended on their own: a job that ends a step may still come in then.
                     do { try await Task.sleep(for: self.drain) } catch { return }
                     self.stopAll()
                     await self.idle()
@@ -179,7 +177,7 @@ public final class StepScheduler: Service {
             }
         }
         try? await Task.sleep(until: noticed, clock: .continuous)
-        // What ends a step may have come in since.
+        // A job that ends a step may have come in since.
         while !state.withLock({ $0.finishIfIdle() }), !Task.isCancelled { await idle() }
         state.withLock { $0.isFinished = true }
         for queue in queues { queue.submit.finish() }
@@ -193,7 +191,7 @@ public final class StepScheduler: Service {
         for stopSignal in controls { stopSignal.stop(.draining) }
     }
 
-    /// Returns when nothing runs. Every step ends by itself once it was stopped: each of its waits is bounded.
+    /// Returns when no job runs. A stopped step ends on its own: each of its waits is bounded.
     private func idle() async {
         while state.withLock({ $0.count }) > 0 {
             do { try await Task.sleep(for: .milliseconds(20)) } catch { return }

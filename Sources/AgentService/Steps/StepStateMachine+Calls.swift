@@ -1,9 +1,9 @@
 import NIOCore
 import SessionStore
 
-/// The calls of an answer as they are stored: each with an id of its own and a JSON object.
+/// The calls of a completion as Redis stores them: each with an id of its own and a JSON object.
 extension StepStateMachine {
-    /// Whether every call has arguments that are a JSON object: none is cut, and none is yet to begin.
+    /// Whether the arguments of every call are a whole JSON object.
     var hasWholeArguments: Bool {
         calls.values.allSatisfy { !ToolArguments.isBlank($0.arguments) && ToolArguments.object(in: $0.arguments) != nil }
     }
@@ -12,10 +12,10 @@ extension StepStateMachine {
         var ids: Set<String> = []
         return calls.sorted { $0.key < $1.key }.map { index, call in
             var id = call.id
-            // Some models repeat `call_0` in every answer, some send no id at all.
+            // Some models repeat `call_0` in every completion, some send no id at all.
             while !CallID.isAccepted(id) || ids.contains(id) || isUsed(id) { id = makeID() }
             ids.insert(id)
-            // The model gets its own id back, but for one that would name two calls.
+            // The model gets its own id back, unless that would name two calls.
             let isOriginal = id != call.id && !call.id.isEmpty && call.id.utf8.count <= CallID.maximumOriginalBytes
             let originalID = isOriginal && !isUsed(call.id) && ids.insert(call.id).inserted ? call.id : nil
             let arguments = ToolArguments.object(in: call.arguments)
@@ -31,7 +31,7 @@ extension StepStateMachine {
         }
     }
 
-    /// What the model said beside the answer with these calls.
+    /// Returns the reasoning beside a completion with these calls.
     func reasoning(beside asked: [ToolCall]) -> ReasoningEntry {
         var entry = ReasoningEntry(fields: trace?.fields ?? [])
         for call in asked {

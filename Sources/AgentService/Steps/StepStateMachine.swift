@@ -1,21 +1,21 @@
 import NIOCore
 import SessionStore
 
-/// The decisions of one step: gathers what the model says and concludes what is told, stored and asked next.
+/// The decisions of one step: collects the model's events and decides what is emitted, stored and asked next.
 ///
 /// A value without effects: it knows no socket, no clock and no Redis.
 struct StepStateMachine: Sendable {
     /// What the end of a generation leads to.
     enum Conclusion {
         case commit(Ending)
-        /// The model is asked once more, with these messages after the history: none of its calls had usable arguments.
+        /// The model is asked once more, with these messages behind the history: none of its calls had usable arguments.
         case repair(Said)
     }
 
-    /// Messages for the history, and what the model said beside them.
+    /// Messages for the history, and the model's reasoning beside them.
     struct Said {
         var messages: [ByteBuffer] = []
-        /// With the index of the message that it belongs to.
+        /// Each entry with the index of its message.
         var reasoning: [(message: Int, entry: ReasoningEntry)] = []
 
         mutating func append(_ message: ByteBuffer, beside entry: ReasoningEntry) {
@@ -29,13 +29,13 @@ struct StepStateMachine: Sendable {
                 reasoning: first.reasoning + second.reasoning.map { ($0.message + first.messages.count, $0.entry) })
         }
 
-        /// Returns the reasoning as it is stored.
+        /// Returns the reasoning in its stored form.
         func stored(by author: String) -> [StoredReasoning] {
             reasoning.map { StoredReasoning(message: $0.message, json: $0.entry.json(by: author)) }
         }
     }
 
-    /// What the end of a step writes and says.
+    /// What the end of a step writes and emits.
     struct Ending {
         var status: StepStatus
         var said = Said()
@@ -43,12 +43,12 @@ struct StepStateMachine: Sendable {
         /// The events before ``TurnEvent/finished(_:)``.
         var events: [TurnEvent] = []
         var errorCode: String?
-        /// What the model's server itself calls the error, and the request that it is about.
+        /// The code that the model's server gave the error, and its name for the request.
         var upstreamCode: String?
         var upstreamRequest: String?
-        /// Why the model stopped; nil where it is not known.
+        /// Why the model stopped; nil where that is not known.
         var finishReason: FinishReason?
-        /// The model's server has refused the request before the model said anything.
+        /// The model's server refused the request before the model wrote any text.
         var isRejected = false
     }
 
@@ -61,7 +61,7 @@ struct StepStateMachine: Sendable {
     private let maximumBytes: Int
     private let maximumCalls: Int
 
-    /// Everything that was shown to the client, over all generations of the step.
+    /// The text that was emitted to the client, over all generations of the step.
     private(set) var text = ByteBuffer()
     /// Where the current generation's text begins in `text`.
     private var generationStart = 0
@@ -79,22 +79,22 @@ struct StepStateMachine: Sendable {
         self.maximumCalls = maximumCalls
     }
 
-    /// Whether the model has said what it cost.
+    /// Whether the model has counted its tokens.
     var hasUsage: Bool { generationUsage != nil || spent != TokenUsage() }
 
-    /// What the step has cost so far, as far as the model has said it.
+    /// The tokens that the step has cost so far, as far as the model has counted them.
     var usage: TokenUsage {
         spent + (generationUsage ?? TokenUsage())
     }
 
-    /// Takes in one event. A token is to be shown to the client as it is; nothing else is shown before the end.
+    /// Takes in one event. Deltas are emitted as they come; nothing else is emitted before the end.
     mutating func receive(_ event: LLMEvent) throws(LLMError) {
         switch event {
         case .textDelta(let token):
             try count(token.utf8.count)
             text.writeString(token)
         case .reasoningDelta(let text):
-            // Shown as it is; what is stored comes with the trace, which the provider bounds.
+            // Emitted as it is. The stored form comes with the trace, which the provider bounds.
             try count(text.utf8.count)
         case .reasoning(let trace):
             self.trace = trace
@@ -103,7 +103,7 @@ struct StepStateMachine: Sendable {
                 throw LLMError(.invalidResponse, "the model asked for more than \(maximumCalls) tool calls at once")
             }
             try count(arguments.utf8.count + (id?.utf8.count ?? 0) + (name?.utf8.count ?? 0))
-            // In place: a copy would share the arguments' storage, and all of them would be copied for each fragment.
+            // In place: a copy would share the storage, and each fragment would copy all arguments before it.
             if let id, calls[index, default: Call()].id.isEmpty { calls[index, default: Call()].id = id }
             if let name { calls[index, default: Call()].name += name }
             calls[index, default: Call()].arguments.writeString(arguments)
@@ -121,11 +121,11 @@ struct StepStateMachine: Sendable {
         }
     }
 
-    /// The generation has ended well.
+    /// Decides what a generation leads to that the model has finished.
     ///
     /// - Parameters:
-    ///   - isUsed: Whether a call id stands in the history.
-    ///   - makeID: A fresh call id.
+    ///   - isUsed: Returns whether the history has a call id.
+    ///   - makeID: Returns a fresh call id.
     mutating func conclude(isUsed: (String) -> Bool, makeID: () -> String) -> Conclusion {
         guard let finish else {
             return .commit(failed(LLMError(.invalidResponse, "the model's answer has no end")))
@@ -134,18 +134,18 @@ struct StepStateMachine: Sendable {
         if let error = failure(of: finish, calls: asked) { return .commit(failed(error)) }
         let conclusion = asked.isEmpty ? .commit(textEnding) : conclude(calls: asked)
         guard case .commit(var ending) = conclusion else { return conclusion }
-        // A call is whole by itself, whatever a server calls the end.
+        // A call is whole on its own, whatever reason a server gives.
         ending.finishReason = asked.isEmpty ? finish : .toolCalls
         return .commit(ending)
     }
 
-    /// Why an answer that ended for this reason is not a whole one; nil where it is, or where a client can see that it was cut.
+    /// Returns why a completion that ended for this reason is not whole; nil if it is, or if a client can see that it was cut.
     private func failure(of reason: FinishReason, calls: [ToolCall]) -> LLMError? {
         var error: LLMError
         switch reason {
         case .stop, .toolCalls: return nil
         case .length, .contentFilter:
-            // Text says itself where it ends. A call that was cut looks like another call.
+            // A reader sees where text was cut. A call that was cut looks like another call.
             guard let call = calls.first else { return nil }
             error =
                 reason == .length
@@ -202,7 +202,7 @@ struct StepStateMachine: Sendable {
         return .commit(ending)
     }
 
-    /// The generation has failed: nothing of it enters the history, so that the step can be retried.
+    /// Returns the ending of a failed generation. No part of it enters the history, so that the step can be retried.
     func failed(_ error: LLMError) -> Ending {
         var ending = Ending(status: .failed, errorCode: error.code.rawValue)
         ending.events = [.failed(StepFailure(error))]
@@ -213,7 +213,8 @@ struct StepStateMachine: Sendable {
         return ending
     }
 
-    /// The step ends before its model does. The text so far is an answer like any other; what was not finished beside it is dropped.
+    /// Returns the ending of a step that ends before its model does. The text so far is a completion like any other; calls and
+    /// reasoning are dropped.
     static func cancelled(text: ByteBuffer) -> Ending {
         var ending = Ending(status: .cancelled)
         guard text.readableBytes > 0 else { return ending }

@@ -1,16 +1,16 @@
 import Synchronization
 
-/// Why a step is stopped before its model has finished.
+/// Why a step, or a follower, stops before its end.
 enum StopReason: Sendable, Equatable {
-    /// The lease is another replica's; `step` is the session's latest, 0 when the session is gone.
+    /// Another replica has the lease; `step` is the session's latest step, 0 when the session is gone.
     case lost(step: Int, intent: String)
-    /// The time that the server gives its running steps after SIGTERM is over.
+    /// The time that a server gives its running steps after SIGTERM is over.
     case draining
-    /// Its client has left, and wanted the step to end then.
+    /// The step's client has left, and asked for the step to end then.
     case clientLeft
 }
 
-/// A one-shot signal that stops a running step. The first reason counts.
+/// Stops a running step once. The first reason counts.
 final class StopSignal: Sendable {
     private struct State {
         var reason: StopReason?
@@ -31,7 +31,7 @@ final class StopSignal: Sendable {
         for handler in handlers { handler() }
     }
 
-    /// Has `handler` called once, when the signal comes; at once where it has come already.
+    /// Calls `handler` once when the signal comes; at once if it has come.
     func whenStopped(_ handler: @escaping @Sendable () -> Void) {
         let isStopped = state.withLock { state in
             if state.reason == nil { state.handlers.append(handler) }

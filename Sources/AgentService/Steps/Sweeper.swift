@@ -2,20 +2,20 @@ public import Logging
 public import ServiceLifecycle
 import SessionStore
 
-/// Looks for steps whose replica is lost, and has them taken over (I6). Every replica has one; which of them comes first does not matter.
+/// Finds steps whose replica is lost, and takes them over (I6). Every replica has a sweeper; it does not matter which comes first.
 public final class Sweeper: Service {
-    /// Hints per look at a bucket.
+    /// Hints per poll of a bucket.
     private static let page = 128
-    /// Looks between two for hints that lie too far in the future.
+    /// The polls between two that search for hints too far in the future.
     private static let farLooks = 4
-    /// About how long between two looks for sessions in the index that have expired.
+    /// About the time between two searches for expired sessions in the index.
     private static let pruning = Duration.seconds(60)
 
     private let service: TurnService
     private let period: Duration
     private let logger: Logger
 
-    /// - Parameter period: About how long between two looks; with the margin of the hints it must stay well below a second.
+    /// - Parameter period: About the time between two polls; with the margin of the hints it must stay well below a second.
     public init(service: TurnService, period: Duration = .milliseconds(400), logger: Logger) {
         self.service = service
         self.period = period
@@ -32,7 +32,7 @@ public final class Sweeper: Service {
         }
     }
 
-    /// A silence of Redis is noticed by these, whatever else is sent to it.
+    /// Sends Redis commands whose only purpose is to notice its silence.
     private func beats() async throws {
         while !Task.isCancelled {
             service.store.beat()
@@ -41,7 +41,7 @@ public final class Sweeper: Service {
     }
 
     private func looks() async throws {
-        // Replicas that were started together, or that lost the same Redis, do not look in step.
+        // Replicas that started together, or that lost the same Redis, do not poll at the same time.
         try await Task.sleep(for: period * Double.random(in: 0...1))
         let rounds = max(RedisKeys.bucketCount, Int(Self.pruning / period))
         var round = Int.random(in: 0..<rounds)
@@ -52,7 +52,7 @@ public final class Sweeper: Service {
         }
     }
 
-    /// - Parameter round: Counts the looks; some are for what is rarely there.
+    /// - Parameter round: Counts the polls; some of them also search for what is rare.
     private func look(_ round: Int) async {
         let looksFar = round % Self.farLooks == 0 || service.store.clockWasSetBack
         await withDiscardingTaskGroup { group in
@@ -83,7 +83,7 @@ public final class Sweeper: Service {
         }
     }
 
-    /// Looks at one bucket until nothing there is due, or nothing more can be done.
+    /// Polls one bucket until no hint in it is due, or until this replica can take over no more steps.
     private func look(inBucket bucket: Int) async {
         while !Task.isCancelled, !service.scheduler.isDraining {
             do throws(StoreError) {
@@ -102,7 +102,7 @@ public final class Sweeper: Service {
         do throws(TurnError) {
             return try await service.takeOver(orphan.session, step: orphan.step, isStale: orphan.isStale)
         } catch {
-            // A replica that drains, or runs as much as it may, leaves it to others.
+            // A replica that drains or is full leaves the step to others.
             if case .store(let error) = error {
                 logger.warning("a lost step could not be taken over", metadata: ["session": "\(orphan.session)", "error": "\(error)"])
                 service.store.postpone(orphan.session, for: error.code == .damaged ? RedisSessionStore.damagePause : nil)

@@ -1,7 +1,7 @@
 public import ServiceLifecycle
 import Synchronization
 
-/// Sends a comment down every stream that has been silent for too long: one task, however many streams.
+/// Signals every silent stream that it lives: one task for all streams.
 public final class KeepAlive: Service {
     private struct Entry {
         weak var stream: ClientStream?
@@ -12,7 +12,7 @@ public final class KeepAlive: Service {
     private let streams = Mutex<[ObjectIdentifier: Entry]>([:])
     private let period: Duration
 
-    /// - Parameter period: The silence after which a comment is sent; it is measured in fifteenths.
+    /// - Parameter period: The silence after which a stream is signaled, measured in fifteenths of it.
     public init(period: Duration) {
         self.period = period
     }
@@ -25,7 +25,7 @@ public final class KeepAlive: Service {
         try? await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
                 try await Task.sleep(for: self.period / Self.ticks)
-                // Streams are let go by whoever reads them; what is gone is dropped here.
+                // The consumer of a stream releases it; the entries of released streams are dropped here.
                 let open = self.streams.withLock { streams in
                     streams = streams.filter { $0.value.stream != nil }
                     return streams.values.compactMap(\.stream)

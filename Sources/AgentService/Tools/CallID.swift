@@ -1,9 +1,9 @@
-/// The ids of tool calls that every server takes, in requests and in the calls of earlier messages: 1–40 of `A-Z a-z 0-9 _ -`.
+/// The ids of tool calls that every model's server accepts: 1–40 of `A-Z a-z 0-9 _ -`.
 ///
-/// OpenAI refuses longer ones, Anthropic others' characters. What a model itself sends may have neither bound: Kimi writes
-/// `functions.read_file:0`, LiteLLM puts hundreds of bytes of a thought signature into it.
+/// OpenAI refuses longer ids, Anthropic other characters. The ids that models write keep neither bound: Kimi writes
+/// `functions.read_file:0`, LiteLLM puts hundreds of bytes of a thought signature into an id.
 enum CallID {
-    /// Bytes of a model's own id that is kept, to be sent back to this model.
+    /// The greatest size of a model's own id that is kept, to be sent back to this model.
     static let maximumOriginalBytes = 8192
     static let maximumStoredBytes = 40
 

@@ -7,14 +7,14 @@ enum ToolArguments {
 
     static func isBlank(_ text: ByteBuffer) -> Bool { text.readableBytesView.allSatisfy { $0 == 0x20 || 0x09...0x0D ~= $0 } }
 
-    /// More values in a row than this are not looked at, nor objects in more strings.
+    /// The bounds on values in a row, and on strings within strings.
     private static let maximumValues = 16
     private static let maximumDepth = 4
 
-    /// The JSON object that the text stands for; nil where it stands for none.
+    /// Returns the JSON object that the text stands for; nil where it stands for none.
     ///
-    /// No arguments are written as nothing, `null`, `""` and `[]`; some servers put the object into a string, send `{}` before
-    /// it, or all of it once more behind it.
+    /// Models write no arguments as an empty text, `null`, `""` or `[]`. Some servers put the object into a string, send `{}`
+    /// before it, or repeat it.
     static func object(in text: ByteBuffer) -> ByteBuffer? { object(in: text, depth: 0) }
 
     private static func object(in text: ByteBuffer, depth: Int) -> ByteBuffer? {

@@ -1,7 +1,8 @@
-/// The names of tools that model servers accept, in requests and in the calls of earlier messages: 1–64 of `A-Z a-z 0-9 _ -`
-/// (OpenAI API reference, `messages[].tool_calls[].function.name`).
+/// The names of tools that models' servers accept: 1–64 of `A-Z a-z 0-9 _ -` (OpenAI API reference,
+/// `messages[].tool_calls[].function.name`).
 ///
-/// Models invent others, `multi_tool_use.parallel` for example. In a history such a name would have every later request refused.
+/// Models invent other names, such as `multi_tool_use.parallel`. With such a name in the history, a server would refuse every
+/// later request.
 enum ToolName {
     static let maximumLength = 64
 
@@ -9,7 +10,7 @@ enum ToolName {
         (1...maximumLength).contains(name.utf8.count) && name.utf8.allSatisfy(isAccepted)
     }
 
-    /// The same name with `_` for each byte that is not accepted, cut where it is too long.
+    /// Returns the name with `_` for each byte that is not accepted, cut to the greatest length.
     static func cleaned(_ name: String) -> String {
         String(decoding: name.utf8.prefix(maximumLength).map { isAccepted($0) ? $0 : UInt8(ascii: "_") }, as: UTF8.self)
     }
