@@ -1,9 +1,11 @@
 import DequeModule
 import Synchronization
 
-/// A bound on the bytes that are held for one purpose at the same time. Who wants some waits until there is room, in the order of asking.
+/// Bounds the bytes that are held for one purpose at the same time. Callers wait until there is
+/// room, first come, first served.
 ///
-/// More than the whole bound is let in when nothing else is held: it would wait for ever.
+/// A caller that asks for more than the whole bound is admitted when no other holds bytes: it would
+/// wait for ever otherwise.
 public final class ByteBudget: Sendable {
     private struct State {
         var used = 0
@@ -11,7 +13,7 @@ public final class ByteBudget: Sendable {
         var released = 0
     }
 
-    /// Somebody who waits for bytes.
+    /// A caller that waits for bytes.
     final class Waiter: Sendable {
         fileprivate let bytes: Int
         fileprivate let outcome = Mutex<Outcome>(.open(nil))
@@ -34,13 +36,13 @@ public final class ByteBudget: Sendable {
     }
 
     public var used: Int { state.withLock { $0.used } }
-    /// Whether somebody waits.
+    /// Whether a caller waits.
     var isCrowded: Bool { waitingCount > 0 }
     var waitingCount: Int { state.withLock { $0.waiting.count } }
-    /// How many bytes were given back since the beginning.
+    /// The bytes that were released since the budget was made.
     public var released: Int { state.withLock { $0.released } }
 
-    /// Takes bytes at once; nil where there is no room, or others wait.
+    /// Takes bytes at once; nil if there is no room, or if other callers wait.
     public func take(_ bytes: Int) -> ByteShare? {
         let isTaken = state.withLock { state in
             guard state.waiting.isEmpty, state.used + bytes <= limit || state.used == 0 else { return false }
@@ -52,15 +54,15 @@ public final class ByteBudget: Sendable {
 
     /// Waits for bytes, at most until the deadline.
     ///
-    /// - Parameter onWait: Is given what ends the wait, where there is one.
-    /// - Returns: Nil at the deadline, and where the wait was ended.
+    /// - Parameter onWait: Called if the caller has to wait, with a closure that ends the wait.
+    /// - Returns: Nil at the deadline, and when the wait was ended.
     func take(
         _ bytes: Int, until deadline: ContinuousClock.Instant, onWait: (_ stop: @escaping @Sendable () -> Void) -> Void = { _ in }
     ) async -> ByteShare? {
         if let share = take(bytes) { return share }
         let waiter = Waiter(bytes: bytes)
         state.withLock { $0.waiting.append(waiter) }
-        // Somebody may have given bytes back since.
+        // Another holder may have released bytes since.
         admit()
         onWait { self.leave(waiter) }
         return await withTaskGroup(of: Void.self) { group in
@@ -78,7 +80,7 @@ public final class ByteBudget: Sendable {
         }
     }
 
-    /// - Parameter bytes: Negative to give some back.
+    /// - Parameter bytes: Negative to release some.
     fileprivate func add(_ bytes: Int) {
         state.withLock { state in
             state.used += bytes
@@ -87,7 +89,7 @@ public final class ByteBudget: Sendable {
         if bytes < 0 { admit() }
     }
 
-    /// Lets in those who have waited longest.
+    /// Admits the callers that have waited longest.
     private func admit() {
         while true {
             let next = state.withLock { state -> Waiter? in
@@ -96,7 +98,7 @@ public final class ByteBudget: Sendable {
                 return state.waiting.removeFirst()
             }
             guard let next else { return }
-            // Whoever has left meanwhile lets go of it at once.
+            // A caller that has left meanwhile releases the share at once.
             next.end(with: ByteShare(of: self, bytes: next.bytes))
         }
     }
@@ -104,7 +106,7 @@ public final class ByteBudget: Sendable {
     private func leave(_ waiter: Waiter) {
         state.withLock { $0.waiting.removeAll { $0 === waiter } }
         waiter.end(with: nil)
-        // Those behind a large one may have room.
+        // The callers behind a large one may have room.
         admit()
     }
 }
@@ -132,7 +134,8 @@ extension ByteBudget.Waiter {
     }
 }
 
-/// Bytes of a ``ByteBudget``. They count as held until this is let go of, together with what it counts.
+/// Bytes of a ``ByteBudget``. They count as held until the share is released, together with the
+/// memory that it counts.
 public final class ByteShare: Sendable {
     private let budget: ByteBudget
     private let count: Mutex<Int>
@@ -148,7 +151,8 @@ public final class ByteShare: Sendable {
 
     public var bytes: Int { count.withLock { $0 } }
 
-    /// Counts as many bytes from now on. More than there were are counted without a wait, beyond the bound if need be: they are there already.
+    /// Changes the number of bytes. Additional bytes count at once, even beyond the bound: the
+    /// memory is in use already.
     public func resize(to bytes: Int) {
         let change = count.withLock { count in
             defer { count = bytes }

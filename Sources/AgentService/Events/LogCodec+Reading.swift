@@ -5,7 +5,8 @@ extension LogCodec {
     /// A field of the log whose value is not what its name promises.
     struct Damaged: Error {}
 
-    /// Returns the event that a field of a log entry holds; nil for a kind of event that this build does not know.
+    /// Returns the event that a field of a log entry holds; nil for a kind of event that this build
+    /// does not know.
     static func event(_ name: String, _ value: ByteBuffer) throws(Damaged) -> TurnEvent? {
         guard let field = LoggedEvents.Field(rawValue: name) else { return nil }
         switch field {

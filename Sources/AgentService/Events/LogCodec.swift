@@ -3,8 +3,8 @@ import SessionStore
 
 /// Translates events into what a session's log holds, and back (docs/redis-protocol.md).
 ///
-/// A delta is stored as bare text, any other event as a JSON object. The form is that of the disk: replicas of several versions
-/// read it, so it does not follow any front end.
+/// A delta is stored as bare text, any other event as a JSON object. The form is that of the disk:
+/// replicas of several versions read it, so it does not follow any front end.
 enum LogCodec {
     /// Adds an event to a batch.
     static func append(_ event: TurnEvent, to batch: inout LoggedEvents) {

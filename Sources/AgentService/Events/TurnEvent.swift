@@ -2,14 +2,16 @@ public import NIOCore
 
 /// One thing that a client learns of a step, in the engine's own terms.
 ///
-/// A ``StreamEncoder`` turns events into the bytes of one protocol, and ``LogCodec`` into what a session's log holds. Owners
-/// and followers emit the same events: a client cannot tell the two apart.
+/// A ``StreamEncoder`` turns events into the bytes of one protocol, and ``LogCodec`` into what a
+/// session's log holds. Owners and followers emit the same events: a client cannot tell the two
+/// apart.
 public enum TurnEvent: Sendable, Equatable {
     /// A piece of the completion's text, emitted when the model writes it.
     case textDelta(String)
     /// A piece of the model's reasoning, where clients are shown it.
     case reasoningDelta(String)
-    /// The whole text of the step, emitted once Redis has stored it. Tool calls follow unless `isFinal`.
+    /// The whole text of the step, emitted once Redis has stored it. Tool calls follow unless
+    /// `isFinal`.
     indirect case text(String, isFinal: Bool)
     /// A tool call for the client to run, emitted once Redis has stored it.
     indirect case toolCall(IssuedCall, isLast: Bool)
@@ -36,7 +38,8 @@ public struct IssuedCall: Sendable, Equatable {
     }
 }
 
-/// The word that the events of step ``replaces`` are void: step ``step`` follows from its beginning, or as a whole.
+/// The word that the events of step ``replaces`` are void: step ``step`` follows from its
+/// beginning, or as a whole.
 public struct StepRestart: Sendable, Equatable {
     public enum Reason: String, Sendable {
         /// Another replica runs the step again, since the replica that ran it was lost.

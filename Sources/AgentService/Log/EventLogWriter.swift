@@ -4,15 +4,17 @@ import Synchronization
 
 /// Writes one step's events to the log in batches, renews the lease, and notices a lost lease.
 ///
-/// At most one append is under way, so that batches stay in order and the commit can wait for the last one. Events that Redis
-/// did not take stay and join the next batch: a script recognizes a batch that arrives twice by its last id.
+/// At most one append is under way, so that batches stay in order and the commit can wait for the
+/// last one. Events that Redis did not take stay and join the next batch: a script recognizes a
+/// batch that arrives twice by its last id.
 final class EventLogWriter: Sendable {
     private struct State {
         var pending: LoggedEvents
         /// The batch on its way to Redis.
         var inFlight: LoggedEvents?
         var isBusy = false
-        /// The last append has failed. The next append waits for the tick, however many events there are.
+        /// The last append has failed. The next append waits for the tick, however many events
+        /// there are.
         var hasFailed = false
         var isClosed = false
         /// A notice says that another replica has taken the lease.
@@ -28,9 +30,11 @@ final class EventLogWriter: Sendable {
     private let store: RedisSessionStore
     private let lease: StepLease
     private let route: RedisRoute
-    /// The event loop of this log's clock: that of the connection for its batches, which may change on a Cluster.
+    /// The event loop of this log's clock: that of the connection for its batches, which may change
+    /// on a Cluster.
     let eventLoop: any EventLoop
-    /// A number that says in which part this log is written when a replica writes many logs in parts.
+    /// A number that says in which part this log is written when a replica writes many logs in
+    /// parts.
     let part = Int.random(in: 0..<60)
     private let interval: Duration
     private let batchLimit: Int
@@ -58,7 +62,8 @@ final class EventLogWriter: Sendable {
 
     var name: StepName { StepName(session: lease.session, step: lease.step) }
 
-    /// Asks Redis at once whether the lease is still held. The notice that it is not may be wrong or late.
+    /// Asks Redis at once whether the lease is still held. The notice that it is not may be wrong
+    /// or late.
     func check() {
         state.withLock { $0.isDoubted = true }
         flush(now: .now)
@@ -87,8 +92,8 @@ final class EventLogWriter: Sendable {
         if isDue { flush(now: now) }
     }
 
-    /// Returns the factor of the interval: it doubles after 5,000 entries, after 10,000 again, and so on. A long step so makes
-    /// fewer entries, and Redis never trims its first ones.
+    /// Returns the factor of the interval: it doubles after 5,000 entries, after 10,000 again, and
+    /// so on. A long step so makes fewer entries, and Redis never trims its first ones.
     static func slowdown(entries: Int) -> Int {
         1 << min(entries / 5000, 8)
     }
@@ -142,7 +147,8 @@ final class EventLogWriter: Sendable {
         if case .success(.lost(let step, let intent)) = result { onLost(step, intent) }
     }
 
-    /// Closes the log: waits for the append that is under way and returns the events that are not written.
+    /// Closes the log: waits for the append that is under way and returns the events that are not
+    /// written.
     func close() async -> LoggedEvents {
         await withCheckedContinuation { continuation in
             let isIdle = state.withLock { state in

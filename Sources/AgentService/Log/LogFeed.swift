@@ -3,9 +3,9 @@ import Synchronization
 
 /// Reads one session's log once for all viewers on this replica that have caught up with it.
 ///
-/// The feed has no task of its own: one of the waiting viewers leads. The leader waits for the session's wake-up, reads, and
-/// wakes the others; the first viewer that waits again leads next. A leader that leaves hands over. A viewer that is behind reads
-/// on its own and delays no other.
+/// The feed has no task of its own: one of the waiting viewers leads. The leader waits for the
+/// session's wake-up, reads, and wakes the others; the first viewer that waits again leads next. A
+/// leader that leaves hands over. A viewer that is behind reads on its own and delays no other.
 final class LogFeed: Sendable {
     enum News {
         /// - Parameter number: The number of the read that brought the look.
@@ -83,7 +83,8 @@ final class LogFeed: Sendable {
         seat.signal.wake()
     }
 
-    /// The number of the latest read that has begun. A viewer that reads on its own from now on needs no earlier one.
+    /// The number of the latest read that has begun. A viewer that reads on its own from now on
+    /// needs no earlier one.
     var started: Int { state.withLock { $0.started } }
 
     /// Calls `body` to take over a lost step: by one viewer at a time and once for each read.
@@ -103,7 +104,8 @@ final class LogFeed: Sendable {
     /// Waits for news of the log behind a reader's position.
     ///
     /// - Parameters:
-    ///   - number: The number of the read that the viewer got last, or ``started`` as it was before the viewer read on its own.
+    ///   - number: The number of the read that the viewer got last, or ``started`` as it was before
+    ///     the viewer read on its own.
     ///   - timeout: The longest time between two reads.
     ///   - isWanted: Whether the viewer is still connected.
     ///   - read: Reads a page of the log; nil when it cannot be read, or the viewer should stop.
@@ -148,7 +150,8 @@ final class LogFeed: Sendable {
     private func publish(_ view: LogView?, after position: LogWindow.Position, number: Int, from leader: Seat) {
         let (seats, readsOn) = state.withLock { state -> ([Seat], Bool) in
             state.leader = nil
-            // A viewer that is further behind has joined meanwhile: the next read starts at its position.
+            // A viewer that is further behind has joined meanwhile: the next read starts at its
+            // position.
             if view != nil, let end = state.window?.end, end != position {
                 // The leader of this read may leave instead of leading again.
                 return (state.seats.values.filter { $0 !== leader }, true)

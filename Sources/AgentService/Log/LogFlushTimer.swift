@@ -4,10 +4,11 @@ import Synchronization
 
 /// The clock of all running steps' logs on this replica. It ticks on each event loop that has logs.
 ///
-/// The batches that are due at a tick reach Redis in one write per connection, since the tick runs on the connection's own event
-/// loop: Redis reads, executes and syncs them as one. While many steps run, the clock ticks half as often: an entry with six
-/// deltas costs Redis about as much as one with three. It writes the logs in parts, one part a tick, since a loop that writes a
-/// hundred logs reads no socket meanwhile.
+/// The batches that are due at a tick reach Redis in one write per connection, since the tick runs
+/// on the connection's own event loop: Redis reads, executes and syncs them as one. While many
+/// steps run, the clock ticks half as often: an entry with six deltas costs Redis about as much as
+/// one with three. It writes the logs in parts, one part a tick, since a loop that writes a hundred
+/// logs reads no socket meanwhile.
 public final class LogFlushTimer: Sendable {
     /// About how many logs of one event loop are written at a tick.
     private static let partSize = 32
@@ -15,7 +16,8 @@ public final class LogFlushTimer: Sendable {
 
     /// The logs of each event loop. An entry exists as long as its clock ticks.
     ///
-    /// The key is the log itself: a session that was deleted and begun again has a second step of the same name.
+    /// The key is the log itself: a session that was deleted and begun again has a second step of
+    /// the same name.
     private let lanes = Mutex<[ObjectIdentifier: [ObjectIdentifier: EventLogWriter]]>([:])
     private let tick: TimeAmount
     private let manySteps: Int
@@ -46,7 +48,8 @@ public final class LogFlushTimer: Sendable {
         }
     }
 
-    /// Makes the logs of a step ask at once whether they still hold the lease; does nothing if this replica does not run it.
+    /// Makes the logs of a step ask at once whether they still hold the lease; does nothing if this
+    /// replica does not run it.
     func check(_ name: StepName) {
         let logs = lanes.withLock { lanes in lanes.values.flatMap { $0.values.filter { $0.name == name } } }
         for log in logs { log.check() }
@@ -61,7 +64,8 @@ public final class LogFlushTimer: Sendable {
         }
     }
 
-    /// Returns the next tick of a grid that all loops, and all replicas of one machine, share: one wake-up of Redis serves all.
+    /// Returns the next tick of a grid that all loops, and all replicas of one machine, share: one
+    /// wake-up of Redis serves all.
     func nextTick(after now: NIODeadline, parts: Int = 1) -> NIODeadline {
         let round = UInt64(max(1, tick.nanoseconds)) * (count >= manySteps ? 2 : 1)
         let tick = max(1, round / UInt64(parts))

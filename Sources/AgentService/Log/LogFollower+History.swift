@@ -1,7 +1,8 @@
 import NIOCore
 import SessionStore
 
-/// The events of a follower that are not in the log. They carry no id, except a last event behind which the client may resume.
+/// The events of a follower that are not in the log. They carry no id, except a last event behind
+/// which the client may resume.
 extension LogFollower {
     /// Emits the end of a step whose events have left the log, reconstructed from the history.
     ///
@@ -42,11 +43,13 @@ extension LogFollower {
         }
     }
 
-    /// Returns the id by which a client resumes that got a step's end without the log. An `EventSource` resumes with the last id
-    /// that it got: without a new one it would get the same end for ever.
+    /// Returns the id by which a client resumes that got a step's end without the log. An
+    /// `EventSource` resumes with the last id that it got: without a new one it would get the same
+    /// end for ever.
     ///
-    /// - Returns: The id before the oldest step that the log still holds, so that this step comes next; the id behind the
-    ///   session's latest step if the log holds none; nil if not even that step is known, or if the client follows one request.
+    /// - Returns: The id before the oldest step that the log still holds, so that this step comes
+    ///   next; the id behind the session's latest step if the log holds none; nil if not even that
+    ///   step is known, or if the client follows one request.
     private func idToGoOn(after step: Int) async throws(StoreError) -> EventID? {
         guard followsSession else { return nil }
         let view = try await store.log(session, afterStep: step, sequence: .max, limit: 1)

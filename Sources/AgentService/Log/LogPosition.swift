@@ -8,10 +8,11 @@ public struct LogPosition: Sendable, Equatable {
     let sequence: Int
     /// The nonce of the client's event id; nil where it gave none.
     let nonce: String?
-    /// The step whose text is void for the client: the log does not continue from the event id that it gave.
+    /// The step whose text is void for the client: the log does not continue from the event id that
+    /// it gave.
     let voids: Int?
-    /// The nonce of an id of this step, if the step's opening has left the log. The step's end is reconstructed from the history
-    /// only if it was written under this nonce.
+    /// The nonce of an id of this step, if the step's opening has left the log. The step's end is
+    /// reconstructed from the history only if it was written under this nonce.
     let formerNonce: String?
 
     private init(step: Int, sequence: Int, nonce: String? = nil, voids: Int? = nil, formerNonce: String? = nil) {
@@ -23,7 +24,8 @@ public struct LogPosition: Sendable, Equatable {
         LogPosition(step: step, sequence: -1, voids: voided)
     }
 
-    /// The position before the first event of a step, for a client whose event the log no longer holds.
+    /// The position before the first event of a step, for a client whose event the log no longer
+    /// holds.
     static func beginning(ofStepOf id: EventID) -> LogPosition {
         LogPosition(step: id.step, sequence: -1, voids: id.step, formerNonce: id.nonce)
     }
@@ -38,7 +40,8 @@ public struct LogPosition: Sendable, Equatable {
         LogPosition(step: id.step, sequence: max(0, id.sequence - 1), nonce: id.nonce)
     }
 
-    /// The position behind all events of a step under one lease: the client gets only the steps that replace it.
+    /// The position behind all events of a step under one lease: the client gets only the steps
+    /// that replace it.
     static func end(of step: Int, nonce: String) -> LogPosition {
         LogPosition(step: step, sequence: .max, nonce: nonce)
     }
@@ -49,13 +52,15 @@ extension LogPosition {
     ///
     /// - Parameters:
     ///   - view: The log behind `id`, with the entry that opens its step.
-    ///   - joinsNext: Whether a client that has all events of its step gets the next step, which answers another message.
+    ///   - joinsNext: Whether a client that has all events of its step gets the next step, which
+    ///     answers another message.
     /// - Returns: Nil when the client has everything.
     static func resuming(after id: EventID, in view: LogView, joinsNext: Bool) -> LogPosition? {
         guard let opening = view.opening else {
             // The client got the end of the latest step from the history.
             if !view.isRunning, id == .end(of: view.step, nonce: view.nonce) { return nil }
-            // The id is older than the log, of a session that was deleted and begun again, or of a log that a failover cut.
+            // The id is older than the log, of a session that was deleted and begun again, or of a
+            // log that a failover cut.
             return id.step <= view.step ? .beginning(ofStepOf: id) : .beginning(of: view.step, voiding: id.step)
         }
         guard opening.nonce == id.nonce else { return .beginning(of: id.step, voiding: id.step) }

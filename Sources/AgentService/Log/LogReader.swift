@@ -1,7 +1,7 @@
 import SessionStore
 
-/// Reads a step from its session's log, then the steps that replace it, up to the last event. A value: it takes the log's entries
-/// in order and returns the events that the client does not have.
+/// Reads a step from its session's log, then the steps that replace it, up to the last event. A
+/// value: it takes the log's entries in order and returns the events that the client does not have.
 struct LogReader: Equatable {
     enum Outcome: Equatable {
         /// All entries were read; more may come.
@@ -23,7 +23,8 @@ struct LogReader: Equatable {
         (step, sequence, nonce, formerNonce) = (position.step, position.sequence, position.nonce, position.formerNonce)
     }
 
-    /// The nonce that tells the journal's line of the step from that of another session; nil where the client has none.
+    /// The nonce that tells the journal's line of the step from that of another session; nil where
+    /// the client has none.
     var knownNonce: String? { nonce ?? formerNonce }
 
     /// The position in the log behind which the next entries lie.
@@ -41,13 +42,15 @@ struct LogReader: Equatable {
         return .more
     }
 
-    /// Begins the step again: its number belongs to another lease by now, so the events that the client has are void.
+    /// Begins the step again: its number belongs to another lease by now, so the events that the
+    /// client has are void.
     mutating func restart() {
         (sequence, nonce, formerNonce) = (-1, nil, nil)
     }
 
-    /// Reads the entry that opens a step. A later step continues this one only if it says that it replaces it: otherwise the
-    /// entries of this step are gone, and the later step answers another message.
+    /// Reads the entry that opens a step. A later step continues this one only if it says that it
+    /// replaces it: otherwise the entries of this step are gone, and the later step answers another
+    /// message.
     private mutating func open(_ entry: LogEntry, into events: inout [IdentifiedEvent]) -> Outcome {
         guard entry.step == step ? sequence < 0 : entry.step > step && entry.replaces == step else { return .gone }
         (step, sequence, nonce, formerNonce) = (entry.step, 0, entry.nonce, nil)

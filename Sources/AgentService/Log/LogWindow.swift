@@ -5,7 +5,8 @@ import SessionStore
 struct LogWindow {
     typealias Position = (step: Int, sequence: Int)
 
-    /// The bounds on older reads, which viewers need that are a little behind. The last read is kept whatever its size.
+    /// The bounds on older reads, which viewers need that are a little behind. The last read is
+    /// kept whatever its size.
     private static let mostEntries = 256
     private static let mostBytes = 256 << 10
 
@@ -28,7 +29,8 @@ struct LogWindow {
     mutating func add(_ view: LogView) {
         told = nil
         if let known = self.view, view.step < known.step || (view.step == known.step && view.nonce != known.nonce) {
-            // The session was begun again, or a failover gave the number out twice: the entries are another log's.
+            // The session was begun again, or a failover gave the number out twice: the entries are
+            // another log's.
             entries = []
             start = end
         }
@@ -52,7 +54,8 @@ struct LogWindow {
         entries.removeFirst(dropped)
     }
 
-    /// Returns the events of the window for a reader; nil where the reader is not within it, or where nothing was read yet.
+    /// Returns the events of the window for a reader; nil where the reader is not within it, or
+    /// where nothing was read yet.
     mutating func look(_ reader: LogReader) -> LogLook? {
         guard let view, covers(reader.position) else { return nil }
         if let told, told.from == reader { return told.look }
@@ -87,8 +90,8 @@ struct LogLook {
         self.view = view
     }
 
-    /// Returns whether the client may get this look although it may be a little old: it has events of the running step, or its
-    /// end. Otherwise the follower reads again first.
+    /// Returns whether the client may get this look although it may be a little old: it has events
+    /// of the running step, or its end. Otherwise the follower reads again first.
     func isPlain(before reader: LogReader) -> Bool {
         if let nonce = reader.nonce, view.step == reader.step, nonce != view.nonce { return false }
         switch outcome {

@@ -5,7 +5,8 @@ import SessionStore
 ///
 /// The text comes whole, without its deltas.
 struct ReconstructedStep {
-    /// The number of the step that ended; of a chain of steps that replaced each other, the last one.
+    /// The number of the step that ended; of a chain of steps that replaced each other, the last
+    /// one.
     let step: Int
     /// Messages of the history that the step added.
     let range: Range<Int>
@@ -17,7 +18,8 @@ struct ReconstructedStep {
         case found(ReconstructedStep)
         /// The step's line is gone, or unreadable.
         case missing
-        /// The line with the step's number belongs to a session that was begun under the same name later.
+        /// The line with the step's number belongs to a session that was begun under the same name
+        /// later.
         case otherSession
     }
 
@@ -34,7 +36,8 @@ struct ReconstructedStep {
                 hasEarlier = true
                 continue
             }
-            // Steps end one after another. A later step's line is this one's if no line between them was dropped.
+            // Steps end one after another. A later step's line is this one's if no line between
+            // them was dropped.
             guard number == step || hasEarlier else { return .missing }
             // Lines of earlier builds have no nonces.
             if let nonce, let written = line["nonce"]?.string, !(number == step && written == nonce), !replaces(line, step, nonce) {
@@ -88,8 +91,8 @@ struct ReconstructedStep {
         return (events, summary)
     }
 
-    /// Returns the calls that the client was sent: those of the last completion without the calls with bad arguments, whose
-    /// results the step itself has written.
+    /// Returns the calls that the client was sent: those of the last completion without the calls
+    /// with bad arguments, whose results the step itself has written.
     private static func openCalls(_ messages: [JSONSlice]) -> [IssuedCall] {
         let answered = Set(messages.compactMap { $0["tool_call_id"]?.string })
         let last = messages.last { $0["role"]?.string == "assistant" }

@@ -2,7 +2,8 @@ import Glibc
 public import NIOCore
 import SessionStore
 
-/// OpenAI chat messages as they are stored and sent. The role always comes first: the scripts tell messages apart by it.
+/// Writes OpenAI chat messages, the stored form of a history. The role always comes first: scripts
+/// read it there.
 public enum ChatMessage {
     public static func system(_ text: String) -> ByteBuffer {
         var json = ByteBuffer()
@@ -22,7 +23,7 @@ public enum ChatMessage {
         return json
     }
 
-    /// - Parameter content: The text that the tool gave.
+    /// - Parameter content: The text of the tool's result.
     public static func tool(callID: String, content: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(content.readableBytes + content.readableBytes / 8 + 96)
@@ -34,7 +35,8 @@ public enum ChatMessage {
         return json
     }
 
-    /// - Parameter parts: A JSON array of content parts that the tool gave, as the client sent it.
+    /// - Parameter parts: The tool's result as a JSON array of content parts, as the client sent
+    ///   it.
     public static func tool(callID: String, parts: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(parts.readableBytes + 96)
@@ -46,14 +48,14 @@ public enum ChatMessage {
         return json
     }
 
-    /// Whether a message that this project wrote has the role: it comes first.
+    /// Returns whether a message that this project wrote has the role.
     static func hasRole(_ role: StaticString, _ message: ByteBuffer) -> Bool {
         let start: StaticString = #"{"role":""#
         let end = start.utf8CodeUnitCount + role.utf8CodeUnitCount
         return message.begins(with: start) && message.begins(with: role, at: start.utf8CodeUnitCount) && message.begins(with: "\"", at: end)
     }
 
-    /// - Parameter text: The answer's text; empty becomes `null` where there are calls.
+    /// - Parameter text: The completion's text; an empty one becomes `null` if there are calls.
     static func assistant(text: ByteBuffer, calls: [ToolCall]) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(text.readableBytes + text.readableBytes / 8 + 64)
@@ -82,25 +84,25 @@ public enum ChatMessage {
     }
 }
 
-/// A tool call as it is stored and sent to the client.
+/// A tool call of a completion, as the history stores it.
 struct ToolCall: Sendable, Equatable {
     var id: String
-    /// The model's own id, where that is another one: it goes back to this model alone.
+    /// The model's own id, if the history has another one; only this model gets it back.
     var originalID: String?
-    /// Of the call in the model's answer.
+    /// The index of the call in the completion.
     var index = 0
     var name: String
-    /// A JSON object, always: `{}` where the model's text was none.
+    /// A JSON object: `{}` if the model's text was none.
     var arguments: ByteBuffer
-    /// The model's own text, where it was not a JSON object.
+    /// The model's own text, if it was not a JSON object.
     var invalidArguments: ByteBuffer?
-    /// The model's own name for the tool, where no server accepts it.
+    /// The model's own name for the tool, if models' servers do not accept it.
     var unknownName: String?
 
-    /// Whether the call is answered at once, and never reaches the client.
+    /// Whether the step itself writes the call's result, so that the client never gets the call.
     var needsRepair: Bool { invalidArguments != nil || unknownName != nil }
 
-    /// The part of the call that the client is sent.
+    /// The part of the call that the client gets.
     var issued: IssuedCall { IssuedCall(id: id, name: name, arguments: arguments) }
 
     /// `{"tool_name":…,"arguments":…,"step":…}`, the value in the hash of pending calls.
@@ -116,7 +118,7 @@ struct ToolCall: Sendable, Equatable {
         return json
     }
 
-    /// The tool message that tells the model what was wrong with its call; nil where nothing was.
+    /// The tool message that says what was wrong with the call; nil where nothing was.
     var repairMessage: ByteBuffer? {
         var text = ByteBuffer()
         if let unknownName {
@@ -132,8 +134,8 @@ struct ToolCall: Sendable, Equatable {
 }
 
 extension ByteBuffer {
-    /// Returns whether `text` stands `offset` bytes behind the first readable one. Each message of a history passes here with
-    /// every request, so the bytes are compared where they lie.
+    /// Returns whether `text` stands `offset` bytes behind the first readable byte. Each message of
+    /// a history passes here with every request, so the bytes are compared in place.
     func begins(with text: StaticString, at offset: Int = 0) -> Bool {
         withUnsafeReadableBytes { bytes in
             let length = text.utf8CodeUnitCount

@@ -1,9 +1,10 @@
-/// What a replica holds of histories at the same time: read from Redis, and in requests that the model's server has not begun to answer.
+/// Bounds the bytes of histories that a replica holds at the same time: those read from Redis, and
+/// those in requests to which the model's server has not begun to respond.
 ///
-/// Three bounds, which are one together. Small histories do not wait behind large ones, and clients that read histories take nothing from
-/// turns.
+/// Three bounds divide one limit. Small histories do not wait behind large ones, and clients that
+/// read histories take no room from turns.
 public struct HistoryBudgets: Sendable {
-    /// A history with no more bytes is a small one.
+    /// The greatest size of a small history.
     static let smallBytes = 64 << 10
 
     let small: ByteBudget
@@ -19,13 +20,14 @@ public struct HistoryBudgets: Sendable {
 
     func turns(bytes: Int) -> ByteBudget { bytes <= Self.smallBytes ? small : large }
 
-    /// What a history takes: its pages, and the request that they are written into.
+    /// Returns the bytes that a history takes: its pages, and the request that they are written
+    /// into.
     static func held(_ bytes: Int) -> Int { 2 * bytes }
 
-    /// Whether some turn waits for room.
+    /// Whether a turn waits for room.
     var areCrowded: Bool { small.isCrowded || large.isCrowded }
 
-    /// Bytes that are held, and that were given back since the beginning.
+    /// The bytes that are held now, and those released since the replica started.
     public var used: Int { small.used + large.used + reads.used }
     public var released: Int { small.released + large.released + reads.released }
 }

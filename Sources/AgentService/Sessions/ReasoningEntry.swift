@@ -1,26 +1,26 @@
 import NIOCore
 import SessionStore
 
-/// What a model said beside one answer, with the answer's call ids in place of their indexes: what is stored
-/// beside the history, in ``StoredReasoning``.
+/// A model's reasoning beside one completion, with call ids in place of the indexes of calls. Redis
+/// stores it beside the history, as ``StoredReasoning``.
 struct ReasoningEntry: Sendable {
     struct Call: Sendable {
-        /// As the history has it.
+        /// The id that the history has.
         var id: String
-        /// The model's own id, where the history could not take it.
+        /// The model's own id, where the history has another one.
         var originalID: String?
         var members: [ReasoningTrace.Member] = []
     }
 
     var fields: [ReasoningTrace.Member] = []
-    /// The calls that there is something to say of.
+    /// The calls with members or with another id.
     var calls: [Call] = []
 
     var isEmpty: Bool { fields.isEmpty && calls.isEmpty }
 
     /// Returns `"by":…,"fields":{…},"calls":{…}}`.
     ///
-    /// - Parameter author: The provider and the model: only this model is sent it back.
+    /// - Parameter author: The provider and the model; only this model gets the reasoning back.
     func json(by author: String) -> ByteBuffer {
         var json = ByteBuffer()
         json.writeStaticString(#""by":"#)

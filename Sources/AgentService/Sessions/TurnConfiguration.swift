@@ -1,4 +1,4 @@
-/// What turns are run with where a request does not say otherwise, and their bounds.
+/// The defaults of requests, and the bounds on turns.
 public struct TurnConfiguration: Sendable {
     /// This replica's name.
     public var replica: String
@@ -7,17 +7,17 @@ public struct TurnConfiguration: Sendable {
     /// The first message of a new session, as text; nil for none.
     public var systemPrompt: String?
     public var tools: ToolRegistry
-    /// Bytes that the generations of one step may say, text and arguments together.
+    /// The bytes that all generations of one step may have, text and arguments together.
     public var maximumAnswerBytes = 4 << 20
-    /// Tool calls in one answer.
+    /// The tool calls that one completion may have.
     public var maximumCalls = 128
-    /// How long a batch of events waits for more, once the last one was acknowledged.
+    /// How long a batch of events waits for more events once Redis has acknowledged the last batch.
     public var logInterval: Duration = .milliseconds(20)
-    /// Events that a client stream may wait for at once before they are written without waiting for the interval.
+    /// The number of events from which a batch is written without waiting for the interval.
     public var logBatch = 512
-    /// How often a follower looks at the log where nothing wakes it.
+    /// How often a follower polls the log when no wake-up comes.
     public var followTick: Duration = .seconds(1)
-    /// Bytes of histories that are held at the same time.
+    /// The bytes of histories that a replica holds at the same time.
     public var historyBytesInFlight = 128 << 20
     /// How long a request may wait for the end of a running step, or for room for its history.
     public var wait: Duration = .seconds(30)

@@ -1,17 +1,17 @@
 import SessionStore
 
 extension TurnService {
-    /// A step runs: what a message may have to wait for.
+    /// A running step that a message may have to wait for.
     struct Conflict: Sendable {
         var step: Int
         var leaseLeft: Duration
-        /// Its replica is lost.
+        /// The step's replica is lost.
         var isOrphaned = false
 
         var error: TurnError { .busy(step: step, retryAfter: leaseLeft) }
     }
 
-    /// Does what the request wants done about a running step. When this returns, the message may be tried again.
+    /// Resolves a conflict as the request asks. When this returns, the message may be tried again.
     func resolve(
         _ conflict: Conflict, for request: TurnRequest, stream: ClientStream, deadline: ContinuousClock.Instant
     ) async throws(TurnError) {
@@ -26,7 +26,7 @@ extension TurnService {
         case .interrupt:
             let view = try await look(request.session)
             if view.isBeingCancelled, !view.isOrphaned {
-                // Somebody else is about to end it. To seize it once more would only delay that.
+                // Another request is ending the step. A second takeover would only delay that.
                 try await wait(for: conflict, in: request.session, stream: stream, deadline: deadline) { !$0.isBeingCancelled }
             } else if view.isRunning {
                 _ = try await end(request.session, step: view.step)
@@ -34,14 +34,14 @@ extension TurnService {
         }
     }
 
-    /// Waits until what runs in a session is over. Writes nothing meanwhile.
+    /// Waits until a session's running step is over. Writes nothing meanwhile.
     ///
     /// - Throws: ``TurnError/busy(step:retryAfter:)`` at the deadline.
     private func wait(
         for conflict: Conflict, in session: SessionID, stream: ClientStream, deadline: ContinuousClock.Instant,
         isOver: (StepView) -> Bool
     ) async throws(TurnError) {
-        // Whoever waits takes a place like whoever runs: so there is a bound.
+        // A message that waits takes a slot like a step that runs: so there is a bound.
         do throws(StepScheduler.Refusal) { try scheduler.enter() } catch { throw TurnError(error) }
         defer { scheduler.leave() }
         let wakes = store.wakes(of: session)
@@ -52,7 +52,7 @@ extension TurnService {
             if isOver(view) { return }
             if view.isOrphaned { await takeOverIfPossible(session, step: view.step) }
             conflict = Conflict(step: view.step, leaseLeft: view.leaseLeft, isOrphaned: view.isOrphaned)
-            // Not every end of a wait is a write, and a wake-up may be lost.
+            // Not every end of a wait is a write, and a wake-up can be lost.
             await wakes.next(timeout: min(.milliseconds(250), ContinuousClock.now.duration(to: deadline)))
         }
         throw conflict.error

@@ -1,6 +1,6 @@
 public import SessionStore
 
-/// Where a client that joins a session's stream begins.
+/// The position at which a client that joins a session's stream begins.
 public enum ResumePoint: Sendable {
     case noSession
     /// The client has everything, and nothing runs.
@@ -9,21 +9,22 @@ public enum ResumePoint: Sendable {
 }
 
 extension TurnService {
-    /// Where a client begins that wants to follow a session: after the event that it names, else with the latest step.
+    /// Returns where a client begins that follows a session: behind the event that it names,
+    /// otherwise with the latest step.
     ///
-    /// A client that has all of a step is told the one that came after it, where the log has one.
+    /// A client that has all events of a step gets the next step, if the log has one.
     public func resumePoint(_ session: SessionID, after id: EventID?) async throws(StoreError) -> ResumePoint {
         let view = try await store.log(
             session, afterStep: id?.step ?? 0, sequence: id?.sequence ?? 0, openingOf: id?.step, limit: 1)
         guard view.step > 0 else {
-            // A history may be there without a step.
+            // A history can exist without a step.
             return try await store.hasHistory(session) ? .nothingLeft : .noSession
         }
         guard let id else { return .position(.beginning(of: view.step)) }
         return LogPosition.resuming(after: id, in: view, joinsNext: true).map { .position($0) } ?? .nothingLeft
     }
 
-    /// Follows a session from a place on.
+    /// Follows a session from a position.
     ///
     /// - Throws: ``TurnError/draining`` or ``TurnError/overloaded``.
     public func follow(_ session: SessionID, from position: LogPosition, stream: ClientStream) throws(TurnError) {
@@ -39,14 +40,15 @@ extension TurnService {
         keepAlive.add(stream)
     }
 
-    /// Tells a client what a request led to that was accepted before: all of it, or what follows the event that it names.
+    /// Emits the step of a request that was accepted before: all events, or those behind the event
+    /// that the client names.
     func replay(_ session: SessionID, step: Int, after id: EventID?, to stream: ClientStream) async {
         var position = LogPosition.beginning(of: step)
         if let id {
             do throws(StoreError) {
                 position = try await self.position(session, step: step, after: id)
             } catch {
-                // Whatever the client has: all of it, with the word that it begins anew, is right, too.
+                // All events behind a restart are right for any client.
                 position = .beginning(of: step, voiding: id.step)
             }
         }
@@ -56,11 +58,11 @@ extension TurnService {
     private func position(_ session: SessionID, step: Int, after id: EventID) async throws(StoreError) -> LogPosition {
         guard try await leads(session, from: step, to: id.step) else { return .beginning(of: step, voiding: id.step) }
         let view = try await store.log(session, afterStep: id.step, sequence: id.sequence, openingOf: id.step, limit: 1)
-        // A request is always answered through to `done`, and if it were for the second time.
+        // Every request gets the last event of its step, even a second time.
         return LogPosition.resuming(after: id, in: view, joinsNext: false) ?? .before(id)
     }
 
-    /// Whether `later` is the step, or took its place through steps that the log still has.
+    /// Returns whether `later` is the step, or replaces it through steps that the log still holds.
     private func leads(_ session: SessionID, from step: Int, to later: Int) async throws(StoreError) -> Bool {
         var number = later
         while number > step {
@@ -71,7 +73,7 @@ extension TurnService {
         return number == step
     }
 
-    /// Tells a client what the log says, from a place on.
+    /// Emits the log to a client, from a position.
     func tell(_ session: SessionID, from position: LogPosition, to stream: ClientStream, followsSession: Bool = false) async {
         let stopSignal = StopSignal()
         scheduler.register(stopSignal)

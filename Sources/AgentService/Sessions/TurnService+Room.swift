@@ -2,11 +2,12 @@ import NIOCore
 import SessionStore
 
 extension TurnService {
-    /// Where turns wait for room for their histories, a message waits before it is accepted: it can be refused yet.
+    /// Waits for room for a history before the message is accepted, while it can still be refused,
+    /// if other turns wait for room.
     ///
-    /// How large its history is costs a look at the session, and is only asked for then.
+    /// The history's size costs a read of the session, so it is read only in that case.
     ///
-    /// - Returns: Nil where nobody waits. The step takes its room when its size is known, then.
+    /// - Returns: Nil if no turn waits. The step then takes its room when it knows the size.
     /// - Throws: ``TurnError/crowded`` at the deadline; nothing was written.
     func room(for begin: BeginStep, until deadline: ContinuousClock.Instant) async throws(TurnError) -> ByteShare? {
         guard histories.areCrowded else { return nil }
@@ -18,16 +19,17 @@ extension TurnService {
         }
         let budget = histories.turns(bytes: bytes)
         guard budget.isCrowded else { return nil }
-        // Whoever waits takes a place like whoever runs: so there is a bound.
+        // A message that waits takes a slot like a step that runs: so there is a bound.
         do throws(StepScheduler.Refusal) { try scheduler.enter() } catch { throw TurnError(error) }
         defer { scheduler.leave() }
         guard let share = await budget.take(HistoryBudgets.held(bytes), until: deadline) else { throw .crowded }
         return share
     }
 
-    /// Room for a part of a history that a client reads: its pages, and the answer that they are written into.
+    /// Waits for room for a part of a history that a client reads: its pages, and the response that
+    /// they are written into.
     ///
-    /// - Returns: Nil where there was none in time.
+    /// - Returns: Nil if there was no room in time.
     public func roomToRead() async -> ByteShare? {
         let bytes = HistoryBudgets.held(store.configuration.historyPageBytes)
         return await histories.reads.take(bytes, until: .now.advanced(by: Self.readPatience))

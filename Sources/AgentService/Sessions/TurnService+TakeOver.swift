@@ -2,19 +2,22 @@ import Logging
 public import SessionStore
 
 extension TurnService {
-    /// Takes over a step whose replica is lost, and runs it here, without a client: whoever wants to hear of it follows it.
+    /// Takes over a step whose replica is lost, and runs it here without a client: clients follow
+    /// it.
     ///
-    /// Does nothing while the step's lease has not run out, for a while after Redis was away, and on a replica that drains.
+    /// Does nothing while the step's lease has not run out, for a while after Redis was away, and
+    /// on a replica that drains.
     ///
-    /// - Parameter isStale: Its lease would run out too late, since Redis's clock was set back.
-    /// - Returns: Whether it runs here now.
+    /// - Parameter isStale: Whether the step's lease would run out too late, since Redis's clock
+    ///   was set back.
+    /// - Returns: Whether the step runs here now.
     /// - Throws: ``TurnError``
     @discardableResult
     public func takeOver(_ session: SessionID, step: Int, isStale: Bool = false) async throws(TurnError) -> Bool {
         try await seize(TakeOver(session: session, step: step, reason: isStale ? .stale : .lost), returnsAtEnd: false)
     }
 
-    /// Has a lost step run on without waiting for a sweeper, which comes by in any case.
+    /// Takes over a lost step before a sweeper finds it. If that fails, a sweeper takes it over.
     func takeOverIfPossible(_ session: SessionID, step: Int) async {
         do throws(TurnError) {
             try await takeOver(session, step: step)
@@ -23,7 +26,7 @@ extension TurnService {
         }
     }
 
-    /// The same without waiting for it.
+    /// Takes over a lost step without waiting for it.
     func takeOverAside(_ session: SessionID, step: Int) {
         do throws(StepScheduler.Refusal) {
             try scheduler.start {
@@ -35,14 +38,18 @@ extension TurnService {
         }
     }
 
-    /// Ends a running step wherever it runs. Its text, as far as the log has it, stays in the history as the assistant's.
+    /// Ends a running step on whichever replica it runs. The text that the log has of it stays in
+    /// the history.
     ///
-    /// - Parameter step: The step that is meant, or one whose place it took; nil for the one that runs.
-    /// - Returns: The step that was cancelled. Its end is stored by then, unless Redis went away: then a sweeper ends it. Or unless somebody else was
-    ///   cancelling it: whoever came first waits for the end.
-    /// - Throws: ``TurnError/notRunning``, ``TurnError/noSession``, and what every request may throw.
+    /// - Parameter step: The step to cancel, or a step that it replaces; nil for the running one.
+    /// - Returns: The step that was cancelled. Its end is stored by then, with two exceptions: if
+    ///   Redis went away, a sweeper ends the step; if another request was cancelling it already,
+    ///   that request waits for the end.
+    /// - Throws: ``TurnError/notRunning``, ``TurnError/noSession``, and what every request may
+    ///   throw.
     public func cancel(_ session: SessionID, step: Int?) async throws(TurnError) -> Int {
-        // Another round where the step was taken over between the look and the seizure. It can be as often as it may be begun.
+        // Once more if the step was taken over between the read and the takeover: at most as often
+        // as it may be begun.
         for _ in 0...store.configuration.maximumAttempts {
             let view = try await look(session)
             guard view.isRunning, step.map(view.answers) ?? true else {
@@ -54,9 +61,9 @@ extension TurnService {
         throw .notRunning
     }
 
-    /// Seizes a step and ends it as cancelled.
+    /// Takes over a step and ends it as cancelled.
     ///
-    /// - Returns: False where another step runs by now, or none.
+    /// - Returns: False if another step runs by now, or none.
     func end(_ session: SessionID, step: Int) async throws(TurnError) -> Bool {
         try await seize(TakeOver(session: session, step: step, reason: .cancel), returnsAtEnd: true)
     }
@@ -65,9 +72,9 @@ extension TurnService {
         do throws(StoreError) { return try await store.look(session) } catch { throw .store(error) }
     }
 
-    /// Takes a step's lease and does what is to be done with it.
+    /// Takes a step's lease and runs the action that the script returns.
     ///
-    /// - Returns: Whether the lease was taken; at once, or when the step has ended.
+    /// - Returns: Whether the lease was taken. Returns at once, or when the step has ended.
     private func seize(_ takeOver: TakeOver, returnsAtEnd: Bool) async throws(TurnError) -> Bool {
         try await inTask(endsStep: takeOver.reason == .cancel) { answer in
             do throws(StoreError) {

@@ -43,7 +43,8 @@ public final class TurnService: Sendable {
         }
     }
 
-    /// Accepts a message. When this returns, it is stored, and the stream will end with `done` whatever happens.
+    /// Accepts a message. When this returns, it is stored, and the stream will end with `done`
+    /// whatever happens.
     ///
     /// - Parameter stream: Where the client is told; it may be closed at any time.
     /// - Throws: ``TurnError``; nothing was written then, unless it says `outcomeUnknown`.
@@ -85,7 +86,8 @@ public final class TurnService: Sendable {
                         let restart = StepRestart(step: started.lease.step, replaces: id.step, reason: .unknownEventID)
                         stream.emit(.restarted(restart))
                     }
-                    // The client hears that its message was accepted while the model is already asked, unless the history is still to be read.
+                    // The client hears that its message was accepted while the model is already
+                    // asked, unless the history is still to be read.
                     let step = StepRunner(
                         service: self, started: started, share: share, stream: stream, traceparent: request.traceparent,
                         requestID: request.requestID
@@ -117,7 +119,8 @@ public final class TurnService: Sendable {
                 case .refused(let refusal, let orphan):
                     return .end {
                         answer.resume(returning: .failure(.refused(refusal)))
-                        // A client that sends what is refused again and again must not hide the step from the sweepers.
+                        // A client that sends what is refused again and again must not hide the
+                        // step from the sweepers.
                         if let orphan { self.takeOverAside(begin.session, step: orphan) }
                     }
                 }
@@ -127,10 +130,11 @@ public final class TurnService: Sendable {
         }
     }
 
-    /// Runs `job` in a task that belongs to the supervisor, and waits for its answer, which it must give once.
+    /// Runs `job` in a task that belongs to the supervisor, and waits for its answer, which it must
+    /// give once.
     ///
-    /// What takes a lease runs in such a task: were it the handler's, a client that leaves at the wrong moment would cancel it, and leave
-    /// a lease behind that nobody holds.
+    /// What takes a lease runs in such a task: were it the handler's, a client that leaves at the
+    /// wrong moment would cancel it, and leave a lease behind that nobody holds.
     func inTask<Value: Sendable>(
         endsStep: Bool = false,
         _ job: @escaping @Sendable (CheckedContinuation<Result<Value, TurnError>, Never>) async -> StepScheduler.NextAction

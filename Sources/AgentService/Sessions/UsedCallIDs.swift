@@ -1,23 +1,24 @@
 import NIOCore
 import SessionStore
 
-/// The ids of the calls that a history has answered. Every call of an earlier step has been, so these are all of them.
+/// The ids of the calls that have a result in a history. Every call of an earlier step has one, so
+/// these are all ids.
 ///
-/// A set of hashes: it stays in memory while the model answers, in place of the messages. Hashes are seeded anew in each process. Two ids
-/// that share one would only have a call renamed.
+/// A set of hashes: it stays in memory in place of the messages while the model writes. Each
+/// process seeds its hashes at random. Two ids with the same hash only cause a call to be renamed.
 struct UsedCallIDs: Sendable {
     private var hashes: Set<Int> = []
 
     init() {}
 
-    /// Takes in a page of a history, or what a step itself adds to it.
+    /// Adds the ids of a page of a history, or of the messages that a step adds to it.
     mutating func add(_ messages: some Sequence<ByteBuffer>) {
         for message in messages {
             if let id = Self.answeredCall(message) { hashes.insert(id.hashValue) }
         }
     }
 
-    /// Takes in what models said beside their answers: their own ids for calls that the history names otherwise.
+    /// Adds the models' own ids of calls for which the history has other ids.
     mutating func add(reasoning elements: [ByteBuffer]) {
         for element in elements {
             guard let calls = (try? JSONSlice(parsing: element))?["calls"] else { continue }
@@ -29,15 +30,15 @@ struct UsedCallIDs: Sendable {
 
     func contains(_ id: String) -> Bool { hashes.contains(id.hashValue) }
 
-    /// The id that a message gives a result for; nil for a message that is no result.
+    /// Returns the id of the call whose result a message is; nil for any other message.
     ///
-    /// The id as it is, without its escapes: the script that closes calls and Redis's JSON library escape other characters than this
-    /// program does.
+    /// The id without its escapes: the script that closes calls and Redis's JSON library escape
+    /// other characters than this program does.
     private static func answeredCall(_ message: ByteBuffer) -> String? {
-        // As all messages are written that this project stores: the role first, then the call.
+        // The messages that this project writes have the role first, then the call.
         if let id = JSONSlice.string(leading: message, behind: #"{"role":"tool","tool_call_id":"#) { return id.string }
         if let role = JSONSlice.string(leading: message, behind: #"{"role":"#), role.string != "tool" { return nil }
-        // Somebody has edited it.
+        // A person has edited the message.
         guard let edited = try? JSONSlice(parsing: message), edited["role"]?.string == "tool" else { return nil }
         return edited["tool_call_id"]?.string
     }

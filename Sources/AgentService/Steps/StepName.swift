@@ -7,7 +7,8 @@ struct StepName: Hashable, Sendable {
 }
 
 extension StepName {
-    /// Reads the notice that scripts send to the replica from which a step was taken: `SESSION STEP`.
+    /// Reads the notice that scripts send to the replica from which a step was taken: `SESSION
+    /// STEP`.
     init?(message: String) {
         guard let space = message.lastIndex(of: " "), let session = SessionID(message[..<space]),
             let step = Int(message[message.index(after: space)...])

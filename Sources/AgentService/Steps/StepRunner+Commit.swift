@@ -53,11 +53,12 @@ extension StepRunner {
         }
     }
 
-    /// Follows the session for this step's client: another replica has the lease, or the session is gone.
+    /// Follows the session for this step's client: another replica has the lease, or the session is
+    /// gone.
     func follow(step: Int, intent: String) async -> StepStateMachine.Action {
         _ = await log.close()
-        // A client asked for it if the step was taken to be cancelled, or if the session is gone. Otherwise this replica was
-        // taken for lost.
+        // A client asked for it if the step was taken to be cancelled, or if the session is gone.
+        // Otherwise this replica was taken for lost.
         let isWanted = step == 0 || !intent.isEmpty
         logger.log(level: isWanted ? .debug : .notice, "the lease was lost", metadata: ["latest": "\(step)"])
         guard step > 0 else {
@@ -65,7 +66,8 @@ extension StepRunner {
         }
         await service.tell(lease.session, from: .end(of: lease.step, nonce: lease.token.nonce), to: stream)
         guard started.settings.onDisconnect == .cancel, !stream.isOpen else { return .finish }
-        // The client was connected to this replica; where its step runs now, no replica would notice that it has left.
+        // The client was connected to this replica; where its step runs now, no replica would
+        // notice that it has left.
         do throws(TurnError) {
             _ = try await service.cancel(lease.session, step: lease.step)
         } catch {

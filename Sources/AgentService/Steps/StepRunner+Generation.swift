@@ -13,7 +13,8 @@ extension StepRunner: LLMReceiver {
         var onConclusion: (@Sendable (Result<StepStateMachine.Conclusion, any Error>) -> Void)?
     }
 
-    /// Asks the model. A stop signal ends the generation, which closes the connection to the model's server.
+    /// Asks the model. A stop signal ends the generation, which closes the connection to the
+    /// model's server.
     ///
     /// The runner does not keep the request; the provider does, until the model's server responds.
     func ask(_ request: LLMRequest, onConclusion: @escaping @Sendable (Result<StepStateMachine.Conclusion, any Error>) -> Void) {
@@ -77,7 +78,8 @@ extension StepRunner: LLMReceiver {
 }
 
 extension TurnEvent {
-    /// The event that a client is told while the model writes; nil for what it learns at the end, or not at all.
+    /// The event that a client is told while the model writes; nil for what it learns at the end,
+    /// or not at all.
     fileprivate init?(_ event: LLMEvent) {
         switch event {
         case .textDelta(let text): self = .textDelta(text)

@@ -2,7 +2,8 @@ import NIOCore
 import SessionStore
 import Synchronization
 
-/// The request to the model. It exists for a moment only: a stream may stay open for long, and a history may be large.
+/// The request to the model. It exists for a moment only: a stream may stay open for long, and a
+/// history may be large.
 extension StepRunner {
     /// The part of the step's lease that only the first request needs.
     struct Opening: Sendable {
@@ -15,9 +16,11 @@ extension StepRunner {
         var share: ByteShare?
     }
 
-    /// Makes the request once there is room for the history. The log renews the lease meanwhile, so the history does not change.
+    /// Makes the request once there is room for the history. The log renews the lease meanwhile, so
+    /// the history does not change.
     ///
-    /// - Parameter repair: The messages behind the history if the model is asked a second time. The history is then read again.
+    /// - Parameter repair: The messages behind the history if the model is asked a second time. The
+    ///   history is then read again.
     func request(adding repair: StepStateMachine.Said) async throws(StepStateMachine.Unasked) -> LLMRequest {
         let opening = opening.withLock { $0.take() }
         guard let share = await share(opening) else { throw .crowded }
@@ -71,7 +74,8 @@ extension StepRunner {
         if HistoryBudgets.held(bytes) > share.bytes { share.resize(to: HistoryBudgets.held(bytes)) }
     }
 
-    /// Waits for room for the history; nil if there is none in time, since another replica may have some.
+    /// Waits for room for the history; nil if there is none in time, since another replica may have
+    /// some.
     private func share(_ opening: Opening?) async -> ByteShare? {
         let bytes = HistoryBudgets.held(started.historyBytes)
         if let share = opening?.share {
@@ -84,7 +88,8 @@ extension StepRunner {
         }
     }
 
-    /// Returns the tools that the model is offered. A client's empty array means none: models' servers refuse an empty array.
+    /// Returns the tools that the model is offered. A client's empty array means none: models'
+    /// servers refuse an empty array.
     private func offeredTools(_ opening: Opening?) async throws(StoreError) -> ByteBuffer? {
         guard hasOwnTools else { return service.configuration.tools.json }
         let own = if let opening { opening.tools } else { try await service.store.tools(lease.session) }
@@ -94,7 +99,8 @@ extension StepRunner {
 }
 
 extension StartedStep {
-    /// The same step without the fields that only the request needs, and without the memory of Redis's reply.
+    /// The same step without the fields that only the request needs, and without the memory of
+    /// Redis's reply.
     var withoutRequest: StartedStep {
         var step = self
         step.history = []

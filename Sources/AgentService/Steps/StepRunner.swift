@@ -3,10 +3,11 @@ import NIOCore
 import SessionStore
 import Synchronization
 
-/// Performs the actions of one step from the moment that this replica holds its lease: generation, log, commit, events.
+/// Performs the actions of one step from the moment that this replica holds its lease: generation,
+/// log, commit, events.
 ///
-/// No task runs while the model writes: the event loop that reads the model's socket emits each delta and logs it. The work
-/// before and after the generation runs in jobs of its own.
+/// No task runs while the model writes: the event loop that reads the model's socket emits each
+/// delta and logs it. The work before and after the generation runs in jobs of its own.
 final class StepRunner: Sendable {
     let service: TurnService
     let started: StartedStep
@@ -42,8 +43,8 @@ final class StepRunner: Sendable {
     ///
     /// - Parameters:
     ///   - share: Room for the history, if the message waited for it.
-    ///   - onGenerating: Called once, before the step asks the model. If the history came with the lease, a task that it resumes
-    ///     runs after the model was asked.
+    ///   - onGenerating: Called once, before the step asks the model. If the history came with the
+    ///     lease, a task that it resumes runs after the model was asked.
     convenience init(
         service: TurnService, started: StartedStep, share: ByteShare?, stream: ClientStream, traceparent: String?, requestID: String?,
         onGenerating: @escaping @Sendable () -> Void
@@ -100,7 +101,8 @@ final class StepRunner: Sendable {
     /// What the model has said so far.
     var machine: StepStateMachine { generating.withLock { $0.machine } }
 
-    /// Runs the step. When this and the jobs that follow it have ended, the client's stream has its last event.
+    /// Runs the step. When this and the jobs that follow it have ended, the client's stream has its
+    /// last event.
     func run() async -> StepScheduler.NextAction {
         service.scheduler.register(stopSignal)
         service.flushTimer.add(log)

@@ -2,11 +2,12 @@ public import Logging
 public import ServiceLifecycle
 import Synchronization
 
-/// Owns the tasks of all running steps and followers, so that a step outlives the connection of the client that asked for it.
+/// Owns the tasks of all running steps and followers, so that a step outlives the connection of the
+/// client that asked for it.
 ///
-/// On graceful shutdown it refuses new jobs, lets running steps go on for the drain time, then stops them, and ends when the last
-/// one has ended. A cancellation stops all steps and waits for tasks only: a step that waits without one is left to the replica
-/// that takes it over.
+/// On graceful shutdown it refuses new jobs, lets running steps go on for the drain time, then
+/// stops them, and ends when the last one has ended. A cancellation stops all steps and waits for
+/// tasks only: a step that waits without one is left to the replica that takes it over.
 public final class StepScheduler: Service {
     private struct State {
         var isDraining = false
@@ -35,7 +36,8 @@ public final class StepScheduler: Service {
     private let next = Atomic<Int>(0)
     private let maximumSteps: Int
     private let drain: Duration
-    /// The shortest time in which it refuses new jobs, so that load balancers notice the stop before the port closes.
+    /// The shortest time in which it refuses new jobs, so that load balancers notice the stop
+    /// before the port closes.
     private let notice: Duration
     private let logger: Logger
 
@@ -67,16 +69,18 @@ public final class StepScheduler: Service {
     enum NextAction: Sendable {
         /// Nothing. The closure runs when the job's slot is free again.
         case end((@Sendable () -> Void)? = nil)
-        /// Another job, in the same slot but in a task of its own: a task keeps the memory of its deepest call until it ends.
+        /// Another job, in the same slot but in a task of its own: a task keeps the memory of its
+        /// deepest call until it ends.
         case job(@Sendable () async -> NextAction)
-        /// A wait that occupies no task. It calls `proceed` exactly once; the slot stays reserved until then.
+        /// A wait that occupies no task. It calls `proceed` exactly once; the slot stays reserved
+        /// until then.
         case wait(@Sendable (_ proceed: @escaping @Sendable (NextAction) -> Void) -> Void)
     }
 
     /// Runs `job` in a task of its own, on the caller's event loop if the caller runs on one.
     ///
-    /// - Parameter endsStep: The job ends a running step. A draining replica accepts it, and so does a full one, in one of a few
-    ///   slots beyond the bound: the job makes room.
+    /// - Parameter endsStep: The job ends a running step. A draining replica accepts it, and so
+    ///   does a full one, in one of a few slots beyond the bound: the job makes room.
     func start(endsStep: Bool = false, _ job: @escaping @Sendable () async -> NextAction) throws(Refusal) {
         try enter(endsStep: endsStep)
         let index = executors.currentIndex ?? next.wrappingAdd(1, ordering: .relaxed).oldValue
@@ -167,7 +171,8 @@ public final class StepScheduler: Service {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await self.idle() }
                 group.addTask {
-                    // Cancelled when all jobs have ended on their own: a job that ends a step may still come in then.
+                    // Cancelled when all jobs have ended on their own: a job that ends a step may
+                    // still come in then.
                     do { try await Task.sleep(for: self.drain) } catch { return }
                     self.stopAll()
                     await self.idle()

@@ -9,8 +9,8 @@ enum StepOrigin {
     case takenOver(TakenStep.Action, replaces: Int)
 }
 
-/// What a step does from its lease to its end. The action under way is the step's state: each result leads to the next action,
-/// and ``Action/finish`` is the last one.
+/// What a step does from its lease to its end. The action under way is the step's state: each
+/// result leads to the next action, and ``Action/finish`` is the last one.
 extension StepStateMachine {
     enum Action {
         /// Ask the model, with these messages behind the history.
@@ -23,9 +23,11 @@ extension StepStateMachine {
         case commit(Ending, cause: String? = nil)
         /// Follow the session for the client: another replica has the lease.
         case follow(step: Int, intent: String)
-        /// Release the lease, so that another replica runs the step at once, and send the client there.
+        /// Release the lease, so that another replica runs the step at once, and send the client
+        /// there.
         case release(StreamSignal)
-        /// Keep the lease until it runs out: the replica that takes the step over then runs it again, or ends it.
+        /// Keep the lease until it runs out: the replica that takes the step over then runs it
+        /// again, or ends it.
         case abandon(StreamSignal?)
         /// End the client's stream with a failure that the log does not hold.
         case fail(StepFailure)
@@ -54,7 +56,8 @@ extension StepStateMachine {
 
     /// Returns what follows a generation that has ended, or could not begin.
     ///
-    /// - Parameter reason: Why the step was stopped; nil where it was not. A completion that is whole is stored all the same.
+    /// - Parameter reason: Why the step was stopped; nil where it was not. A completion that is
+    ///   whole is stored all the same.
     func generated(_ result: Result<Conclusion, any Error>, stopped reason: StopReason?) -> Action {
         switch (reason, result) {
         case (.lost(let step, let intent), _): .follow(step: step, intent: intent)
@@ -63,7 +66,8 @@ extension StepStateMachine {
         case (.clientLeft, _): .commit(Self.cancelled(text: text))
         case (nil, .success(.repair(let said))): .ask(said)
         case (nil, .failure(let error as LLMError)): .commit(failed(error), cause: error.logText)
-        // The model was not asked, so the step has not failed. Another replica may have room for its history.
+        // The model was not asked, so the step has not failed. Another replica may have room for
+        // its history.
         case (nil, .failure(Unasked.crowded)): .release(.resumeLater)
         case (nil, .failure): .abandon(.resumeLater)
         }

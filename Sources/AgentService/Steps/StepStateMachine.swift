@@ -1,14 +1,16 @@
 import NIOCore
 import SessionStore
 
-/// The decisions of one step: collects the model's events and decides what is emitted, stored and asked next.
+/// The decisions of one step: collects the model's events and decides what is emitted, stored and
+/// asked next.
 ///
 /// A value without effects: it knows no socket, no clock and no Redis.
 struct StepStateMachine: Sendable {
     /// What the end of a generation leads to.
     enum Conclusion {
         case commit(Ending)
-        /// The model is asked once more, with these messages behind the history: none of its calls had usable arguments.
+        /// The model is asked once more, with these messages behind the history: none of its calls
+        /// had usable arguments.
         case repair(Said)
     }
 
@@ -103,7 +105,8 @@ struct StepStateMachine: Sendable {
                 throw LLMError(.invalidResponse, "the model asked for more than \(maximumCalls) tool calls at once")
             }
             try count(arguments.utf8.count + (id?.utf8.count ?? 0) + (name?.utf8.count ?? 0))
-            // In place: a copy would share the storage, and each fragment would copy all arguments before it.
+            // In place: a copy would share the storage, and each fragment would copy all arguments
+            // before it.
             if let id, calls[index, default: Call()].id.isEmpty { calls[index, default: Call()].id = id }
             if let name { calls[index, default: Call()].name += name }
             calls[index, default: Call()].arguments.writeString(arguments)
@@ -139,7 +142,8 @@ struct StepStateMachine: Sendable {
         return .commit(ending)
     }
 
-    /// Returns why a completion that ended for this reason is not whole; nil if it is, or if a client can see that it was cut.
+    /// Returns why a completion that ended for this reason is not whole; nil if it is, or if a
+    /// client can see that it was cut.
     private func failure(of reason: FinishReason, calls: [ToolCall]) -> LLMError? {
         var error: LLMError
         switch reason {
@@ -202,7 +206,8 @@ struct StepStateMachine: Sendable {
         return .commit(ending)
     }
 
-    /// Returns the ending of a failed generation. No part of it enters the history, so that the step can be retried.
+    /// Returns the ending of a failed generation. No part of it enters the history, so that the
+    /// step can be retried.
     func failed(_ error: LLMError) -> Ending {
         var ending = Ending(status: .failed, errorCode: error.code.rawValue)
         ending.events = [.failed(StepFailure(error))]
@@ -213,8 +218,8 @@ struct StepStateMachine: Sendable {
         return ending
     }
 
-    /// Returns the ending of a step that ends before its model does. The text so far is a completion like any other; calls and
-    /// reasoning are dropped.
+    /// Returns the ending of a step that ends before its model does. The text so far is a
+    /// completion like any other; calls and reasoning are dropped.
     static func cancelled(text: ByteBuffer) -> Ending {
         var ending = Ending(status: .cancelled)
         guard text.readableBytes > 0 else { return ending }

@@ -2,7 +2,8 @@ import Synchronization
 
 /// Why a step, or a follower, stops before its end.
 enum StopReason: Sendable, Equatable {
-    /// Another replica has the lease; `step` is the session's latest step, 0 when the session is gone.
+    /// Another replica has the lease; `step` is the session's latest step, 0 when the session is
+    /// gone.
     case lost(step: Int, intent: String)
     /// The time that a server gives its running steps after SIGTERM is over.
     case draining

@@ -2,7 +2,8 @@ public import Logging
 public import ServiceLifecycle
 import SessionStore
 
-/// Finds steps whose replica is lost, and takes them over (I6). Every replica has a sweeper; it does not matter which comes first.
+/// Finds steps whose replica is lost, and takes them over (I6). Every replica has a sweeper; it
+/// does not matter which comes first.
 public final class Sweeper: Service {
     /// Hints per poll of a bucket.
     private static let page = 128
@@ -15,7 +16,8 @@ public final class Sweeper: Service {
     private let period: Duration
     private let logger: Logger
 
-    /// - Parameter period: About the time between two polls; with the margin of the hints it must stay well below a second.
+    /// - Parameter period: About the time between two polls; with the margin of the hints it must
+    ///   stay well below a second.
     public init(service: TurnService, period: Duration = .milliseconds(400), logger: Logger) {
         self.service = service
         self.period = period
@@ -41,7 +43,8 @@ public final class Sweeper: Service {
     }
 
     private func looks() async throws {
-        // Replicas that started together, or that lost the same Redis, do not poll at the same time.
+        // Replicas that started together, or that lost the same Redis, do not poll at the same
+        // time.
         try await Task.sleep(for: period * Double.random(in: 0...1))
         let rounds = max(RedisKeys.bucketCount, Int(Self.pruning / period))
         var round = Int.random(in: 0..<rounds)
@@ -83,7 +86,8 @@ public final class Sweeper: Service {
         }
     }
 
-    /// Polls one bucket until no hint in it is due, or until this replica can take over no more steps.
+    /// Polls one bucket until no hint in it is due, or until this replica can take over no more
+    /// steps.
     private func look(inBucket bucket: Int) async {
         while !Task.isCancelled, !service.scheduler.isDraining {
             do throws(StoreError) {

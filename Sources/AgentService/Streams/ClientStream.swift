@@ -2,15 +2,17 @@ public import NIOCore
 import SessionStore
 import Synchronization
 
-/// The bytes on their way to one client: a bounded buffer between the producers of events and the consumer that writes the
-/// socket.
+/// The bytes on their way to one client: a bounded buffer between the producers of events and the
+/// consumer that writes the socket.
 ///
-/// The consumer takes all bytes that are ready at once, so that many events cost one flush. A client that falls behind by more
-/// than `limit` bytes is cut off instead of waited for; it resumes from the log.
+/// The consumer takes all bytes that are ready at once, so that many events cost one flush. A
+/// client that falls behind by more than `limit` bytes is cut off instead of waited for; it resumes
+/// from the log.
 public final class ClientStream: Sendable {
     /// What a consumer gets when it asks for bytes.
     public enum Portion: Sendable {
-        /// All bytes that are ready, behind room for ``headroom`` bytes of the consumer's. After the last bytes comes the end.
+        /// All bytes that are ready, behind room for ``headroom`` bytes of the consumer's. After
+        /// the last bytes comes the end.
         case bytes(ByteBuffer, isLast: Bool)
         /// No bytes yet.
         case nothing
@@ -20,9 +22,11 @@ public final class ClientStream: Sendable {
         case left
     }
 
-    /// The bytes that the consumer may put in front of a portion without copying it: the buffer's reader index is at least this.
+    /// The bytes that the consumer may put in front of a portion without copying it: the buffer's
+    /// reader index is at least this.
     public static let headroom = 16
-    /// The keep-alive periods in which a client takes the rest of a finished stream, or at least a part of it.
+    /// The keep-alive periods in which a client takes the rest of a finished stream, or at least a
+    /// part of it.
     private static let patience = 4
     /// The capacity of a buffer that begins. Most portions are one text delta.
     private static let capacity = 256
@@ -55,10 +59,12 @@ public final class ClientStream: Sendable {
     public var isOpen: Bool { state.withLock { !$0.isClosed } }
     /// Whether more bytes may come.
     public var isLive: Bool { state.withLock { !$0.isClosed && !$0.isFinished } }
-    /// Whether the client is so far behind that a producer which reads from a store should wait for it.
+    /// Whether the client is so far behind that a producer which reads from a store should wait for
+    /// it.
     var isBehind: Bool { state.withLock { $0.output.bytes.readableBytes > limit / 2 } }
 
-    /// Calls `handler` once when the client leaves or is cut off before the end; at once if that has happened.
+    /// Calls `handler` once when the client leaves or is cut off before the end; at once if that
+    /// has happened.
     public func whenClosed(_ handler: @escaping @Sendable () -> Void) {
         let isClosed = state.withLock { state in
             if !state.isClosed, !state.isDelivered { state.onClose.append(handler) }
@@ -101,7 +107,8 @@ public final class ClientStream: Sendable {
             // A protocol need not show every event; an event without bytes is silence.
             guard state.output.bytes.readableBytes > before || isLast else { return (nil, false) }
             state.silentTicks = 0
-            // One write may be larger than the limit; a client that was behind before it is cut off.
+            // One write may be larger than the limit; a client that was behind before it is cut
+            // off.
             return (state.wake.take(), before > limit && state.output.bytes.readableBytes > before)
         }
         wake?()
@@ -110,7 +117,8 @@ public final class ClientStream: Sendable {
 
     /// Returns all bytes that are ready. A stream has one consumer.
     ///
-    /// - Parameter wake: Called once, on any thread, when there is more than this call returns, the end included.
+    /// - Parameter wake: Called once, on any thread, when there is more than this call returns, the
+    ///   end included.
     public func take(thenWake wake: (@Sendable () -> Void)? = nil) -> Portion {
         state.withLock { state in
             guard !state.isClosed else { return .left }
@@ -129,7 +137,8 @@ public final class ClientStream: Sendable {
         }
     }
 
-    /// Returns all bytes that are ready once there is at least one; nil at the end. A consumer that is cancelled has left.
+    /// Returns all bytes that are ready once there is at least one; nil at the end. A consumer that
+    /// is cancelled has left.
     public func next() async -> ByteBuffer? {
         await withTaskCancellationHandler {
             while true {
@@ -169,8 +178,9 @@ public final class ClientStream: Sendable {
         for handler in handlers { handler() }
     }
 
-    /// Counts one tick of the keep-alive clock: after `ticks` of silence it signals that the stream lives. A client that has not
-    /// taken the end of a finished stream after ``patience`` times as many is cut off: nothing else would end its connection.
+    /// Counts one tick of the keep-alive clock: after `ticks` of silence it signals that the stream
+    /// lives. A client that has not taken the end of a finished stream after ``patience`` times as
+    /// many is cut off: nothing else would end its connection.
     func tick(silenceLimit ticks: Int) {
         let (isDue, isStuck) = state.withLock { state -> (Bool, Bool) in
             guard !state.isClosed, !state.isDelivered else { return (false, false) }

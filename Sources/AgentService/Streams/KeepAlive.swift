@@ -12,7 +12,8 @@ public final class KeepAlive: Service {
     private let streams = Mutex<[ObjectIdentifier: Entry]>([:])
     private let period: Duration
 
-    /// - Parameter period: The silence after which a stream is signaled, measured in fifteenths of it.
+    /// - Parameter period: The silence after which a stream is signaled, measured in fifteenths of
+    ///   it.
     public init(period: Duration) {
         self.period = period
     }
@@ -25,7 +26,8 @@ public final class KeepAlive: Service {
         try? await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
                 try await Task.sleep(for: self.period / Self.ticks)
-                // The consumer of a stream releases it; the entries of released streams are dropped here.
+                // The consumer of a stream releases it; the entries of released streams are dropped
+                // here.
                 let open = self.streams.withLock { streams in
                     streams = streams.filter { $0.value.stream != nil }
                     return streams.values.compactMap(\.stream)

@@ -1,4 +1,5 @@
-/// Makes call ids in the narrowest form that a model's server asks for: Mistral wants nine letters and digits.
+/// Makes call ids in the narrowest form that a model's server asks for: Mistral wants nine letters
+/// and digits.
 enum CallIDGenerator {
     private static let length = 9
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789".utf8)

@@ -13,8 +13,8 @@ enum ToolArguments {
 
     /// Returns the JSON object that the text stands for; nil where it stands for none.
     ///
-    /// Models write no arguments as an empty text, `null`, `""` or `[]`. Some servers put the object into a string, send `{}`
-    /// before it, or repeat it.
+    /// Models write no arguments as an empty text, `null`, `""` or `[]`. Some servers put the
+    /// object into a string, send `{}` before it, or repeat it.
     static func object(in text: ByteBuffer) -> ByteBuffer? { object(in: text, depth: 0) }
 
     private static func object(in text: ByteBuffer, depth: Int) -> ByteBuffer? {

@@ -1,8 +1,8 @@
 /// The names of tools that models' servers accept: 1–64 of `A-Z a-z 0-9 _ -` (OpenAI API reference,
 /// `messages[].tool_calls[].function.name`).
 ///
-/// Models invent other names, such as `multi_tool_use.parallel`. With such a name in the history, a server would refuse every
-/// later request.
+/// Models invent other names, such as `multi_tool_use.parallel`. With such a name in the history, a
+/// server would refuse every later request.
 enum ToolName {
     static let maximumLength = 64
 

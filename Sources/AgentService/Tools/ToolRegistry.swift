@@ -1,7 +1,8 @@
 public import NIOCore
 public import SessionStore
 
-/// The tools that the model is offered if a request has none of its own. The server never runs a tool: clients do.
+/// The tools that the model is offered if a request has none of its own. The server never runs a
+/// tool: clients do.
 public struct ToolRegistry: Sendable {
     /// OpenAI tool schemas as a JSON array; nil when there are none.
     public let json: ByteBuffer?
@@ -16,7 +17,8 @@ public struct ToolRegistry: Sendable {
         self.json = ByteBuffer(string: json)
     }
 
-    /// Reads an array of tool schemas in OpenAI form: objects with `type` `function` and a `function` that has a `name`.
+    /// Reads an array of tool schemas in OpenAI form: objects with `type` `function` and a
+    /// `function` that has a `name`.
     public init(parsing bytes: ByteBuffer) throws(ToolSchemaError) {
         let text: JSONText
         do { text = try JSONText(parsing: bytes) } catch { throw ToolSchemaError("not JSON: \(error)") }
@@ -42,7 +44,8 @@ public struct ToolRegistry: Sendable {
     }
 }
 
-/// What is wrong with tool schemas. The description continues the field's name: `[0].type must be "function"`.
+/// What is wrong with tool schemas. The description continues the field's name: `[0].type must be
+/// "function"`.
 public struct ToolSchemaError: Error, Sendable, CustomStringConvertible {
     public var description: String
 

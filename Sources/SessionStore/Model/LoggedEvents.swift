@@ -1,11 +1,13 @@
 public import NIOCore
 
-/// A run of events on their way into a session's log: one stream entry, whose id is that of the last event.
+/// A run of events on their way into a session's log: one stream entry, whose id is that of the
+/// last event.
 ///
-/// Each event is one field. The sequence number of the first event is ``firstSequence``, and that of each later event is one
-/// more than that of the event before.
+/// Each event is one field. The sequence number of the first event is ``firstSequence``, and that
+/// of each later event is one more than that of the event before.
 public struct LoggedEvents: Sendable {
-    /// The names that an event's field has in the log. The log on disk holds them, so they never change.
+    /// The names that an event's field has in the log. The log on disk holds them, so they never
+    /// change.
     public enum Field: String, Sendable {
         /// A piece of the completion's text, bare.
         case token

@@ -20,7 +20,8 @@ import Testing
         (0..<Int.random(in: 0...24, using: &random)).map { _ in pieces.randomElement(using: &random) ?? "" }.joined()
     }
 
-    /// What one event's text says; checks that it is the lines it must be, for every reader of lines there is.
+    /// What one event's text says; checks that it is the lines it must be, for every reader of
+    /// lines there is.
     static func read(_ buffer: ByteBuffer, _ comment: Comment? = nil) throws -> (fields: [String: String], data: JSON) {
         let text = String(buffer: buffer)
         // Python's splitlines, which the gateway's client uses, knows all of these.

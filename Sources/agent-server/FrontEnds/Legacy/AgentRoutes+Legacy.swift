@@ -5,8 +5,8 @@ import NIOCore
 import SessionStore
 
 extension AgentRoutes {
-    /// `POST /agent/message/stream/legacy`: one JSON answer, as the original's first version had it. The turn is offered no tools, since this
-    /// client could not answer their calls.
+    /// `POST /agent/message/stream/legacy`: one JSON answer, as the original's first version had
+    /// it. The turn is offered no tools, since this client could not answer their calls.
     func legacyMessage(_ request: Request, _ context: Context) async throws -> Response {
         var turn: TurnRequest
         let share: ByteShare

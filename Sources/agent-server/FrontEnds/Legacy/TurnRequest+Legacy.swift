@@ -3,8 +3,9 @@ import NIOCore
 import SessionStore
 
 extension TurnRequest {
-    /// Reads the body of the original's first endpoint: `{"role":"user","content":"…","session_id"?}`. Without a session id the turn gets a
-    /// session of its own.
+    /// Reads the body of the original's first endpoint:
+    /// `{"role":"user","content":"…","session_id"?}`. Without a session id the turn gets a session
+    /// of its own.
     init(legacyBody body: ByteBuffer) throws(RequestError) {
         let value: JSONSlice
         do { value = try JSONSlice(parsing: body) } catch { throw RequestError(.invalidJSON, "the body is not JSON: \(error)") }

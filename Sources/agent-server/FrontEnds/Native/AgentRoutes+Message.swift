@@ -35,14 +35,16 @@ extension AgentRoutes {
     func streamResponse(_ stream: ClientStream, session: SessionID, _ context: Context) -> Response {
         let channel = context.channel
         ClientStreamHandler.watch(stream, on: channel)
-        // A client that is cut off, because it reads too slowly, may hold up the write; only closing the connection ends that.
+        // A client that is cut off, because it reads too slowly, may hold up the write; only
+        // closing the connection ends that.
         stream.whenClosed { channel.close(promise: nil) }
         return Response(
             status: .ok,
             headers: streamHeaders(session),
             body: ResponseBody { writer in
                 do {
-                    // The handler writes, not this task: a token goes from the model's socket to the client's in one go.
+                    // The handler writes, not this task: a token goes from the model's socket to
+                    // the client's in one go.
                     try await ClientStreamHandler.deliver(stream, over: channel)
                     try await writer.finish(nil)
                 } catch {
@@ -73,7 +75,8 @@ extension AgentRoutes {
     private func accepts(_ media: String, _ header: String?) -> Bool {
         guard let header, !header.isEmpty else { return true }
         let wanted = [media, media.prefix { $0 != "/" } + "/*", "*/*"]
-        // The most exact range that matches decides; one of weight 0 refuses (RFC 9110, section 12.5.1).
+        // The most exact range that matches decides; one of weight 0 refuses (RFC 9110, section
+        // 12.5.1).
         let ranges = header.split(separator: ",").map { range in
             range.split(separator: ";", omittingEmptySubsequences: false).map { $0.lowercased().trimmingSpaces }
         }

@@ -4,8 +4,8 @@ import Hummingbird
 import SessionStore
 
 extension AgentRoutes {
-    /// `GET /agent/sessions/{id}/stream`: the events after `Last-Event-ID` or `?last_event_id=`, without either the latest step from its
-    /// beginning.
+    /// `GET /agent/sessions/{id}/stream`: the events after `Last-Event-ID` or `?last_event_id=`,
+    /// without either the latest step from its beginning.
     func sessionStream(_ request: Request, _ context: Context) async throws -> Response {
         try requireEventStream(request)
         let session = try sessionID(context)
@@ -28,7 +28,8 @@ extension AgentRoutes {
         }
     }
 
-    /// The header goes first: a browser that connects again sends it, and still has the first address. An empty one is none.
+    /// The header goes first: a browser that connects again sends it, and still has the first
+    /// address. An empty one is none.
     private func lastEventID(_ request: Request) throws -> EventID? {
         let header = request.headers[.lastEventID].flatMap { $0.isEmpty ? nil : $0 }
         do throws(RequestError) {

@@ -6,7 +6,8 @@ import SessionStore
 ///
 /// By hand, since every text delta passes here: `JSONEncoder` takes six times as long for one.
 struct NativeEncoder: StreamEncoder {
-    /// What surrounds the sequence number in the events of one lease. Made when the first event of the lease comes.
+    /// What surrounds the sequence number in the events of one lease. Made when the first event of
+    /// the lease comes.
     private struct LeaseText {
         var step = 0
         var nonce = ""

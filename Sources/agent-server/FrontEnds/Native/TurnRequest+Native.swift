@@ -75,7 +75,8 @@ private struct BodyFields {
                 settings.model = name
             }
             if let tools {
-                // An empty array is kept as such: it says "no tools", where an absent field says "the server's".
+                // An empty array is kept as such: it says "no tools", where an absent field says
+                // "the server's".
                 do { _ = try ToolRegistry(validating: tools) } catch { throw RequestError("tools\(error)") }
                 settings.tools = tools.text.buffer
             }
