@@ -1,9 +1,9 @@
-public import Foundation
+import Foundation
 
 /// The bytes of one scenario's streams, for comparison with a file of `Tests/Fixtures`.
 ///
-/// A run with `AGENT_RUNTIME_TEST_RECORD=1` writes the file instead. Session ids and the nonces of
-/// event ids differ between two runs: the recording has `SESSION`, and `n1`, `n2` … in their order.
+/// A run with `AGENT_RUNTIME_TEST_RECORD=1` writes the file instead. Session ids and the nonces of event ids differ between two
+/// runs: the recording has `SESSION`, and `n1`, `n2` … in their order.
 public struct RecordedStreams {
     private let session: String
     private var streams = ""
@@ -17,8 +17,7 @@ public struct RecordedStreams {
         streams += "=== \(title)\n\(bytes)"
     }
 
-    /// Returns the recording's first line that differs from the file, beside the file's; nil where
-    /// all lines are equal.
+    /// Returns the recording's first line that differs from the file, beside the file's; nil where all lines are equal.
     ///
     /// - Parameter name: The file's name without its extension.
     public func difference(from name: String) throws -> String? {

@@ -99,9 +99,6 @@ final class Turns: Sendable {
         services.cancel()
     }
 
-    /// Has the replica stop at once: what runs goes on elsewhere.
-    func stop() { services.cancel() }
-
     func post(
         _ message: JSON, _ extra: [String: JSON] = [:], key: String? = nil, lastEventID: String? = nil, traceparent: String? = nil
     ) async throws -> Listener {

@@ -156,16 +156,16 @@ import Testing
     }
 
     /// Turns of a replica that can be told to stop.
-    private struct DrainingTurns {
+    struct DrainingTurns {
         let service: TurnService
         let group: ServiceGroup
         let services: Task<Void, any Error>
         let id: SessionID
 
-        init(_ session: SessionInRedis) async throws {
+        init(_ session: SessionInRedis, model: @escaping PlayedModel.Script = PlayedModel.endless) async throws {
             let scheduler = StepScheduler(maximumSteps: 10, drain: .milliseconds(100), executors: .shared, logger: .quiet)
             service = TurnService(
-                store: session.store, provider: PlayedModel(PlayedModel.endless), scheduler: scheduler,
+                store: session.store, provider: PlayedModel(model), scheduler: scheduler,
                 flushTimer: LogFlushTimer(tick: .milliseconds(2)),
                 keepAlive: KeepAlive(period: .seconds(15)),
                 configuration: TurnConfiguration(replica: "owner", model: "m", systemPrompt: nil), logger: .quiet)
