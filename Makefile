@@ -1,59 +1,66 @@
-# Everything a user or a contributor types. CI runs the same targets.
+# The commands for users and contributors. CI runs the same targets.
 
-# Warnings of this package's own targets are errors here; see Package.swift.
+# Makes warnings of this package's own targets errors; see Package.swift.
 export AGENT_RUNTIME_STRICT = 1
-# Where scripts/install.sh puts it.
+# scripts/install.sh installs it here.
 VALKEY = $(CURDIR)/.build/valkey/valkey-server
 
-.PHONY: run demo test drill check verify fuzz format build release bench clean help
+.PHONY: run demo examples readme test drill check verify fuzz format build release bench clean help
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: ## Installs what is missing, builds, and starts one server with a Redis of its own
+run: ## Installs what is missing, builds, and starts one server with a private Redis
 	@scripts/install.sh build redis
 	@scripts/run.sh
 
-demo: ## Two replicas behind nginx, one conversation with tool calls across both
+demo: ## Kills a replica in mid-stream, behind nginx, and checks that the text goes on
 	@scripts/install.sh build redis nginx
 	@scripts/demo.sh
+
+examples: ## Runs every example: clients, balancer settings, providers' settings
+	@scripts/install.sh build redis nginx haproxy
+	@examples/run.sh
+
+readme: ## Runs the commands of README.md
+	@scripts/readme.py
 
 test: ## Installs what is missing and runs all tests
 	@scripts/install.sh build redis valkey openssl haproxy nginx faketime
 	AGENT_RUNTIME_TEST_VALKEY=$(VALKEY) swift test --no-parallel
-	@echo "and the suites of the scripts once more, against Valkey"
+	@echo "running the suites of the scripts against Valkey"
 	AGENT_RUNTIME_TEST_REDIS_SERVER=$(VALKEY) swift test --no-parallel --skip-build --filter 'SessionStoreTests\.(AppendEvents|BeginStep|CommitStep|DeleteSession|Expiry|HistoryBound|LedgerBound|LogAhead|LogEvents|ReleaseStep|Rewind|ScriptHash|TakeOver|Verbatim)'
 
-drill: ## Rehearses failures on a deployment that it builds on loopback; DRILL="--redis cluster --duration 600"
+drill: ## Injects faults into a deployment on loopback, and checks every session; DRILL="--redis cluster --duration 600"
 	@scripts/install.sh build redis haproxy faketime
 	@scripts/drill.sh $(DRILL)
 
-check: ## Format, warnings, import rules, shell scripts
+check: ## Checks format, warnings, imports and shell scripts
 	@scripts/install.sh build shellcheck
 	@scripts/check.sh
 
-verify: ## Searches the model of the protocol between replicas (SPIN; a few minutes)
+verify: ## Searches a model of the protocol between replicas (SPIN; a few minutes)
 	@scripts/install.sh spin
 	@verification/verify.sh
 
-fuzz: ## Tries mutations of what comes from outside; FUZZ=1000000 for more, FUZZ="100000 7" for another seed
+fuzz: ## Feeds mutated input to the readers of outside data; FUZZ=1000000 for more, FUZZ="100000 7" for another seed
 	@scripts/install.sh build
 	@Fuzz/run.sh $(FUZZ)
 
-format: ## Formats the sources in place
+format: ## Formats the sources
 	swift format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks Fuzz
 
-build: ## A debug build
+build: ## Makes a debug build
 	@scripts/install.sh build
 	swift build
 
-release: ## A release build of the server
+release: ## Makes a release build of the server
 	@scripts/install.sh build
 	swift build -c release --product agent-server
 
-bench: ## Measures the server; results in Benchmarks/results
+bench: ## Measures the server; writes Benchmarks/results
 	@scripts/install.sh build redis
 	@Benchmarks/run.sh
 
-clean: ## Removes what was built
+clean: ## Removes all build products
 	rm -rf .build Benchmarks/.build Fuzz/.build Fuzz/.build-explore

@@ -19,6 +19,8 @@ let package = Package(
         .executable(name: "failover-drill", targets: ["failover-drill"]),
         .library(name: "AgentService", targets: ["AgentService"]),
         .library(name: "SessionStore", targets: ["SessionStore"]),
+        .library(name: "RedisClient", targets: ["RedisClient", "TransportSecurity"]),
+        .library(name: "JSONText", targets: ["JSONText"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -43,10 +45,21 @@ let package = Package(
         .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "CSpawn"),
         .target(
-            name: "SessionStore",
+            name: "JSONText",
+            dependencies: [.product(name: "NIOCore", package: "swift-nio")],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "TransportSecurity",
+            dependencies: [.product(name: "NIOSSL", package: "swift-nio-ssl")],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "RedisClient",
             dependencies: [
-                "CSpawn",
                 "CHiredis",
+                "CSpawn",
+                "TransportSecurity",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
@@ -55,13 +68,27 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "SessionStore",
+            dependencies: [
+                "JSONText",
+                "RedisClient",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
             resources: [.embedInCode("Scripts")],
             swiftSettings: strict
         ),
         .target(
             name: "AgentService",
             dependencies: [
+                "JSONText",
                 "SessionStore",
+                "TransportSecurity",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
@@ -76,7 +103,10 @@ let package = Package(
             dependencies: [
                 "AgentService",
                 "CMalloc",
+                "JSONText",
+                "RedisClient",
                 "SessionStore",
+                "TransportSecurity",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Configuration", package: "swift-configuration"),
@@ -97,6 +127,7 @@ let package = Package(
         .target(
             name: "LocalDeployment",
             dependencies: [
+                "RedisClient",
                 "SessionStore",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -113,6 +144,7 @@ let package = Package(
             name: "failover-drill",
             dependencies: [
                 "LocalDeployment",
+                "RedisClient",
                 "SessionStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -125,6 +157,7 @@ let package = Package(
             dependencies: [
                 "AgentService",
                 "LocalDeployment",
+                "RedisClient",
                 "SessionStore",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -135,9 +168,22 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "JSONTextTests",
+            dependencies: ["JSONText", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "RedisClientTests",
+            dependencies: [
+                "CHiredis", "LocalDeployment", "RedisClient", "TestSupport", "TransportSecurity",
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "SessionStoreTests",
             dependencies: [
-                "CHiredis", "LocalDeployment", "SessionStore", "TestSupport",
+                "JSONText", "LocalDeployment", "RedisClient", "SessionStore", "TestSupport",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ],
             swiftSettings: strict
@@ -145,7 +191,8 @@ let package = Package(
         .testTarget(
             name: "AgentServiceTests",
             dependencies: [
-                "agent-server", "AgentService", "LocalDeployment", "SessionStore", "TestSupport",
+                "agent-server", "AgentService", "JSONText", "LocalDeployment", "RedisClient", "SessionStore", "TestSupport",
+                "TransportSecurity",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ],
@@ -154,7 +201,7 @@ let package = Package(
         .testTarget(
             name: "AgentServerTests",
             dependencies: [
-                "agent-server", "AgentService", "LocalDeployment", "SessionStore", "TestSupport",
+                "agent-server", "AgentService", "JSONText", "LocalDeployment", "RedisClient", "SessionStore", "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -165,7 +212,7 @@ let package = Package(
         ),
         .testTarget(
             name: "ScaleOutTests",
-            dependencies: ["agent-server", "AgentService", "LocalDeployment", "SessionStore", "TestSupport"],
+            dependencies: ["agent-server", "AgentService", "LocalDeployment", "RedisClient", "SessionStore", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(

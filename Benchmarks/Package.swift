@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// A package of its own, so that users of the server do not build it.
+// A package of its own, so that a build of the server does not build the benchmarks.
 let package = Package(
     name: "benchmarks",
     dependencies: [
@@ -16,6 +16,7 @@ let package = Package(
             name: "bench",
             dependencies: [
                 "CEpoll",
+                .product(name: "RedisClient", package: "agent-runtime"),
                 .product(name: "SessionStore", package: "agent-runtime"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the server and the benchmarks in release mode and runs them. Usage: run.sh [bench's arguments]
+# Builds the server and the benchmarks in release mode, and runs the benchmarks.
+# Usage: run.sh [arguments of bench]
 set -euo pipefail
 cd "$(dirname "$0")"
 export PATH=$PATH:/usr/sbin

@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// A package of its own, so that users of the server do not build it. It sees the inside of the
-// libraries (`@testable`), so everything is built with `-enable-testing`; see run.sh.
+// A package of its own, so that a build of the server does not build the fuzzers. They import the
+// libraries with `@testable`, so run.sh builds everything with `-enable-testing`.
 let package = Package(
     name: "fuzz",
     dependencies: [
@@ -18,6 +18,8 @@ let package = Package(
             name: "fuzz",
             dependencies: [
                 .product(name: "AgentService", package: "agent-runtime"),
+                .product(name: "JSONText", package: "agent-runtime"),
+                .product(name: "RedisClient", package: "agent-runtime"),
                 .product(name: "SessionStore", package: "agent-runtime"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Logging", package: "swift-log"),

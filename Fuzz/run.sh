@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
 # Usage: run.sh [COUNT [SEED]]
-#            tries COUNT mutations (100000) of each kind of input, a process for each kind
+#            tries COUNT mutations of each kind of input (100000 by default), in one process per kind
 #        run.sh replay KIND SEED NUMBER
 #            tries one of them again, with a backtrace
 #        run.sh input KIND FILE
 #            tries a file that libFuzzer has left
 #        run.sh explore KIND [OPTIONS]
-#            searches with libFuzzer; OPTIONS are its own, as -max_total_time=600
+#            searches with libFuzzer; OPTIONS are libFuzzer's, such as -max_total_time=600
 set -euo pipefail
 cd "$(dirname "$0")"
 
-# `@testable` sees the inside of libraries that are built for it.
+# `@testable import` needs libraries that are built with this option.
 options=(-c release -Xswiftc -enable-testing)
 
 if [ "${1:-}" = explore ]; then
     kind=${2:?"a kind: model, request or redis"}
     shift 2
-    # Not with gold, which fails on libFuzzer's archive.
+    # The linker gold fails on libFuzzer's archive.
     nice swift build "${options[@]}" --scratch-path .build-explore -Xswiftc -sanitize=fuzzer -Xswiftc -DEXPLORE -Xswiftc -use-ld=lld
     mkdir -p "found/$kind"
     FUZZ_KIND=$kind exec .build-explore/release/fuzz "found/$kind" -artifact_prefix="found/$kind-" -max_len=16384 -timeout=20 "$@"

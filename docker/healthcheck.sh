@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# healthcheck.sh PATH: succeeds if the server in this container answers GET PATH with 200. The image has bash, but no curl.
+# healthcheck.sh PATH: succeeds if the server in this container answers GET PATH with 200. The image
+# has bash, but no curl.
 set -euo pipefail
 
 exec 3<>"/dev/tcp/127.0.0.1/${PORT:-8001}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What must hold of the sources: format, no warnings, who imports whom, shell scripts. Prints every violation, then fails.
+# Checks the sources: imports, format, shell scripts, warnings. Prints every violation, then fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 failed=0
@@ -10,25 +10,8 @@ report() { # a title, and the violations
     failed=1
 }
 
-# imported MODULES-PATTERN PATH...: the lines that import one of the modules.
-imported() {
-    local modules=$1
-    shift
-    grep -rnE "^(@[a-z()_A-Z]+ +)*((public|package|internal|private|fileprivate) +)?import +((struct|class|enum|func) +)?($modules)([. ]|\$)" "$@" || true
-}
-
-# The server. What starts servers and talks to them from outside (LocalDeployment, failover-drill) may import what it needs.
-server=(Sources/CHiredis Sources/SessionStore Sources/AgentService Sources/agent-server)
-report "Only SessionStore/Redis imports hiredis, NIO's sockets and TLS:" \
-    "$(imported 'CHiredis|NIOPosix|NIOSSL' "${server[@]}" | grep -vE '^Sources/SessionStore/Redis/|^Sources/agent-server/(ServerProcess|LayoutCommand).swift:[0-9]+:import NIOPosix' || true)"
-report "Only agent-server imports the HTTP server, the settings and the command line:" \
-    "$(imported 'Hummingbird|HummingbirdCore|Configuration|ArgumentParser' "${server[@]}" | grep -v '^Sources/agent-server/' || true)"
-report "SessionStore imports nothing of what is above it:" "$(imported 'AgentService|agent_server' Sources/SessionStore)"
-report "AgentService imports nothing of what is above it:" "$(imported 'agent_server' Sources/AgentService)"
-report "Only tests import TestSupport:" "$(imported 'TestSupport' Sources)"
-report "The server imports nothing of tests and drills:" "$(imported 'LocalDeployment|failover_drill' "${server[@]}")"
-report "No type bears its module's name:" \
-    "$(grep -rnE '(class|struct|enum|actor|protocol|typealias) +(SessionStore|AgentService|CHiredis|TestSupport)\b' Sources Tests || true)"
+scripts/imports.py || failed=1
+scripts/imports.py --self-test || failed=1
 # literals FILE...: FILE:LINE:"…" for each string literal outside of comments.
 literals() {
     local file

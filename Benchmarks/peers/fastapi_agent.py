@@ -1,5 +1,7 @@
-"""What is usual in Python, for comparison: FastAPI, httpx and redis-py. Takes a message, streams the model's answer, keeps the
-history in a Redis list. No event log, no leases, no retries: less than agent-server does."""
+"""A server with FastAPI, httpx and redis-py, as is usual in Python, for comparison.
+
+It takes a message, streams the model's completion, and keeps the history in a Redis list. It has no
+event log, no leases and no retries: it does less than agent-server."""
 
 import json
 import os

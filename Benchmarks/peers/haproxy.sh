@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# HAProxy, which only passes bytes on between the client and the model: what any process between the two costs on this machine.
+# HAProxy, which only forwards bytes between the client and the model. It shows what any process between
+# the two costs on this machine:
 #   Benchmarks/run.sh --only paced --server Benchmarks/peers/haproxy.sh
-# It has no sessions, no log and no Redis, and opens a connection to the model for each of the client's.
+# It has no sessions, no log and no Redis, and opens one connection to the model for each connection of
+# a client.
 set -euo pipefail
 export PATH=$PATH:/usr/sbin
 exec haproxy -db -f <(

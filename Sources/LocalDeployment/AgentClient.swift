@@ -5,12 +5,12 @@ import NIOHTTP1
 import NIOPosix
 import Synchronization
 
-/// One event of an event stream, as a client sees it.
+/// One event of an event stream, as a client reads it.
 public struct ReceivedEvent: Sendable, Hashable, CustomStringConvertible {
     public var id: String?
     public var name: String
     public var data: JSON
-    /// When it was read.
+    /// When the client read it.
     public var time = ContinuousClock.now
 
     public init(id: String?, name: String, data: JSON) {
@@ -18,7 +18,7 @@ public struct ReceivedEvent: Sendable, Hashable, CustomStringConvertible {
     }
 
     public var description: String { "\(id ?? "-") \(name) \(data)" }
-    /// The step in the id.
+    /// The step that the id names.
     public var step: Int? { id.flatMap { Int($0.prefix { $0 != "-" }) } }
 
     public static func == (lhs: ReceivedEvent, rhs: ReceivedEvent) -> Bool {
@@ -32,7 +32,7 @@ public struct ReceivedEvent: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// A whole HTTP answer.
+/// A complete HTTP response.
 public struct Answer: Sendable {
     public var status: Int
     var headers: HTTPHeaders
@@ -43,7 +43,7 @@ public struct Answer: Sendable {
     public var text: String { String(buffer: body) }
     public var code: String? { json["code"].string }
 
-    /// The concatenated tokens.
+    /// The text deltas, concatenated.
     public var tokens: String { events.compactMap { $0.name == "message" ? $0.data["token"].string : nil }.joined() }
     public var content: String? {
         events.last { $0.data["type"].string == "assistant_message" && $0.data["content"].string != nil }?.data["content"].string
@@ -56,15 +56,18 @@ public struct Answer: Sendable {
     public func header(_ name: String) -> String? { headers.first(name: name) }
 }
 
-/// Talks to one address of the service as a gateway would.
+/// Sends requests to one address of the service, as a gateway does.
 public struct AgentClient: Sendable {
     public var url: String
     public var headers: [String: String] = [:]
-    /// How long a request may take in all.
+    /// The longest that a request may take, from its first byte to the response's last.
     public var timeout = TimeAmount.seconds(120)
     private let http: HTTPClient
 
-    /// - Parameter silence: How long an answer may bring nothing, comments included; nil for as long as it wants.
+    /// Creates a client of the service at `url`.
+    ///
+    /// - Parameter silence: The longest time between two reads of a response, comments included;
+    ///   nil for no bound.
     public init(url: String, headers: [String: String] = [:], silence: TimeAmount? = nil) {
         self.url = url
         self.headers = headers
@@ -75,10 +78,10 @@ public struct AgentClient: Sendable {
         }
     }
 
-    /// One for all that are equally patient; lives as long as the process.
+    /// One HTTP client for each value of `silence`. It lives as long as the process.
     private static let shared = Mutex<[TimeAmount?: HTTPClient]>([:])
 
-    /// Open streams are not limited by its pool.
+    /// Creates an HTTP client whose connection pool does not limit the number of open streams.
     private static func http(silence: TimeAmount?) -> HTTPClient {
         var configuration = HTTPClient.Configuration()
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 16_384
@@ -93,14 +96,14 @@ public struct AgentClient: Sendable {
 
     // MARK: Turns
 
-    /// Posts a user message and reads the answer to its end.
+    /// Posts a user message and reads the response to its end.
     public func say(_ text: String, in session: String, _ extra: [String: JSON] = [:], headers: [String: String] = [:]) async throws
         -> Answer
     {
         try await post(Self.body(session, ["type": "user_message", "content": .string(text)], extra), headers: headers)
     }
 
-    /// Posts a tool's result and reads the answer to its end.
+    /// Posts a tool's result and reads the response to its end.
     public func result(
         _ result: JSON, of call: String, in session: String, _ extra: [String: JSON] = [:], headers: [String: String] = [:]
     ) async throws -> Answer {
@@ -111,7 +114,7 @@ public struct AgentClient: Sendable {
         try await send("POST", "/agent/message/stream", body: body.text, headers: headers)
     }
 
-    /// Posts and hands out the answer while it is being written.
+    /// Posts a body and returns the response while the server is still writing it.
     public func open(_ body: JSON, headers: [String: String] = [:]) async throws -> OpenAnswer {
         try await open("POST", "/agent/message/stream", body: body.text, headers: headers)
     }
@@ -141,13 +144,13 @@ public struct AgentClient: Sendable {
     }
 }
 
-/// An answer that is being written. Dropping it closes the connection.
+/// A response that the server is still writing. Dropping it closes the connection.
 public struct OpenAnswer {
     public let status: Int
     let headers: HTTPHeaders
-    /// What has been read so far.
+    /// The events that the client has read so far.
     public private(set) var events: [ReceivedEvent] = []
-    /// Comment lines that were read so far.
+    /// The comment lines that the client has read so far.
     public private(set) var comments: [String] = []
     public private(set) var body = ByteBuffer()
     private var iterator: HTTPClientResponse.Body.AsyncIterator
@@ -165,7 +168,9 @@ public struct OpenAnswer {
 
     public func header(_ name: String) -> String? { headers.first(name: name) }
 
-    /// The next event; nil at the end.
+    /// Reads the next event.
+    ///
+    /// - Returns: Nil at the end of the stream.
     public mutating func next() async throws -> ReceivedEvent? {
         while ready.isEmpty {
             guard let bytes = try await iterator.next() else { return nil }
@@ -183,7 +188,7 @@ public struct OpenAnswer {
         while let event = try await next() {
             if condition(event) { return event }
         }
-        throw NeverHappened(description: "the stream ended without the event; it had \(events)")
+        throw NeverHappened(description: "the stream ended without the event; it held \(events)")
     }
 
     public mutating func rest() async throws -> Answer {
@@ -191,7 +196,8 @@ public struct OpenAnswer {
         return Answer(status: status, headers: headers, body: body, events: events)
     }
 
-    /// Line by line, after the standard's words; only `\n` ends a line here, as the server promises.
+    /// Parses the lines that have arrived, as the HTML standard prescribes. Only `\n` ends a line
+    /// here, since the server promises to send no other line end.
     private mutating func parse() throws {
         let view = body.readableBytesView
         while let end = view[(view.startIndex + scanned)...].firstIndex(of: UInt8(ascii: "\n")) {
@@ -218,7 +224,7 @@ public struct OpenAnswer {
             } else if line.hasPrefix("data: ") {
                 data.append(line.dropFirst(6))
             } else if !line.hasPrefix("retry: ") {
-                throw NeverHappened(description: "a line that no event stream of this server has: \(line)")
+                throw NeverHappened(description: "this server's event streams hold no such line: \(line)")
             }
         }
         lines = []

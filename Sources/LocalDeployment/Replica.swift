@@ -4,7 +4,7 @@ public import Foundation
 import Glibc
 #endif
 
-/// A real `agent-server` process of the test's own.
+/// An `agent-server` process.
 public final class Replica: Sendable {
     public let process: ChildProcess
     public let url: String
@@ -18,10 +18,13 @@ public final class Replica: Sendable {
         self.name = name
     }
 
+    /// Starts a replica and waits until it is ready.
+    ///
     /// - Parameters:
-    ///   - redis: A Redis URL; nil for the embedded one.
-    ///   - upstream: The model's base URL; nil for the scripted one.
+    ///   - redis: A Redis URL; nil for the embedded server.
+    ///   - upstream: The model's base URL; nil for the built-in scripted model.
     ///   - environment: Further settings.
+    ///   - server: The program; nil for the one in this program's directory.
     public static func start(
         redis: String?, upstream: String? = nil, name: String = "replica-\(UUID().uuidString.prefix(4))",
         environment: [String: String] = [:],
@@ -37,16 +40,16 @@ public final class Replica: Sendable {
         return replica
     }
 
-    /// Starts the process and waits for nothing.
+    /// Starts the process and does not wait until it is ready.
     ///
-    /// - Parameter server: The program; nil for the one beside the own executable.
+    /// - Parameter server: The program; nil for the one in this program's directory.
     public static func launch(
         redis: String?, upstream: String? = nil, name: String = "replica", environment: [String: String] = [:], arguments: [String] = [],
         directory: URL? = nil, server: URL? = nil
     ) throws -> ChildProcess {
         var settings = [
             "PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin", "PORT": "0", "AGENT_RUNTIME__REPLICA": name,
-            // There is no load balancer that would have to notice.
+            // Without a load balancer, a drain need not be announced.
             "AGENT_RUNTIME__DRAIN_NOTICE_SECONDS": "0",
         ]
         settings["AGENT_RUNTIME__REDIS_URL"] = redis
@@ -56,7 +59,7 @@ public final class Replica: Sendable {
             (server ?? executable()).path, arguments, environment: settings, directory: directory ?? temporaryDirectory())
     }
 
-    /// The server that lies beside the own executable.
+    /// Finds the `agent-server` in this program's directory.
     public static func executable() throws -> URL {
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         var candidates = [URL(filePath: own).deletingLastPathComponent()]
@@ -65,10 +68,12 @@ public final class Replica: Sendable {
             let server = directory.appending(path: "agent-server")
             if FileManager.default.isExecutableFile(atPath: server.path) { return server }
         }
-        throw NeverHappened(description: "agent-server is not beside this program: \(candidates)")
+        throw NeverHappened(description: "agent-server is not in this program's directory: \(candidates)")
     }
 
-    /// SIGTERM, and the exit code.
+    /// Sends SIGTERM and waits for the end of the process.
+    ///
+    /// - Returns: The exit code.
     @discardableResult
     public func stop() async throws -> Int32 {
         process.signal(SIGTERM)
@@ -80,7 +85,8 @@ public final class Replica: Sendable {
         _ = try await process.ended()
     }
 
-    /// Returns when none of its threads runs any more: the signal takes effect some time after it was sent.
+    /// Stops all of the process's threads. The signal takes effect some time after it was sent, so
+    /// this returns only after every thread has stopped.
     public func pause() async throws {
         process.signal(SIGSTOP)
         while !isPaused { try await Task.sleep(for: .milliseconds(1)) }
@@ -90,7 +96,8 @@ public final class Replica: Sendable {
         let tasks = "/proc/\(process.pid)/task"
         let threads = (try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? []
         return threads.allSatisfy { thread in
-            // The state stands behind the name, which is in parentheses and may hold some itself (proc_pid_stat(5)).
+            // The state follows the name, which is in parentheses and may itself hold parentheses
+            // (proc_pid_stat(5)).
             let stat = (try? String(contentsOfFile: "\(tasks)/\(thread)/stat", encoding: .utf8)) ?? ""
             return stat.isEmpty || stat.split(separator: ")").last?.hasPrefix(" T") == true
         }
@@ -98,7 +105,7 @@ public final class Replica: Sendable {
 
     public func resume() { process.signal(SIGCONT) }
 
-    /// Resident memory in KiB.
+    /// The process's resident memory in KiB.
     public var residentKiB: Int {
         let status = (try? String(contentsOfFile: "/proc/\(process.pid)/status", encoding: .utf8)) ?? ""
         return status.firstMatch(of: /VmRSS:\s+([0-9]+) kB/).flatMap { Int($0.output.1) } ?? 0

@@ -29,6 +29,8 @@ extension Problem {
             self.init(.conflict, "not_running", "that step does not run, or no longer")
         case .noSession:
             self = .sessionNotFound
+        case .lostResult:
+            self.init(.internalServerError, "internal_error", "the request could not be handled")
         }
     }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import FoundationEssentials
 import Logging
 import NIOPosix
+import RedisClient
 import SessionStore
 
 /// `agent-server layout`: shows and raises the layout of the keys in Redis.
@@ -65,19 +66,20 @@ struct LayoutCommand: AsyncParsableCommand {
     }
 
     /// Runs `body` on the Redis of the settings.
-    private static func withStore(_ body: (RedisSessionStore, RedisClient) async throws -> Void) async throws {
+    private static func withStore(_ body: (RedisSessionStore, RedisConnectionPool) async throws -> Void) async throws {
         let settings: Settings
         do throws(SettingsError) {
             settings = try Settings(SettingsReader(environment: ProcessInfo.processInfo.environment, flags: []))
         } catch {
             throw Exit.usage("\(error)")
         }
-        guard let redis = settings.redis else {
+        guard var redis = settings.redis else {
             throw Exit.usage("\(Setting.redisURL.name) must be set: a private Redis is raised by its own server")
         }
+        redis.clientName = RedisSessionStore.clientName
         var logger = Logger(label: "agent-server") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .error
-        let client = RedisClient(configuration: redis, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: logger)
+        let client = RedisConnectionPool(configuration: redis, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: logger)
         defer { client.shutDown() }
         guard await client.waitUntilReady(timeout: .seconds(5)) else { throw Exit.unavailable("\(redis) cannot be reached") }
         let store = RedisSessionStore(

@@ -1,7 +1,9 @@
 import AgentService
 import HTTPTypes
 import Hummingbird
+import JSONText
 import NIOCore
+import RedisClient
 import SessionStore
 
 /// An error answer: `application/problem+json` (RFC 9457) with a stable `code`.

@@ -1,4 +1,5 @@
 import Logging
+import RedisClient
 import ServiceLifecycle
 import SessionStore
 
@@ -10,14 +11,14 @@ import SessionStore
 actor RedisCheck: Service {
     private static let interval = Duration.seconds(5)
 
-    private let client: RedisClient
+    private let client: RedisConnectionPool
     private let allowsEviction: Bool
     private let ackReplicas: Int
     private let logger: Logger
     private var isDone = false
     private var lacksReplicas = false
 
-    init(client: RedisClient, allowsEviction: Bool, ackReplicas: Int = 0, logger: Logger) {
+    init(client: RedisConnectionPool, allowsEviction: Bool, ackReplicas: Int = 0, logger: Logger) {
         self.client = client
         self.allowsEviction = allowsEviction
         self.ackReplicas = ackReplicas

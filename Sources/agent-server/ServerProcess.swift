@@ -5,6 +5,7 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
+import RedisClient
 import ServiceLifecycle
 import SessionStore
 import UnixSignals
@@ -26,7 +27,8 @@ struct ServerProcess {
         var redis = try await redisConfiguration(&services, logger: logger)
         // A history goes a little beyond its bound with the model's last answer.
         redis.maxReplyBytes = max(redis.maxReplyBytes, 2 * settings.maximumHistoryBytes)
-        let client = RedisClient(configuration: redis, eventLoopGroup: group, logger: logger)
+        redis.clientName = RedisSessionStore.clientName
+        let client = RedisConnectionPool(configuration: redis, eventLoopGroup: group, logger: logger)
         services.append(client)
         let check = RedisCheck(
             client: client, allowsEviction: settings.allowsEviction, ackReplicas: settings.ackReplicas, logger: logger)

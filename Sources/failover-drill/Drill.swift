@@ -2,7 +2,7 @@ import Foundation
 import LocalDeployment
 import NIOCore
 
-/// Conversations and faults at the same time, then the verdict on every session.
+/// Runs conversations and faults at the same time, and then judges every session.
 struct Drill: Sendable {
     struct Options: Sendable {
         var title: String
@@ -10,29 +10,37 @@ struct Drill: Sendable {
         var interval: Duration
         var conversations: Int
         var seed: UInt64
-        /// How long a client goes on trying with one request.
+        /// How long a client retries one request.
         var patience: Duration
-        /// Messages of a session.
+        /// The number of messages in a session.
         var length = 10
+    }
+
+    /// A fault that the drill can cause.
+    struct Fault: Sendable {
+        var name: String
+        /// What the drill does.
+        var summary: String
     }
 
     let options: Options
     let url: String
     let headers: [String: String]
-    /// Kinds or commands, by name.
-    let faults: [String]
-    /// Makes a fault and mends it; says what was done.
+    let faults: [Fault]
+    /// Causes a fault, repairs it, and returns what happened.
     let inject: @Sendable (Schedule.Entry) async throws -> String
-    /// Nil for a deployment of somebody else's.
+    /// The drill's own model; nil for a deployment that the drill has not built.
     let model: DrillModel?
     let progress: Progress
 
     func run() async -> Summary {
-        let schedule = Schedule(names: faults, every: options.interval, duration: options.duration, seed: options.seed)
+        let schedule = Schedule(names: faults.map(\.name), every: options.interval, duration: options.duration, seed: options.seed)
         async let talking = talk()
         await injectAll(schedule)
+        progress.announce("no more faults; the clients converse until \(options.duration.components.seconds) s, and complete their turns")
         let records = await talking
-        // Also of a drill that was ended early.
+        progress.announce("the drill compares \(records.count) sessions with what their clients saw")
+        // A task of its own, so that a drill that was cancelled is judged too.
         let violations = await Task { await judge(records) }.value
         return Summary(
             title: options.title, seed: options.seed, duration: progress.elapsed, sessions: records.count,
@@ -41,7 +49,8 @@ struct Drill: Sendable {
     }
 
     private var client: AgentClient {
-        // A stream that brings not even comments is given up, and resumed elsewhere.
+        // A client gives up a stream that brings not even comments, and resumes it on another
+        // replica.
         var client = AgentClient(url: url, headers: headers, silence: model == nil ? .seconds(30) : .seconds(5))
         client.timeout = .seconds(180)
         return client
@@ -66,13 +75,14 @@ struct Drill: Sendable {
         }
     }
 
-    /// One after another: a fault that takes longer than the interval delays the next.
+    /// Causes the faults one after another. A fault that takes longer than the interval delays the
+    /// next.
     private func injectAll(_ schedule: Schedule) async {
         for entry in schedule.entries {
             let wait = entry.at - progress.elapsed
             if wait > .zero { try? await Task.sleep(for: wait) }
             guard !Task.isCancelled, progress.elapsed < options.duration else { return }
-            let number = progress.begin(entry.name)
+            let number = progress.begin(entry.name, faults.first { $0.name == entry.name }?.summary ?? "")
             do {
                 progress.end(number, detail: try await inject(entry))
             } catch {
@@ -86,7 +96,7 @@ struct Drill: Sendable {
         var violations: [Violation] = []
         var waiting = records[...]
         await withTaskGroup(of: [Violation].self) { group in
-            // Some at a time, so that a large drill does not end in a flood.
+            // Only 32 at a time, so that the end of a large drill does not overload the service.
             for record in waiting.prefix(32) { group.addTask { await verdict(record, client) } }
             waiting = waiting.dropFirst(32)
             for await some in group {
@@ -111,7 +121,7 @@ struct Drill: Sendable {
                     try await Task.sleep(for: .milliseconds(200))
                     continue
                 }
-                // A step that was taken over ends by itself.
+                // Another replica ends a step whose owner was lost.
                 if state.json["status"] == "running", ContinuousClock.now < deadline {
                     try await Task.sleep(for: .milliseconds(200))
                     continue
@@ -125,6 +135,6 @@ struct Drill: Sendable {
                 why = "\(error)"
             }
         } while ContinuousClock.now < deadline
-        return record.violations + [Violation(kind: .lost, session: record.id, detail: "the session cannot be read: \(why)")]
+        return record.violations + [Violation(kind: .lost, session: record.id, detail: "the service does not return the session: \(why)")]
     }
 }

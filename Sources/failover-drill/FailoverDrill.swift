@@ -3,79 +3,82 @@ import Foundation
 import LocalDeployment
 import NIOCore
 
-/// Rehearses failures: clients talk, faults happen, and afterwards every session is held against what its client was told.
+/// Rehearses failures: clients hold conversations, faults happen, and then every session is compared
+/// with what its client has seen.
 @main
 struct FailoverDrill: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "failover-drill",
         abstract: "Drives conversations through a deployment while faults happen, then checks every session.",
         discussion: """
-            With --local it builds a deployment on loopback: Redis (redis-server), three replicas of agent-server, HAProxy, and a model of its own, \
-            which passes for one of these servers: \(Personality.allCases.map(\.rawValue).joined(separator: ", ")). \
-            The faults are \(FaultKind.allCases.map(\.rawValue).joined(separator: ", ")).
+            With --local it builds a deployment on loopback: Redis (redis-server), three replicas of agent-server, HAProxy, and a model \
+            of its own, which imitates one of these model servers: \(Personality.allCases.map(\.rawValue).joined(separator: ", ")). \
+            The faults are:
 
-            With --url it talks to a deployment that is there, with whatever model it has; the faults are commands of yours:
+            \(FaultKind.allCases.map { "  \($0.rawValue): \($0.summary)" }.joined(separator: "\n"))
+
+            With --url it talks to a deployment that is already running, with any model. The faults are commands of yours:
 
               failover-drill --url https://agents.example --fault 'restart=kubectl rollout restart deploy/agent-runtime' --every 60
 
-            With --model it runs a model alone, which calls the tools that a message names in lines such as "echo hello", prints the address for \
-            AGENT_RUNTIME__LLM_PROXY_URL, and ends with SIGINT or SIGTERM.
+            With --model it runs only a scripted model. The model calls the tools that a message names in lines such as "echo hello". \
+            The command prints the address for AGENT_RUNTIME__LLM_PROXY_URL, and ends on SIGINT or SIGTERM.
 
-            Exit codes: 0 everything held, 1 it did not, 64 usage, 69 the deployment could not be started or reached.
+            Exit codes: 0 the service kept its promises, 1 it did not, 64 usage, 69 the deployment could not be started or reached.
             """)
 
     @Flag(help: "Build a deployment on loopback.")
     var local = false
 
-    @Option(help: "The address of a deployment that is there.")
+    @Option(help: "The address of a deployment that is already running.")
     var url: String?
 
-    @Flag(help: "Run a scripted model alone.")
+    @Flag(help: "Run only a scripted model.")
     var model = false
 
-    @Option(help: "Whom the model passes for; the seed picks by default.")
+    @Option(help: "The model server that the model imitates; by default, the seed picks one.")
     var personality: String?
 
-    @Option(help: "The port of --model; a free one by default.")
+    @Option(help: "The port of --model; by default a free one.")
     var port = 0
 
-    @Option(help: "The environment variable that has the deployment's X-Internal-Auth key.")
+    @Option(help: "The environment variable that holds the deployment's X-Internal-Auth key.")
     var keyVariable = "AGENT_RUNTIME__INTERNAL_API_KEY"
 
-    @Option(help: "Redis of a local deployment: single, sentinel (a master, a replica, three sentinels) or cluster (six nodes).")
+    @Option(help: "The Redis of a local deployment: single, sentinel (a master, a replica, three sentinels) or cluster (six nodes).")
     var redis = "sentinel"
 
-    @Option(help: "Replicas of each of Redis's masters, 1 to 5.")
+    @Option(help: "The number of replicas of each Redis master, 1 to 5.")
     var redisReplicas = 1
 
-    @Option(help: "Seconds, 1 or more.")
+    @Option(help: "How long the clients converse, in seconds, 1 or more.")
     var duration = 120
 
-    @Option(help: "Seconds between two faults, 1 or more.")
+    @Option(help: "The time between two faults, in seconds, 1 or more.")
     var every = 15
 
-    @Option(help: "Conversations at the same time, 1 to 10000.")
+    @Option(help: "The number of clients that converse at the same time, 1 to 10000.")
     var conversations = 24
 
-    @Option(help: "Repeats the schedule, and what the clients say.")
+    @Option(help: "Repeats the schedule of faults and the clients' messages of an earlier drill.")
     var seed: UInt64?
 
-    @Option(help: "Local faults, separated by commas; all of them by default.")
+    @Option(help: "The faults of a local deployment, separated by commas; by default all of them.")
     var faults: String?
 
-    @Option(name: .customLong("fault"), help: "NAME=COMMAND: a fault for --url; can be given more than once.")
+    @Option(name: .customLong("fault"), help: "NAME=COMMAND: a fault for --url. The option may be repeated.")
     var commands: [String] = []
 
-    @Option(help: "The agent-server to run; the one beside this program by default.")
+    @Option(help: "The agent-server to run; by default the one in this program's directory.")
     var server: String?
 
     @Option(help: "AGENT_RUNTIME__LEASE_MS of local replicas, 500 to 60000.")
     var leaseMS = 2000
 
-    @Option(help: "AGENT_RUNTIME__ACK_REPLICAS of local replicas; 1 by default where Redis has replicas.")
+    @Option(help: "AGENT_RUNTIME__ACK_REPLICAS of local replicas; by default 1 if Redis has replicas, else 0.")
     var ackReplicas: Int?
 
-    @Option(help: "Seconds that a client goes on trying with one request.")
+    @Option(help: "How long a client retries one request, in seconds.")
     var patience = 90
 
     @Option(help: "Write the report as JSON to this file.")
@@ -102,7 +105,7 @@ struct FailoverDrill: AsyncParsableCommand {
     }
 
     func run() async throws {
-        // A different one each time, unless it is given.
+        // Without the option, each drill has another seed.
         let seed = seed ?? UInt64.random(in: 0..<1_000_000)
         if model { return try await runModel(try personality(for: seed)) }
         let progress = Progress(run: String(UInt32.random(in: .min ... .max), radix: 36))
@@ -111,7 +114,7 @@ struct FailoverDrill: AsyncParsableCommand {
                 ?? "failover-drill on loopback, Redis: \(redis), model: \(personality(for: seed).rawValue)",
             duration: .seconds(duration), interval: .seconds(every), conversations: conversations, seed: seed, patience: .seconds(patience))
         let summary = local ? try await runLocally(options, progress) : try await runElsewhere(options, progress)
-        print(summary.text)
+        Swift.print(summary.text)
         if let json { try write(summary.json.text + "\n", to: json) }
         if let html { try write(HTMLReport(summary: summary).text, to: html) }
         if !summary.isSound { throw ExitCode(1) }
@@ -123,6 +126,7 @@ struct FailoverDrill: AsyncParsableCommand {
         let topology = try topology()
         let personality = try personality(for: options.seed)
         let system: LocalSystem
+        print("starting Redis (\(topology.rawValue)), \(LocalSystem.replicaCount) replicas, HAProxy and a model on loopback")
         do {
             system = try await LocalSystem.start(
                 .init(
@@ -134,13 +138,13 @@ struct FailoverDrill: AsyncParsableCommand {
         let faults = try kinds().filter { $0.exists(in: system.redis) }
         let injector = FaultInjector(system: system)
         let drill = Drill(
-            options: options, url: system.balancer.url, headers: [:], faults: faults.map(\.rawValue),
+            options: options, url: system.balancer.url, headers: [:], faults: faults.map { .init(name: $0.rawValue, summary: $0.summary) },
             inject: { entry in
                 guard let kind = FaultKind(rawValue: entry.name) else { return "" }
                 return try await injector.inject(kind, choice: entry.choice)
             }, model: system.model, progress: progress)
         let summary = await watched(drill)
-        if let logs = await system.stop(keepsLogs: !summary.isSound) { view(drill).print("the replicas' logs: \(logs.path)") }
+        if let logs = await system.stop(keepsLogs: !summary.isSound) { print("the replicas' logs are in \(logs.path)") }
         return summary
     }
 
@@ -161,7 +165,7 @@ struct FailoverDrill: AsyncParsableCommand {
         model.stop()
     }
 
-    // MARK: A deployment that is there
+    // MARK: A deployment that is already running
 
     private func runElsewhere(_ options: Drill.Options, _ progress: Progress) async throws -> Summary {
         let address = url ?? ""
@@ -173,68 +177,38 @@ struct FailoverDrill: AsyncParsableCommand {
         } catch {
             throw Failure.unavailable("\(address) cannot be reached: \(error)")
         }
-        guard ready.status == 200 else { throw Failure.unavailable("\(address) answers \(ready.status) \(ready.code ?? "")") }
+        guard ready.status == 200 else { throw Failure.unavailable("\(address) sent the response \(ready.status) \(ready.code ?? "")") }
         let commands = Dictionary(try faultCommands().map { ($0.name, $0) }) { $1 }
         let drill = Drill(
-            options: options, url: address, headers: headers, faults: commands.keys.sorted(),
+            options: options, url: address, headers: headers, faults: commands.keys.sorted().map { .init(name: $0, summary: commands[$0]?.command ?? "") },
             inject: { entry in
                 try await commands[entry.name]?.run()
-                return commands[entry.name]?.command ?? ""
+                return "the command succeeded"
             }, model: nil, progress: progress)
         return await watched(drill)
     }
 
-    private func view(_ drill: Drill) -> LiveView {
-        LiveView(progress: drill.progress, duration: drill.options.duration, isQuiet: quiet)
-    }
-
+    /// Runs a drill, and prints what it does before it does it.
     private func watched(_ drill: Drill) async -> Summary {
-        let view = view(drill)
-        view.print("\(drill.options.title), seed \(drill.options.seed)")
+        let (options, view) = (drill.options, LiveView(progress: drill.progress, duration: drill.options.duration, isQuiet: quiet))
+        view.print("\(options.title), seed \(options.seed)")
+        view.print("\(options.conversations) clients converse for \(duration) s, and then complete their turns; Ctrl-C ends the drill early")
+        let names = drill.faults.map(\.name).joined(separator: ", ")
+        view.print(names.isEmpty ? "no faults" : "every \(every) s one of these faults: \(names)")
+        view.print("after that, every session is compared with what its client has seen")
         let watching = Task { await view.run() }
         let running = Task { await drill.run() }
         let interruption = Interruption { running.cancel() }
-        defer {
-            watching.cancel()
-            interruption.end()
-        }
-        return await running.value
+        let summary = await running.value
+        interruption.end()
+        watching.cancel()
+        await watching.value
+        return summary
     }
 
-    // MARK: Arguments
-
-    private func topology() throws -> RedisUnderTest.Topology {
-        guard let topology = RedisUnderTest.Topology(rawValue: redis) else {
-            throw ValidationError("--redis must be single, sentinel or cluster")
-        }
-        return topology
-    }
-
-    private func kinds() throws -> [FaultKind] {
-        guard let faults else { return FaultKind.allCases }
-        return try faults.split(separator: ",").map { name in
-            guard let kind = FaultKind(rawValue: String(name)) else {
-                throw ValidationError(
-                    "--faults: there is no \(name); there are \(FaultKind.allCases.map(\.rawValue).joined(separator: ", "))")
-            }
-            return kind
-        }
-    }
-
-    private func personality(for seed: UInt64) throws -> Personality {
-        guard let personality else { return .picked(by: seed) }
-        guard let known = Personality(rawValue: personality) else {
-            let names = Personality.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("--personality: there is no \(personality); there are \(names)")
-        }
-        return known
-    }
-
-    private func faultCommands() throws -> [FaultCommand] {
-        try commands.map { text in
-            guard let command = FaultCommand(text) else { throw ValidationError("--fault must be NAME=COMMAND, not \(text)") }
-            return command
-        }
+    /// Prints a line on the standard error, unless the drill is quiet.
+    private func print(_ text: String) {
+        if !quiet { FileHandle.standardError.write(Data((text + "\n").utf8)) }
     }
 
     private func write(_ text: String, to file: String) throws {
@@ -243,13 +217,5 @@ struct FailoverDrill: AsyncParsableCommand {
         } catch {
             throw Failure.unavailable("\(file) cannot be written: \(error.localizedDescription)")
         }
-    }
-}
-
-enum Failure {
-    /// One line, and exit code 69 (EX_UNAVAILABLE of sysexits).
-    static func unavailable(_ text: String) -> ExitCode {
-        FileHandle.standardError.write(Data("failover-drill: \(text)\n".utf8))
-        return ExitCode(69)
     }
 }

@@ -2,7 +2,8 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// Ctrl-C ends a drill early, with a report of what there was until then and nothing left running; the second one ends the program.
+/// Ends a drill early on Ctrl-C. The drill then reports on what it has seen so far and leaves
+/// nothing running. A second Ctrl-C ends the program at once.
 struct Interruption {
     private let sources: [any DispatchSourceSignal]
 
@@ -12,7 +13,7 @@ struct Interruption {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler {
-                // What was started is killed when the process exits.
+                // The processes that the drill has started are killed when this process exits.
                 guard isFirst.take() else { exit(130) }
                 handler()
             }
@@ -29,7 +30,7 @@ struct Interruption {
     private final class Flag: Sendable {
         private let isSet = Atomic<Bool>(true)
 
-        /// Whether it was set; it is not afterwards.
+        /// Clears the flag and returns whether it was set.
         func take() -> Bool { isSet.exchange(false, ordering: .relaxed) }
     }
 }

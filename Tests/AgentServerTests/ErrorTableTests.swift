@@ -2,7 +2,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Every row of the error table in docs/http-api.md, over real HTTP.
+/// Every row of the error table in docs/http-errors.md, over real HTTP.
 @Suite struct ErrorTableTests {
     let redis: RedisServer
     let upstream: Upstream

@@ -45,14 +45,15 @@ import Testing
     /// Codes and settings are the code's own, in the contract and in the documentation.
     @Test func everyCodeOfAModelsErrorAndEverySettingIsDocumented() throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs")
-        let table = try String(contentsOf: folder.appending(path: "http-api.md"), encoding: .utf8)
+        let table = try String(contentsOf: folder.appending(path: "http-streams.md"), encoding: .utf8)
+        let settings = try String(contentsOf: folder.appending(path: "settings.md"), encoding: .utf8)
         let contract = String(decoding: PackageResources.openapi_json, as: UTF8.self)
         for code in LLMError.Code.allCases {
             #expect(table.contains("| `\(code.rawValue)` | \(code.isRetryable ? "yes" : "no") |"), "\(code.rawValue)")
             // Of the event, and of the deprecated endpoint.
             #expect(contract.ranges(of: "\"\(code.rawValue)\",").count >= 2, "\(code.rawValue)")
         }
-        for setting in Setting.all { #expect(table.contains("`\(setting.name)`"), "\(setting.name)") }
+        for setting in Setting.all { #expect(settings.contains("`\(setting.name)`"), "\(setting.name)") }
     }
 
     @Test func everySettingHasATestThatNamesIt() throws {

@@ -2,6 +2,7 @@ import AgentService
 import Foundation
 import Logging
 import NIOCore
+import RedisClient
 import SessionStore
 import TestSupport
 import Testing

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
-public import SessionStore
+public import RedisClient
+import SessionStore
 import Synchronization
 
 /// A loopback proxy in front of a Redis server that loses, holds and cuts what the test tells it to.

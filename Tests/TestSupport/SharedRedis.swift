@@ -1,3 +1,4 @@
+public import RedisClient
 public import SessionStore
 
 /// A Redis of each topology for all tests that do not disturb it; their keys carry session ids of their own.

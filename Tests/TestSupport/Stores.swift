@@ -1,12 +1,16 @@
 public import Logging
 import NIOCore
 import NIOPosix
+public import RedisClient
 public import SessionStore
 
 extension RedisConfiguration {
     /// A client for this topology; the test shuts it down, or leaves it to the end of the process.
-    public func client() async throws -> RedisClient {
-        let client = RedisClient(configuration: self, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: .quiet)
+    public func client() async throws -> RedisConnectionPool {
+        var configuration = self
+        configuration.clientName = RedisSessionStore.clientName
+        let client = RedisConnectionPool(
+            configuration: configuration, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: .quiet)
         guard await client.waitUntilReady(timeout: .seconds(20)) else { throw NeverHappened(description: "no connection to \(self)") }
         return client
     }
@@ -23,7 +27,7 @@ extension RedisConfiguration {
 
 extension RedisServer {
     /// A client with connections of its own; the test shuts it down, or leaves it to the end of the process.
-    public func client(_ change: (inout RedisConfiguration) -> Void = { _ in }) async throws -> RedisClient {
+    public func client(_ change: (inout RedisConfiguration) -> Void = { _ in }) async throws -> RedisConnectionPool {
         var configuration = configuration
         change(&configuration)
         return try await configuration.client()

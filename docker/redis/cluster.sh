@@ -1,8 +1,9 @@
 #!/bin/sh
-# cluster.sh NODE ...: makes a Cluster of six nodes, unless they are one, and waits until it is told to stop.
+# cluster.sh NODE ...: makes a Cluster of six nodes, unless they are one, and waits for SIGTERM.
 set -eu
 
-# Whether any node is part of a Cluster of six: the first one may be gone for good.
+# Succeeds if any node is part of a Cluster of six. It asks all of them, because the first one may
+# be lost.
 is_made() {
     for node in "$@"; do
         if timeout 1 redis-cli -h "${node%:*}" cluster info | grep -q 'cluster_known_nodes:6'; then return 0; fi

@@ -1,11 +1,13 @@
 #!/bin/sh
-# server.sh [OPTION VALUE ...]: a Redis whose role may change. Its settings begin as given and are then its own: Sentinel writes them
-# when it makes a master of a replica, and a restart must not take that back.
+# server.sh [OPTION VALUE ...]: runs a Redis whose role may change. The options apply at the first
+# start only: Sentinel rewrites the settings when it promotes a replica, and a restart must not undo
+# that.
 set -eu
 
 if [ ! -f /data/redis.conf ]; then
     {
-        # Every write is on the disk before it is acknowledged by more than one server; see docs/failover.md.
+        # Redis flushes its file once a second. Replicas cover the loss of a machine; see
+        # docs/failover.md.
         printf '%s\n' 'dir /data' 'appendonly yes' 'appendfsync everysec' 'save ""' 'maxmemory-policy noeviction' 'protected-mode no'
         while [ $# -gt 1 ]; do
             printf '%s %s\n' "$1" "$2"

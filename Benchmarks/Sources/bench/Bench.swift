@@ -1,7 +1,8 @@
 import ArgumentParser
 import Foundation
 
-/// Measures a server: starts a Redis, the server and a model upstream that costs almost nothing, and puts load on them.
+/// Measures a server: starts a Redis, the server and a model upstream that costs almost nothing,
+/// and puts load on them.
 @main
 struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -12,41 +13,41 @@ struct Bench: AsyncParsableCommand {
     var server: [String]
 
     @Option(
-        parsing: .upToNextOption, help: "Which of turns, history, memory, redis, primary, paced, failover, followers, rolling, soak to run."
+        parsing: .upToNextOption, help: "The measurements to run, of turns, history, memory, redis, primary, paced, failover, followers, rolling, soak."
     )
     var only: [String] = ["turns", "history", "memory", "redis"]
 
-    @Option(help: "Runs of each measurement; the median is shown.")
+    @Option(help: "How often each measurement runs; the median is printed.")
     var runs = 3
 
-    @Option(help: "Seconds that one run of turns takes.")
+    @Option(help: "How long one run of turns lasts, in seconds.")
     var seconds = 3.0
 
-    @Option(parsing: .upToNextOption, help: "How many sessions have turns at once.")
+    @Option(parsing: .upToNextOption, help: "The numbers of sessions that have turns at the same time.")
     var sessions: [Int] = [1, 16, 64, 256]
 
-    @Option(help: "Turns of the soak.")
+    @Option(help: "The number of turns of the soak.")
     var soakTurns = 100_000
 
-    @Option(parsing: .upToNextOption, help: "How many paced streams run at once.")
+    @Option(parsing: .upToNextOption, help: "The numbers of paced streams that run at the same time.")
     var pacedStreams: [Int] = [1, 256]
 
-    @Option(help: "Milliseconds between two tokens of a paced stream.")
+    @Option(help: "The time between two tokens of a paced stream, in milliseconds.")
     var pace = 10
 
-    @Option(help: "How many answers of each paced stream are counted.")
+    @Option(help: "The number of responses of each paced stream that are counted.")
     var pacedRounds = 4
 
-    @Option(help: "Streams that are open at once for the memory figure.")
+    @Option(help: "The number of open streams of the memory measurement.")
     var streams = 1000
 
-    @Option(help: "Viewers that wait at once.")
+    @Option(help: "The number of viewers that wait at the same time.")
     var followerCount = 5000
 
     func run() async throws {
         let known = ["turns", "history", "memory", "redis", "primary", "paced", "failover", "followers", "rolling", "soak"]
-        if let unknown = only.first(where: { !known.contains($0) }) { throw ValidationError("there is no \(unknown); there is \(known)") }
-        say("\(ProcessInfo.processInfo.activeProcessorCount) cores; 100 tokens per answer; model, client, Redis and server share them")
+        if let unknown = only.first(where: { !known.contains($0) }) { throw ValidationError("--only: \(unknown) does not exist; the measurements are \(known.joined(separator: ", "))") }
+        say("\(ProcessInfo.processInfo.activeProcessorCount) cores, which model, client, Redis and server share; 100 tokens per response")
         for path in server {
             say("\n# \(path)")
             if only.contains("turns") { try await turns(path) }
@@ -64,7 +65,7 @@ struct Bench: AsyncParsableCommand {
 }
 
 extension Array where Element: BinaryFloatingPoint {
-    /// 0 for an empty array.
+    /// Returns the element below which `share` of the elements lie; 0 for an empty array.
     func percentile(_ share: Double) -> Element {
         guard !isEmpty else { return 0 }
         let sorted = sorted()
@@ -73,7 +74,7 @@ extension Array where Element: BinaryFloatingPoint {
     var median: Element { percentile(0.5) }
 }
 
-/// Prints a line that is seen at once, also through a pipe.
+/// Prints a line and flushes it, so that it appears at once in a pipe, too.
 func say(_ line: String) {
     print(line)
     fflush(nil)

@@ -2,10 +2,12 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A model server that costs almost nothing: it finds a request's end and writes bytes that were made before, in one piece.
+/// A model server that costs almost nothing: it finds the end of a request and writes bytes that
+/// were prepared before, in one piece.
 ///
-/// `hold 1` in a request's last message leaves its answer open after the first token, until ``release()``. `pace 10` in it has the tokens come
-/// one by one, 10 ms apart, each with the time at which it was sent: `t=NANOSECONDS `.
+/// If a request's last message holds `hold 1`, the response stays open after the first token, until
+/// ``release()``. If it holds `pace 10`, the tokens come one by one, 10 ms apart, and each holds
+/// the time at which it was sent: `t=NANOSECONDS `.
 final class CheapUpstream: Sendable {
     let port: Int
     private let channel: any Channel
@@ -40,7 +42,7 @@ final class CheapUpstream: Sendable {
         held.withLock { $0.append(channel) }
     }
 
-    /// Ends all answers that are held.
+    /// Completes all responses that are held open.
     func release() {
         let channels = held.withLock { held in
             defer { held = [] }
@@ -56,7 +58,7 @@ private final class Holder: Sendable {
     func set(_ upstream: CheapUpstream) { value.withLock { $0 = upstream } }
 }
 
-/// The bytes of an answer: each event is an HTTP chunk of its own, as real servers write them.
+/// The bytes of a response. Each event is an HTTP chunk of its own, as real servers write them.
 struct CheapAnswer {
     let tokens: Int
     let head: ByteBuffer
@@ -96,8 +98,9 @@ struct CheapAnswer {
     }
 }
 
-/// A token that says when it was sent, in nanoseconds of the machine's uptime, in a text of a fixed length: so that the model takes little of the
-/// cores that it shares with what is measured.
+/// A token that holds the time at which it was sent, in nanoseconds of the machine's uptime. Its
+/// length is fixed, so that the model takes little of the cores that it shares with the measured
+/// server.
 struct TimedToken {
     private static let digits = 17
     private let template: ByteBuffer
@@ -163,7 +166,8 @@ private final class CheapHandler: ChannelInboundHandler {
         Self.sendNext(1, of: answer, every: pace, due: .now(), to: context.channel)
     }
 
-    /// On a grid of times, so that a late one does not move the ones behind it.
+    /// Sends a token, and schedules the next on a fixed grid of times, so that a late token does
+    /// not delay those after it.
     private static func sendNext(_ number: Int, of answer: CheapAnswer, every pace: TimeAmount, due: NIODeadline, to channel: any Channel) {
         guard channel.isActive, number <= answer.tokens else {
             channel.writeAndFlush(answer.end, promise: nil)
@@ -177,7 +181,7 @@ private final class CheapHandler: ChannelInboundHandler {
 }
 
 extension ByteBuffer {
-    /// The body of the next request, once all of it is there.
+    /// Returns the body of the next request when all of it has arrived.
     mutating func readCheapRequest() -> ByteBuffer? {
         let found: (head: Int, length: Int)? = withUnsafeReadableBytes { raw in
             guard let end = raw.prefix(4096).firstRange(of: Array("\r\n\r\n".utf8)) else { return nil }

@@ -22,7 +22,7 @@ final class Epoll {
         guard epoll_ctl(descriptor, EPOLL_CTL_ADD, socket, &event) == 0 else { throw Failure(description: "epoll_ctl: errno \(errno)") }
     }
 
-    /// Calls `ready` with each descriptor that can be read, after at most so many nanoseconds.
+    /// Waits for at most `nanoseconds`, and calls `ready` with each descriptor that can be read.
     func wait(nanoseconds: UInt64, ready: (Int32) throws -> Void) throws {
         var timeout = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
         let count = epoll_pwait2(descriptor, events.baseAddress, Int32(events.count), &timeout, nil)
@@ -31,7 +31,7 @@ final class Epoll {
     }
 }
 
-/// A TCP socket on loopback that never blocks.
+/// A non-blocking TCP socket on loopback.
 struct TCPSocket {
     let descriptor: Int32
 
@@ -91,7 +91,9 @@ struct TCPSocket {
         return Int(in_port_t(bigEndian: address.sin_port))
     }
 
-    /// nil where nobody waits.
+    /// Accepts a connection.
+    ///
+    /// - Returns: Nil if no client waits.
     func accept() throws -> TCPSocket? {
         let descriptor = Glibc.accept(descriptor, nil, nil)
         guard descriptor >= 0 else {
@@ -103,17 +105,19 @@ struct TCPSocket {
         return socket
     }
 
-    /// What was there, as far as there is room: nil where nothing was, nothing at the end.
+    /// Reads the bytes that have arrived and that fit.
+    ///
+    /// - Returns: Nil if none have arrived; an empty buffer at the end of the stream.
     func read(into space: UnsafeMutableRawBufferPointer) -> UnsafeRawBufferPointer? {
         let count = Glibc.read(descriptor, space.baseAddress, space.count)
         if count < 0, errno == EAGAIN { return nil }
         return UnsafeRawBufferPointer(rebasing: space[..<max(0, count)])
     }
 
-    /// All or nothing: these sockets have room for what a benchmark says at once.
+    /// Writes all bytes. The sockets' buffers are large enough for what a benchmark sends at once.
     func write(_ bytes: ByteBuffer) throws {
         let written = bytes.withUnsafeReadableBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-        // Who has gone is seen by the read.
+        // The next read detects a peer that has closed.
         guard written == bytes.readableBytes || written < 0 && [EPIPE, ECONNRESET].contains(errno) else {
             throw Failure(description: "a write of \(bytes.readableBytes) bytes: \(written), errno \(errno)")
         }

@@ -2,9 +2,10 @@ import Foundation
 import NIOCore
 
 extension Bench {
-    /// How long a viewer waits for the next token when the replica that runs its step is killed: it connects to another one at once.
+    /// Measures how long a viewer waits for the next token when the replica that runs its step is
+    /// killed. The viewer connects to another replica at once.
     func failover(_ path: String) async throws {
-        say("\nfailover: kill -9 of the owner in the middle of an answer; the viewer resumes at the other replica; 10 runs each")
+        say("\nfailover: kill -9 of the owner in the middle of a response; the viewer resumes on the other replica; 10 runs each")
         row([("lease s", 8), ("ms until the next token: median", 32), ("longest", 8), ("answers lost", 12)])
         for lease in [3000, 1000] {
             var waits: [Double] = []
@@ -12,16 +13,17 @@ extension Bench {
             for run in 0..<10 {
                 let setup = try await Setup(server: path, replicas: 2, environment: ["AGENT_RUNTIME__LEASE_MS": "\(lease)"])
                 defer { for server in setup.servers { server.stop(SIGKILL) } }
-                // A replica that has just started takes nothing over for a lease: it cannot know whether Redis was away.
+                // A new replica takes over no step for one lease, since it cannot know whether
+                // Redis was away.
                 try await Task.sleep(for: .milliseconds(lease + 1000))
                 let session = "f-\(run)"
                 let owner = try await StreamClient(port: setup.ports[0], LoadClient.message("pace 20", session: session))
                 guard let seen = try await owner.read(until: .random(in: 20...80)) else {
-                    throw Failure(description: "the answer ended early")
+                    throw Failure(description: "the stream ended early")
                 }
                 setup.servers[0].stop(SIGKILL)
                 let killed = NIODeadline.now()
-                // As a client does: again and again from the last id, until `done`.
+                // The viewer reconnects from the last id, as a client does, until `done`.
                 var last = seen
                 var isDone = false
                 var next: NIODeadline?

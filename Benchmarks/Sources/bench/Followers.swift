@@ -2,7 +2,8 @@ import Foundation
 import NIOCore
 
 extension Bench {
-    /// What viewers cost that wait for a model which says nothing, and how much later than the owner's client a viewer has a token.
+    /// Measures what viewers cost that wait for a silent model, and how much later than the owner's
+    /// client a viewer receives a token.
     func followers(_ path: String) async throws {
         let (viewers, sessions) = (followerCount, 100)
         say("\nfollowers: \(sessions) steps on one replica whose model is silent, \(viewers) viewers of them on another")
@@ -19,7 +20,7 @@ extension Bench {
             n < 1 ? StreamClient.join("v-\(client % sessions)") : nil
         }
         try await Setup.wait("all viewers") { replica.openFiles - files >= viewers }
-        // Until the last one has read what is there, and waits.
+        // By then the last viewer has read all events and waits.
         try await Task.sleep(for: .seconds(3))
         say(
             "  \(format((replica.residentKiB - memory) / Double(viewers), 1)) KiB per viewer, \(format(replica.residentKiB / 1024, 1)) MiB in all"
@@ -29,16 +30,16 @@ extension Bench {
         say(
             "  while nothing happens: \(format(100 * (replica.cpuSeconds - cpu) / seconds, 1)) % of a core, Redis \(format(100 * (setup.redis.cpuSeconds - redis) / seconds, 1)) %"
         )
-        try await delay(ports, session: "d-1", what: "a step beside them, told on the other replica")
+        try await delay(ports, session: "d-1", what: "a step while they wait, followed on the other replica")
         setup.upstream.release()
         let results = try await [steps, watching]
         for failure in results.flatMap(\.failures).prefix(3) { say("    a failure: \(failure)") }
         say("  \(results[1].turns) of \(viewers) viewers saw the end")
-        try await delay(ports, session: "d-2", what: "a step alone, told on the other replica")
+        try await delay(ports, session: "d-2", what: "a step without them, followed on the other replica")
         try await setup.stop()
     }
 
-    /// 100 tokens, one every 20 ms.
+    /// Measures 100 tokens, one every 20 ms.
     private func delay(_ ports: [Int], session: String, what: String) async throws {
         async let owner = Self.delays(port: ports[0], LoadClient.message("pace 20", session: session))
         async let viewer = Self.delays(port: ports[1], StreamClient.join(session))
@@ -50,7 +51,8 @@ extension Bench {
         }
     }
 
-    /// Milliseconds from the time that a token names to its arrival. Asks again until there is such a session.
+    /// Measures the milliseconds from the time that a token holds to its arrival. Repeats the
+    /// request until the session exists.
     private static func delays(port: Int, _ request: ByteBuffer) async throws -> [Double] {
         while true {
             let client = try await StreamClient(port: port, request)

@@ -2,7 +2,8 @@ import Foundation
 import NIOCore
 
 extension Bench {
-    /// How long a turn takes by the length of its history, and how long the same request takes at the upstream alone.
+    /// Measures how long a turn takes for histories of several lengths, and how long the same
+    /// request takes when it goes to the upstream directly.
     func history(_ path: String) async throws {
         say("\nhistory: turn time with 200-byte messages, one session, 300 turns on copies of the same history")
         row([("messages", 8), ("turn ms p50", 11), ("upstream alone ms", 17), ("added ms", 8), ("failures", 8)])
@@ -15,7 +16,7 @@ extension Bench {
                     ? #"{"role":"system","content":"s"}"# : #"{"role":"\#(index % 2 == 1 ? "user" : "assistant")","content":"\#(text)"}"#
             }
             let turns = 300
-            // COPY costs Redis little, and every turn meets the same length.
+            // COPY costs Redis little, and it gives every turn a history of the same length.
             var commands = ""
             for message in messages { commands += "RPUSH seed '\(message)'\n" }
             for turn in 0..<turns { commands += "COPY seed agent:{h-\(turn)}:history\n" }

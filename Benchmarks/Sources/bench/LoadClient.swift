@@ -1,12 +1,13 @@
 import NIOCore
 import NIOPosix
 
-/// What one connection saw.
+/// The result of one connection.
 struct LoadResult: Sendable {
     var turns = 0
     var failures: [String] = []
-    /// Seconds from a request to its first token, and to its end.
+    /// The seconds from each request to its first token.
     var firstToken: [Double] = []
+    /// The seconds from each request to the end of its response.
     var whole: [Double] = []
 
     static func + (one: LoadResult, two: LoadResult) -> LoadResult {
@@ -16,10 +17,13 @@ struct LoadResult: Sendable {
     }
 }
 
-/// Clients that each post a message, read the stream to its end, and post the next: one connection a client.
+/// Clients on one connection each. A client posts a message, reads the stream to its end, and posts
+/// the next.
 enum LoadClient {
+    /// Runs the clients until each has ended.
+    ///
     /// - Parameters:
-    ///   - request: The bytes of a client's request number `n`; nil ends that client.
+    ///   - request: Returns the bytes of a client's request number `n`; nil ends that client.
     static func run(
         clients: Int, port: Int, group: any EventLoopGroup, marker: String = "event: message",
         request: @escaping @Sendable (_ client: Int, _ n: Int) -> ByteBuffer?
@@ -59,7 +63,8 @@ enum LoadClient {
     }
 }
 
-/// Looks at the bytes only: a first token is there when `marker` is, and an answer ends with the last HTTP chunk.
+/// Searches the bytes only. The first token has arrived when `marker` has, and a response ends with
+/// the last HTTP chunk.
 private final class LoadHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -112,7 +117,7 @@ private final class LoadHandler: ChannelInboundHandler {
             if tail.count > 7 { tail.removeFirst(tail.count - 7) }
         }
         guard tail.suffix(5) == Array("0\r\n\r\n".utf8)[...] else {
-            // A failure ends with its body.
+            // The response to a failed request ends with its body.
             if !result.failures.isEmpty { end(context) }
             return
         }

@@ -2,9 +2,9 @@ import Foundation
 import NIOCore
 
 extension Bench {
-    /// What a stream costs while it is open: client socket, upstream socket and turn.
+    /// Measures the memory of an open stream: client socket, upstream socket and turn.
     func memory(_ path: String) async throws {
-        say("\nmemory: \(streams) streams open at once, after as many have come and gone")
+        say("\nmemory: \(streams) open streams, after as many have opened and closed")
         let setup = try await Setup(server: path)
         let streams = streams
         var resident: [Double] = [setup.server.residentKiB]

@@ -1,11 +1,12 @@
 import Foundation
 
 extension Bench {
-    /// What the server adds to each token's way when models are as slow as models are: answers of 100 tokens, some ms apart, one after the other on each
-    /// connection. The first ones are not counted: they open connections.
+    /// Measures the time that the server adds to each token when models are as slow as real ones:
+    /// responses of 100 tokens, a few ms apart, one after another on each connection. The first
+    /// responses are not counted, because they open connections.
     func paced(_ path: String) async throws {
         say(
-            "\npaced: 100 tokens, \(pace) ms apart; the time from the model's write to the client's read; \(pacedRounds) answers per stream"
+            "\npaced: 100 tokens, \(pace) ms apart; the time from the model's write to the client's read; \(pacedRounds) responses per stream"
         )
         row([
             ("streams", 8), ("ms p50", 8), ("p99", 8), ("upstream alone p50", 18), ("p99", 8), ("added p50", 10), ("p99", 8),
@@ -22,7 +23,7 @@ extension Bench {
             let through = try loop.measure(streams: streams, port: setup.port, rounds: pacedRounds) {
                 LoadClient.message("hello", session: "p-\($0)")
             }
-            // The first answers have their part in it.
+            // The CPU time includes the first responses.
             let perToken = 1e6 / Double(max(1, through.delays.count)) * Double(pacedRounds) / Double(pacedRounds + 1)
             let server = (setup.server.cpuSeconds - before.server) * perToken
             let redis = (setup.redis.cpuSeconds - before.redis) * perToken

@@ -1,21 +1,22 @@
 import Foundation
 import NIOCore
 
-/// Reads answers and measures how old each token's time is when it arrives; not in the first one.
+/// Reads streams, and measures the age of each token when it arrives. The first stream does not
+/// count.
 final class PacedClient {
     let socket: TCPSocket
     private let request: ByteBuffer
     private let rounds: Int
-    /// Milliseconds.
+    /// The ages of the tokens when they arrived, in milliseconds.
     private(set) var delays: [Double] = []
-    /// What came instead of the rest.
+    /// The last bytes of a stream that ended early.
     private(set) var last: [UInt8] = []
     private var round = 0
-    /// Nothing of this answer is here yet.
+    /// Whether nothing of the current response has arrived yet.
     private var isNew = true
-    /// Tokens of this answer.
+    /// The tokens of the current response so far.
     private var count = 0
-    /// The beginning of a token, or of an end.
+    /// The beginning of a token or of an end mark whose rest has not arrived.
     private var pending = ByteBuffer()
 
     init(_ socket: TCPSocket, request: ByteBuffer, rounds: Int) {
@@ -29,11 +30,13 @@ final class PacedClient {
         try socket.write(request)
     }
 
-    /// - Returns: Whether this was the end, of all answers or too early.
+    /// Reads what has arrived.
+    ///
+    /// - Returns: Whether the client is done: all of its responses have ended, or one ended early.
     func read(through space: UnsafeMutableRawBufferPointer) throws -> Bool {
         guard let bytes = socket.read(into: space) else { return false }
         let now = NIODeadline.now().uptimeNanoseconds
-        // What is no stream ends where nobody looks for it.
+        // A response that is not a stream has no end mark to wait for.
         guard !bytes.isEmpty, !isNew || bytes.starts(with: "HTTP/1.1 200".utf8) else {
             last = Array(bytes.prefix(300))
             return true
@@ -61,9 +64,10 @@ final class PacedClient {
         return false
     }
 
-    /// A token is `t=DIGITS `. The whole text comes once more at the end, when all tokens were seen.
+    /// Reads tokens of the form `t=DIGITS `. The final text repeats them at the end, after all
+    /// tokens.
     ///
-    /// - Returns: How many bytes are not needed any more, and whether the answer has ended.
+    /// - Returns: The number of bytes that were consumed, and whether the response has ended.
     private func readTokens(_ raw: UnsafeRawBufferPointer, _ now: UInt64) -> (read: Int, isDone: Bool) {
         guard let base = raw.baseAddress else { return (0, false) }
         var index = 0
@@ -91,9 +95,9 @@ final class PacedClient {
     }
 }
 
-/// What all clients of a measurement saw.
+/// The results of all clients of a measurement.
 struct PacedAnswers {
-    /// Milliseconds.
+    /// The ages of the tokens when they arrived, in milliseconds.
     var delays: [Double] = []
     var failures: [String] = []
 

@@ -1,9 +1,11 @@
 import Foundation
 import NIOCore
 
-/// A model whose tokens come at their times, and the clients that read them, in one thread over `epoll`.
+/// A model that sends its tokens on schedule, and the clients that read them, in one thread over
+/// `epoll`.
 ///
-/// By system calls alone: what a token's way through the model and the client costs is taken from the cores that the server needs.
+/// It uses plain system calls, since whatever the model and the client spend on a token is taken
+/// from the cores that the server needs.
 final class PacedLoop {
     private enum Role {
         case listener
@@ -16,19 +18,21 @@ final class PacedLoop {
         case connect(stream: Int)
     }
 
-    /// Where the model listens.
+    /// The port on which the model listens.
     let port: Int
     private let epoll: Epoll
     private let listener: TCPSocket
-    /// By descriptor.
+    /// The role of each socket, by descriptor.
     private var roles: [Int32: Role] = [:]
     private var timers = Timers<Due>()
     private let answer = CheapAnswer(tokens: 100)
-    /// Nanoseconds between two tokens.
+    /// The nanoseconds between two tokens.
     private let pace: UInt64
     private let space = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 8)
 
-    /// - Parameter pace: Milliseconds between two tokens.
+    /// Creates a model that listens on a free port.
+    ///
+    /// - Parameter pace: The milliseconds between two tokens.
     init(pace: Int) throws {
         self.pace = UInt64(pace) * 1_000_000
         epoll = try Epoll()
@@ -43,13 +47,15 @@ final class PacedLoop {
         space.deallocate()
     }
 
-    /// Has streams run, each with answers one after the other, and returns when all have ended. The first answers are not counted: they open connections.
+    /// Runs streams, each with one response after another, until all have ended. The first
+    /// responses are not counted, because they open connections.
     ///
-    /// - Parameter rounds: Answers that are counted.
+    /// - Parameter rounds: The number of responses of each stream that are counted.
     func measure(streams: Int, port: Int, rounds: Int, request: (Int) -> ByteBuffer) throws -> PacedAnswers {
         var answers = PacedAnswers()
         var open = streams
-        // They begin apart, so that what is measured is tokens and not the rush of the beginning.
+        // The streams begin at different times, so that the figures show tokens and not a burst of
+        // begins.
         let spread = max(500_000_000, pace * 25)
         for stream in 0..<streams { timers.add(.connect(stream: stream), at: now() + .random(in: 0..<spread)) }
         while open > 0 {
@@ -101,7 +107,8 @@ final class PacedLoop {
         }
     }
 
-    /// On a grid of times, so that a late one does not move the ones behind it.
+    /// Sends a token, and schedules the next on a fixed grid of times, so that a late token does
+    /// not delay those after it.
     private func sendToken(of model: PacedModel, due: UInt64) throws {
         guard model.isOpen else { return }
         guard model.tokens < answer.tokens else { return try model.socket.write(answer.end) }

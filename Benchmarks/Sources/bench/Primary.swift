@@ -2,13 +2,15 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import RedisClient
 import SessionStore
 
 extension Bench {
-    /// What one Redis carries: turns by the store alone, from one thread, so that Redis has a core of its own. A turn is a begin with the history, as
-    /// many appends to the log as are said, and the commit; a session begins anew after ten.
+    /// Measures how many turns one Redis carries. One thread drives the store alone, so that Redis
+    /// has a core of its own. A turn is a begin with the history, the given number of appends to
+    /// the log, and the commit. A session is replaced after ten turns.
     func primary() async throws {
-        say("\nprimary: turns by the store alone, 64 sessions at once; \(runs) runs of \(format(seconds, 1)) s, medians")
+        say("\nprimary: turns by the store alone, 64 sessions at the same time; \(runs) runs of \(format(seconds, 1)) s, medians")
         row([
             ("Redis", 8), ("appends", 8), ("tokens each", 11), ("turns/s", 8), ("Redis CPU us/turn", 17), ("busiest node us/turn", 20),
             ("busy cores", 10),
@@ -71,12 +73,12 @@ private struct RedisNodes {
     }
 }
 
-/// Turns on a store, one behind the other in each of 64 sessions.
+/// Turns on a store: 64 sessions at the same time, each with one turn after another.
 private struct StoreLoad {
     struct Sample {
         var turns: Int
         var elapsed: Double
-        /// Of each server, in seconds.
+        /// The CPU time of each server, in seconds.
         var cpu: [Double]
     }
 
@@ -86,10 +88,10 @@ private struct StoreLoad {
     func run(_ nodes: RedisNodes, seconds: Double) async throws -> Sample {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
-        let client = RedisClient(configuration: try RedisConfiguration(url: nodes.url), eventLoopGroup: group, logger: logger)
+        let client = RedisConnectionPool(configuration: try RedisConfiguration(url: nodes.url), eventLoopGroup: group, logger: logger)
         guard await client.waitUntilReady(timeout: .seconds(5)) else { throw Failure(description: "no connection") }
         let store = RedisSessionStore(client: client, configuration: StoreConfiguration(replica: "bench"), logger: logger)
-        // So that scripts are known, connections are there and histories have their length.
+        // Loads the scripts, opens the connections and lets the histories grow to their length.
         _ = try await load(store, name: "warm", until: .now() + .milliseconds(500))
         let before = nodes.servers.map(\.cpuSeconds)
         let start = Date()
@@ -133,7 +135,7 @@ private struct StoreLoad {
             }
             guard try answer.get() == .held else { throw Failure(description: "a lease was lost") }
         }
-        // As the server ends a step: the whole text, and `done`.
+        // The end of a step, as the server writes it: the whole text, and `done`.
         let text = String(repeating: "token ", count: 100)
         events.append(.message, json: ByteBuffer(string: #"{"type":"assistant_message","content":"\#(text)","is_final":true}"#))
         events.append(.done, json: ByteBuffer(string: #"{"status":"completed","session_id":"\#(name)","step":\#(step.lease.step)}"#))

@@ -2,12 +2,14 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import RedisClient
 import SessionStore
 
 extension Bench {
-    /// RPUSH and LRANGE over one connection, beside `redis-benchmark` with as many commands under way.
+    /// Measures RPUSH and LRANGE over one connection, and compares them with `redis-benchmark` at
+    /// the same number of commands in flight.
     func redis() async throws {
-        say("\nredis: commands per second over one connection, 512 under way, 100-byte values; medians of \(runs) runs")
+        say("\nredis: commands per second over one connection, 512 in flight, 100-byte values; medians of \(runs) runs")
         let directory = FileManager.default.temporaryDirectory.appending(path: "bench-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         let socket = directory.path + "/redis.sock"
@@ -15,7 +17,7 @@ extension Bench {
         try await Setup.wait("redis-server") { FileManager.default.fileExists(atPath: socket) }
         let logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let client = RedisClient(configuration: RedisConfiguration(.unix(path: socket)), eventLoopGroup: group, logger: logger)
+        let client = RedisConnectionPool(configuration: RedisConfiguration(.unix(path: socket)), eventLoopGroup: group, logger: logger)
         guard await client.waitUntilReady(timeout: .seconds(5)) else { throw Failure(description: "no connection") }
         let connection = client.connection(for: "")
 
@@ -60,7 +62,7 @@ extension Bench {
     }
 }
 
-/// Keeps a number of commands under way. Lives on the connection's event loop.
+/// Keeps a fixed number of commands in flight. It lives on the connection's event loop.
 private final class Pump: Sendable {
     private let connection: RedisConnection
     private let left: NIOLoopBoundBox<(sent: Int, answered: Int)>

@@ -3,11 +3,12 @@ import NIOCore
 import Synchronization
 
 extension Bench {
-    /// Three replicas under load, stopped and started anew one after another. Clients do what a client does: send again with the same
-    /// `Idempotency-Key` until it is accepted, and resume after the last id when a stream ends without `done`.
+    /// Restarts three replicas under load, one after another. The clients behave as clients should:
+    /// they repeat a request with the same `Idempotency-Key` until the service accepts it, and
+    /// resume after the last id when a stream ends without `done`.
     func rolling(_ path: String) async throws {
         say(
-            "\nrolling: 60 clients with answers of 2 s; three replicas restarted in turn, twice; steps get 1 s to end before they are handed over"
+            "\nrolling: 60 clients with responses of 2 s; three replicas restart in turn, twice; steps have 1 s to end before they are handed over"
         )
         let setup = try await Setup(server: path, replicas: 3, environment: ["AGENT_RUNTIME__DRAIN_SECONDS": "1"])
         let flag = Flag()
@@ -53,9 +54,9 @@ struct RollingResult: Sendable {
     var answers = 0
     var lost = 0
     var resumed = 0
-    /// `restart` events: text that was shown and is said anew.
+    /// The number of `restart` events, after which a client shows the text anew.
     var restarts = 0
-    /// The longest time between two events of each answer, in milliseconds.
+    /// The longest time between two events of each response, in milliseconds.
     var silences: [Double] = []
 
     mutating func add(_ other: RollingResult) {
@@ -90,7 +91,7 @@ struct RollingResult: Sendable {
                 }
                 if let token = event.data.firstMatch(of: /"token":"(t=[0-9]+ )"/) { text += token.1 }
                 guard event.name == "done" else { continue }
-                // Whole and without a gap: as many tokens as the model sent.
+                // The text is complete: it has as many tokens as the model sent.
                 let isWhole = event.data.contains(#""status":"completed""#) && text.split(separator: " ").count == 100
                 if isWhole { answers += 1 } else { lost += 1 }
                 silences.append(silence)

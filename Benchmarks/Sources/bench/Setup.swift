@@ -4,7 +4,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A Redis, a model upstream and one or more servers, for one measurement.
+/// A Redis, a model upstream, and one or more servers, for one measurement.
 final class Setup {
     let group = MultiThreadedEventLoopGroup.singleton
     let directory: URL
@@ -16,7 +16,9 @@ final class Setup {
     var server: Child { servers[0] }
     var port: Int { ports[0] }
 
-    /// - Parameter upstreamPort: Of another model than ``upstream``.
+    /// Starts the Redis, the upstream and the servers.
+    ///
+    /// - Parameter upstreamPort: The port of another model that replaces ``upstream``.
     init(
         server path: String, replicas: Int = 1, upstreamPort: Int? = nil, environment: [String: String] = [:], redisOptions: [String] = []
     ) async throws {
@@ -53,7 +55,7 @@ final class Setup {
         }
     }
 
-    /// Stops a server as a deployment does, and starts it anew.
+    /// Stops a server as a deployment does, and restarts it.
     func restart(_ index: Int) async throws {
         servers[index].stop()
         servers[index] = try start(ports[index])
@@ -79,9 +81,9 @@ struct Failure: Error, CustomStringConvertible {
     var description: String
 }
 
-/// A child process and what the system says of it.
+/// A child process and the system's figures about it.
 ///
-/// Not Foundation's `Process`, whose word on a child's end does not come where no run loop runs.
+/// Foundation's `Process` does not serve here: it reports a child's end only where a run loop runs.
 final class Child {
     let pid: pid_t
     private let isStopped = Atomic<Bool>(false)
@@ -113,7 +115,7 @@ final class Child {
         self.pid = pid
     }
 
-    /// What a program prints until it ends.
+    /// Runs a program to its end and returns its output.
     static func output(_ program: String, _ arguments: [String]) throws -> String {
         let file = FileManager.default.temporaryDirectory.appending(path: "bench-\(UUID().uuidString).out")
         defer { try? FileManager.default.removeItem(at: file) }
@@ -141,10 +143,10 @@ final class Child {
         throw Failure(description: "\(program) is not installed")
     }
 
-    /// Seconds of CPU so far, in user and kernel mode.
+    /// The CPU time that the process has used so far, in seconds, in user and kernel mode.
     var cpuSeconds: Double { Self.cpuSeconds(of: "\(pid)") }
 
-    /// This process's own.
+    /// The CPU time of this process, in seconds.
     static var ownCPUSeconds: Double { cpuSeconds(of: "self") }
 
     private static func cpuSeconds(of process: String) -> Double {

@@ -37,7 +37,7 @@ final class StreamClient {
                 "GET /agent/sessions/\(session)/stream HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: \(id)\r\nConnection: close\r\n\r\n")
     }
 
-    /// From the beginning of the step that runs.
+    /// Returns a request that follows the running step from its first event.
     static func join(_ session: String) -> ByteBuffer {
         ByteBuffer(string: "GET /agent/sessions/\(session)/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
     }
@@ -48,7 +48,9 @@ final class StreamClient {
         return ByteBuffer(string: head + "Connection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
     }
 
-    /// Reads events with ids until there were `count`; the last one's id, nil at the stream's end.
+    /// Reads events until `count` of them had an id.
+    ///
+    /// - Returns: The id of the last event; nil if the stream ended before.
     func read(until count: Int) async throws -> String? {
         var seen = 0
         while let event = try await next() {
@@ -58,7 +60,10 @@ final class StreamClient {
         return nil
     }
 
-    /// The next event; nil at the end, and where there is no stream. HTTP's own lines look like no field of an event and are passed over.
+    /// Reads the next event. HTTP's own lines are skipped: none of them looks like a field of an
+    /// event.
+    ///
+    /// - Returns: Nil at the end, and if the response is not a stream.
     func next() async throws -> Event? {
         var event = Event()
         while true {

@@ -1,4 +1,4 @@
-/// What is due at which time, the earliest first: a binary heap.
+/// Values with the times at which they are due, the earliest first: a binary heap.
 struct Timers<Value> {
     private var heap: [(time: UInt64, value: Value)] = []
 
@@ -13,7 +13,7 @@ struct Timers<Value> {
         }
     }
 
-    /// The earliest one, if it is due at `time`.
+    /// Removes and returns the earliest value if it is due at `time`.
     mutating func take(until time: UInt64) -> (time: UInt64, value: Value)? {
         guard let first = heap.first, first.time <= time else { return nil }
         heap.swapAt(0, heap.count - 1)

@@ -2,10 +2,10 @@ import Foundation
 import NIOCore
 
 extension Bench {
-    /// Turns per second, CPU per turn and time to the first token at 1, 16, 64 and 256 sessions. A client begins a new session
-    /// after ten turns.
+    /// Measures turns per second, CPU per turn, and the time to the first token at 1, 16, 64 and
+    /// 256 sessions. A client begins a new session after ten turns.
     func turns(_ path: String) async throws {
-        say("\nturns: each client posts, reads to the end, posts again; \(runs) runs of \(format(seconds, 1)) s, medians")
+        say("\nturns: each client posts, reads the stream to its end, and posts again; \(runs) runs of \(format(seconds, 1)) s, medians")
         row([
             ("sessions", 8), ("turns/s", 8), ("server CPU ms/turn", 18), ("Redis CPU us/turn", 17), ("first token ms p50", 18), ("p99", 7),
             ("failures", 8),
@@ -60,11 +60,11 @@ extension Bench {
         return result
     }
 
-    /// RSS over many turns.
+    /// Measures resident memory over many turns.
     func soak(_ path: String) async throws {
         say("\nsoak: \(soakTurns) turns from 64 clients")
         row([("turns", 8), ("server RSS MiB", 14), ("failures", 8)])
-        // The histories must not fill the machine: they expire.
+        // The histories expire, so that they do not fill the machine's memory.
         let setup = try await Setup(server: path, environment: ["AGENT_RUNTIME__SESSION_TTL": "10"], redisOptions: ["--appendfsync", "no"])
         let parts = 20
         for part in 0...parts {

@@ -1,9 +1,8 @@
 import Foundation
 
-/// A kind of input in a process of its own, which is watched: it may end early, or come to a
-/// standstill.
+/// Tries one kind of input in a process of its own, and notices when that process crashes or hangs.
 final class ChildRun {
-    /// Longer than any single input takes, on a machine that has other things to do.
+    /// Longer than any single input takes, even on a busy machine.
     private static let patience = 30.0
 
     private let kind: Kind
@@ -18,16 +17,16 @@ final class ChildRun {
         progress = try Progress(path: path)
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         process.arguments = ["child", kind.rawValue, "\(seed)", "0", "\(count)", path]
-        // A backtrace takes seconds. A replay has one.
+        // A backtrace takes seconds, and a replay prints one.
         var environment = ProcessInfo.processInfo.environment
         environment["SWIFT_BACKTRACE"] = "enable=no"
         process.environment = environment
         try process.run()
     }
 
-    /// Waits for the end.
+    /// Waits for the process to end.
     ///
-    /// - Returns: What went wrong, with the command that tries it again.
+    /// - Returns: What went wrong, with the command that tries the same input again.
     func wait() -> String? {
         defer { unlink(path) }
         var (last, since) = (-1, Date())
@@ -51,7 +50,7 @@ final class ChildRun {
     }
 }
 
-/// The number of the input that is tried, in memory that outlives the process that writes it.
+/// The number of the current input, in memory that outlives the process that writes it.
 final class Progress {
     private let place: UnsafeMutablePointer<Int64>
 

@@ -1,9 +1,10 @@
+import JSONText
 import NIOCore
 
 @testable import AgentService
 @testable import SessionStore
 
-/// What a client sends: bodies, and the texts that come in headers, queries and paths.
+/// Feeds the service what a client sends: bodies, and the texts of headers, queries and paths.
 final class ClientRequests: Target {
     private(set) var accepted = 0
 
@@ -30,12 +31,12 @@ final class ClientRequests: Target {
         case .retry: break
         }
         for part in [request.settings.tools, request.settings.metadata].compactMap({ $0 }) {
-            hold((try? JSONText(parsing: part)) != nil, "what is stored is no JSON: \(String(buffer: part))")
+            hold((try? CheckedJSON(parsing: part)) != nil, "what is stored is no JSON: \(String(buffer: part))")
         }
         hold(SessionID(request.session.text) == request.session, "\(request.session)")
     }
 
-    /// Ids, as they come in headers, queries and paths; each line is one.
+    /// Reads each line as an id, as it comes in headers, queries and paths.
     private func names(_ text: String) {
         for line in text.split(separator: "\n", maxSplits: 4) {
             if let id = EventID(line) {
@@ -55,7 +56,8 @@ final class ClientRequests: Target {
         }
     }
 
-    /// What is accepted once is accepted again, as it came and as it is written then.
+    /// Checks that an accepted body is accepted again, both as it came and as the service encodes
+    /// it.
     private func json(_ body: ByteBuffer) {
         guard let value = try? JSONSlice(parsing: body) else { return }
         accepted += 1

@@ -1,4 +1,4 @@
-/// Good inputs to begin with, small ones, and words that mean something.
+/// Small, valid inputs to start from, and words that the parsers know.
 enum Corpus {
     static let numbers = [
         "0", "-1", "1", "000", "099", "100", "101", "199", "600", "999", "65536", "2147483647", "2147483648", "4294967296",
@@ -29,7 +29,7 @@ enum Corpus {
         head + "Content-Length: \(body.utf8.count)\r\n\r\n" + body
     }
 
-    /// Answers in the forms that servers give them beside the plain one.
+    /// Responses in the forms in which some servers differ from the plain one.
     private static let oddAnswers = [
         sized(token.replacing("\n\n", with: "\n") + end.replacing("\n\n", with: "\n")), sized(whole + "\n\ndata: [DONE]\n\n"),
         sized("data: null\n\ndata: \"\"\n\ndata: ping\n\ndata: [PING]\n\ndata: []\n\n" + token + end),

@@ -1,7 +1,8 @@
 #if EXPLORE
 import Foundation
 
-// libFuzzer. Built with `-sanitize=fuzzer`, which counts what code an input reaches; see run.sh.
+// The entry point of libFuzzer, which `-sanitize=fuzzer` builds in; see run.sh. libFuzzer counts
+// the code that an input reaches.
 
 private typealias Callback = @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
 
@@ -11,7 +12,7 @@ private func runDriver(
     _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>, _ callback: Callback
 ) -> Int32
 
-/// Its own `main` wants one; that main is not used.
+/// libFuzzer's own `main`, which this program does not use, needs this symbol.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 { 0 }
 

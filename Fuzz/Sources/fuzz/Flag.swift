@@ -1,9 +1,11 @@
 import Synchronization
 
-/// A boolean that may be set where nothing else may be changed.
+/// A boolean that can be set through a constant.
 final class Flag: Sendable {
     private let value = Atomic(false)
 
-    /// - Returns: What it was.
+    /// Sets the value.
+    ///
+    /// - Returns: The value before.
     @discardableResult func set(_ new: Bool) -> Bool { value.exchange(new, ordering: .relaxed) }
 }

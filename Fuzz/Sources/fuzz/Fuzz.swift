@@ -1,9 +1,11 @@
 import Foundation
 
-/// `fuzz [COUNT [SEED]]` tries COUNT mutations of each kind of input, each kind in a child process.
-/// `fuzz child KIND SEED FIRST COUNT FILE` is such a child.
-/// `fuzz replay KIND SEED NUMBER` tries one mutation again, in this process.
-/// `fuzz input KIND FILE` tries a file's bytes, as libFuzzer leaves them.
+/// Tries inputs from outside on the code that parses them.
+///
+/// - `fuzz [COUNT [SEED]]` tries COUNT mutations of each kind of input, each kind in a child process.
+/// - `fuzz child KIND SEED FIRST COUNT FILE` is such a child process.
+/// - `fuzz replay KIND SEED NUMBER` tries one mutation again, in this process.
+/// - `fuzz input KIND FILE` tries the bytes of a file that libFuzzer has left.
 @main
 enum Fuzz {
     static func main() throws {
@@ -26,7 +28,7 @@ enum Fuzz {
         }
         let begun = Date()
         let runs = try Kind.allCases.map { try ChildRun(kind: $0, seed: seed, count: count) }
-        // Two at a time at least: machines have more cores than one.
+        // The children run in parallel, since nearly every machine has several cores.
         let failures = runs.compactMap { $0.wait() }
         print("\(count) mutations of each kind, seed \(seed): \(Int(Date().timeIntervalSince(begun))) s")
         for failure in failures { print(failure) }
@@ -45,7 +47,7 @@ enum Fuzz {
             target.run(mutator.input(seed: seed, number: number))
         }
         print("\(kind.rawValue): \(count) inputs, of which \(target.accepted) were accepted in part")
-        // Inputs that are nothing but noise would show nothing.
+        // If nearly all inputs were noise, the run would prove nothing.
         hold(count < 1000 || target.accepted > count / 10, "too few of the inputs were accepted")
         leave(target)
     }
@@ -70,8 +72,8 @@ enum Fuzz {
         leave(target)
     }
 
-    /// An HTTP client that was not shut down must not be let go, and this one has nothing to shut
-    /// down.
+    /// Exits without releasing the target. An HTTP client must be shut down before it is released,
+    /// and this one has nothing to shut down.
     private static func leave(_ target: any Target) -> Never {
         withExtendedLifetime(target) { exit(0) }
     }
@@ -101,7 +103,7 @@ enum Kind: String, CaseIterable {
         }
     }
 
-    /// Words that mean something to what reads the input.
+    /// Words that the parsers of this input know.
     var words: [String] {
         switch self {
         case .model: Corpus.answerWords
@@ -111,15 +113,15 @@ enum Kind: String, CaseIterable {
     }
 }
 
-/// What is tried. It must come back from any input; what it makes of it is checked only as far as
-/// it can be known without another reader.
+/// The code under test. It must return for every input. Its results are checked only as far as they
+/// are known without a second parser.
 protocol Target: AnyObject {
     func run(_ input: [UInt8])
-    /// Inputs of which something came through the first checks.
+    /// The number of inputs of which some part passed the first checks.
     var accepted: Int { get }
 }
 
-/// Ends the process, like a trap in what is tried.
+/// Ends the process if `condition` is false, as a trap in the code under test does.
 func hold(_ condition: Bool, _ message: @autoclosure () -> String) {
     if !condition { fatalError(message()) }
 }

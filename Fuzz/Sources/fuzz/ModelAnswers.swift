@@ -6,12 +6,12 @@ import NIOHTTP1
 @testable import AgentService
 @testable import AsyncHTTPClient
 
-/// Bytes from a model's server: through NIO's decoder, the gate and the HTTP client's own handler
-/// to the reader of answers. The socket is not real, all else is.
+/// Feeds bytes from a model server through NIO's decoder, the gate and the HTTP client's own
+/// handler to the decoder of completions. Only the socket is simulated.
 final class ModelAnswers: Target {
     private(set) var accepted = 0
     private let loop = EmbeddedEventLoop()
-    /// Never used for requests, so that it needs no connection; it lives as long as the process.
+    /// Sends no request, so it needs no connection. It lives as long as the process.
     private let client: PerEventLoopHTTPClient
     private let logger: Logger
     private let template: HTTPClient.Request
@@ -38,7 +38,7 @@ final class ModelAnswers: Target {
                 channel.pipeline.fireChannelRead(ByteBuffer(bytes: piece))
                 if input.choices[2] & 1 == 0 || number.isMultiple(of: 3) { channel.pipeline.fireChannelReadComplete() }
                 loop.run()
-                // The next request goes over the same connection, as soon as it is free.
+                // Begins the next request on the same connection when the connection is free.
                 if released.take(), channel.isActive, input.choices[2] & 2 != 0 { begin(connection, input, released) }
             }
             switch input.choices[2] >> 2 & 3 {
@@ -77,7 +77,7 @@ final class ModelAnswers: Target {
 
     private final class Released: HTTP1ConnectionDelegate {
         private let isReleased = Flag()
-        /// Whether the model has said something.
+        /// Whether the model server has sent anything.
         let isRead = Flag()
         func http1ConnectionReleased(_: HTTPConnectionPool.Connection.ID) { isReleased.set(true) }
         func http1ConnectionClosed(_: HTTPConnectionPool.Connection.ID) {}
@@ -85,7 +85,7 @@ final class ModelAnswers: Target {
     }
 }
 
-/// Reads one answer as a generation does, without its clocks.
+/// Reads one response as a generation does, without its timeouts.
 private final class AnswerReader: HTTPClientResponseDelegate, BodyReceiver, @unchecked Sendable {
     typealias Response = Void
 
@@ -94,7 +94,7 @@ private final class AnswerReader: HTTPClientResponseDelegate, BodyReceiver, @unc
     private var events: [LLMEvent] = []
     private var isOver = false
     private var task: HTTPClient.Task<Void>?
-    /// The part of the body at which the caller leaves.
+    /// The number of the body's part at which the caller cancels.
     var cancelAt: Int?
     private var parts = 0
     var isRead: Flag?

@@ -1,5 +1,5 @@
-/// Makes inputs out of good ones. Each depends on the seed and its number alone, so that it can be
-/// made again without those before it.
+/// Makes inputs from good ones. An input depends only on the seed and on its number, so it can be
+/// made again without the inputs before it.
 struct Mutator {
     private static let longest = 16 << 10
 
@@ -14,10 +14,10 @@ struct Mutator {
     func input(seed: UInt64, number: Int) -> [UInt8] {
         var random = SplitMix(state: seed &* 0x9E37_79B9_7F4A_7C15 ^ UInt64(number) &* 0xD134_2543_DE82_EF95)
         var bytes = corpus[Int.random(in: corpus.indices, using: &random)]
-        // Some have one thing wrong, some hardly anything right.
+        // Some inputs have one fault, and some are nearly all noise.
         let count = [0, 1, 1, 1, 2, 8][Int.random(in: 0..<6, using: &random)]
         for _ in 0..<count { mutate(&bytes, using: &random) }
-        // What decides how the input is handed over; see the targets.
+        // The bytes that decide how the input is delivered; see the targets.
         let choices = (0..<4).map { _ in UInt8.random(in: .min ... .max, using: &random) }
         return choices + bytes.prefix(Self.longest)
     }
@@ -49,8 +49,8 @@ struct Mutator {
         if bytes.count > Self.longest { bytes.removeSubrange(Self.longest...) }
     }
 
-    /// Replaces a word, so that the structure stays what it is: by one from elsewhere, or by one
-    /// that is long.
+    /// Replaces a word and keeps the structure around it. The new word comes from another input, or
+    /// is long.
     private func replaceWord(_ bytes: inout [UInt8], from place: Int, using random: inout SplitMix) {
         func isWord(_ byte: UInt8) -> Bool { 0x30...0x39 ~= byte || 0x41...0x5A ~= byte || 0x61...0x7A ~= byte || byte == 0x5F }
         func word(in bytes: [UInt8], from place: Int) -> ArraySlice<UInt8> {
@@ -85,7 +85,7 @@ struct SplitMix: RandomNumberGenerator {
     }
 }
 
-/// An input: choices first, then what comes from outside, cut where the choices say.
+/// An input: first the choices, then the bytes from outside, which are cut where the choices say.
 struct Input {
     let choices: [UInt8]
     let bytes: ArraySlice<UInt8>
@@ -101,7 +101,7 @@ struct Input {
         let longest = [1, 7, 60, 900][Int(choices[0] >> 2 & 3)]
         var (pieces, rest): ([ArraySlice<UInt8>], ArraySlice<UInt8>) = ([], bytes)
         while !rest.isEmpty {
-            // What is cut into many pieces takes long and shows nothing new.
+            // More pieces take long and show nothing new.
             let length = pieces.count < 200 ? Int.random(in: 1...longest, using: &random) : rest.count
             pieces.append(rest.prefix(length))
             rest = rest.dropFirst(length)

@@ -1,24 +1,25 @@
 import Logging
 import NIOCore
 import NIOEmbedded
+import RedisClient
 
 @testable import AgentService
 @testable import SessionStore
 
-/// Bytes from what answers at Redis's address: through the decoder to everything that reads a
-/// reply.
+/// Feeds bytes from Redis's address to the decoder, and the replies to everything that reads them.
 final class RedisReplies: Target {
     private(set) var accepted = 0
 
     private static let session = SessionID("s")
     private static let address = RedisConfiguration.Address.tcp(host: "redis", port: 6379)
-    /// Not connected: it reads what it is given.
+    /// Not connected: it only parses the replies that it is given.
     private let store: RedisSessionStore
 
     init() {
         let logger = Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() }
         store = RedisSessionStore(
-            client: RedisClient(configuration: RedisConfiguration(Self.address), eventLoopGroup: EmbeddedEventLoop(), logger: logger),
+            client: RedisConnectionPool(
+                configuration: RedisConfiguration(Self.address), eventLoopGroup: EmbeddedEventLoop(), logger: logger),
             configuration: StoreConfiguration(replica: "fuzz"), logger: logger)
     }
 
@@ -57,7 +58,7 @@ final class RedisReplies: Target {
         journal(reply.buffers)
     }
 
-    /// An event log.
+    /// Reads a reply as an event log.
     private func log(_ reply: RedisReply) {
         var entries: [LogEntry] = []
         reply.forEachElement { if let entry = LogEntry(reply: $0) { entries.append(entry) } }
@@ -99,7 +100,7 @@ final class RedisReplies: Target {
         }
     }
 
-    /// Answers of several commands that were sent together: a look at a session.
+    /// Reads the replies to several commands of one pipeline, as for a view of a session.
     private func pair(_ replies: [RedisReply]) {
         guard replies.count >= 2 else { return }
         for index in replies.indices.dropLast() {

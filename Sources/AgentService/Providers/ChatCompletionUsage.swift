@@ -1,3 +1,4 @@
+import JSONText
 import SessionStore
 
 /// Gathers the token counts of one answer.

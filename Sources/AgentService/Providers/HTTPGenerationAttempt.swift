@@ -210,3 +210,11 @@ final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
 extension TimeAmount {
     fileprivate var milliseconds: Int64 { nanoseconds / 1_000_000 }
 }
+
+extension Duration {
+    /// Whole milliseconds, rounded towards zero.
+    fileprivate var milliseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds * 1000 + attoseconds / 1_000_000_000_000_000
+    }
+}

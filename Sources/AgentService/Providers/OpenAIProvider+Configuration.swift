@@ -1,5 +1,6 @@
 public import NIOCore
-public import SessionStore
+import SessionStore
+public import TransportSecurity
 
 extension OpenAIProvider {
     /// Where the model is and how long to wait for it. Its description shows no key.

@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
 import SessionStore
+import TransportSecurity
 
 extension OpenAIProvider {
     /// Whether the error says that the other side is gone.

@@ -5,6 +5,7 @@ internal import NIOHTTP1
 public import ServiceLifecycle
 internal import SessionStore
 internal import Synchronization
+import TransportSecurity
 
 /// A model behind OpenAI's chat completions API (https://platform.openai.com/docs/api-reference/chat).
 ///

@@ -1,3 +1,4 @@
+import JSONText
 import NIOCore
 import SessionStore
 
@@ -101,6 +102,6 @@ enum JSONPieces {
     /// Returns a value byte for byte where it is valid; else with U+FFFD for what is not text in it.
     static func repaired(_ json: ByteBuffer) -> ByteBuffer {
         if (try? JSONSlice(parsing: json)) != nil { return json }
-        return (try? JSONText(repairing: json))?.buffer ?? ByteBuffer(string: "null")
+        return (try? CheckedJSON(repairing: json))?.buffer ?? ByteBuffer(string: "null")
     }
 }

@@ -1,3 +1,4 @@
+import JSONText
 internal import NIOCore
 internal import SessionStore
 

@@ -1,3 +1,4 @@
+import JSONText
 import NIOCore
 import SessionStore
 
@@ -155,7 +156,7 @@ struct ScriptedAnswer {
             case "read_file" where !rest.isEmpty, "echo" where !rest.isEmpty:
                 if conversation.tools.contains(command) {
                     let key = command == "echo" ? "text" : "path"
-                    calls.append(Call(name: command, arguments: "{\"\(key)\":\(JSONText(string: rest).text)}"))
+                    calls.append(Call(name: command, arguments: "{\"\(key)\":\(CheckedJSON(string: rest).text)}"))
                 } else {
                     sentences.append("I have no tool named \(command).")
                 }

@@ -1,3 +1,4 @@
+import JSONText
 import SessionStore
 
 /// Tokens that a generation cost, as the model counted them.

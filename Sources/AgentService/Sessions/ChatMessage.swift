@@ -1,4 +1,5 @@
 import Glibc
+import JSONText
 public import NIOCore
 import SessionStore
 

@@ -76,10 +76,10 @@ extension TurnService {
     ///
     /// - Returns: Whether the lease was taken. Returns at once, or when the step has ended.
     private func seize(_ takeOver: TakeOver, returnsAtEnd: Bool) async throws(TurnError) -> Bool {
-        try await inTask(endsStep: takeOver.reason == .cancel) { answer in
+        try await inTask(endsStep: takeOver.reason == .cancel) { result in
             do throws(StoreError) {
                 guard case .taken(let taken) = try await self.store.takeOver(takeOver) else {
-                    return .end { answer.resume(returning: .success(false)) }
+                    return .end(result.decided(.success(false)))
                 }
                 self.logger.notice(
                     "a step was taken over",
@@ -87,12 +87,13 @@ extension TurnService {
                         "session": "\(takeOver.session)", "step": "\(taken.started.lease.step)", "replaces": "\(taken.replaces)",
                         "from": "\(taken.previousOwner)", "to": "\(taken.action)",
                     ])
-                if !returnsAtEnd { answer.resume(returning: .success(true)) }
-                return await StepRunner(service: self, taken: taken) {
-                    if returnsAtEnd { answer.resume(returning: .success(true)) }
-                }.run()
+                guard returnsAtEnd else {
+                    result.succeed(true)
+                    return await StepRunner(service: self, taken: taken, end: nil).run()
+                }
+                return await StepRunner(service: self, taken: taken, end: result).run()
             } catch {
-                return .end { answer.resume(returning: .failure(.store(error))) }
+                return .end(result.decided(.failure(.store(error))))
             }
         }
     }

@@ -1,5 +1,6 @@
 public import Logging
 import NIOCore
+import RedisClient
 public import SessionStore
 
 /// Runs turns: accepts a message, has a step run for it, and tells the client.
@@ -77,7 +78,7 @@ public final class TurnService: Sendable {
     private func attempt(
         _ begin: BeginStep, share: ByteShare?, request: TurnRequest, stream: ClientStream
     ) async throws(TurnError) -> Conflict? {
-        try await inTask { answer in
+        try await inTask { result in
             do throws(StoreError) {
                 switch try await self.store.begin(begin) {
                 case .started(let started):
@@ -90,20 +91,17 @@ public final class TurnService: Sendable {
                     // asked, unless the history is still to be read.
                     let step = StepRunner(
                         service: self, started: started, share: share, stream: stream, traceparent: request.traceparent,
-                        requestID: request.requestID
-                    ) {
-                        answer.resume(returning: .success(nil))
-                    }
-                    return await step.run()
+                        requestID: request.requestID)
+                    return await step.run(accepting: result)
                 case .waiting(let step, let length, let open):
-                    answer.resume(returning: .success(nil))
+                    result.succeed(nil)
                     let summary = StepSummary(
                         status: .waiting, session: begin.session, step: step, historyLength: length, pendingCalls: open,
                         metadata: request.settings.metadata)
                     stream.finish { $0.emit(.finished(summary)) }
                     return .end()
                 case .replay(let step):
-                    answer.resume(returning: .success(nil))
+                    result.succeed(nil)
                     // Not the request: its body would stay as long as the step is followed.
                     let (session, id) = (begin.session, request.lastEventID)
                     return .job {
@@ -112,41 +110,39 @@ public final class TurnService: Sendable {
                         return .end()
                     }
                 case .busy(let step, let leaseLeft):
-                    return .end { answer.resume(returning: .success(Conflict(step: step, leaseLeft: leaseLeft))) }
+                    return .end(result.decided(.success(Conflict(step: step, leaseLeft: leaseLeft))))
                 case .orphaned(let step):
                     let conflict = Conflict(step: step, leaseLeft: self.store.configuration.lease, isOrphaned: true)
-                    return .end { answer.resume(returning: .success(conflict)) }
+                    return .end(result.decided(.success(conflict)))
                 case .refused(let refusal, let orphan):
-                    return .end {
-                        answer.resume(returning: .failure(.refused(refusal)))
-                        // A client that sends what is refused again and again must not hide the
-                        // step from the sweepers.
-                        if let orphan { self.takeOverAside(begin.session, step: orphan) }
-                    }
+                    return .end(
+                        result.decided(.failure(.refused(refusal))) {
+                            // A client that repeats a refused request must not hide the step from the sweepers.
+                            if let orphan { self.takeOverAside(begin.session, step: orphan) }
+                        })
                 }
             } catch {
-                return .end { answer.resume(returning: .failure(.store(error))) }
+                return .end(result.decided(.failure(.store(error))))
             }
         }
     }
 
-    /// Runs `job` in a task that belongs to the supervisor, and waits for its answer, which it must
-    /// give once.
+    /// Runs `job` in a task that belongs to the scheduler, and waits for the result that the job gives.
     ///
-    /// What takes a lease runs in such a task: were it the handler's, a client that leaves at the
-    /// wrong moment would cancel it, and leave a lease behind that nobody holds.
+    /// A job that takes a lease runs in such a task. If it ran in the handler's task, a client that leaves
+    /// at the wrong moment would cancel it, and leave behind a lease without an owner.
     func inTask<Value: Sendable>(
         endsStep: Bool = false,
-        _ job: @escaping @Sendable (CheckedContinuation<Result<Value, TurnError>, Never>) async -> StepScheduler.NextAction
+        _ job: @escaping @Sendable (consuming PendingResult<Value>) async -> StepScheduler.NextAction
     ) async throws(TurnError) -> Value {
-        let answer = await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, TurnError>, Never>) in
+        let result = await withCheckedContinuation { (continuation: PendingResult<Value>.Continuation) in
             do throws(StepScheduler.Refusal) {
-                try scheduler.start(endsStep: endsStep) { await job(continuation) }
+                try scheduler.start(endsStep: endsStep) { [logger] in await job(PendingResult(continuation, logger: logger)) }
             } catch {
                 continuation.resume(returning: .failure(TurnError(error)))
             }
         }
-        return try answer.get()
+        return try result.get()
     }
 }
 
@@ -164,6 +160,8 @@ public enum TurnError: Error, Sendable {
     /// There is nothing to cancel.
     case notRunning
     case noSession
+    /// A defect: the request was left without a result. It may have been accepted.
+    case lostResult
 
     init(_ refusal: StepScheduler.Refusal) {
         self =

@@ -1,3 +1,5 @@
+import RedisClient
+import JSONText
 import Logging
 import NIOCore
 import SessionStore

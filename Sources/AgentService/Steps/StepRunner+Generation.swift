@@ -5,20 +5,27 @@ import Synchronization
 
 /// The generation: the model's provider calls this while the model writes.
 extension StepRunner: LLMReceiver {
-    struct Generating: Sendable {
+    struct Generating: ~Copyable, Sendable {
         var machine: StepStateMachine
         /// The part of the history that is kept meanwhile.
         var usedCalls = UsedCallIDs()
-        /// Called once with the outcome.
-        var onConclusion: (@Sendable (Result<StepStateMachine.Conclusion, any Error>) -> Void)?
+        /// The part of the history that is kept meanwhile.
+        var usedCalls = UsedCallIDs()
+        /// The step's slot while the model writes.
+        var suspension: StepScheduler.Suspension?
+
+        init(machine: StepStateMachine) {
+            self.machine = machine
+        }
     }
 
     /// Asks the model. A stop signal ends the generation, which closes the connection to the
     /// model's server.
     ///
     /// The runner does not keep the request; the provider does, until the model's server responds.
-    func ask(_ request: LLMRequest, onConclusion: @escaping @Sendable (Result<StepStateMachine.Conclusion, any Error>) -> Void) {
-        generating.withLock { $0.onConclusion = onConclusion }
+    func ask(_ request: LLMRequest, suspension: consuming StepScheduler.Suspension) {
+        var suspension = Optional(suspension)
+        generating.withLock { $0.suspension = suspension.take() }
         guard stopSignal.reason == nil else { return end(.failure(CancellationError())) }
         let generation = service.provider.generate(request, receiver: self)
         stopSignal.whenStopped { generation.cancel() }
@@ -73,7 +80,8 @@ extension StepRunner: LLMReceiver {
     }
 
     private func tell(_ generated: Result<StepStateMachine.Conclusion, any Error>) {
-        generating.withLock { $0.onConclusion.take() }?(generated)
+        guard let suspension = generating.withLock({ $0.suspension.take() }) else { return }
+        suspension.resume(with: .job { await self.perform(self.machine.generated(generated, stopped: self.stopSignal.reason)) })
     }
 }
 

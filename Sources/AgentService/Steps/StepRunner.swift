@@ -19,8 +19,8 @@ final class StepRunner: Sendable {
     let stopSignal = StopSignal()
     let log: EventLogWriter
     let begun = ContinuousClock.now
-    private let onGenerating: @Sendable () -> Void
-    private let onEnd: @Sendable () -> Void
+    /// The caller that waits for the step's end; nil if none does.
+    private let waitingCaller: Mutex<PendingResult<Bool>?>
     let generating: Mutex<Generating>
     /// Nil when the model was asked.
     let opening: Mutex<Opening?>
@@ -32,32 +32,27 @@ final class StepRunner: Sendable {
 
     /// Makes the runner of a step that was taken over. Only the log gets its events.
     ///
-    /// - Parameter onEnd: Called when the step has ended and its slot is free.
-    convenience init(service: TurnService, taken: TakenStep, onEnd: @escaping @Sendable () -> Void) {
+    /// - Parameter end: Succeeds with true when the step has ended and its slot is free.
+    convenience init(service: TurnService, taken: TakenStep, end: consuming PendingResult<Bool>?) {
         self.init(
             service: service, started: taken.started, share: nil, origin: .takenOver(taken.action, replaces: taken.replaces),
-            replaced: taken.replaced, stream: .closed(), traceparent: nil, requestID: nil, onGenerating: {}, onEnd: onEnd)
+            replaced: taken.replaced, stream: .closed(), traceparent: nil, requestID: nil, end: end)
     }
 
     /// Makes the runner of a step that was begun here.
     ///
-    /// - Parameters:
-    ///   - share: Room for the history, if the message waited for it.
-    ///   - onGenerating: Called once, before the step asks the model. If the history came with the
-    ///     lease, a task that it resumes runs after the model was asked.
+    /// - Parameter share: Room for the history, if the message waited for it.
     convenience init(
-        service: TurnService, started: StartedStep, share: ByteShare?, stream: ClientStream, traceparent: String?, requestID: String?,
-        onGenerating: @escaping @Sendable () -> Void
+        service: TurnService, started: StartedStep, share: ByteShare?, stream: ClientStream, traceparent: String?, requestID: String?
     ) {
         self.init(
             service: service, started: started, share: share, origin: .begun, replaced: [], stream: stream, traceparent: traceparent,
-            requestID: requestID, onGenerating: onGenerating, onEnd: {})
+            requestID: requestID, end: nil)
     }
 
     private init(
         service: TurnService, started: StartedStep, share: ByteShare?, origin: StepOrigin, replaced: [EventID], stream: ClientStream,
-        traceparent: String?, requestID: String?,
-        onGenerating: @escaping @Sendable () -> Void, onEnd: @escaping @Sendable () -> Void
+        traceparent: String?, requestID: String?, end: consuming PendingResult<Bool>?
     ) {
         self.service = service
         self.started = started.withoutRequest
@@ -69,8 +64,7 @@ final class StepRunner: Sendable {
         self.stream = stream
         self.traceparent = traceparent
         self.requestID = requestID
-        self.onGenerating = onGenerating
-        self.onEnd = onEnd
+        waitingCaller = Mutex(end)
         log = EventLogWriter(
             store: service.store,
             lease: started.lease,
@@ -101,31 +95,38 @@ final class StepRunner: Sendable {
     /// What the model has said so far.
     var machine: StepStateMachine { generating.withLock { $0.machine } }
 
-    /// Runs the step. When this and the jobs that follow it have ended, the client's stream has its
+    /// Runs a step that was begun here. When its last action is performed, the client's stream has its
     /// last event.
-    func run() async -> StepScheduler.NextAction {
-        service.scheduler.register(stopSignal)
-        service.flushTimer.add(log)
-        if case .begun = origin {
-            if started.settings.onDisconnect == .cancel { stream.whenClosed { [stopSignal] in stopSignal.stop(.clientLeft) } }
-            onGenerating()
-        }
+    ///
+    /// - Parameter accepted: Succeeds when the step is about to ask the model. If the history came with
+    ///   the lease, the caller runs after the model was asked.
+    func run(accepting accepted: consuming PendingResult<TurnService.Conflict?>) async -> StepScheduler.NextAction {
+        register()
+        if started.settings.onDisconnect == .cancel { stream.whenClosed { [stopSignal] in stopSignal.stop(.clientLeft) } }
+        accepted.succeed(nil)
         return await perform(machine.opened(as: origin))
     }
 
+    /// Runs a step that was taken over.
+    func run() async -> StepScheduler.NextAction {
+        register()
+        return await perform(machine.opened(as: origin))
+    }
+
+    private func register() {
+        service.scheduler.register(stopSignal)
+        service.flushTimer.add(log)
+    }
+
     /// Performs an action and those that follow from its result, up to the next wait.
-    private func perform(_ first: StepStateMachine.Action) async -> StepScheduler.NextAction {
+    func perform(_ first: StepStateMachine.Action) async -> StepScheduler.NextAction {
         var action = first
         while true {
             switch action {
             case .ask(let said):
                 do throws(StepStateMachine.Unasked) {
                     let request = try await request(adding: said)
-                    return .wait { proceed in
-                        self.ask(request) { result in
-                            proceed(.job { await self.perform(self.machine.generated(result, stopped: self.stopSignal.reason)) })
-                        }
-                    }
+                    return .suspend { self.ask(request, suspension: $0) }
                 } catch {
                     action = notAsked(error)
                 }
@@ -150,7 +151,8 @@ final class StepRunner: Sendable {
                 service.flushTimer.remove(log)
                 service.scheduler.unregister(stopSignal)
                 stream.finish()
-                return .end(onEnd)
+                guard let caller = waitingCaller.withLock({ $0.take() }) else { return .end() }
+                return .end(caller.decided(.success(true)))
             }
         }
     }

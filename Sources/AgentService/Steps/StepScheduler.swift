@@ -25,13 +25,15 @@ public final class StepScheduler: Service {
         }
     }
 
-    private typealias Job = @Sendable () async -> Void
+    typealias Job = @Sendable () async -> Void
+    /// Where the jobs of one event loop go.
+    typealias Queue = AsyncStream<Job>.Continuation
 
     private static let slotsForEndings = 256
 
     private let state = Mutex(State())
     /// A queue for each event loop: a step starts on the loop of its client's connection.
-    private let queues: [(executor: EventLoopExecutor, jobs: AsyncStream<Job>, submit: AsyncStream<Job>.Continuation)]
+    private let queues: [(executor: EventLoopExecutor, jobs: AsyncStream<Job>, submit: Queue)]
     private let executors: EventLoopExecutors
     private let next = Atomic<Int>(0)
     private let maximumSteps: Int
@@ -39,7 +41,7 @@ public final class StepScheduler: Service {
     /// The shortest time in which it refuses new jobs, so that load balancers notice the stop
     /// before the port closes.
     private let notice: Duration
-    private let logger: Logger
+    let logger: Logger
 
     /// - Parameter notice: The shortest time that draining takes; a part of `drain`.
     public init(maximumSteps: Int, drain: Duration, notice: Duration = .zero, executors: EventLoopExecutors, logger: Logger) {
@@ -65,18 +67,6 @@ public final class StepScheduler: Service {
         case overloaded
     }
 
-    /// What follows a job.
-    enum NextAction: Sendable {
-        /// Nothing. The closure runs when the job's slot is free again.
-        case end((@Sendable () -> Void)? = nil)
-        /// Another job, in the same slot but in a task of its own: a task keeps the memory of its
-        /// deepest call until it ends.
-        case job(@Sendable () async -> NextAction)
-        /// A wait that occupies no task. It calls `proceed` exactly once; the slot stays reserved
-        /// until then.
-        case wait(@Sendable (_ proceed: @escaping @Sendable (NextAction) -> Void) -> Void)
-    }
-
     /// Runs `job` in a task of its own, on the caller's event loop if the caller runs on one.
     ///
     /// - Parameter endsStep: The job ends a running step. A draining replica accepts it, and so
@@ -85,28 +75,29 @@ public final class StepScheduler: Service {
         try enter(endsStep: endsStep)
         let index = executors.currentIndex ?? next.wrappingAdd(1, ordering: .relaxed).oldValue
         let queue = queues[Int(UInt(bitPattern: index) % UInt(queues.count))].submit
-        if case .terminated = queue.yield({ await self.perform(job, in: queue) }) {
+        if case .terminated = queue.yield({ await self.run(job, in: queue) }) {
             leave()
             throw .draining
         }
     }
 
-    private func perform(_ job: @Sendable () async -> NextAction, in queue: AsyncStream<Job>.Continuation) async {
-        proceed(with: await job(), in: queue)
+    private func run(_ job: @Sendable () async -> NextAction, in queue: Queue) async {
+        perform(await job(), in: queue)
     }
 
-    private func proceed(with action: NextAction, in queue: AsyncStream<Job>.Continuation) {
-        switch action {
-        case .end(let last):
+    /// Does what follows a job.
+    func perform(_ action: consuming NextAction, in queue: Queue) {
+        switch consume action {
+        case .end(let epilogue):
             leave()
-            last?()
+            epilogue?.run()
         case .job(let next):
-            // Only a cancellation closes the queue while a job has a slot.
-            if case .terminated = queue.yield({ await self.perform(next, in: queue) }) {
-                Task { await self.perform(next, in: queue) }
+            // The queue is closed while a slot is taken only after a cancellation.
+            if case .terminated = queue.yield({ await self.run(next, in: queue) }) {
+                Task { await self.run(next, in: queue) }
             }
-        case .wait(let begin):
-            begin { self.proceed(with: $0, in: queue) }
+        case .suspend(let begin):
+            begin(Suspension(self, queue))
         }
     }
 

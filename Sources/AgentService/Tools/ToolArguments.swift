@@ -1,3 +1,4 @@
+import JSONText
 import NIOCore
 import SessionStore
 
@@ -18,7 +19,7 @@ enum ToolArguments {
     static func object(in text: ByteBuffer) -> ByteBuffer? { object(in: text, depth: 0) }
 
     private static func object(in text: ByteBuffer, depth: Int) -> ByteBuffer? {
-        guard depth < maximumDepth, let values = try? JSONText.series(repairing: text, limit: maximumValues) else { return nil }
+        guard depth < maximumDepth, let values = try? CheckedJSON.series(repairing: text, limit: maximumValues) else { return nil }
         var found: ByteBuffer?
         for value in values {
             guard let object = object(of: value, depth: depth) else { return nil }
@@ -28,7 +29,7 @@ enum ToolArguments {
         return found ?? none
     }
 
-    private static func object(of value: JSONText, depth: Int) -> ByteBuffer? {
+    private static func object(of value: CheckedJSON, depth: Int) -> ByteBuffer? {
         switch value.kind {
         case .object: value.buffer
         case .null: none

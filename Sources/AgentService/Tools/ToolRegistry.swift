@@ -1,5 +1,6 @@
+public import JSONText
 public import NIOCore
-public import SessionStore
+import SessionStore
 
 /// The tools that the model is offered if a request has none of its own. The server never runs a
 /// tool: clients do.
@@ -20,8 +21,8 @@ public struct ToolRegistry: Sendable {
     /// Reads an array of tool schemas in OpenAI form: objects with `type` `function` and a
     /// `function` that has a `name`.
     public init(parsing bytes: ByteBuffer) throws(ToolSchemaError) {
-        let text: JSONText
-        do { text = try JSONText(parsing: bytes) } catch { throw ToolSchemaError("not JSON: \(error)") }
+        let text: CheckedJSON
+        do { text = try CheckedJSON(parsing: bytes) } catch { throw ToolSchemaError("not JSON: \(error)") }
         try self.init(validating: text.value)
     }
 

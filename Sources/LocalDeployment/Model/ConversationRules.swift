@@ -1,6 +1,6 @@
-/// What a server of models demands of a conversation. The defaults are what OpenAI demands (I1).
+/// What a model server demands of a conversation. The defaults are OpenAI's demands (I1).
 struct ConversationRules: Sendable {
-    /// How a server feels about something that a request may hold.
+    /// How a server treats an optional member of a request.
     enum Demand: Sendable {
         case wanted, taken, refused
     }
@@ -12,19 +12,21 @@ struct ConversationRules: Sendable {
         case nine
     }
 
-    /// The roles of a first message that instructs the model.
+    /// The roles that the first message may have when it instructs the model.
     var instructingRoles: Set<String> = ["system"]
-    /// Members of an assistant's message beside OpenAI's.
+    /// Members of an assistant's message that the server accepts in addition to OpenAI's.
     var assistantMembers: Set<String> = []
-    /// Members of a tool call beside OpenAI's.
+    /// Members of a tool call that the server accepts in addition to OpenAI's.
     var callMembers: Set<String> = []
-    /// `name` in a tool's message.
+    /// How the server treats `name` in a tool's message.
     var toolNames = Demand.taken
     var callIDs = CallIDs.short
-    /// Whether user and assistant must take turns, as many chat templates demand.
+    /// Whether user and assistant must alternate, as many chat templates demand.
     var takesTurns = false
 
-    /// Says what is wrong with a conversation; nil where nothing is.
+    /// Describes the first rule that a conversation breaks.
+    ///
+    /// - Returns: Nil when the conversation breaks no rule.
     func violation(in messages: [JSON]) -> String? {
         var calls = OpenCalls()
         for (index, message) in messages.enumerated() {
@@ -115,17 +117,17 @@ private struct OpenCalls {
 
     var unanswered: String? { open.isEmpty ? nil : "the calls \(open.sorted()) have no answer" }
 
-    /// - Returns: False for an id that was used before.
+    /// - Returns: False if an earlier call had this id.
     mutating func add(_ id: String) -> Bool {
         open.insert(id)
         return used.insert(id).inserted
     }
 
-    /// - Returns: False where no such call is open.
+    /// - Returns: False if no open call has this id.
     mutating func answer(_ id: String) -> Bool { open.remove(id) != nil }
 }
 
-/// The rules of a conversation that OpenAI accepts (I1).
+/// The rules that OpenAI applies to a conversation (I1).
 public enum Conversation {
     public static func violation(_ messages: [JSON]) -> String? { ConversationRules().violation(in: messages) }
 }

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Holds whoever waits until a test opens it.
+/// Suspends the tasks that reach it until a test opens it.
 public final class Gate: Sendable {
     private struct State {
         var isOpen = false
@@ -12,7 +12,7 @@ public final class Gate: Sendable {
 
     public init() {}
 
-    /// How many have come to the gate so far.
+    /// The number of tasks that have reached the gate so far.
     public var arrivals: Int { state.withLock { $0.arrivals } }
 
     public var isOpen: Bool { state.withLock { $0.isOpen } }

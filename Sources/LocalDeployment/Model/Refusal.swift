@@ -1,8 +1,8 @@
-/// Why a model's server does not take a request.
+/// The reason why a model server refuses a request.
 public struct Refusal: Sendable, Equatable {
     public var status: Int
     public var message: String
-    /// The member of the request that is wrong, where the server names it.
+    /// The member of the request that is at fault, if the server names it.
     public var member: String?
 
     init(_ message: String, status: Int = 400, member: String? = nil) {

@@ -1,18 +1,22 @@
-/// What a server of models demands of a request. The defaults are what OpenAI demands of one without parameters.
+/// What a model server demands of a request. The defaults are what OpenAI demands of a request
+/// without parameters.
 struct RequestRules: Sendable {
-    /// Members beside `model`, `messages`, `stream`, `stream_options` and `tools`.
+    /// Members that a request may have in addition to `model`, `messages`, `stream`,
+    /// `stream_options` and `tools`.
     var parameters: Set<String> = []
-    /// `stream_options` of a streamed request.
+    /// How the server treats `stream_options` in a streamed request.
     var streamOptions = ConversationRules.Demand.taken
     var conversation = ConversationRules()
 
-    /// Parameters that nearly every server takes.
+    /// Parameters that nearly every server accepts.
     static let common: Set<String> = [
         "frequency_penalty", "max_completion_tokens", "max_tokens", "metadata", "parallel_tool_calls", "presence_penalty",
         "reasoning_effort", "response_format", "seed", "stop", "temperature", "tool_choice", "top_p", "user",
     ]
 
-    /// Says why a request is refused; nil where it is fine.
+    /// Describes why the server refuses a request.
+    ///
+    /// - Returns: Nil if it accepts the request.
     func refusal(of request: UpstreamRequest) -> Refusal? {
         let body = request.body
         guard body["model"].string?.isEmpty == false else { return Refusal("model is missing", member: "model") }

@@ -1,4 +1,4 @@
-/// What a scripted model says. A ``Personality`` turns it into the bytes that its server would send.
+/// A completion that a scripted model returns. A ``Personality`` encodes it as its server would.
 public struct ScriptedCompletion: Sendable {
     public struct Call: Sendable, Hashable {
         public var name: String
@@ -10,12 +10,12 @@ public struct ScriptedCompletion: Sendable {
         }
     }
 
-    /// The text, in the pieces in which the model streams it.
+    /// The text, split into the deltas in which the model streams it.
     public var text: [String]
     public var calls: [Call]
-    /// The time after each piece of text.
+    /// How long the model waits after each text delta; nil for not at all.
     public var pace: Duration?
-    /// The time between the calls and the end of the stream.
+    /// How long the model waits between the calls and the end of the stream; nil for not at all.
     public var pauseAfterCalls: Duration?
 
     public init(text: [String] = [], calls: [Call] = []) {

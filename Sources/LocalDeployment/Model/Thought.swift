@@ -1,14 +1,15 @@
 import NIOCore
 import SessionStore
 
-/// What a scripted model thinks before it answers.
+/// The reasoning that a scripted model sends before its completion.
 ///
-/// Its text and its signature follow from a number of the generation and from the place of the message in the conversation. Any
-/// process can therefore check, without a memory, that they came back byte for byte and with the message that they belong to.
+/// Its text and its signature follow from the number of the generation and from the message's
+/// position in the conversation. So any process can check, without state, that they came back byte
+/// for byte and with the right message.
 struct Thought: Sendable, Equatable {
     /// Eight hexadecimal digits, different in each generation.
     let generation: String
-    /// How many messages with tool calls stand before this one.
+    /// The number of messages with tool calls before this one.
     let position: Int
 
     init(position: Int) {
@@ -20,7 +21,8 @@ struct Thought: Sendable, Equatable {
         (self.generation, self.position) = (generation, position)
     }
 
-    /// Reads which thought a text or a signature claims to be. The caller compares it with the genuine one.
+    /// Reads the generation and the position that a text or a signature claims. The caller compares
+    /// the result with the genuine thought.
     init?(claimedBy text: String) {
         let parts = text.prefix { $0 != " " }.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
         guard parts.count >= 2, parts[0].utf8.count == 8, let position = Int(parts[1]) else { return nil }
@@ -30,7 +32,8 @@ struct Thought: Sendable, Equatable {
     private var name: String { "\(generation).\(position)" }
     private var proof: String { Digest.short(ByteBuffer(string: name)) }
 
-    /// Holds what is easily damaged on its way through JSON: quotation marks, a backslash, line breaks, other alphabets, an emoji.
+    /// The text, in deltas. It holds characters that are easily damaged on their way through JSON:
+    /// quotation marks, a backslash, line breaks, other alphabets, an emoji.
     var pieces: [String] {
         [name, " The user", " said \"this\"", " or “that”,\n\n", "a\\b\tc, 思考 and 🤔; ", "no </think> here. ", proof]
     }

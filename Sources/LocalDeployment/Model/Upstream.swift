@@ -4,7 +4,8 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// A model server that speaks OpenAI's wire format over real HTTP, and refuses what the server would refuse that it passes for.
+/// A model server that speaks OpenAI's wire format over real HTTP. It refuses each request that the
+/// server of its ``Personality`` would refuse.
 public final class Upstream: Sendable {
     public typealias Script = @Sendable (UpstreamRequest) async -> UpstreamAnswer
 
@@ -24,15 +25,15 @@ public final class Upstream: Sendable {
 
     public var port: Int { portNumber.withLock { $0 } }
     public var url: String { "http://127.0.0.1:\(port)" }
-    /// What `agent-server` is given as the address of its model.
+    /// The address that `agent-server` gets as its model's.
     public var baseURL: String { personality.baseURL(at: url) }
-    /// Every request so far, the refused ones included.
+    /// All requests so far, including those that the server refused.
     public var requests: [UpstreamRequest] { state.withLock { $0.requests } }
-    /// Why requests were refused. A test that expects none asserts so.
+    /// The reasons of all refusals. A test that expects no refusal asserts that this is empty.
     public var violations: [String] { state.withLock { $0.violations } }
-    /// Answers that are being written.
+    /// The number of responses that the server is writing now.
     public var openAnswers: Int { state.withLock { $0.open } }
-    /// Answers whose reader left before their end.
+    /// The number of responses whose client closed the connection before their end.
     public var closedEarly: Int { state.withLock { $0.closedEarly } }
 
     private init(_ script: @escaping Script, as personality: Personality, keepsRequests: Bool) {
@@ -41,10 +42,13 @@ public final class Upstream: Sendable {
         self.keepsRequests = keepsRequests
     }
 
+    /// Starts a server and waits until it listens.
+    ///
     /// - Parameters:
-    ///   - personality: Whom the server passes for.
-    ///   - port: Where it listens; 0 for a free port.
-    ///   - keepsRequests: Whether ``requests`` is wanted.
+    ///   - personality: The server that this one imitates.
+    ///   - port: The port to listen on; 0 for a free port.
+    ///   - keepsRequests: Whether to keep the requests for ``requests``.
+    ///   - script: Makes the response to each request that the personality accepts.
     public static func start(
         as personality: Personality = .plain, port: Int = 0, keepsRequests: Bool = true,
         _ script: @escaping Script = { _ in .text("Hello", ", ", "world") }
@@ -64,14 +68,15 @@ public final class Upstream: Sendable {
 
     private func run(port: Int) async throws {
         let router = Router(context: BasicRequestContext.self)
-        // What is not there is refused in the server's own form.
+        // The handler takes every path, so that the personality refuses unknown ones in its
+        // server's form.
         router.post("/**") { request, _ in try await self.respond(request) }
         var quiet = Logger(label: "upstream")
         quiet.logLevel = .critical
         let application = Application(
             router: router, configuration: .init(address: .hostname("127.0.0.1", port: port), backlog: 4096),
             onServerRunning: { channel in self.portNumber.withLock { $0 = channel.localAddress?.port ?? 0 } }, logger: quiet)
-        // Lives as long as the test process, or until stop(): nothing waits for it.
+        // The task lives until `stop()` or until the process ends. Nothing awaits it.
         let running = Task { try await application.run() }
         task.withLock { $0 = running }
         try await eventually("the upstream listens") { self.port != 0 }
@@ -118,8 +123,8 @@ public final class Upstream: Sendable {
         case .pause(let duration): try await Task.sleep(for: duration)
         case .hangUp: throw HungUp()
         case .silence:
-            // A comment now and then finds out that the other side has closed: the server tells the writer only then.
-            // It is sent as an empty write would be refused, so the silence is one of events, not of bytes.
+            // The writer would learn of a closed connection only through a write. Nothing is
+            // written here, so the task sleeps until it is cancelled.
             while true { try await Task.sleep(for: .seconds(3600)) }
         }
     }

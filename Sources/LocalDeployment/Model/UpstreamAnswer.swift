@@ -1,15 +1,15 @@
 public import NIOCore
 
-/// What the model upstream of a test answers: a status, and the bytes of its body, piece by piece.
+/// The response of a model server: a status, headers, and the parts of its body.
 public struct UpstreamAnswer: Sendable {
     public enum Part: Sendable {
-        /// Written and flushed by itself.
+        /// Bytes that the server writes and flushes on their own.
         case bytes(ByteBuffer)
         case gate(Gate)
         case pause(Duration)
-        /// The connection is closed in the middle of the body.
+        /// The server closes the connection in the middle of the body.
         case hangUp
-        /// Nothing more comes, and the connection stays open until the other side closes it.
+        /// The server sends nothing more, and the connection stays open until the client closes it.
         case silence
     }
 
@@ -24,7 +24,7 @@ public struct UpstreamAnswer: Sendable {
         self.parts = parts
     }
 
-    /// A streamed answer of text.
+    /// Returns a streamed response with text.
     public static func text(_ tokens: String..., finish: String = "stop") -> UpstreamAnswer { text(tokens, finish: finish) }
 
     public static func text(_ tokens: [String], finish: String = "stop", usage: (prompt: Int, completion: Int)? = (9, 12)) -> UpstreamAnswer
@@ -36,7 +36,8 @@ public struct UpstreamAnswer: Sendable {
         return answer
     }
 
-    /// A streamed answer with tool calls; each call's arguments come in the pieces given, interleaved between the calls.
+    /// Returns a streamed response with tool calls. Each call's arguments come in the given
+    /// fragments; the fragments of the calls are interleaved.
     public static func calls(_ calls: (id: String, name: String, arguments: [String])..., text: [String] = []) -> UpstreamAnswer {
         var answer = UpstreamAnswer()
         answer.add(delta: ["role": "assistant", "content": nil])
@@ -62,7 +63,7 @@ public struct UpstreamAnswer: Sendable {
         return answer
     }
 
-    /// An answer in one piece, as for `"stream": false`.
+    /// Returns a response that is one JSON object, as for `"stream": false`.
     public static func whole(_ message: JSON, finish: String = "stop") -> UpstreamAnswer {
         let body: JSON = [
             "id": "chatcmpl-1", "object": "chat.completion", "model": "test",
@@ -107,14 +108,14 @@ public struct UpstreamAnswer: Sendable {
         add(event: "[DONE]")
     }
 
-    /// The same with `part` after the first `count` parts.
+    /// Returns a copy with `part` after the first `count` parts.
     public func inserting(_ part: Part, after count: Int) -> UpstreamAnswer {
         var copy = self
         copy.parts.insert(part, at: min(count, parts.count))
         return copy
     }
 
-    /// The same bytes, each piece at most `length` bytes long.
+    /// Returns a copy whose bytes come in pieces of at most `length` bytes.
     public func split(every length: Int) -> UpstreamAnswer {
         var whole = ByteBuffer()
         for case .bytes(let bytes) in parts { whole.writeImmutableBuffer(bytes) }

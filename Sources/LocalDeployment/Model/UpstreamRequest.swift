@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// A request that reached the model upstream.
+/// A request that the model server has received.
 public struct UpstreamRequest: Sendable {
     public var path: String
     public var query: String?

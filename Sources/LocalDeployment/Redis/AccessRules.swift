@@ -1,14 +1,15 @@
-/// The smallest rights under which everything works, as docs/operations.md gives them (a test holds the two together, and both against what is sent).
+/// The smallest rights with which the service works, as docs/operations.md lists them. A test
+/// compares this list with the page, and both with the commands that the service sends.
 ///
-/// Every Redis that is started here has a user with them. Stores and replicas run as that user; whoever looks on and interferes is the
-/// default user.
+/// Every Redis of this module has a user with these rights. Stores and replicas connect as that
+/// user. Tests that inspect Redis or interfere with it connect as the default user.
 public enum AccessRules {
     public static let user = "agent"
     public static let password = "SECRET"
-    /// Within a URL.
+    /// User and password in the form that a URL holds.
     public static let credentials = "\(user):\(password)@"
 
-    /// Arguments of `ACL SETUSER` behind the name.
+    /// The arguments of `ACL SETUSER` after the name.
     public static let server = words(
         """
         on >\(password) resetkeys ~agent:* resetchannels &agent:* nocommands +ping +info +time +evalsha +eval +wait \

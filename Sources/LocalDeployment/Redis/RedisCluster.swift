@@ -1,7 +1,8 @@
 import Foundation
+public import RedisClient
 public import SessionStore
 
-/// A Redis Cluster on loopback: masters, and a replica of each where a test wants failovers.
+/// A Redis Cluster on loopback: masters, and replicas of each if a test needs failovers.
 public final class RedisCluster: Sendable {
     public let nodes: [RedisServer]
 
@@ -9,11 +10,13 @@ public final class RedisCluster: Sendable {
         self.nodes = nodes
     }
 
+    /// Starts a cluster and waits until it serves all slots.
+    ///
     /// - Parameters:
-    ///   - replicas: Of each master.
-    ///   - program: The nodes' name or path.
-    ///   - tls: Options with certificates: then everything goes over TLS.
-    ///   - clock: The nodes', where that is not the system's.
+    ///   - replicas: The number of replicas of each master.
+    ///   - program: The nodes' program: a name or a path.
+    ///   - tls: Options with certificates. With them, all connections use TLS.
+    ///   - clock: The nodes' clock; nil for the system's.
     public static func start(
         masters: Int = 3, replicas: Int = 0, program: String = RedisServer.defaultProgram, tls: [String]? = nil, clock: FakeClock? = nil
     ) async throws -> RedisCluster {
@@ -33,9 +36,9 @@ public final class RedisCluster: Sendable {
         return cluster
     }
 
-    /// What makes a server a node; a node that is started again is given them again.
+    /// Returns the options that make a server a node. A node that is restarted gets them again.
     ///
-    /// - Parameter port: Of the bus.
+    /// - Parameter port: The port of the cluster bus.
     public static func nodeOptions(port: Int) -> [String] {
         [
             "--cluster-enabled", "yes", "--cluster-port", "\(port)", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0",
@@ -43,7 +46,8 @@ public final class RedisCluster: Sendable {
         ]
     }
 
-    /// Returns when all nodes agree that all slots are served, and every replica has what its master has.
+    /// Waits until all nodes agree that all slots are served, and until every replica has all of
+    /// its master's data.
     public func settle(replicas: Int) async throws {
         try await eventually("the cluster serves", timeout: .seconds(60)) {
             try running.allSatisfy {
@@ -68,18 +72,18 @@ public final class RedisCluster: Sendable {
 
     public static func id(of node: RedisServer) throws -> String { try node.cli("CLUSTER", "MYID") }
 
-    /// The master that a key's slot is served by, as the nodes say.
+    /// Returns the master that serves a key's slot, according to the nodes.
     public func master(of key: String) throws -> RedisServer {
         for node in running {
-            // Where the slot is another's, it says so.
+            // A master that does not serve the slot replies MOVED.
             if try node.cli("ROLE").hasPrefix("master"), try !node.cli("EXISTS", key).contains("MOVED") { return node }
         }
         throw NeverHappened(description: "no node serves \(key)")
     }
 
-    /// Moves a slot with all that is in it, as `redis-cli --cluster reshard` does.
+    /// Moves a slot with all of its keys, as `redis-cli --cluster reshard` does.
     ///
-    /// - Parameter midway: Called while the slot is on its way, before its keys are moved.
+    /// - Parameter midway: Runs while the slot is migrating, before its keys move.
     public func move(slot: Int, from source: RedisServer, to target: RedisServer, midway: () async throws -> Void = {}) async throws {
         let (sourceID, targetID) = (try Self.id(of: source), try Self.id(of: target))
         try target.cli("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", sourceID)
@@ -95,7 +99,7 @@ public final class RedisCluster: Sendable {
         }
     }
 
-    /// The messages of a session's history, as they stand in Redis.
+    /// Returns the messages of a session's history, as Redis holds them.
     public func history(_ session: SessionID) throws -> [JSON] {
         try master(of: RedisKeys(session).history).history(session)
     }

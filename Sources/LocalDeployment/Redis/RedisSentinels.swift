@@ -1,11 +1,12 @@
 import Foundation
-public import SessionStore
+public import RedisClient
+import SessionStore
 
-/// A master, its replicas, and three sentinels that watch over them.
+/// A master, its replicas, and three sentinels that monitor them.
 public final class RedisSentinels: Sendable {
     public static let masterName = "sessions"
 
-    /// The first one is the master at the start.
+    /// The servers. The first is the master at the start.
     public let servers: [RedisServer]
     public let sentinels: [Sentinel]
 
@@ -14,7 +15,7 @@ public final class RedisSentinels: Sendable {
         public let process: ChildProcess
         let credentials: [String]
 
-        /// What `redis-cli` prints for a command.
+        /// Runs a command with `redis-cli` and returns its output.
         @discardableResult
         public func cli(_ arguments: String...) throws -> String { try cli(arguments) }
 
@@ -25,14 +26,16 @@ public final class RedisSentinels: Sendable {
         }
     }
 
+    /// Starts servers and sentinels, and waits until they know each other.
+    ///
     /// - Parameters:
-    ///   - replicas: How many servers follow the master at the start.
+    ///   - replicas: The number of servers that follow the master at the start.
     ///   - options: Further lines of the servers' configuration, as command line arguments.
-    ///   - password: What the servers want from everybody.
-    ///   - sentinelPassword: What the sentinels want from clients.
-    ///   - tls: Options with certificates: then everything goes over TLS.
-    ///   - downAfter: How long a master may be silent before it is replaced.
-    ///   - clock: The servers', where that is not the system's. Sentinels have the system's.
+    ///   - password: The password that the servers demand from every client.
+    ///   - sentinelPassword: The password that the sentinels demand from clients.
+    ///   - tls: Options with certificates. With them, all connections use TLS.
+    ///   - downAfter: How long a master may be silent before the sentinels replace it.
+    ///   - clock: The servers' clock; nil for the system's. Sentinels always use the system's.
     public static func start(
         replicas: Int = 1, _ options: [String] = [], password: String? = nil, sentinelPassword: String? = nil,
         tls: [String]? = nil, downAfter: Duration = .milliseconds(500), clock: FakeClock? = nil
@@ -82,9 +85,10 @@ public final class RedisSentinels: Sendable {
         (self.servers, self.sentinels) = (servers, sentinels)
     }
 
-    /// Returns when the sentinels know each other and the replicas, which have what the master has.
+    /// Waits until the sentinels know each other and the replicas, and until the replicas have all
+    /// of the master's data.
     public func settle() async throws {
-        try await eventually("the sentinels know all", timeout: .seconds(30)) {
+        try await eventually("the sentinels know all servers", timeout: .seconds(30)) {
             sentinels.allSatisfy { sentinel in
                 guard let lines = try? sentinel.cli("SENTINEL", "MASTER", Self.masterName).split(separator: "\n").map(String.init) else {
                     return false
@@ -106,16 +110,16 @@ public final class RedisSentinels: Sendable {
 
     public func configuration(query: String = "") throws -> RedisConfiguration { try RedisConfiguration(url: url(query: query)) }
 
-    /// Where the sentinels say that the master is.
+    /// Returns the port of the server that the sentinels consider the master.
     public func masterPort() throws -> Int? {
         for sentinel in sentinels where sentinel.process.isRunning {
-            let answer = try sentinel.cli("SENTINEL", "GET-MASTER-ADDR-BY-NAME", Self.masterName)
-            if let port = answer.split(separator: "\n").last.flatMap({ Int($0) }) { return port }
+            let reply = try sentinel.cli("SENTINEL", "GET-MASTER-ADDR-BY-NAME", Self.masterName)
+            if let port = reply.split(separator: "\n").last.flatMap({ Int($0) }) { return port }
         }
         return nil
     }
 
-    /// The server that is the master by its own word.
+    /// Returns the server that considers itself the master.
     public func master() throws -> RedisServer? {
         try servers.first { try $0.process.isRunning && $0.cli("ROLE").hasPrefix("master") }
     }

@@ -1,23 +1,25 @@
 public import Foundation
 import NIOCore
 import NIOPosix
+public import RedisClient
 public import SessionStore
 
-/// A real `redis-server`, or another program of its kind, of the test's own, on a unix socket and on a loopback port that the system picked.
+/// A `redis-server`, or another program of its kind, that belongs to one test. It listens on a unix
+/// socket and on a loopback port.
 public final class RedisServer: Sendable {
     public let directory: URL
     public let port: Int
     public let process: ChildProcess
-    /// What `redis-cli` needs where the server has a password.
+    /// The options that `redis-cli` needs if the server has a password.
     private let credentials: [String]
 
     public var socket: String { directory.path + "/redis.sock" }
-    /// For replicas: with the rights of ``AccessRules``.
+    /// For replicas, which run with the rights of ``AccessRules``.
     public var url: String { "redis://\(AccessRules.credentials)127.0.0.1:\(port)" }
     public var tcpURL: String { "redis://127.0.0.1:\(port)" }
-    /// For whoever may do anything.
+    /// For tests that need all rights.
     public var configuration: RedisConfiguration { RedisConfiguration(.unix(path: socket)) }
-    /// For stores: with the rights of ``AccessRules``.
+    /// For stores, which run with the rights of ``AccessRules``.
     public var restrictedConfiguration: RedisConfiguration {
         var restricted = configuration
         (restricted.username, restricted.password) = (AccessRules.user, AccessRules.password)
@@ -31,14 +33,17 @@ public final class RedisServer: Sendable {
         self.process = process
     }
 
-    /// What is started where a test does not say: `AGENT_RUNTIME_TEST_REDIS_SERVER`, so that whole suites run against another program.
+    /// The program that is started unless a test names one: `AGENT_RUNTIME_TEST_REDIS_SERVER`, so
+    /// that whole suites can run against another program.
     public static let defaultProgram = ProcessInfo.processInfo.environment["AGENT_RUNTIME_TEST_REDIS_SERVER"] ?? "redis-server"
 
+    /// Starts a server and waits until it listens.
+    ///
     /// - Parameters:
     ///   - program: Its name, or its path.
     ///   - options: Further lines of its configuration, as command line arguments.
-    ///   - clock: Its clock, where that is not the system's.
-    ///   - tls: Options with certificates: then the port takes TLS and nothing else.
+    ///   - clock: The server's clock; nil for the system's.
+    ///   - tls: Options with certificates. With them, the port accepts only TLS.
     public static func start(
         _ options: [String] = [], program: String = defaultProgram, clock: FakeClock? = nil, tls: [String]? = nil,
         directory given: URL? = nil, port givenPort: Int? = nil
@@ -57,23 +62,24 @@ public final class RedisServer: Sendable {
         let server = RedisServer(
             directory: directory, port: port, process: process,
             credentials: options.firstIndex(of: "--requirepass").map { ["--no-auth-warning", "-a", options[$0 + 1]] } ?? [])
-        try await eventually("redis-server answers; its log: \(process.log)") {
+        try await eventually("redis-server listens; its log: \(process.log)") {
             guard process.isRunning else { throw NeverHappened(description: "redis-server ended: \(process.log)") }
             return FileManager.default.fileExists(atPath: server.socket)
         }
         return server
     }
 
-    /// What `redis-cli` needs to talk TLS.
+    /// Returns the options that `redis-cli` needs to connect over TLS.
     static func cliOptions(tls: [String]) -> [String] {
         ["--tls", "--cacert"] + (tls.firstIndex(of: "--tls-ca-cert-file").map { [tls[$0 + 1]] } ?? [])
     }
 
-    /// One for all tests that do not disturb it; their keys carry session ids of their own.
+    /// Returns a server that all tests share that do not disturb it. Their keys carry session ids
+    /// of their own.
     public static func shared() async throws -> RedisServer { try await sharedTask.value }
     private static let sharedTask = Task { try await start() }
 
-    /// What `redis-cli` prints for a command.
+    /// Runs a command with `redis-cli` and returns its output.
     @discardableResult
     public func cli(_ arguments: String...) throws -> String { try cli(arguments) }
 
@@ -90,12 +96,12 @@ public final class RedisServer: Sendable {
         try cli(arguments).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     }
 
-    /// The messages of a session's history, as they stand in Redis.
+    /// Returns the messages of a session's history, as Redis holds them.
     public func history(_ session: SessionID) throws -> [JSON] {
         let key = RedisKeys(session).history
         let length = Int(try cli("LLEN", key)) ?? 0
         guard length > 0 else { return [] }
-        // It may have been deleted meanwhile: then there is one line, and nothing in it.
+        // If a test deletes the history meanwhile, `redis-cli` prints one empty line.
         return try lines("LRANGE", key, "0", "-1").filter { !$0.isEmpty }.map { try JSON($0) }
     }
 
@@ -110,8 +116,9 @@ public final class RedisServer: Sendable {
     }
 }
 
-/// A loopback port where nobody listens, outside of the range from which the system gives ports to clients. It is not bound to find out: a
-/// child that is started at that moment would inherit the socket.
+/// Returns a loopback port on which no process listens, outside of the range from which the system
+/// gives ports to clients. The function connects to the port to find out. If it bound the port, a
+/// child that starts at that moment would inherit the socket.
 public func freePort() throws -> Int {
     while true {
         let port = Int.random(in: 15_000..<32_000)

@@ -5,18 +5,23 @@ import Synchronization
 import Glibc
 #endif
 
-/// A program that a test starts, with its output in a file. What a test forgets to stop is killed when the tests end.
+/// A program that a test starts. Its output goes to a file. When the tests end, programs that no
+/// test has stopped are killed.
 ///
-/// Not Foundation's `Process`: that learns of a child's end by a socket which every later child inherits, so that a server's end
-/// goes unnoticed for as long as another server lives.
+/// Foundation's `Process` does not serve here. It learns of a child's end through a socket that
+/// every later child inherits, so a server's end goes unnoticed for as long as another server
+/// lives.
 public final class ChildProcess: Sendable {
     public let pid: pid_t
     private let logFile: URL
     private let status = Mutex<Int32?>(nil)
 
+    /// Starts a program.
+    ///
     /// - Parameters:
     ///   - program: A name in the PATH, or a path.
-    ///   - environment: The whole environment; nil for the test's own.
+    ///   - environment: The whole environment; nil for the environment of the test process.
+    ///   - directory: The child's working directory, which also receives its log.
     public init(_ program: String, _ arguments: [String], environment: [String: String]? = nil, directory: URL) throws {
         let executable = try Self.find(program)
         logFile = directory.appending(path: "\(executable.lastPathComponent).\(UUID().uuidString.prefix(8)).log")
@@ -24,13 +29,13 @@ public final class ChildProcess: Sendable {
         Self.remember(pid)
     }
 
-    /// Whoever lets go of it does not need it any more.
+    /// Releasing the last reference ends the program: the test does not need it any more.
     deinit {
         signal(SIGKILL)
         reap(wait: true)
     }
 
-    /// Runs a program to its end and gives back what it printed.
+    /// Runs a program to its end and returns its output.
     public static func output(_ program: String, _ arguments: [String]) throws -> String {
         let child = try ChildProcess(program, arguments, directory: FileManager.default.temporaryDirectory)
         child.reap(wait: true)
@@ -45,7 +50,9 @@ public final class ChildProcess: Sendable {
         if isRunning { kill(pid, number) }
     }
 
-    /// The exit code, or minus the signal that ended it.
+    /// Waits for the process to end.
+    ///
+    /// - Returns: The exit code, or the negated number of the signal that ended the process.
     @discardableResult
     public func ended(timeout: Duration = .seconds(40)) async throws -> Int32 {
         try await eventually("process \(pid) ends; its log: \(log.suffix(1000))", timeout: timeout) { !isRunning }
@@ -65,15 +72,15 @@ public final class ChildProcess: Sendable {
         }
     }
 
-    /// The first group of `pattern` in the log, once it stands there.
+    /// Waits until the log matches `pattern`, and returns the first group of the match.
     public func line<Output>(_ pattern: Regex<(Substring, Output)>, timeout: Duration = .seconds(20)) async throws -> Output {
         var found: Output?
-        try await eventually("the log of process \(pid) shows what is waited for; it shows: \(log.suffix(2000))", timeout: timeout) {
+        try await eventually("process \(pid) logs the expected line; its log: \(log.suffix(2000))", timeout: timeout) {
             found = log.firstMatch(of: pattern)?.output.1
             if found == nil, !isRunning { throw NeverHappened(description: "process \(pid) ended early: \(log.suffix(2000))") }
             return found != nil
         }
-        guard let found else { throw NeverHappened(description: "no such line") }
+        guard let found else { throw NeverHappened(description: "process \(pid) never logged the expected line") }
         return found
     }
 
@@ -95,9 +102,10 @@ public final class ChildProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, log.path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
-        // Sockets are not the child's: one that the test closes would stay open for the other side.
+        // The child must not inherit sockets: a socket that the test closes would stay open for its
+        // peer.
         _ = closeFrom?(&actions, 3)
-        // A test's signal mask and handlers are not the child's.
+        // The child must not inherit the test's signal mask and handlers.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -108,7 +116,7 @@ public final class ChildProcess: Sendable {
         posix_spawnattr_setsigmask(&attributes, &none)
         posix_spawnattr_setsigdefault(&attributes, &all)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-        // env changes the directory and becomes the program.
+        // `env` changes the directory and then replaces itself with the program.
         let words = (["env", "-C", directory.path, executable.path] + arguments).map { strdup($0) } + [nil]
         let variables = (environment ?? ProcessInfo.processInfo.environment).map { strdup("\($0)=\($1)") } + [nil]
         defer { for word in words + variables { free(word) } }
@@ -118,13 +126,14 @@ public final class ChildProcess: Sendable {
         return pid
     }
 
-    /// glibc's `posix_spawn_file_actions_addclosefrom_np` (2.34), which the Glibc module does not show.
+    /// glibc's `posix_spawn_file_actions_addclosefrom_np` (2.34), which the Glibc module does not
+    /// export.
     private static let closeFrom: (@convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32)? = {
         guard let symbol = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np") else { return nil }
         return unsafeBitCast(symbol, to: (@convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32).self)
     }()
 
-    // MARK: Left-overs
+    // MARK: Processes that no test stopped
 
     private static let running = Mutex<Set<pid_t>>([])
     private static let cleanup: Void = {
@@ -141,9 +150,9 @@ public final class ChildProcess: Sendable {
     }
 }
 
-/// A folder of its own for a test, under the system's temporary one.
+/// Creates a new directory in the system's directory for temporary files.
 public func temporaryDirectory() throws -> URL {
-    // Short, since unix sockets have at most 107 bytes.
+    // The name is short because the path of a unix socket has at most 107 bytes.
     let url = FileManager.default.temporaryDirectory.appending(path: "art-\(UUID().uuidString.prefix(8))")
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     return url

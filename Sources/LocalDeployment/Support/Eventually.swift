@@ -1,4 +1,4 @@
-/// A condition that did not come true in time.
+/// A condition that did not become true in time.
 public struct NeverHappened: Error, CustomStringConvertible {
     public var description: String
 
@@ -7,7 +7,8 @@ public struct NeverHappened: Error, CustomStringConvertible {
     }
 }
 
-/// Waits until `condition` holds. Fails loudly when it does not within `timeout`, so that no test waits for a mere time.
+/// Waits until `condition` holds, and throws when it does not hold within `timeout`. Tests wait
+/// with it for conditions, never for a fixed time.
 public func eventually(
     _ what: String, timeout: Duration = .seconds(20), _ condition: () async throws -> Bool
 ) async throws {
@@ -19,7 +20,8 @@ public func eventually(
     }
 }
 
-/// Runs `body`, and fails when it takes longer than `timeout`: a test that hangs says where.
+/// Runs `body`, and throws when it takes longer than `timeout`, so that a test that hangs names the
+/// place.
 public func within<Value: Sendable>(
     _ timeout: Duration = .seconds(30), _ what: String, _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {

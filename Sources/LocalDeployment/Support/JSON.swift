@@ -2,7 +2,8 @@ import Foundation
 public import NIOCore
 import NIOFoundationCompat
 
-/// A JSON value as a tree, read by Foundation: an opinion of its own on what the code under test writes.
+/// A JSON value as a tree. Foundation parses it, so tests check the project's JSON against an
+/// independent parser.
 public enum JSON: Sendable, Hashable {
     case null
     case bool(Bool)

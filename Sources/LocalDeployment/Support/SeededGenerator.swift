@@ -1,4 +1,5 @@
-/// Random numbers that are the same in every run: SplitMix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators").
+/// A generator of random numbers that yields the same sequence in every run: SplitMix64 (Steele,
+/// Lea, Flood: "Fast Splittable Pseudorandom Number Generators").
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
     private var state: UInt64
 

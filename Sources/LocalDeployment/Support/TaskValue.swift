@@ -1,10 +1,11 @@
 import Synchronization
 
 extension Task where Success: Sendable {
-    /// The task's value. Fails when it does not come within `timeout`, even if the task does not listen to its cancellation.
+    /// Returns the task's value. Throws when the task does not end within `timeout`, even if the
+    /// task ignores its cancellation.
     public func value(within timeout: Duration = .seconds(20), _ what: String) async throws -> Success {
         let end = End()
-        // Ends with the task that it watches, or with the process.
+        // This task ends with the task that it watches, or with the process.
         Task<Void, Never> {
             _ = await self.result
             end.hasCome.store(true, ordering: .releasing)

@@ -1,3 +1,5 @@
+import RedisClient
+
 /// Every key name of the protocol. The keys of one session share its hash tag, so that they live in one Cluster slot.
 public struct RedisKeys: Sendable {
     public let session: SessionID

@@ -1,3 +1,4 @@
+import JSONText
 public import NIOCore
 
 /// The role of a chat message.

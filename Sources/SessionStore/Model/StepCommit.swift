@@ -1,3 +1,4 @@
+import JSONText
 public import NIOCore
 
 /// How a step ended.

@@ -1,4 +1,5 @@
 import NIOCore
+import RedisClient
 import Synchronization
 
 /// Sessions whose activity is to be noted in the index. Nobody waits for it, so notes gather for a few milliseconds: one command per bucket
@@ -21,10 +22,10 @@ final class ActivityRecorder: Sendable {
     static let pause = TimeAmount.seconds(1)
     static let mostKept = 65_536
 
-    private let client: RedisClient
+    private let client: RedisConnectionPool
     private let state = Mutex(State())
 
-    init(client: RedisClient) {
+    init(client: RedisConnectionPool) {
         self.client = client
     }
 

@@ -1,3 +1,4 @@
+import RedisClient
 import Synchronization
 
 /// Knows of each server of Redis whether it was there for the owners of its sessions' steps all the time. After it was not, leases have

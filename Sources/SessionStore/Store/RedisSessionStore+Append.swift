@@ -1,3 +1,5 @@
+public import RedisClient
+
 extension RedisSessionStore {
     /// Adds a batch to the log and extends the lease: the script `append_events`. An empty batch only renews.
     ///

@@ -1,4 +1,5 @@
 import NIOCore
+import RedisClient
 
 extension RedisSessionStore {
     /// Accepts a message: the script `begin_step`.
@@ -61,7 +62,7 @@ extension RedisSessionStore {
                 }
                 guard sharesWrite else { return try await client.route(for: keys.prefix).evaluate(call) }
                 let results = try await client.connection(for: keys.prefix).evaluate(call, preceding: [hint], following: [])
-                guard let reply = results.first else { throw RedisWaiter.neverSent }
+                guard let reply = results.first else { throw RedisError.neverSent }
                 return try reply.get()
             } catch {
                 isRepeated = isRepeated || error.mayHaveBeenApplied

@@ -1,3 +1,5 @@
+import RedisClient
+
 extension RedisSessionStore {
     /// Ends a step: the script `commit_step`.
     ///

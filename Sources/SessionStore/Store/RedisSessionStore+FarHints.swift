@@ -1,3 +1,4 @@
+import RedisClient
 import Synchronization
 
 /// What was written before Redis's clock was set back counts by a time that is yet to come. On a clock that runs as it should, this finds

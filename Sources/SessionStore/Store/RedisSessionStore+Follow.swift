@@ -1,4 +1,5 @@
 public import NIOCore
+import RedisClient
 
 extension RedisSessionStore {
     /// The events after `step`-`sequence`, at most `limit` entries, with the session's status just before.

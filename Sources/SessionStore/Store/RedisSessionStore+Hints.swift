@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import RedisClient
 
 /// A running step whose replica is silent for longer than its lease, or has given it up.
 public struct Orphan: Sendable, Equatable {

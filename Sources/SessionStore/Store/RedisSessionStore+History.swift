@@ -1,4 +1,5 @@
 public import NIOCore
+import RedisClient
 
 /// A page of a session's messages.
 public struct HistoryPage: Sendable {

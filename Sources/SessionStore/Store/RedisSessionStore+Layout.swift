@@ -1,4 +1,5 @@
 import Logging
+import RedisClient
 
 extension RedisSessionStore {
     /// The layout that the deployment's replicas may write; nil where none is set.

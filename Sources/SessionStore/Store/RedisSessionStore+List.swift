@@ -1,4 +1,5 @@
 import Logging
+import RedisClient
 
 /// One line of the list of sessions.
 public struct SessionSummary: Sendable {

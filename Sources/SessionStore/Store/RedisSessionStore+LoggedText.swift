@@ -1,4 +1,5 @@
 public import NIOCore
+import RedisClient
 
 extension RedisSessionStore {
     /// The text of a step, as far as the log has it. Once the step's lease was taken it can no longer change.

@@ -1,3 +1,5 @@
+import RedisClient
+
 extension RedisSessionStore {
     /// What a session's state says of its latest step: one round trip.
     public func look(_ session: SessionID) async throws(StoreError) -> StepView {

@@ -1,3 +1,5 @@
+import RedisClient
+
 extension RedisSessionStore {
     private static let prunePage = 128
     private static let mostPrunePages = 64

@@ -1,4 +1,5 @@
 import NIOCore
+import RedisClient
 
 extension RedisSessionStore {
     /// The state of a session; nil when there is none.

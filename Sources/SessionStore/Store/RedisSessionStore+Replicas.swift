@@ -1,3 +1,5 @@
+import RedisClient
+
 extension RedisSessionStore {
     /// How long a replica that shows no sign of life stays in `agent:replicas`.
     var replicaPatience: Duration { configuration.lease * 3 }

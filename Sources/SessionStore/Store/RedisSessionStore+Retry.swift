@@ -1,4 +1,5 @@
 import Logging
+import RedisClient
 
 extension RedisSessionStore {
     /// Runs `body` until it succeeds or sending it again makes no sense, at most for `patience`.

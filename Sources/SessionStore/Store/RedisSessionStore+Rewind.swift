@@ -1,4 +1,6 @@
+import JSONText
 import NIOCore
+import RedisClient
 
 extension RedisSessionStore {
     /// Cuts a history to its first `length` messages while no step runs, with the open calls, and the entries of ledger and

@@ -1,3 +1,4 @@
+import RedisClient
 import Synchronization
 
 extension RedisSessionStore {
@@ -44,7 +45,7 @@ extension RedisSessionStore {
             refused(error, key: keys.state)
             throw error
         }
-        guard let last = results.last else { throw RedisWaiter.neverSent }
+        guard let last = results.last else { throw RedisError.neverSent }
         return try last.get()
     }
 

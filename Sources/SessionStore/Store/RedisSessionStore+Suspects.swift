@@ -1,3 +1,5 @@
+import RedisClient
+
 extension RedisSessionStore {
     /// How many leases a step that two replicas were lost with waits for its third attempt.
     private static let quarantine = 4

@@ -1,3 +1,5 @@
+import RedisClient
+
 extension RedisSessionStore {
     /// Takes the next lease on a running step: the script `take_over`.
     ///

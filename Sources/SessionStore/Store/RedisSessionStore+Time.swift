@@ -1,3 +1,5 @@
+import RedisClient
+
 extension RedisSessionStore {
     /// Asks each server that takes writes for its time, so that its silence is noticed. Nobody waits for the answers; those that do not come are
     /// given up with their connections.

@@ -1,3 +1,5 @@
+public import RedisClient
+
 /// Says when something was written to a session. A hint: it may be late, lost or for nothing.
 public struct SessionWakes: Sendable {
     /// Ends the wait as a write would; does not keep the subscription.

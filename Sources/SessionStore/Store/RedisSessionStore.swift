@@ -1,5 +1,6 @@
 public import Logging
 import NIOCore
+public import RedisClient
 import Synchronization
 
 /// The sessions in Redis: every rule of the protocol between replicas, and the only way to touch a session.
@@ -7,7 +8,7 @@ import Synchronization
 /// All calls are safe to repeat: a write whose reply was lost is sent again with its token and then learns what it did.
 public final class RedisSessionStore: Sendable {
     public let configuration: StoreConfiguration
-    let client: RedisClient
+    let client: RedisConnectionPool
     let outage: OutageDetector
     let staleLeases = Mutex(StaleLeases())
     let activity: ActivityRecorder
@@ -18,7 +19,7 @@ public final class RedisSessionStore: Sendable {
     public let layout: LayoutState
     let logger: Logger
 
-    public init(client: RedisClient, configuration: StoreConfiguration, logger: Logger) {
+    public init(client: RedisConnectionPool, configuration: StoreConfiguration, logger: Logger) {
         self.client = client
         self.configuration = configuration
         activity = ActivityRecorder(client: client)
@@ -26,6 +27,10 @@ public final class RedisSessionStore: Sendable {
         outage = OutageDetector(lease: configuration.lease, pause: configuration.outagePause)
         self.logger = logger
     }
+
+    /// What this build's connections are called in `CLIENT LIST`: the value for ``RedisConfiguration/clientName``. Builds that knew of no
+    /// layouts called theirs `agent-runtime`.
+    public static let clientName = "agent-runtime-\(RedisLayout.known)"
 
     public var isReady: Bool { client.isReady }
 

@@ -1,3 +1,5 @@
+public import RedisClient
+
 /// The bounds and times of the protocol.
 public struct StoreConfiguration: Sendable {
     /// This replica's name, in states and journals.
@@ -46,13 +48,5 @@ public struct StoreConfiguration: Sendable {
         self.lease = lease
         outagePause = lease
         self.sessionTTL = sessionTTL
-    }
-}
-
-extension Duration {
-    /// Whole milliseconds, rounded towards zero.
-    public var milliseconds: Int64 {
-        let (seconds, attoseconds) = components
-        return seconds * 1000 + attoseconds / 1_000_000_000_000_000
     }
 }

@@ -1,3 +1,5 @@
+import RedisClient
+
 /// The protocol's scripts, as they were embedded into the binary.
 enum StoreScripts {
     static let beginStep = RedisScript(name: "begin_step", source: PackageResources.begin_step_lua)

@@ -1,6 +1,7 @@
 import AgentService
 import HTTPTypes
 import Hummingbird
+import JSONText
 import NIOCore
 import SessionStore
 

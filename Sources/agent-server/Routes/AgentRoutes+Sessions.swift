@@ -1,5 +1,6 @@
 import AgentService
 import Hummingbird
+import JSONText
 import NIOCore
 import SessionStore
 

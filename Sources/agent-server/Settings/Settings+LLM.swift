@@ -1,6 +1,7 @@
 import AgentService
 import NIOCore
 import SessionStore
+import TransportSecurity
 
 extension Settings {
     static func llm(_ reader: SettingsReader, internalKey: String?) throws(SettingsError) -> OpenAIProvider.Configuration? {

@@ -1,4 +1,5 @@
 import AgentService
+import RedisClient
 import SessionStore
 
 extension Settings {

@@ -2,7 +2,9 @@ import AgentService
 import FoundationEssentials
 import Logging
 import NIOCore
+import RedisClient
 import SessionStore
+import TransportSecurity
 
 /// The server's settings, checked.
 struct Settings: Sendable {

@@ -1,18 +1,19 @@
 import LocalDeployment
 import SessionStore
 
-/// One client that talks: session after session, message after message, tool results included.
+/// A client that holds conversations: session after session, message after message, with the
+/// results of tool calls.
 struct ConversationRunner {
     let client: AgentClient
     let progress: Progress
     let patience: Duration
-    /// Messages of a session, before another one is begun.
+    /// The number of messages in a session. After them the client begins another session.
     let length: Int
-    /// Which answers the drill's own model is asked for; nil with somebody else's model.
+    /// Whether messages hold a ``Plan`` for the drill's own model; false for any other model.
     let plans: Bool
     var random: SeededGenerator
 
-    /// Talks until `isOver`, and then to the end of the message at hand.
+    /// Converses until `isOver`, and then to the end of the current turn.
     mutating func run(_ number: Int, until isOver: () -> Bool) async -> [SessionRecord] {
         var records: [SessionRecord] = []
         while !isOver(), !Task.isCancelled {
@@ -26,7 +27,7 @@ struct ConversationRunner {
         return records
     }
 
-    /// A message, and everything to the end of its turn.
+    /// Sends a message and completes its turn.
     ///
     /// - Returns: Whether the session can go on.
     private mutating func talk(_ index: Int, _ record: inout SessionRecord) async -> Bool {
@@ -57,12 +58,13 @@ struct ConversationRunner {
                 message.answers.append(answer)
                 return true
             }
-            // The model failed, or every replica that tried was lost: the same history once more.
+            // The model failed, or the service lost every replica that tried. The client asks for
+            // another attempt with the same history.
             progress.count { $0.failedAnswers += 1 }
             guard begun.duration(to: .now) < patience, !Task.isCancelled else {
                 record.violations.append(
                     Violation(
-                        kind: .stuck, session: record.id, detail: "failed \(attempt) times, at last with \(check.error ?? "an error")"))
+                        kind: .stuck, session: record.id, detail: "the step failed \(attempt) times, the last time with \(check.error ?? "an error")"))
                 return false
             }
             try? await Task.sleep(for: .milliseconds(200 * min(attempt, 10)))
@@ -70,9 +72,9 @@ struct ConversationRunner {
         }
     }
 
-    /// All results of an answer at once, each by itself.
+    /// Sends all results of a completion at the same time, each in a request of its own.
     ///
-    /// - Returns: The answer that the last of them led to.
+    /// - Returns: The step that the last result led to.
     private func answerCalls(_ answer: inout AnswerRecord, _ record: inout SessionRecord) async -> AnswerRecord? {
         let (client, patience, progress, session) = (client, patience, progress, record.id)
         typealias Sent = (call: String, result: (outcome: Exchange.Outcome, timing: Timing))
@@ -97,12 +99,12 @@ struct ConversationRunner {
             checks.append(check)
         }
         guard isSound, !Task.isCancelled else { return nil }
-        // One of them was the last, and its request was answered with the next step.
+        // The request with the last result gets the next step as its response.
         let ends = checks.filter { $0.done?["status"].string != "waiting" || !$0.calls.isEmpty }
         guard let end = ends.last else {
             record.violations.append(
                 Violation(
-                    kind: .stuck, session: record.id, detail: "all results of step \(answer.step) were taken, and none led to an answer"))
+                    kind: .stuck, session: record.id, detail: "the service accepted all results of step \(answer.step), and none led to another step"))
             return nil
         }
         return self.answer(end, &record)
@@ -115,7 +117,9 @@ struct ConversationRunner {
         return take(outcome, "message \(key)", &record)
     }
 
-    /// - Returns: Nil where there is no answer to go on from.
+    /// Records what an exchange showed.
+    ///
+    /// - Returns: Nil if the exchange gave no step to go on from.
     private func take(_ outcome: Exchange.Outcome, _ what: String, _ record: inout SessionRecord) -> StreamCheck? {
         switch outcome {
         case .told(let check):
@@ -126,22 +130,22 @@ struct ConversationRunner {
             return check
         case .gaveUp(let why):
             guard !Task.isCancelled else { break }
-            record.violations.append(Violation(kind: .stuck, session: record.id, detail: "\(what) had no answer in \(patience): \(why)"))
+            record.violations.append(Violation(kind: .stuck, session: record.id, detail: "\(what) got no complete stream within \(patience): \(why)"))
         case .refused(let status, let code):
-            record.violations.append(Violation(kind: .answer, session: record.id, detail: "\(what) was answered \(status) \(code)"))
+            record.violations.append(Violation(kind: .answer, session: record.id, detail: "\(what) got the response \(status) \(code)"))
         }
         return nil
     }
 
     private func answer(_ check: StreamCheck, _ record: inout SessionRecord) -> AnswerRecord? {
         guard let done = check.done, let status = done["status"].string, let step = done["step"].int else {
-            record.violations.append(Violation(kind: .stream, session: record.id, detail: "a done without status or step"))
+            record.violations.append(Violation(kind: .stream, session: record.id, detail: "done has no status or no step"))
             return nil
         }
         return AnswerRecord(step: step, status: status, content: check.content, calls: check.calls)
     }
 
-    /// Somebody else cancels the step in the middle.
+    /// Cancels the step in the middle, as another client would.
     private func cancelSoon(_ session: String) -> Task<Void, Never> {
         let client = client
         return Task {
@@ -152,7 +156,7 @@ struct ConversationRunner {
 }
 
 extension AsyncStream where Element: Sendable {
-    /// What all of `jobs` give, as it comes.
+    /// Returns the results of all `jobs`, in the order in which they arrive.
     static func merging(_ jobs: [@Sendable () async -> Element]) -> AsyncStream<Element> {
         AsyncStream { continuation in
             let task = Task {

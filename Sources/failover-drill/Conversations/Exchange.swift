@@ -1,12 +1,15 @@
 import LocalDeployment
 
-/// One request, sent as often as it takes until its answer has been told through to `done`, as a good client does it: with the same key, and from the last event on.
+/// Sends one request until a stream has brought `done`. It retries as a good client does: with the
+/// same key, and from the last event on.
 struct Exchange {
     enum Outcome: Sendable {
+        /// A stream brought `done`.
         case told(StreamCheck)
-        /// Patience ran out.
+        /// No stream brought `done` in time. The text gives the last reason.
         case gaveUp(String)
-        /// An answer that means a fault of the service, or of the drill.
+        /// The service refused the request for a reason that does not pass: a fault of the service,
+        /// or of the drill.
         case refused(status: Int, code: String)
     }
 
@@ -15,14 +18,14 @@ struct Exchange {
     var body: JSON
     /// The `Idempotency-Key`; nil for a tool's result, which its call id identifies.
     var key: String?
-    /// How long a client goes on trying.
+    /// How long the client retries.
     var patience: Duration
     let progress: Progress
 
     func run() async -> (outcome: Outcome, timing: Timing) {
         var timing = Timing()
         var check = StreamCheck()
-        var last = "nothing was answered"
+        var last = "the service sent nothing"
         var attempt = 0
         while timing.begun.duration(to: .now) < patience, !Task.isCancelled {
             attempt += 1
@@ -39,11 +42,11 @@ struct Exchange {
                     last = "the stream broke: \(error)"
                 }
                 if check.done != nil {
-                    // What is not stored may be sent again.
+                    // After these errors the service has stored nothing, so the client may retry.
                     guard check.error == "store_unavailable" || check.error == "events_gone" || check.error == "session_deleted" else {
                         return (.told(check), timing.ended())
                     }
-                    last = "failed: \(check.error ?? "")"
+                    last = "the step failed with \(check.error ?? "")"
                     check = StreamCheck()
                 }
             case .again(let why):
@@ -63,7 +66,9 @@ struct Exchange {
         case refused(status: Int, code: String)
     }
 
-    /// - Parameter joins: Resumes as a viewer, where there is something to resume.
+    /// Sends the request once.
+    ///
+    /// - Parameter joins: Whether to resume with GET, as a viewer, if an event has arrived before.
     private func send(_ check: StreamCheck, joins: Bool) async -> Reply {
         var headers: [String: String] = [:]
         if let key { headers["Idempotency-Key"] = key }
@@ -86,18 +91,19 @@ struct Exchange {
         let code = answer?.code ?? ""
         switch open.status {
         case 408, 425, 429, 500...599: return .again("\(open.status) \(code)")
-        // The step of another result of the same answer, or of the request itself.
+        // The session runs the step of another result of the same completion, or of this very
+        // request.
         case 409 where code == "session_busy": return .again("409 \(code)")
         default: return .refused(status: open.status, code: code)
         }
     }
 }
 
-/// When a client heard what.
+/// When a client received its events.
 struct Timing: Sendable {
     let begun = ContinuousClock.now
     private(set) var firstEvent: Duration?
-    /// The longest time between two events, the one before the first included.
+    /// The longest time between two events, the time before the first included.
     private(set) var longestSilence = Duration.zero
     private(set) var total = Duration.zero
     private var last = ContinuousClock.now

@@ -1,12 +1,12 @@
 import LocalDeployment
 
-/// What the drill's own model shall answer to a message; stands in the message's text.
+/// The completion that the drill's own model gives to a message. The message's text holds the plan.
 struct Plan: Sendable, Equatable {
-    /// Rounds of tool calls before the text.
+    /// The number of completions with tool calls before the text.
     var rounds: Int
-    /// Calls of each round.
+    /// The number of calls in each of them.
     var calls: Int
-    /// Tokens of the text.
+    /// The number of the text's deltas.
     var tokens: Int
 
     var text: String { "[rounds \(rounds), calls \(calls), tokens \(tokens)]" }

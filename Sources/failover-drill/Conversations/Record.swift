@@ -1,46 +1,60 @@
-/// What one client was told of one session.
+/// What one client has seen of one session.
 struct SessionRecord: Sendable {
     var id: String
     var messages: [MessageRecord] = []
-    /// What a client of this service must never see, noticed while it was told.
+    /// Violations that the client noticed in its streams.
     var violations: [Violation] = []
 }
 
-/// A user message, and all that came of it.
+/// A user message and its turn.
 struct MessageRecord: Sendable {
     var text: String
-    /// Its turn had an end that the service had stored: the message is in the history, once.
+    /// Whether a step of its turn has ended without failing. The service stores a step before it
+    /// sends its end, so the history must then hold the message, once.
     var isAcknowledged = false
+    /// The steps of the turn.
     var answers: [AnswerRecord] = []
 }
 
-/// How a step ended, as its client was told.
+/// How a step ended, according to its stream.
 struct AnswerRecord: Sendable {
     var step: Int
     var status: String
-    /// The final text; nil where there is none.
+    /// The final text; nil if the step has none.
     var content: String?
-    /// Call ids in the model's order.
+    /// The ids of its calls, in the model's order.
     var calls: [String] = []
-    /// What the client answered them with, once the service had taken it.
+    /// The results that the service has accepted, by call.
     var results: [String: String] = [:]
 }
 
-/// Something that must not be.
+/// A promise that the service broke.
 struct Violation: Sendable, Hashable, CustomStringConvertible {
-    enum Kind: String, Sendable {
-        /// An acknowledged message, answer or result is not in the history.
+    enum Kind: String, Sendable, CaseIterable {
+        /// An acknowledged message, text or result is not in the history.
         case lost
-        /// Something is there twice.
+        /// The history holds a message, a text or a result twice.
         case duplicate
-        /// A session whose step does not end, or a request that was never answered.
+        /// A step does not end, or a request never got a complete stream.
         case stuck
-        /// Events with a gap, out of order, or with text that is not the stored one.
+        /// A stream has a gap, events out of order, or a text that differs from its deltas.
         case stream
-        /// A history that a model's server would refuse, or text of two generations in one answer.
+        /// A model server would refuse the history, or a text mixes two generations.
         case history
-        /// An answer that a well-behaved client must not get.
+        /// A well-behaved client got a response that it must not get.
         case answer
+
+        /// The name of a row that counts these violations.
+        var title: String {
+            switch self {
+            case .lost: "lost"
+            case .duplicate: "duplicates"
+            case .stuck: "stuck"
+            case .stream: "faulty streams"
+            case .history: "invalid histories"
+            case .answer: "wrong responses"
+            }
+        }
     }
 
     var kind: Kind

@@ -1,10 +1,11 @@
 import LocalDeployment
 
-/// Reads one step's events as a client does, over as many connections as it takes, and says what is wrong with them (I5): a gap, an event told twice, a text that is not what
-/// the tokens said.
+/// Reads one step's events as a client does, over as many connections as that takes, and records
+/// what is wrong with them (I5): a gap, an event that comes twice, a text that differs from its
+/// deltas.
 struct StreamCheck: Sendable {
     private(set) var lastID: String?
-    /// What a browser would send: the id of the last event that had one.
+    /// The parts of ``lastID``.
     private var position: (step: Int, sequence: Int, nonce: String)?
     private var tokens = ""
     /// The final text.
@@ -15,9 +16,10 @@ struct StreamCheck: Sendable {
     private(set) var done: JSON?
     private(set) var faults: [String] = []
     private(set) var restarts = 0
-    /// A change of step without a restart, which only whoever ends a step in another's place may make: then nothing is said anew.
+    /// Describes a change of step without a `restart` event. Only a replica that ends a step for
+    /// its lost owner may omit the event, since it sends no text again.
     private var unannounced: String?
-    /// The next event with an id begins a step anew.
+    /// Whether the next event with an id may be the first of another step.
     private var mayBegin = true
 
     mutating func read(_ event: ReceivedEvent) {
@@ -38,7 +40,7 @@ struct StreamCheck: Sendable {
     private mutating func follow(_ id: String) {
         lastID = id
         guard let next = Self.parse(id) else {
-            faults.append("the id \(id) is none")
+            faults.append("\(id) is not an event id")
             return
         }
         defer { (position, mayBegin) = (next, false) }
@@ -47,19 +49,19 @@ struct StreamCheck: Sendable {
         } else if !mayBegin {
             unannounced = "\(position.map { "\($0.step)-\($0.sequence)" } ?? "nothing") is followed by \(id) without a restart"
         } else if next.sequence > 1 {
-            faults.append("a step begins with \(id)")
+            faults.append("the first event of a step has the id \(id)")
         }
     }
 
     private mutating func readMessage(_ data: JSON) {
-        // The whole text has an empty token beside it.
+        // The final text comes with an empty token.
         if let text = data["content"].string {
-            if content != nil { faults.append("a second final text") }
+            if content != nil { faults.append("a step has a second final text") }
             content = text
         } else if let token = data["token"].string {
             tokens += token
         } else if let call = data["call_id"].string {
-            if calls.contains(call) { faults.append("the call \(call) is told twice") }
+            if calls.contains(call) { faults.append("the stream names the call \(call) twice") }
             calls.append(call)
         }
     }
@@ -68,22 +70,22 @@ struct StreamCheck: Sendable {
         done = data
         switch data["status"].string {
         case "completed", "waiting":
-            // A step that has left the log is told without its tokens.
+            // The stream of a step that has left the log holds no deltas.
             if !tokens.isEmpty, tokens != content ?? "" {
-                faults.append("the tokens are not the final text: \(tokens.count) and \(content?.count ?? 0) characters")
+                faults.append("the deltas differ from the final text: \(tokens.count) and \(content?.count ?? 0) characters")
             }
         case "cancelled":
             unannounced = nil
         case "failed":
             unannounced = nil
-            if error == nil { faults.append("failed without an error") }
+            if error == nil { faults.append("a step failed without an error event") }
         default:
-            faults.append("an unknown status: \(data["status"])")
+            faults.append("done has an unknown status: \(data["status"])")
         }
         if let unannounced { faults.append(unannounced) }
         let pending = data["pending_calls"].array.compactMap(\.string)
         if data["status"].string == "waiting", !calls.allSatisfy(pending.contains) {
-            faults.append("waiting for \(pending), but told of \(calls)")
+            faults.append("done waits for \(pending), but the stream named \(calls)")
         }
     }
 

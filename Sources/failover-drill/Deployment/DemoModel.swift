@@ -1,7 +1,7 @@
 import LocalDeployment
 
-/// The model of `--model`: calls the tools that a message names, in lines such as `read_file notes.txt` and `echo hello`, and quotes
-/// what they returned.
+/// The model of `--model`. It calls the tools that a message names, in lines such as `read_file
+/// notes.txt` and `echo hello`, and quotes their results.
 enum DemoModel {
     static func start(as personality: Personality, port: Int) async throws -> Upstream {
         try await Upstream.start(as: personality, port: port, keepsRequests: false) { request in
@@ -34,7 +34,7 @@ enum DemoModel {
         }
     }
 
-    /// Each with the space before the next.
+    /// Splits a text into words, each with the space after it.
     private static func words(_ text: String) -> [String] {
         let words = text.split(separator: " ").map(String.init)
         return words.dropLast().map { $0 + " " } + words.suffix(1)

@@ -1,10 +1,12 @@
 import LocalDeployment
 import Synchronization
 
-/// The model of a local drill: answers as the message's ``Plan`` says, at the pace of a model, and fails when it is told to. It passes
-/// for one of several servers of models, and refuses what that server would refuse.
+/// The model of a local drill. It completes a message as the message's ``Plan`` demands, at a
+/// model's pace, and fails on command. It imitates one of several model servers, and refuses what
+/// that server would refuse.
 ///
-/// Every generation has a number, which stands in each of its words, so that an answer that mixes two of them is found out.
+/// Every generation has a number, which each of its words holds, so that a text that mixes two
+/// generations is detected.
 final class DrillModel: Sendable {
     enum Mood: String, Sendable, CaseIterable {
         case well
@@ -12,9 +14,9 @@ final class DrillModel: Sendable {
         case broken
         /// HTTP 429.
         case limited
-        /// The connection ends in the middle of an answer.
+        /// The connection ends in the middle of a response.
         case cutting
-        /// Nothing more comes in the middle of an answer.
+        /// The response stops in the middle, and the connection stays open.
         case silent
     }
 
@@ -23,7 +25,7 @@ final class DrillModel: Sendable {
     private let upstream: Upstream
 
     var port: Int { upstream.port }
-    /// Requests that a model's server would have refused.
+    /// The requests that a model server would have refused.
     var violations: [String] { upstream.violations }
     var generationCount: Int { generations.withLock { $0 } }
 
@@ -73,7 +75,9 @@ final class DrillModel: Sendable {
         return personality.answer(completion, to: request)
     }
 
-    /// What is wrong with a text as this model's answer; nil where nothing is.
+    /// Describes what is wrong with a text of this model.
+    ///
+    /// - Returns: Nil if nothing is wrong.
     static func fault(in text: String, mayEndEarly: Bool) -> String? {
         let words = text.split(separator: " ").map { $0.split(separator: ".", omittingEmptySubsequences: false) }
         guard let number = words.first?.first, words.allSatisfy({ $0.count == 2 }) else { return "words that the model never said" }

@@ -1,7 +1,8 @@
 import Foundation
 import LocalDeployment
 
-/// HAProxy before the replicas, much as docker/haproxy has it. But a drill has no minute to wait: what a replica that is down was streaming is ended at once.
+/// HAProxy in front of the replicas, with settings much like docker/haproxy's. One setting differs:
+/// the streams of a replica that is down end at once, since a drill has no minute to wait.
 struct HAProxy: Sendable {
     let process: ChildProcess
     let url: String

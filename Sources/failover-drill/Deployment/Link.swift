@@ -2,15 +2,17 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A network cable that can be pulled: a TCP proxy on loopback that passes bytes on, holds them back, or cuts every connection.
+/// A network link that can fail: a TCP proxy on loopback that forwards bytes, holds them back, or
+/// closes every connection.
 final class Link: Sendable {
     enum Condition: Sendable {
         case well
-        /// Nothing arrives, and nobody is told.
+        /// The link holds back all bytes, and neither side notices.
         case silent
-        /// Connections end, and new ones are closed at once.
+        /// The link closes all connections, and closes new ones at once.
         case cut
-        /// Connections end, and whatever is asked over new ones gets these bytes.
+        /// The link closes all connections, and sends these bytes in response to the first bytes on
+        /// a new one.
         case answering(String)
     }
 
@@ -25,7 +27,9 @@ final class Link: Sendable {
 
     var port: Int { state.withLock { $0.listener?.localAddress?.port ?? 0 } }
 
-    /// - Parameter target: A loopback port; somebody need not listen there yet.
+    /// Starts a link.
+    ///
+    /// - Parameter target: A loopback port. No process need listen on it yet.
     static func start(to target: Int) async throws -> Link {
         let link = Link(target: target)
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -82,7 +86,7 @@ final class Link: Sendable {
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .connectTimeout(.seconds(1))
             .connect(host: "127.0.0.1", port: target)
-            // Both are on one event loop.
+            // Both channels are on one event loop.
             .flatMapThrowing { outbound in
                 try outbound.pipeline.syncOperations.addHandler(Pipe(self, to: inbound))
                 try inbound.pipeline.syncOperations.addHandler(Pipe(self, to: outbound))
@@ -100,7 +104,7 @@ final class Link: Sendable {
         channel.closeFuture.whenComplete { _ in self.state.withLock { _ = $0.channels.removeValue(forKey: id) } }
     }
 
-    /// Connects to the target once there is a client.
+    /// Connects to the target when a client has connected.
     private final class Front: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
 
@@ -116,7 +120,7 @@ final class Link: Sendable {
         }
     }
 
-    /// Answers the first bytes, and ends.
+    /// Sends the text in response to the first bytes, and closes the connection.
     private final class Answer: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
 
@@ -132,7 +136,8 @@ final class Link: Sendable {
         }
     }
 
-    /// Reads on when what was read is written: so the slower side sets the pace.
+    /// Forwards bytes, and reads on after it has written the last ones, so that the slower side
+    /// sets the pace.
     private final class Pipe: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
 

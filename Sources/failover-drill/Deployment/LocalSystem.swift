@@ -1,17 +1,19 @@
 import Foundation
 import LocalDeployment
+import RedisClient
 import SessionStore
 
-/// Everything that a drill needs, on loopback: Redis, three replicas, a balancer, a model. Nothing of it outlives the drill.
+/// The deployment of a local drill, on loopback: Redis, three replicas, a load balancer, a model.
+/// Nothing of it outlives the drill.
 final class LocalSystem: Sendable {
     struct Options: Sendable {
         var server: URL
         var redis: RedisUnderTest.Topology
-        /// Of each master.
+        /// The number of replicas of each master.
         var redisReplicas: Int
         var lease: Duration
         var ackReplicas: Int
-        /// Whom the model passes for.
+        /// The model server that the drill's model imitates.
         var personality: Personality
     }
 
@@ -19,24 +21,25 @@ final class LocalSystem: Sendable {
 
     let redis: RedisUnderTest
     let model: DrillModel
-    /// From the replicas to the model.
+    /// The link between the replicas and the model.
     let modelLink: Link
     let replicas: [ReplicaUnderTest]
     let balancer: HAProxy
     let lease: Duration
-    /// The replicas' logs, and one folder for each other server.
+    /// Holds the replicas' logs, and one directory for each other server.
     private let directory: URL
 
     static func start(_ options: Options) async throws -> LocalSystem {
         let directory = try temporaryDirectory()
-        // All that is started has its files there.
+        // Every server of the deployment creates its files there.
         setenv("TMPDIR", directory.path, 1)
         let redis = try await RedisUnderTest.start(options.redis, replicas: options.redisReplicas)
         let model = try await DrillModel.start(as: options.personality)
         let modelLink = try await Link.start(to: model.port)
         var environment = [
             "AGENT_RUNTIME__LEASE_MS": "\(options.lease.milliseconds)", "AGENT_RUNTIME__ACK_REPLICAS": "\(options.ackReplicas)",
-            // An outage of the model, or of a link, is to be noticed within a drill.
+            // Short timeouts, so that an outage of the model or of a link is noticed within a
+            // drill.
             "AGENT_RUNTIME__LLM_IDLE_TIMEOUT_MS": "3000", "AGENT_RUNTIME__KEEP_ALIVE_SECONDS": "2", "AGENT_RUNTIME__DRAIN_SECONDS": "1",
         ]
         environment.merge(options.personality.settings) { $1 }
@@ -58,7 +61,10 @@ final class LocalSystem: Sendable {
         (self.lease, self.directory) = (lease, directory)
     }
 
-    /// - Parameter keepsLogs: Leaves the replicas' logs behind, and says where.
+    /// Ends every process.
+    ///
+    /// - Parameter keepsLogs: Whether to keep the replicas' logs.
+    /// - Returns: The directory of the logs, if they are kept.
     func stop(keepsLogs: Bool) async -> URL? {
         balancer.process.signal(SIGKILL)
         for replica in replicas { await replica.stop() }

@@ -1,9 +1,10 @@
 import Foundation
 import LocalDeployment
+import RedisClient
 import SessionStore
 import Synchronization
 
-/// Redis as the drill builds it, and what can be done to it.
+/// The Redis of a local drill, and the faults that it can suffer.
 final class RedisUnderTest: Sendable {
     enum Topology: String, Sendable, CaseIterable {
         case single, sentinel, cluster
@@ -16,20 +17,22 @@ final class RedisUnderTest: Sendable {
     }
 
     let topology: Topology
-    /// For the replicas.
+    /// The URL that replicas use.
     let url: String
     private let kind: Kind
-    /// The servers'; nil where libfaketime is not installed. Sentinels have the system's.
+    /// The servers' clock; nil if libfaketime is not installed. Sentinels use the system's clock.
     let clock: FakeClock?
-    /// As they are now: a server that was killed is another process afterwards.
+    /// The current servers. A server that was killed returns as another process.
     private let current: Mutex<[RedisServer]>
 
-    /// - Parameter replicas: Of each master, where there are to be any.
+    /// Starts the servers of a topology.
+    ///
+    /// - Parameter replicas: The number of replicas of each master; unused by a single server.
     static func start(_ topology: Topology, replicas: Int) async throws -> RedisUnderTest {
         let clock = try? FakeClock()
         switch topology {
         case .single:
-            // Its files are the data: it comes back with them.
+            // The server keeps its data in files, so that it still has them after a kill.
             let server = try await RedisServer.start(single, clock: clock)
             return RedisUnderTest(topology, .single, [server], url: server.url, clock)
         case .sentinel:
@@ -51,12 +54,13 @@ final class RedisUnderTest: Sendable {
 
     var servers: [RedisServer] { current.withLock { $0 } }
 
-    /// Those that take writes, by their own word.
+    /// Returns the servers that consider themselves masters.
     func masters() throws -> [RedisServer] {
         try servers.filter { try $0.process.isRunning && $0.cli("ROLE").hasPrefix("master") }
     }
 
-    /// Kills a master, waits for its replacement where there is to be one, and starts it again as that one's replica.
+    /// Kills a master, waits for the promotion of a replica, and restarts the server as a replica
+    /// of the new master.
     func killMaster(_ index: Int) async throws {
         let masters = try masters()
         guard !masters.isEmpty else { return }
@@ -67,7 +71,7 @@ final class RedisUnderTest: Sendable {
         case .single:
             options = Self.single
         case .sentinel(let sentinels):
-            // It holds nothing. As a master it would be the end of all sessions.
+            // The restarted server holds no data. As a master it would erase all sessions.
             try await eventually("another server is the master", timeout: .seconds(30)) {
                 try sentinels.masterPort() != master.port && !self.masters().isEmpty
             }
@@ -78,14 +82,14 @@ final class RedisUnderTest: Sendable {
             }
             options = RedisCluster.nodeOptions(port: try freePort())
         }
-        let again = try await RedisServer.start(options, clock: clock, directory: master.directory, port: master.port)
+        let restarted = try await RedisServer.start(options, clock: clock, directory: master.directory, port: master.port)
         current.withLock { servers in
-            if let place = servers.firstIndex(where: { $0.port == again.port }) { servers[place] = again }
+            if let index = servers.firstIndex(where: { $0.port == restarted.port }) { servers[index] = restarted }
         }
         try await settle()
     }
 
-    /// Has a replica take the master's place while both are well.
+    /// Promotes a replica while both servers are healthy.
     func failover(_ index: Int) async throws {
         switch kind {
         case .single:
@@ -94,7 +98,8 @@ final class RedisUnderTest: Sendable {
             let before = try sentinels.masterPort()
             _ = try sentinels.sentinels[index % sentinels.sentinels.count].cli("SENTINEL", "FAILOVER", RedisSentinels.masterName)
             try await eventually("the master has moved", timeout: .seconds(30)) { try sentinels.masterPort() != before }
-            // Sentinel leaves the old one a master for some ten seconds. Whoever has asked for the failover need not wait for that.
+            // Sentinel would leave the old master as it is for some ten seconds. A drill need not
+            // wait for that.
             let old = servers.first { $0.port == before }
             try old?.cli("REPLICAOF", "127.0.0.1", "\(try sentinels.masterPort() ?? 0)")
         case .cluster:
@@ -107,7 +112,7 @@ final class RedisUnderTest: Sendable {
         try await settle()
     }
 
-    /// Returns when every server that is no master has what its master has.
+    /// Waits until every replica has all of its master's data.
     private func settle() async throws {
         try await eventually("the replicas follow", timeout: .seconds(60)) {
             try self.servers.allSatisfy { server in
@@ -117,7 +122,7 @@ final class RedisUnderTest: Sendable {
         }
     }
 
-    /// All servers stand still, and nobody replaces them meanwhile.
+    /// Pauses all servers for `duration`, without a failover.
     func stall(for duration: Duration) async throws {
         try sentinelsWait(.seconds(600))
         for server in servers { server.process.signal(SIGSTOP) }
@@ -134,14 +139,14 @@ final class RedisUnderTest: Sendable {
         }
     }
 
-    /// What the master prints that has the key.
+    /// Runs a command on the master that serves the key, and returns its output.
     @discardableResult
     func cli(_ key: String, _ arguments: [String]) throws -> String {
         for master in try masters() {
-            let answer = try master.cli(arguments)
-            if !answer.hasPrefix("MOVED") { return answer }
+            let reply = try master.cli(arguments)
+            if !reply.hasPrefix("MOVED") { return reply }
         }
-        throw NeverHappened(description: "no master has \(key)")
+        throw NeverHappened(description: "no master serves \(key)")
     }
 
     private static func slots(_ server: RedisServer) throws -> [Substring] {

@@ -2,13 +2,13 @@ import Foundation
 import LocalDeployment
 import Synchronization
 
-/// A replica of the service, on a port that stays, behind a link that can be pulled.
+/// A replica of the service, on a fixed port, behind a link that can fail.
 final class ReplicaUnderTest: Sendable {
     let name: String
     let port: Int
-    /// To it.
+    /// The link between the load balancer and the replica.
     let link: Link
-    /// From it to Redis; nil where that is not one address.
+    /// The link between the replica and Redis; nil if Redis is more than one server.
     let redisLink: Link?
     private let settings: Settings
     private let current: Mutex<ChildProcess>
@@ -16,7 +16,8 @@ final class ReplicaUnderTest: Sendable {
     struct Settings: Sendable {
         var server: URL
         var redis: String
-        /// Where Redis is one server: its port, which is then reached by a link of the replica's own.
+        /// The port of Redis if Redis is a single server. The replica then gets a link of its own
+        /// to it.
         var redisPort: Int?
         var upstream: String
         var environment: [String: String]
@@ -58,7 +59,7 @@ final class ReplicaUnderTest: Sendable {
         current.withLock { $0 = process }
     }
 
-    /// Ready by its own word, not the balancer's.
+    /// Waits until the replica itself reports that it is ready.
     func becomesReady() async throws {
         let client = AgentClient(url: "http://127.0.0.1:\(port)")
         try await eventually("\(name) is ready; its log: \(process.log.suffix(1000))", timeout: .seconds(60)) {

@@ -1,18 +1,21 @@
 import Foundation
 import LocalDeployment
 
-/// A fault of the user's own, for a deployment that the drill has not built: a shell command under a name.
+/// A fault that the user defines for a deployment that the drill has not built: a name and a shell
+/// command.
 struct FaultCommand: Sendable {
     var name: String
     var command: String
 
-    /// Reads `NAME=COMMAND`; nil for anything else.
+    /// Reads `NAME=COMMAND`; nil for any other text.
     init?(_ text: String) {
         guard let sign = text.firstIndex(of: "="), sign != text.startIndex, text.index(after: sign) != text.endIndex else { return nil }
         (name, command) = (String(text[..<sign]), String(text[text.index(after: sign)...]))
     }
 
-    /// - Throws: Where it ends with an error, or not within five minutes.
+    /// Runs the command.
+    ///
+    /// - Throws: If it exits with an error, or does not exit within five minutes.
     func run() async throws {
         let directory = try temporaryDirectory()
         defer { try? FileManager.default.removeItem(at: directory) }

@@ -1,42 +1,46 @@
-/// What can be done to a local deployment.
+/// A fault that the drill can cause in a local deployment.
 enum FaultKind: String, Sendable, CaseIterable {
-    /// `kill -9` of a replica, which is started again.
-    case kill
-    /// SIGSTOP of a replica until its leases have run out, then SIGCONT.
-    case pause
-    /// SIGTERM of a replica, which is started again: a rolling restart's step.
-    case terminate
-    /// `kill -9` of Redis's master; it comes back as a replica.
+    case kill, pause, terminate
     case redisKill = "redis-kill"
-    /// `SENTINEL FAILOVER`, `CLUSTER FAILOVER`.
     case failover
-    /// Every connection to Redis's masters is closed.
     case clientKill = "client-kill"
     case scriptFlush = "script-flush"
-    /// `DEBUG SLEEP`: Redis's masters answer nothing for a while.
     case redisSleep = "redis-sleep"
-    /// The network between the balancer and a replica loses everything, or ends every connection.
     case cut
-    /// The same between a replica and Redis, until its leases have run out.
     case redisCut = "redis-cut"
-    /// The model answers with errors, breaks off, or falls silent.
     case model
-    /// All of Redis's servers stand still for longer than a lease.
     case redisStall = "redis-stall"
-    /// The clock of Redis's servers jumps by 30 s, and back.
     case clockStep = "clock-step"
-    /// Some clients read a session's long history in a loop.
     case longHistory = "long-history"
-    /// The model's server answers with the status 000.
-    case poison
-    /// 400 clients view one session's answer.
-    case viewers
+    case poison, viewers
 
-    /// Whether there is such a thing there.
+    /// Says what the drill does, for `--help` and for the terminal.
+    var summary: String {
+        switch self {
+        case .kill: "kill -9 a replica, then restart it"
+        case .pause: "SIGSTOP a replica until its leases have expired, then SIGCONT"
+        case .terminate: "SIGTERM a replica, then restart it, as in a rolling restart"
+        case .redisKill: "kill -9 a Redis master, then restart it as a replica"
+        case .failover: "SENTINEL FAILOVER or CLUSTER FAILOVER"
+        case .clientKill: "close every connection to Redis's masters"
+        case .scriptFlush: "SCRIPT FLUSH on Redis's masters"
+        case .redisSleep: "DEBUG SLEEP on Redis's masters, for less than a second"
+        case .cut: "drop all bytes between HAProxy and a replica, or close the connections, for 4 s"
+        case .redisCut: "the same between a replica and Redis, until its leases have expired"
+        case .model: "let the model fail, break off or stall, for 2 s"
+        case .redisStall: "pause all Redis servers for longer than a lease"
+        case .clockStep: "set the clock of all Redis servers 30 s ahead or back, then right"
+        case .longHistory: "let four clients read a history of 15 MB in a loop, for 4 s"
+        case .poison: "let the model server send the status 000, for 2 s"
+        case .viewers: "let 400 clients follow one stream"
+        }
+    }
+
+    /// Returns whether the drill can cause this fault with such a Redis.
     func exists(in redis: RedisUnderTest) -> Bool {
         switch self {
         case .failover: redis.topology != .single
-        // Sentinels and nodes give out the servers' own addresses.
+        // Sentinels and Cluster nodes announce the servers' own addresses, which no link covers.
         case .redisCut: redis.topology == .single
         case .clockStep: redis.clock != nil
         default: true

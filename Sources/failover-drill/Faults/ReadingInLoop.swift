@@ -2,18 +2,20 @@ import LocalDeployment
 import NIOCore
 import SessionStore
 
-/// Clients that read one session's long history again and again.
+/// Clients that read one session's long history in a loop.
 struct ReadingInLoop: Sendable {
     private static let readers = 4
     private static let messages = 150
-    /// Of each message.
+    /// The size of each message.
     private static let bytes = 100_000
 
     let system: LocalSystem
 
-    /// - Returns: What was done.
+    /// Reads for `duration`.
+    ///
+    /// - Returns: What happened, for the report.
     func run(for duration: Duration) async throws -> String {
-        guard let session = SessionID("drill-long-history") else { return "nothing" }
+        guard let session = SessionID("drill-long-history") else { return "no session to read" }
         try write(RedisKeys(session))
         let end = ContinuousClock.now + duration
         let bytes = await withTaskGroup(of: Int.self) { group in
@@ -23,7 +25,7 @@ struct ReadingInLoop: Sendable {
         return "\(Self.readers) clients read \(bytes >> 20) MiB of one history"
     }
 
-    /// Puts the history there, as one that grew over time.
+    /// Writes the history unless Redis holds it already.
     private func write(_ keys: RedisKeys) throws {
         guard try system.redis.cli(keys.history, ["LLEN", keys.history]) != "\(Self.messages)" else { return }
         try system.redis.cli(keys.history, ["DEL", keys.history])
@@ -35,7 +37,9 @@ struct ReadingInLoop: Sendable {
         try system.redis.cli(keys.state, ["HSET", keys.state, "status", "idle", "fence", "1", "epoch", "drill"])
     }
 
-    /// - Returns: Bytes that were read.
+    /// Reads page after page until `end`.
+    ///
+    /// - Returns: The number of bytes read.
     private func read(_ session: SessionID, until end: ContinuousClock.Instant) async -> Int {
         let client = AgentClient(url: system.balancer.url)
         var (offset, bytes) = (0, 0)

@@ -1,21 +1,24 @@
 import LocalDeployment
 
-/// Which fault comes when: the same for the same seed.
+/// The faults of a drill and their times. The same seed gives the same schedule.
 struct Schedule: Sendable {
     struct Entry: Sendable, Equatable {
-        /// Since the beginning.
+        /// The time since the drill's start.
         var at: Duration
-        /// A kind's name, or a command's.
+        /// The name of a ``FaultKind`` or of a ``FaultCommand``.
         var name: String
-        /// Chooses whom it hits, and how.
+        /// Selects the target, and how it is hit.
         var choice: Int
     }
 
     let entries: [Entry]
 
+    /// Draws a schedule.
+    ///
     /// - Parameters:
-    ///   - names: What may come. Each comes once before any comes again.
-    ///   - last: How long before the end nothing comes any more, so that what was broken can mend.
+    ///   - names: The faults to draw from. Each comes once before any comes again.
+    ///   - last: The time before the end in which no fault begins, so that the deployment can
+    ///     recover.
     init(names: [String], every interval: Duration, duration: Duration, seed: UInt64, last: Duration = .seconds(5)) {
         var random = SeededGenerator(seed: seed)
         var entries: [Entry] = []

@@ -1,11 +1,13 @@
 import LocalDeployment
 
-/// Many clients that view one session's answer while it is written.
+/// Many clients that follow one session's stream while a step writes it.
 struct Viewers: Sendable {
     let system: LocalSystem
 
-    /// - Returns: What was done.
-    /// - Throws: Where a viewer was not shown the end.
+    /// Starts a step and `count` viewers.
+    ///
+    /// - Returns: What happened, for the report.
+    /// - Throws: If a viewer did not see the end.
     func run(count: Int, session: String) async throws -> String {
         let client = AgentClient(url: system.balancer.url)
         let plan = Plan(rounds: 0, calls: 0, tokens: 150)
@@ -18,13 +20,15 @@ struct Viewers: Sendable {
             for _ in 0..<count { group.addTask { await view(session, client) } }
             return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
         }
-        // Another fault may cut this client's own stream: then the viewers are still the ones to judge by.
+        // Another fault may cut this client's own stream. The viewers are then still a valid check.
         _ = try? await answering.value
-        guard shown == count else { throw NeverHappened(description: "\(count - shown) of \(count) viewers were not shown the end") }
-        return "\(count) viewers of one answer"
+        guard shown == count else { throw NeverHappened(description: "\(count - shown) of \(count) viewers did not see the end") }
+        return "\(count) clients followed one stream"
     }
 
-    /// - Returns: Whether the end was shown: in a stream, or by the word that nothing is left.
+    /// Follows the session's stream.
+    ///
+    /// - Returns: Whether the viewer saw the end: as `done`, or as status 204.
     private func view(_ session: String, _ client: AgentClient) async -> Bool {
         for _ in 0..<5 {
             guard let answer = try? await client.get("/agent/sessions/\(session)/stream") else { continue }

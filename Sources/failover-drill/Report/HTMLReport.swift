@@ -1,7 +1,9 @@
 import Foundation
+import RedisClient
 import SessionStore
 
-/// One page for a browser, with nothing from elsewhere: the figures, and a time line of faults against what clients waited.
+/// A self-contained page for a browser: the figures, and a time line of faults and of the clients'
+/// waits.
 struct HTMLReport {
     let summary: Summary
 
@@ -24,7 +26,7 @@ struct HTMLReport {
         <h1>\(escape(summary.title))</h1>
         <p class="\(summary.isSound ? "ok" : "bad")">\(summary.isSound ? "Everything held." : "Not everything held.") Seed \(summary.seed).</p>
         \(timeLine)
-        <p>Each dot: the most that clients waited for their next event, of the requests that began in that second (red: over one second). Bands: faults.</p>
+        <p>Each dot shows the longest wait for the next event among the requests that began in that second (red: more than one second). Each band shows a fault.</p>
         \(figures)
         \(violations)
         \(faults)
@@ -36,7 +38,7 @@ struct HTMLReport {
 
     private func x(_ at: Duration) -> Double { left + Double(at.milliseconds) / 1000 / seconds * (width - left - 10) }
 
-    /// Of a logarithmic axis, from a millisecond to 100 seconds.
+    /// Places a wait on a logarithmic axis from one millisecond to 100 seconds.
     private func y(_ wait: Duration) -> Double {
         let decades = log10(max(1, Double(wait.milliseconds)))
         return top + (1 - min(decades, 5) / 5) * height
@@ -71,15 +73,15 @@ struct HTMLReport {
     private var figures: String {
         let counts = summary.counts
         let rows: [(String, String)] = [
-            ("turns", "\(counts.turns)"), ("of which failed, and asked for again", "\(counts.failedAnswers)"),
-            ("tokens", "\(counts.tokens)"),
+            ("steps", "\(counts.turns)"), ("of which failed and were retried", "\(counts.failedAnswers)"),
+            ("text deltas", "\(counts.tokens)"),
             ("sessions", "\(summary.sessions)"), ("messages", "\(summary.messages)"), ("faults", "\(summary.faults.count)"),
-            ("requests sent again or resumed", "\(counts.retries)"), ("texts begun anew", "\(counts.restarts)"),
-            ("lost", "\(summary.count(.lost))"), ("duplicates", "\(summary.count(.duplicate))"), ("stuck", "\(summary.count(.stuck))"),
+            ("requests retried or resumed", "\(counts.retries)"), ("texts restarted", "\(counts.restarts)"),
             ("longest wait, median", summary.silence(0.5).inSeconds), ("longest wait, 99th percentile", summary.silence(0.99).inSeconds),
             ("longest wait", counts.longestSilence.inSeconds),
         ]
-        return table(["", ""], rows.map { [$0.0, $0.1] })
+        let violations = Violation.Kind.allCases.map { ("violations: \($0.title)", "\(summary.count($0))") }
+        return table(["", ""], (rows + violations).map { [$0.0, $0.1] })
     }
 
     private var violations: String {
@@ -92,7 +94,7 @@ struct HTMLReport {
         let rows = summary.faults.map { fault in
             [fault.begun.inSeconds, fault.name, fault.detail, fault.ended.map { ($0 - fault.begun).inSeconds } ?? ""]
         }
-        return "<h2>Faults</h2>" + table(["at", "fault", "", "until mended"], rows)
+        return "<h2>Faults</h2>" + table(["at", "fault", "", "repaired after"], rows)
     }
 
     private func table(_ head: [String], _ rows: [[String]]) -> String {

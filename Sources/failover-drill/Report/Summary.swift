@@ -1,4 +1,5 @@
 import LocalDeployment
+import RedisClient
 import SessionStore
 
 /// The outcome of a drill.
@@ -12,15 +13,18 @@ struct Summary: Sendable {
     var faults: [Progress.Fault]
     var samples: [Progress.Sample]
     var violations: [Violation]
-    /// Of a deployment that the drill has built: what its model would have refused.
+    /// The requests that the drill's own model refused; empty with any other model.
     var modelViolations: [String]
 
-    /// Whether the service did what it promises. A fault that could not be made proves nothing, and counts against the drill.
+    /// Whether the service kept its promises. A fault that could not be caused proves nothing, and
+    /// makes the drill fail.
     var isSound: Bool { violations.isEmpty && modelViolations.isEmpty && !faults.contains(where: \.failed) && counts.turns > 0 }
 
     func count(_ kind: Violation.Kind) -> Int { violations.count { $0.kind == kind } }
 
-    /// The time that clients waited for the next event: that of this share of the requests was shorter.
+    /// Returns a quantile of the clients' longest waits for the next event.
+    ///
+    /// - Parameter share: The share of the requests whose longest wait was shorter.
     func silence(_ share: Double) -> Duration {
         let sorted = samples.map(\.longestSilence).sorted()
         guard !sorted.isEmpty else { return .zero }
@@ -31,9 +35,9 @@ struct Summary: Sendable {
         var lines = [
             "", title,
             "  seed \(seed), \(duration.components.seconds) s, \(faults.count) faults, \(sessions) sessions, \(messages) messages",
-            "  turns \(counts.turns), of which failed \(counts.failedAnswers); tokens \(counts.tokens); requests sent again \(counts.retries); texts begun anew \(counts.restarts)",
+            "  steps \(counts.turns), of which \(counts.failedAnswers) failed; text deltas \(counts.tokens); requests retried or resumed \(counts.retries); texts restarted \(counts.restarts)",
             "  longest wait for the next event: median \(silence(0.5).inSeconds), 99th percentile \(silence(0.99).inSeconds), longest \(counts.longestSilence.inSeconds)",
-            "  lost \(count(.lost)), duplicates \(count(.duplicate)), stuck \(count(.stuck)), streams \(count(.stream)), histories \(count(.history)), answers \(count(.answer))",
+            "  \(verdict)",
         ]
         for fault in faults where fault.failed { lines.append("  the fault \(fault.name) failed: \(fault.detail)") }
         for violation in violations.prefix(50) {
@@ -44,6 +48,16 @@ struct Summary: Sendable {
         for violation in Set(modelViolations).sorted().prefix(20) { lines.append("  VIOLATED the model would refuse: \(violation)") }
         lines.append(isSound ? "  all held" : "  NOT all held")
         return lines.joined(separator: "\n")
+    }
+
+    /// Says in one line what the drill has checked and what it has found.
+    private var verdict: String {
+        guard counts.turns > 0 else { return "checked nothing: no client saw the end of a step" }
+        let found = Violation.Kind.allCases.filter { count($0) > 0 }.map { "\($0.title) \(count($0))" }
+        let refused = modelViolations.isEmpty ? [] : ["requests that the model refused \(modelViolations.count)"]
+        let violations = (found + refused).joined(separator: ", ")
+        return "checked \(sessions) sessions, the streams of \(counts.turns) steps and the stored histories: "
+            + (violations.isEmpty ? "no violation" : violations)
     }
 
     var json: JSON {
@@ -71,7 +85,7 @@ struct Summary: Sendable {
 }
 
 extension RedisKeys {
-    /// The history's key of a session that is known by its text.
+    /// Returns the key of the history of a session, given the session's id as text.
     static func historyName(_ session: String) -> String { SessionID(session).map { RedisKeys($0).history } ?? session }
 }
 

@@ -1,12 +1,13 @@
 import LocalDeployment
 
-/// Holds what a session's client was told against what the service has stored (I1 to I8 of docs/redis-protocol.md). A pure function, so that each violation has a test.
+/// Compares what a session's client has seen with what the service has stored (I1 to I8 of
+/// docs/redis-protocol.md). A pure function, so that each violation has a test.
 struct Verdict {
     let record: SessionRecord
-    /// `GET /agent/sessions/{id}`
+    /// The response of `GET /agent/sessions/{id}`.
     let state: JSON
     let history: [JSON]
-    /// Whether the texts are those of the drill's own model, whose words say to which generation they belong.
+    /// Whether the drill's own model made the texts. Each of its words names its generation.
     let knowsModel: Bool
 
     var violations: [Violation] {
@@ -23,30 +24,33 @@ struct Verdict {
         return found
     }
 
-    /// Calls may be open whose results the client never brought through; that was a violation of its own.
+    /// Returns whether a call is open because the client never got its result accepted. That is a
+    /// violation of its own.
     private func isOpenByClient(_ why: String) -> Bool {
         !record.violations.isEmpty && why.hasSuffix("have no answer")
     }
 
-    /// I2: acknowledged messages once, others at most once, all in the order in which they were sent.
+    /// Checks I2: the history holds acknowledged messages once, others at most once, and all of
+    /// them in the order in which the client sent them.
     private func messages() -> [Violation] {
         var found: [Violation] = []
-        var places: [Int] = []
+        var positions: [Int] = []
         for message in record.messages {
             let at = history.indices.filter { history[$0]["role"] == "user" && history[$0]["content"] == .string(message.text) }
             if at.isEmpty, message.isAcknowledged { found.append(violation(.lost, "\(message.text) is not in the history")) }
-            if at.count > 1 { found.append(violation(.duplicate, "\(message.text) is \(at.count) times in the history")) }
-            places += at.prefix(1)
+            if at.count > 1 { found.append(violation(.duplicate, "the history holds \(message.text) \(at.count) times")) }
+            positions += at.prefix(1)
         }
-        if places != places.sorted() { found.append(violation(.history, "the messages are not in the order in which they were sent")) }
+        if positions != positions.sorted() { found.append(violation(.history, "the messages are not in the order in which the client sent them")) }
         let known = Set(record.messages.map(\.text))
         for message in history where message["role"] == "user" && !known.contains(message["content"].string ?? "") {
-            found.append(violation(.history, "a message that nobody sent: \(message["content"])"))
+            found.append(violation(.history, "the client never sent \(message["content"])"))
         }
         return found
     }
 
-    /// I4: what was told to have ended is stored, behind its message and before the next.
+    /// Checks I4: each step whose end the client saw is in the history, between its message and the
+    /// next.
     private func answers() -> [Violation] {
         var found: [Violation] = []
         for message in record.messages {
@@ -56,19 +60,19 @@ struct Verdict {
                 let count = turn.count { $0["role"] == "assistant" && $0["content"] == .string(content) }
                 if count == 0 {
                     found.append(
-                        violation(.lost, "step \(answer.step), told as \(answer.status), is not in the history: \(content.prefix(60))"))
+                        violation(.lost, "step \(answer.step), which ended as \(answer.status), is not in the history: \(content.prefix(60))"))
                 }
                 if count > 1, knowsModel {
-                    found.append(violation(.duplicate, "step \(answer.step) is \(count) times in the history: \(content.prefix(60))"))
+                    found.append(violation(.duplicate, "the history holds step \(answer.step) \(count) times: \(content.prefix(60))"))
                 }
             }
-            // One step writes one answer: two in a row are two writers (I3).
+            // A step writes one text. Two texts in a row have two writers (I3).
             for (one, next) in zip(turn, turn.dropFirst()) where one["role"] == "assistant" && next["role"] == "assistant" {
                 if one["tool_calls"].array.isEmpty, !isRetried(message) {
                     found.append(
                         violation(
                             .duplicate,
-                            "two answers to one message: \(one["content"].string?.prefix(40) ?? "") / \(next["content"].string?.prefix(40) ?? "")"
+                            "two texts follow one message: \(one["content"].string?.prefix(40) ?? "") / \(next["content"].string?.prefix(40) ?? "")"
                         ))
                 }
             }
@@ -76,24 +80,25 @@ struct Verdict {
         return found
     }
 
-    /// What was cancelled and then asked for again may leave two answers.
+    /// Returns whether a cancelled step was retried, which may leave two texts.
     private func isRetried(_ message: MessageRecord) -> Bool { message.answers.count { $0.status == "cancelled" } > 1 }
 
-    /// I1, I2: each result that was taken is in the history once, as it was sent.
+    /// Checks I1 and I2: the history holds each accepted result once, as the client sent it.
     private func results() -> [Violation] {
         var found: [Violation] = []
         for (call, result) in record.messages.flatMap(\.answers).flatMap(\.results) {
             let stored = history.filter { $0["role"] == "tool" && $0["tool_call_id"] == .string(call) }
             if stored.isEmpty { found.append(violation(.lost, "the result of \(call) is not in the history")) }
-            if stored.count > 1 { found.append(violation(.duplicate, "the call \(call) is answered \(stored.count) times")) }
+            if stored.count > 1 { found.append(violation(.duplicate, "the history holds \(stored.count) results of \(call)")) }
             if let text = stored.first?["content"].string, text != result {
-                found.append(violation(.history, "the call \(call) is answered with \(text)"))
+                found.append(violation(.history, "the result of \(call) is stored as \(text)"))
             }
         }
         return found
     }
 
-    /// I3, I5: an answer is one generation's, without a gap; and whole where it was not cancelled.
+    /// Checks I3 and I5: a text comes from one generation and has no gap. It has an end unless it
+    /// was cancelled.
     private func generations() -> [Violation] {
         let cancelled = Set(record.messages.flatMap(\.answers).filter { $0.status == "cancelled" }.compactMap(\.content))
         return history.compactMap { message in

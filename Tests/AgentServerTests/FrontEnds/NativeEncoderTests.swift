@@ -1,4 +1,5 @@
 import Foundation
+import JSONText
 import NIOCore
 import SessionStore
 import TestSupport
@@ -65,7 +66,7 @@ import Testing
             let comment = Comment(rawValue: "seed \(seed), text \(number): \(text.debugDescription)")
             // JSON as a model or a client writes it: with the separators as they are.
             let arguments: JSON = ["key \(text)": .string(text)]
-            let call = IssuedCall(id: text, name: text, arguments: try JSONText(parsing: ByteBuffer(string: arguments.text)).buffer)
+            let call = IssuedCall(id: text, name: text, arguments: try CheckedJSON(parsing: ByteBuffer(string: arguments.text)).buffer)
             let expected: [(TurnEvent, String, JSON)] = [
                 (.textDelta(text), "message", ["type": "assistant_message", "token": .string(text), "is_final": false]),
                 (.reasoningDelta(text), "message", ["type": "reasoning", "token": .string(text), "is_final": false]),

@@ -1,4 +1,5 @@
 import Foundation
+import JSONText
 import NIOCore
 import SessionStore
 import TestSupport
@@ -30,7 +31,7 @@ import Testing
     }
 
     private static func events(_ text: String, _ random: inout SeededGenerator) throws -> [TurnEvent] {
-        let arguments = try JSONText(parsing: ByteBuffer(string: JSON.object(["key \(text)": .string(text)]).text)).buffer
+        let arguments = try CheckedJSON(parsing: ByteBuffer(string: JSON.object(["key \(text)": .string(text)]).text)).buffer
         var summary = StepSummary(
             status: [.completed, .waiting, .failed, .cancelled].randomElement(using: &random) ?? .completed, session: .unique(), step: 7)
         var failure = StepFailure(text, code: text, isRetryable: .random(using: &random))
@@ -117,7 +118,7 @@ import Testing
             let bytes = ByteBuffer(string: text)
             let comment = Comment(rawValue: "seed \(seed): \(text.debugDescription)")
             let arguments: JSON = ["key \(text)": .string(text)]
-            let call = ToolCall(id: text, name: text, arguments: try JSONText(parsing: ByteBuffer(string: arguments.text)).buffer)
+            let call = ToolCall(id: text, name: text, arguments: try CheckedJSON(parsing: ByteBuffer(string: arguments.text)).buffer)
             #expect(try JSON(parsing: ChatMessage.system(text)) == ["role": "system", "content": .string(text)], comment)
             #expect(
                 try JSON(parsing: ChatMessage.tool(callID: text, content: bytes)) == [

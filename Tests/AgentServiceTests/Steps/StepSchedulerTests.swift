@@ -37,7 +37,22 @@ import Testing
     final class Box: Sendable {
         let isOver = Mutex(false)
         let reason = Mutex<StopReason?>(nil)
-        let proceed = Mutex<(@Sendable (StepScheduler.NextAction) -> Void)?>(nil)
+        let suspension = Mutex<StepScheduler.Suspension?>(nil)
+
+        func keep(_ new: consuming StepScheduler.Suspension) {
+            var new = Optional(new)
+            suspension.withLock { $0 = new.take() }
+        }
+
+        func resume(with next: consuming StepScheduler.NextAction) {
+            suspension.withLock { $0.take() }?.resume(with: next)
+        }
+
+        func drop() {
+            _ = suspension.withLock { $0.take() }
+        }
+
+        var isSuspended: Bool { suspension.withLock { $0 != nil } }
     }
 
     @Test func jobsRunAtOnce() async throws {
@@ -81,33 +96,47 @@ import Testing
         let running = Running(maximumSteps: 1)
         let (ways, over) = (Box(), Gate())
         try running.scheduler.start {
-            .wait { proceed in ways.proceed.withLock { $0 = proceed } }
+            .suspend { ways.keep($0) }
         }
-        try await eventually("it is waited for") { ways.proceed.withLock { $0 != nil } }
+        try await eventually("it is waited for") { ways.isSuspended }
         #expect(throws: StepScheduler.Refusal.overloaded) { try running.scheduler.launch {} }
         try await running.drain()
         #expect(running.scheduler.slots == 1)
-        ways.proceed.withLock { $0.take() }?(
-            .job {
+        ways.resume(
+            with: .job {
                 over.open()
-                return .wait { proceed in proceed(.end { ways.isOver.withLock { $0 = true } }) }
+                return .suspend { $0.resume(with: .end(.init { ways.isOver.withLock { $0 = true } })) }
             })
         await over.pass()
         try await running.ended()
         #expect(ways.isOver.withLock { $0 } && running.scheduler.slots == 0)
     }
 
+    /// A dropped suspension is a defect. It must not hold up a stop for ever.
+    @Test func aDroppedSuspensionReleasesItsSlot() async throws {
+        let running = Running(maximumSteps: 1)
+        let box = Box()
+        try running.scheduler.start { .suspend { box.keep($0) } }
+        try await eventually("it is suspended") { box.isSuspended }
+        #expect(running.scheduler.slots == 1)
+        box.drop()
+        #expect(running.scheduler.slots == 0)
+        try await running.drain()
+        try await running.ended()
+    }
+
     /// A service that is cancelled, without a graceful end, stops what it waits for; that is still gone on with.
     @Test func aCancellationStopsWhatIsWaitedFor() async throws {
         let scheduler = StepScheduler(maximumSteps: 1, drain: .seconds(30), executors: .shared, logger: .quiet)
         let service = Task { try await scheduler.run() }
-        let (stopSignal, over) = (StopSignal(), Gate())
+        let (stopSignal, over, box) = (StopSignal(), Gate(), Box())
         scheduler.register(stopSignal)
         try scheduler.start {
-            .wait { proceed in
+            .suspend { suspension in
+                box.keep(suspension)
                 stopSignal.whenStopped {
-                    proceed(
-                        .job {
+                    box.resume(
+                        with: .job {
                             over.open()
                             return .end()
                         })
@@ -141,7 +170,7 @@ import Testing
             try? running.scheduler.start { () -> StepScheduler.NextAction in
                 .job {
                     await gate.pass()
-                    return .end { continuation.resume(returning: running.scheduler.slots) }
+                    return .end(.init { continuation.resume(returning: running.scheduler.slots) })
                 }
             }
             #expect(throws: StepScheduler.Refusal.overloaded) { try running.scheduler.launch {} }

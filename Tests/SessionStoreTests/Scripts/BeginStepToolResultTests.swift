@@ -1,3 +1,4 @@
+import JSONText
 import NIOCore
 import TestSupport
 import Testing
@@ -115,7 +116,7 @@ import Testing
         let history = try await it.dump().history
         try #require(history.count == ids.count + 3)
         for (index, id) in ids.enumerated() {
-            let name = JSONText(string: id).text
+            let name = CheckedJSON(string: id).text
             #expect(history[2 + index].hasPrefix(#"{"role":"tool","tool_call_id":\#(name),"content":"cancelled"#))
             #expect(try JSON(history[2 + index])["tool_call_id"].string == id)
         }

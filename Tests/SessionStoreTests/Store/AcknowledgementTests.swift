@@ -1,5 +1,6 @@
 import Foundation
 import NIOCore
+import RedisClient
 import TestSupport
 import Testing
 

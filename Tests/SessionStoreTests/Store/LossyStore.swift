@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import RedisClient
 import TestSupport
 import Testing
 
@@ -24,7 +25,7 @@ struct LossyStore: Sendable {
         var redis = RedisConfiguration(.tcp(host: "127.0.0.1", port: eater.port))
         redis.reconnectBase = .milliseconds(5)
         redis.reconnectLimit = .milliseconds(20)
-        let client = RedisClient(configuration: redis, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: .quiet)
+        let client = RedisConnectionPool(configuration: redis, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: .quiet)
         try #require(await client.waitUntilReady(timeout: .seconds(10)))
         var configuration = StoreConfiguration(replica: "lossy", lease: lease)
         change(&configuration)

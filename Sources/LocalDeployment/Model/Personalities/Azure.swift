@@ -1,5 +1,6 @@
-/// Azure OpenAI: the filters' findings in a first chunk without choices, and in each choice. Its deployments want a version in the
-/// query, its newer addresses do without.
+/// Azure OpenAI sends the findings of its content filters, first in a chunk without choices and
+/// then in each choice. The address of a deployment needs a version in its query; the newer
+/// addresses do not.
 struct Azure: Dialect {
     static let version = "2024-10-21"
 

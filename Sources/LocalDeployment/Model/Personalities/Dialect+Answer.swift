@@ -1,7 +1,7 @@
 import NIOCore
 
 extension Dialect {
-    /// Writes a completion as the server would send it.
+    /// Encodes a completion as the server would send it.
     func answer(_ completion: ScriptedCompletion, to request: UpstreamRequest) -> UpstreamAnswer {
         let thought = Thought(position: request.messages.count { !$0["tool_calls"].array.isEmpty })
         return request.body["stream"].bool == true ? stream(completion, thought) : whole(completion, thought)

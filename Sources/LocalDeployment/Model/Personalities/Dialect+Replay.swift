@@ -2,10 +2,11 @@ extension Dialect {
     /// The names of the members that hold reasoning.
     private var members: [String] { reasoning(Thought(generation: "00000000", position: 0)).keys.sorted() }
 
-    /// Says what is wrong with the reasoning that a request brings back; nil where nothing is.
+    /// Describes what is wrong with the reasoning that a request brings back.
     ///
-    /// - Parameter isStrict: Whether each message of an assistant must have what the server sent with it, also where the server
-    ///   itself would not mind.
+    /// - Parameter isStrict: Whether each assistant's message must bring back the reasoning that
+    ///   the server sent with it, even where the server itself would accept its absence.
+    /// - Returns: Nil if nothing is wrong.
     func replayRefusal(of messages: [JSON], isStrict: Bool = false) -> Refusal? {
         var position = 0
         for (index, message) in messages.enumerated() where message["role"] == "assistant" {
@@ -20,7 +21,8 @@ extension Dialect {
         return nil
     }
 
-    /// Whether the turn that is under way at the end of `messages` has called tools.
+    /// Returns whether the turn at the end of `messages`, which is still under way, has called
+    /// tools.
     private func hasCalls(in messages: ArraySlice<JSON>) -> Bool {
         messages.reversed().prefix { $0["role"] != "user" }.contains { !$0["tool_calls"].array.isEmpty }
     }
@@ -32,7 +34,8 @@ extension Dialect {
         let isMissing = wanted == nil
         let isEmpty = isMissing || wanted == "" || wanted == []
         if isStrict, isEmpty { return "the reasoning did not come back" }
-        // Another model's calls, or a text whose generation was cancelled before it was whole.
+        // False for calls that another model made, and for a text whose generation was cancelled
+        // before its end.
         let hasOwn = generation(ofCalls: calls) != nil
         switch replay {
         case .wantedWithCalls(let refusal, let acceptsEmpty):
@@ -46,7 +49,7 @@ extension Dialect {
         return damage(in: message, present, position: position, isStrict: isStrict)
     }
 
-    /// Compares what came back with what was sent, byte for byte.
+    /// Compares the reasoning that came back with the reasoning that was sent, byte for byte.
     private func damage(in message: JSON, _ present: [String], position: Int, isStrict: Bool) -> String? {
         let calls = message["tool_calls"].array
         for member in present {
@@ -59,14 +62,16 @@ extension Dialect {
                 return "\(member) is of generation \(thought.generation), the calls are of \(generation)"
             }
             guard let genuine = reasoning(thought)[member], value != genuine else { continue }
-            // A step that was cancelled has thought, and said, no more than a part.
+            // A cancelled step holds only the first part of its reasoning and of its text.
             if !isStrict, calls.isEmpty, thought.text.hasPrefix(claim) { continue }
             return "\(member) is not what was sent: \(value)"
         }
         return nil
     }
 
-    /// The generation in the calls' ids; nil where another model gave them.
+    /// Reads the generation from the calls' ids.
+    ///
+    /// - Returns: Nil if another model made the ids.
     private func generation(ofCalls calls: [JSON]) -> String? {
         guard let id = calls.first?["id"].string else { return nil }
         return id.firstMatch(of: /^(?:call_|chatcmpl-tool-)([0-9a-f]{8})/).map { String($0.output.1) }

@@ -1,51 +1,56 @@
 import NIOCore
 
-/// How one server of models differs from OpenAI: what it sends, what it wants back, and how it refuses.
+/// How one model server differs from OpenAI: what it sends, what it expects back, and how it
+/// refuses.
 ///
-/// The defaults are OpenAI's, so that a dialect says only where it differs.
+/// The defaults are OpenAI's, so a dialect implements only the differences.
 protocol Dialect: Sendable {
-    // MARK: What it takes
+    // MARK: Requests
 
     func isReached(at path: String) -> Bool
     var rules: RequestRules { get }
-    /// Members of an assistant's message that hold reasoning, and what the server makes of their absence.
+    /// How the server treats the members that hold reasoning in an assistant's message.
     var replay: ReplayRule { get }
-    /// Refuses what the rules do not cover.
+    /// Describes why the server refuses a request that all ``rules`` allow.
+    ///
+    /// - Returns: Nil if it accepts the request.
     func refusal(of request: UpstreamRequest) -> Refusal?
-    /// Writes the response that refuses a request.
+    /// Encodes the response that refuses a request.
     func answer(_ refusal: Refusal) -> UpstreamAnswer
 
-    // MARK: What it sends
+    // MARK: Responses
 
-    /// The members that hold a thought in a whole message.
+    /// Returns the members that hold a thought in a complete message.
     func reasoning(_ thought: Thought) -> [String: JSON]
-    /// The one of them that must come back; the others may.
+    /// The member that must come back. The other members that hold reasoning may.
     var wantedMember: String { get }
-    /// The members of a whole call beside OpenAI's.
+    /// Returns the members that a complete call has in addition to OpenAI's.
     func extraMembers(ofCall index: Int, _ thought: Thought) -> [String: JSON]
     func callID(_ index: Int, _ thought: Thought) -> String
-    /// What stands in the stream before its first chunk.
+    /// Adds what the server sends before its first chunk.
     func begin(_ answer: inout UpstreamAnswer)
-    /// The deltas that stream a thought.
+    /// Returns the deltas that stream a thought.
     func reasoningDeltas(_ thought: Thought) -> [JSON]
-    /// The `content` of a piece of text.
+    /// Returns the `content` of a text delta.
     func content(_ piece: String) -> JSON
-    /// The deltas that stream calls.
+    /// Returns the deltas that stream calls.
     func callDeltas(_ calls: [ScriptedCompletion.Call], _ thought: Thought) -> [JSON]
     func choice(delta: JSON, finish: String?) -> JSON
-    /// Whether the counts of tokens stand in the last chunk with a choice rather than in one of their own.
+    /// Whether the server sends the token counts in the last chunk that has a choice, not in a
+    /// chunk of their own.
     var sendsUsageWithFinish: Bool { get }
 }
 
-/// What a server makes of reasoning that comes back.
+/// How a server treats reasoning that comes back.
 enum ReplayRule: Sendable, Equatable {
-    /// It knows no such member.
+    /// The server refuses the member as unknown.
     case refused
-    /// It takes what it has sent, and misses nothing.
+    /// The server accepts the member, and accepts its absence.
     case taken
-    /// It wants messages with calls to have the member, and accepts an empty one.
+    /// The server demands the member in messages with calls, and accepts an empty one if
+    /// `acceptsEmpty`.
     case wantedWithCalls(refusing: String, acceptsEmpty: Bool)
-    /// It wants all messages of turns with calls to have the member.
+    /// The server demands the member in all messages of turns with calls.
     case wantedInToolTurns(refusing: String)
 }
 
@@ -71,7 +76,7 @@ extension Dialect {
     func reasoningDeltas(_ thought: Thought) -> [JSON] { [] }
     func content(_ piece: String) -> JSON { .string(piece) }
 
-    /// The head of each call first, then the arguments of all calls in two pieces.
+    /// Returns first the head of each call, then the arguments of all calls in two fragments each.
     func callDeltas(_ calls: [ScriptedCompletion.Call], _ thought: Thought) -> [JSON] {
         let heads = calls.enumerated().map { index, call in
             fragment(index, ["id": .string(callID(index, thought)), "type": "function"], name: call.name, arguments: "")
@@ -90,9 +95,9 @@ extension Dialect {
 
     var sendsUsageWithFinish: Bool { false }
 
-    // MARK: Pieces to build with
+    // MARK: Building blocks
 
-    /// A delta with one fragment of one call.
+    /// Returns a delta with one fragment of one call.
     func fragment(_ index: Int, _ members: [String: JSON] = [:], name: String?, arguments: String) -> JSON {
         var function: [String: JSON] = ["arguments": .string(arguments)]
         function["name"] = name.map { .string($0) }
@@ -100,9 +105,9 @@ extension Dialect {
         return ["tool_calls": [.object(call)]]
     }
 
-    /// A delta for each call, which holds all of it.
+    /// Returns one delta for each call, which holds the complete call.
     ///
-    /// - Parameter index: What the server gives as the index of a call.
+    /// - Parameter index: Returns the index that the server gives to a call.
     func wholeCallDeltas(
         _ calls: [ScriptedCompletion.Call], _ thought: Thought, index: (Int) -> Int = { $0 }
     ) -> [JSON] {

@@ -1,4 +1,4 @@
-/// OpenAI's gpt-5.6: no tools while it reasons, and none of the parameters of older models.
+/// OpenAI's gpt-5.6 accepts no tools while it reasons, and none of the parameters of older models.
 struct GPT: Dialect {
     var rules: RequestRules {
         var rules = RequestRules(

@@ -1,5 +1,5 @@
-/// Gemini's endpoint in OpenAI's format: calls come whole, without ids and all with the index 0; the first call of a message is
-/// signed, and must come back with its signature.
+/// Gemini's endpoint in OpenAI's format sends each call in one piece, without an id and with the
+/// index 0. It signs the first call of a message, and the call must come back with its signature.
 struct Gemini: Dialect {
     func isReached(at path: String) -> Bool { path == "/v1beta/openai/chat/completions" }
 
@@ -22,7 +22,7 @@ struct Gemini: Dialect {
         wholeCallDeltas(calls, thought, index: { _ in 0 })
     }
 
-    /// A list, as no other server sends it.
+    /// Encodes a refusal as a list, which no other server does.
     func answer(_ refusal: Refusal) -> UpstreamAnswer {
         let error: JSON = [
             "code": .number(Double(refusal.status)), "message": .string(refusal.message), "status": "INVALID_ARGUMENT",

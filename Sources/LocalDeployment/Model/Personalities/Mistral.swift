@@ -1,4 +1,5 @@
-/// Mistral: text as content parts, ids of nine letters and digits, and a strict reading of everything that comes.
+/// Mistral sends text as content parts, demands ids of nine letters and digits, and refuses every
+/// unknown member.
 struct Mistral: Dialect {
     var rules: RequestRules {
         var rules = RequestRules(
@@ -18,7 +19,7 @@ struct Mistral: Dialect {
 
     func callDeltas(_ calls: [ScriptedCompletion.Call], _ thought: Thought) -> [JSON] { wholeCallDeltas(calls, thought) }
 
-    /// A member that it does not know is a 422.
+    /// Encodes a refusal. The status of an unknown member is 422.
     func answer(_ refusal: Refusal) -> UpstreamAnswer {
         let isUnknown = refusal.message.contains("unknown fields") || refusal.member == "stream_options"
         let detail: JSON = [

@@ -1,4 +1,4 @@
-/// Ollama: `reasoning`, and whole calls that all have the index 0.
+/// Ollama sends `reasoning`, and each call in one piece with the index 0.
 struct Ollama: Dialect {
     var rules: RequestRules {
         var rules = RequestRules(parameters: RequestRules.common)

@@ -1,6 +1,7 @@
 import NIOCore
 
-/// OpenRouter: `reasoning_details` in pieces, which the client must merge by their index and send back unchanged.
+/// OpenRouter sends `reasoning_details` in fragments. The client must merge them by their index and
+/// send them back unchanged.
 struct OpenRouter: Dialect {
     func isReached(at path: String) -> Bool { path == "/api/v1/chat/completions" }
 
@@ -33,7 +34,7 @@ struct OpenRouter: Dialect {
         return ["reasoning": .string(thought.text), "reasoning_details": [said, sealed(thought)]]
     }
 
-    /// The signature comes behind the text, without any.
+    /// Returns the text's fragments, then a fragment that holds the signature and no text.
     func reasoningDeltas(_ thought: Thought) -> [JSON] {
         let pieces: [JSON] = thought.pieces.map { piece in
             let detail = Self.detail(["type": "reasoning.text", "text": .string(piece), "index": 0])

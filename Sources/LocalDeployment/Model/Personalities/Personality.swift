@@ -1,6 +1,7 @@
-/// A server of models that a scripted model can pass for. It sends what that server sends, and refuses what that server refuses.
+/// A model server that a scripted model imitates: it sends what that server sends, and refuses what
+/// that server refuses.
 public enum Personality: String, CaseIterable, Sendable {
-    /// OpenAI's format and nothing else.
+    /// OpenAI's format without additions.
     case plain
     case deepseek
     /// DeepSeek's first thinking models.
@@ -30,14 +31,14 @@ public enum Personality: String, CaseIterable, Sendable {
         }
     }
 
-    /// Picks one for a seed; each seed picks the same one every time.
+    /// Picks a personality; the same seed always picks the same one.
     public static func picked(by seed: UInt64) -> Personality { allCases[Int(seed % UInt64(allCases.count))] }
 
-    // MARK: How it is reached
+    // MARK: Address and settings
 
-    /// What `AGENT_RUNTIME__LLM_PROXY_URL` is set to.
+    /// Returns the value of `AGENT_RUNTIME__LLM_PROXY_URL` for a server of this personality.
     ///
-    /// - Parameter server: `http`, host and port.
+    /// - Parameter server: Scheme, host and port, such as `http://127.0.0.1:8080`.
     public func baseURL(at server: String) -> String {
         switch self {
         case .gemini: "\(server)/v1beta/openai"
@@ -48,7 +49,7 @@ public enum Personality: String, CaseIterable, Sendable {
         }
     }
 
-    /// The other settings that `agent-server` needs for it.
+    /// The other settings that `agent-server` needs for this personality.
     public var settings: [String: String] {
         switch self {
         case .azure, .ollama, .plain, .vllm: [:]
@@ -64,23 +65,27 @@ public enum Personality: String, CaseIterable, Sendable {
         }
     }
 
-    // MARK: What it does
+    // MARK: Behaviour
 
-    /// Says why a request is refused; nil where it is taken.
+    /// Describes why the server refuses a request.
+    ///
+    /// - Returns: Nil if it accepts the request.
     public func refusal(of request: UpstreamRequest) -> Refusal? {
-        guard dialect.isReached(at: request.path) else { return Refusal("there is nothing at \(request.path)", status: 404) }
+        guard dialect.isReached(at: request.path) else { return Refusal("nothing exists at \(request.path)", status: 404) }
         return dialect.refusal(of: request) ?? dialect.rules.refusal(of: request) ?? dialect.replayRefusal(of: request.messages)
     }
 
-    /// Writes a completion as the server would send it.
+    /// Encodes a completion as the server would send it.
     public func answer(_ completion: ScriptedCompletion, to request: UpstreamRequest) -> UpstreamAnswer {
         dialect.answer(completion, to: request)
     }
 
     func answer(_ refusal: Refusal) -> UpstreamAnswer { dialect.answer(refusal) }
 
-    /// Says which reasoning, of all that was sent with a request's messages, did not come back byte for byte; nil where all did, or
-    /// where there is none. Servers themselves are not so strict.
+    /// Describes the first reasoning that the server sent and that the request does not bring back
+    /// byte for byte. This check is stricter than the servers' own.
+    ///
+    /// - Returns: Nil if all reasoning came back, or if the server sends none.
     public func lostReasoning(in request: UpstreamRequest) -> String? {
         dialect.replayRefusal(of: request.messages, isStrict: true)?.message
     }

@@ -1,4 +1,4 @@
-/// OpenAI's format without anything of its own, and all of OpenAI's strictness.
+/// OpenAI's format without additions, and with all of OpenAI's checks.
 struct Plain: Dialect {
     var rules: RequestRules {
         var rules = RequestRules(

@@ -1,4 +1,4 @@
-/// Servers that stream `reasoning_content` before text and calls: DeepSeek, Kimi.
+/// Servers that stream `reasoning_content` before text and calls: DeepSeek and Kimi.
 struct ReasoningContent: Dialect {
     var replay: ReplayRule
 
@@ -17,12 +17,12 @@ struct ReasoningContent: Dialect {
         thought.pieces.map { ["content": nil, "reasoning_content": .string($0)] }
     }
 
-    /// DeepSeek's thinking models want it back with each message of a turn that used tools.
+    /// DeepSeek's thinking models demand it back with each message of a turn that used tools.
     static let deepSeek = ReasoningContent(
         replay: .wantedInToolTurns(refusing: "The `reasoning_content` in the thinking mode must be passed back to the API."))
-    /// DeepSeek's first thinking models refused what they had sent.
+    /// DeepSeek's first thinking models refuse the member that they sent.
     static let deepSeekR1 = ReasoningContent(replay: .refused)
-    /// Kimi wants it back with calls.
+    /// Kimi demands it back with calls.
     static let kimi = ReasoningContent(
         replay: .wantedWithCalls(
             refusing: "thinking is enabled but reasoning_content is missing in assistant tool call message", acceptsEmpty: true))

@@ -1,4 +1,5 @@
-/// vLLM: `reasoning`, which it takes back but does not miss, and a new id on each fragment of a call.
+/// vLLM sends `reasoning`, accepts it back, and accepts its absence. Each fragment of a call has a
+/// new id.
 struct VLLM: Dialect {
     var rules: RequestRules {
         var rules = RequestRules(parameters: RequestRules.common.union(["chat_template_kwargs", "min_p", "top_k"]))
@@ -13,7 +14,7 @@ struct VLLM: Dialect {
 
     func callID(_ index: Int, _ thought: Thought) -> String { "chatcmpl-tool-\(thought.generation)\(index)" }
 
-    /// Each fragment has an id of its own.
+    /// Gives each fragment an id of its own.
     func callDeltas(_ calls: [ScriptedCompletion.Call], _ thought: Thought) -> [JSON] {
         calls.enumerated().flatMap { index, call in
             let half = call.arguments.count / 2

@@ -1,4 +1,5 @@
 import AgentService
+import JSONText
 import NIOCore
 import SessionStore
 

@@ -1,4 +1,5 @@
 import AgentService
+import JSONText
 import NIOCore
 import SessionStore
 
@@ -15,8 +16,8 @@ extension TurnRequest {
     init(
         body: ByteBuffer, idempotencyKey: String? = nil, lastEventID: String? = nil, traceparent: String? = nil
     ) throws(RequestError) {
-        let text: JSONText
-        do { text = try JSONText(parsing: body) } catch {
+        let text: CheckedJSON
+        do { text = try CheckedJSON(parsing: body) } catch {
             throw RequestError(.invalidJSON, "the body is not JSON: \(error)")
         }
         guard text.kind == .object else { throw RequestError("the body must be a JSON object") }

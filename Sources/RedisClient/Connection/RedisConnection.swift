@@ -1,0 +1,198 @@
+public import Logging
+public import NIOCore
+import Synchronization
+
+/// One pipelined connection to Redis that is made again when it is lost. Safe to use from anywhere.
+///
+/// Commands go into a queue under a lock; the first one of a batch wakes the event loop once, and the whole batch is one write
+/// and one flush. Replies come in the order of the commands.
+public final class RedisConnection: Sendable {
+    private struct Queue {
+        var requests: [RedisRequest] = []
+        var isDraining = false
+        /// Commands and bytes that were submitted and have no result yet.
+        var count = 0
+        var bytes = 0
+    }
+
+    public let eventLoop: any EventLoop
+    private let configuration: RedisConfiguration
+    private let queue = Mutex(Queue())
+    private let core: NIOLoopBoundBox<RedisConnectionCore>
+    private let status: RedisConnectionStatus
+
+    /// - Parameter eventLoop: Where the socket lives. Nothing is connected before ``start()``.
+    public convenience init(configuration: RedisConfiguration, eventLoop: any EventLoop, logger: Logger) {
+        self.init(configuration: configuration, locator: nil, eventLoop: eventLoop, logger: logger)
+    }
+
+    /// - Parameter locator: Says where the server is; without one it is where the configuration says.
+    init(configuration: RedisConfiguration, locator: (any RedisLocator)?, eventLoop: any EventLoop, logger: Logger) {
+        self.eventLoop = eventLoop
+        self.configuration = configuration
+        status = RedisConnectionStatus()
+        // The core is only ever touched on the event loop; making it here is safe since nobody else has it yet.
+        core = .makeBoxSendingValue(
+            RedisConnectionCore(configuration: configuration, locator: locator, eventLoop: eventLoop, status: status, logger: logger),
+            eventLoop: eventLoop)
+    }
+
+    /// How often a connection was made. It changes whenever what was known of Redis's contents may be stale.
+    public var generation: UInt64 { status.generation.load(ordering: .acquiring) }
+    /// Where the server is that it was last connected to, or is to be.
+    public var address: RedisConfiguration.Address { status.address.withLock { $0 } ?? configuration.address }
+    public var isReady: Bool { status.isReady.load(ordering: .acquiring) }
+
+    /// Connects, and again after each loss, until ``shutDown()``.
+    public func start() { start(observer: nil) }
+
+    /// - Parameter observer: Told of connections and messages; not kept alive.
+    func start(observer: (any RedisConnectionObserver)?) {
+        eventLoop.execute {
+            self.core.value.observer = observer
+            self.core.value.start()
+        }
+    }
+
+    /// The server is at `address` now: a connection to another one is given up, and what is under way on it fails.
+    func follow(_ address: RedisConfiguration.Address) {
+        eventLoop.execute { self.core.value.follow(address) }
+    }
+
+    /// The server at `address` is not to be used any more: a connection to it is given up, and what is under way on it fails.
+    func leave(_ address: RedisConfiguration.Address) {
+        eventLoop.execute { self.core.value.leave(address) }
+    }
+
+    /// Closes the connection for good; what is under way fails.
+    public func shutDown() { shutDown(telling: .shutDown) }
+
+    /// - Parameter error: What is told of the commands that are not answered.
+    func shutDown(telling error: RedisError) {
+        eventLoop.execute { self.core.value.shutDown(telling: error) }
+    }
+
+    // MARK: Callbacks
+
+    /// Sends a command. `completion` is called once, on the event loop.
+    public func submit(_ command: RedisCommand, completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void) {
+        enqueue([request(command, completion: completion)])
+    }
+
+    /// Sends a command behind `ASKING`, in one write. `completion` is called once, on the event loop.
+    func submit(asking command: RedisCommand, completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void) {
+        enqueue([request(RedisCommand("ASKING")) { _ in }, request(command, completion: completion)])
+    }
+
+    /// Calls a script, and once more with its source where Redis does not have it.
+    public func submitEvaluate(_ call: RedisScriptCall, completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void) {
+        submit(call.command) { result in
+            guard case .failure(let error) = result, error.code == .noScript else { return completion(result) }
+            self.submit(call.withSource, completion: completion)
+        }
+    }
+
+    // MARK: Tasks
+
+    /// Sends a command and waits for its reply. An error reply is thrown.
+    public func send(_ command: RedisCommand) async throws(RedisError) -> RedisReply {
+        guard let result = try await send(pipeline: [command]).first else { throw RedisError.neverSent }
+        return try result.get()
+    }
+
+    /// Sends commands in one write and waits for all replies.
+    ///
+    /// - Throws: ``RedisError`` when the caller is cancelled. A command's own failure stands in the result.
+    public func send(pipeline: [RedisCommand]) async throws(RedisError) -> [Result<RedisReply, RedisError>] {
+        try await send(pipeline: pipeline, preceding: [])
+    }
+
+    /// - Parameter preceding: Go before the others in the same write; nobody waits for their replies.
+    private func send(
+        pipeline: [RedisCommand], preceding: [RedisCommand]
+    ) async throws(RedisError) -> [Result<RedisReply, RedisError>] {
+        guard !pipeline.isEmpty else { return [] }
+        let waiter = RedisWaiter(expected: pipeline.count)
+        let results = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                guard waiter.wait(continuation) else { return }
+                enqueue(preceding.map { request($0) { _ in } } + pipeline.map { request($0, waiter: waiter) { waiter.received($0) } })
+            }
+        } onCancel: {
+            waiter.cancel()
+        }
+        if case .failure(let error)? = results.first, error.code == .cancelled { throw error }
+        return results
+    }
+
+    /// Calls a script and waits for its reply. An error reply is thrown.
+    public func evaluate(_ call: RedisScriptCall) async throws(RedisError) -> RedisReply {
+        guard let result = try await evaluate(call, following: []).first else { throw RedisError.neverSent }
+        return try result.get()
+    }
+
+    /// Calls a script with other commands in the same write, and waits for the replies to it and to those that follow it: the script's, then
+    /// theirs. Nobody waits for the replies to those that precede it.
+    package func evaluate(
+        _ call: RedisScriptCall, preceding: [RedisCommand] = [], following: [RedisCommand]
+    ) async throws(RedisError) -> [Result<RedisReply, RedisError>] {
+        let results = try await send(pipeline: [call.command] + following, preceding: preceding)
+        guard case .failure(let error)? = results.first, error.code == .noScript else { return results }
+        return try await send(pipeline: [call.withSource] + following)
+    }
+
+    // MARK: Queue
+
+    private func request(
+        _ command: RedisCommand, waiter: RedisWaiter? = nil, completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
+    ) -> RedisRequest {
+        RedisRequest(
+            command: command, deadline: .now() + TimeAmount(configuration.commandTimeout), completion: completion, waiter: waiter)
+    }
+
+    private func enqueue(_ requests: [RedisRequest]) {
+        let bytes = requests.reduce(0) { $0 + $1.command.byteCount }
+        let (isAccepted, wakes) = queue.withLock { queue in
+            guard queue.count + requests.count <= configuration.maxInFlight,
+                queue.bytes + bytes <= configuration.maxInFlightBytes || queue.count == 0
+            else { return (false, false) }
+            queue.count += requests.count
+            queue.bytes += bytes
+            queue.requests += requests
+            defer { queue.isDraining = true }
+            return (true, !queue.isDraining)
+        }
+        if !isAccepted {
+            // On the event loop like every other result, so that a callback never runs inside the call that gave it.
+            eventLoop.execute {
+                let error = RedisError(.overloaded, "more than \(self.configuration.maxInFlight) commands to Redis are under way")
+                for request in requests { request.completion(.failure(error)) }
+            }
+        } else if wakes {
+            eventLoop.execute { self.drain() }
+        }
+    }
+
+    /// Hands the whole batch to the socket.
+    private func drain() {
+        let requests = queue.withLock { queue in
+            queue.isDraining = false
+            defer { queue.requests = [] }
+            return queue.requests
+        }
+        core.value.send(requests) { count, bytes in
+            self.queue.withLock { queue in
+                queue.count -= count
+                queue.bytes -= bytes
+            }
+        }
+    }
+}
+
+/// What others may know of a connection without asking its event loop.
+final class RedisConnectionStatus: Sendable {
+    let generation = Atomic<UInt64>(0)
+    let isReady = Atomic<Bool>(false)
+    /// Nil before the first connection.
+    let address = Mutex<RedisConfiguration.Address?>(nil)
+}

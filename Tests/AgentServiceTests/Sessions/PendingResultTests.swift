@@ -1,0 +1,60 @@
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import AgentService
+
+/// The result of a request: given once, and given in any case.
+@Suite struct PendingResultTests {
+    private typealias Pending = PendingResult<Int>
+
+    /// - Returns: The result that the caller received, and the lines that were logged meanwhile.
+    private func result(
+        of give: @escaping @Sendable (consuming PendingResult<Int>) -> Void
+    ) async -> (Result<Int, TurnError>, log: String) {
+        let lines = LogCollector()
+        let result = await withCheckedContinuation { (continuation: Pending.Continuation) in
+            give(PendingResult(continuation, logger: lines.logger))
+        }
+        return (result, lines.text)
+    }
+
+    private func isLost(_ result: Result<Int, TurnError>) -> Bool {
+        if case .failure(.lostResult) = result { true } else { false }
+    }
+
+    @Test func aDroppedResultFailsItsCallerAndIsLogged() async {
+        let (result, log) = await result { _ in }
+        #expect(isLost(result) && log.contains("internal_error"))
+    }
+
+    /// A path that returns early is the defect that this is about.
+    @Test func aPathWithoutAResultFailsItsCaller() async {
+        let (result, _) = await result { pending in
+            guard Int("x") != nil else { return }
+            pending.succeed(1)
+        }
+        #expect(isLost(result))
+    }
+
+    @Test func aGivenResultIsNotGivenAgain() async throws {
+        let (success, log) = await result { $0.succeed(7) }
+        #expect(try success.get() == 7 && log.isEmpty)
+        let (failure, none) = await result { $0.fail(.draining) }
+        guard case .failure(.draining) = failure else { Issue.record("\(failure)"); return }
+        #expect(none.isEmpty)
+    }
+
+    /// A checked continuation ends the process when it is resumed twice, so a second result would be seen.
+    @Test func aDecidedResultIsGivenOnceAndBeforeWhatFollows() async throws {
+        let isOver = Mutex(false)
+        let (result, log) = await result { pending in
+            let epilogue = pending.decided(.success(3)) { isOver.withLock { $0 = true } }
+            #expect(!isOver.withLock { $0 })
+            epilogue.run()
+        }
+        #expect(try result.get() == 3 && log.isEmpty && isOver.withLock { $0 })
+        let (dropped, nothing) = await self.result { _ = $0.decided(.success(4)) }
+        #expect(try dropped.get() == 4 && nothing.isEmpty)
+    }
+}

@@ -1,0 +1,76 @@
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import RedisClient
+
+/// Large replies: connections of their own, and time for as long as bytes come.
+@Suite(.timeLimit(.minutes(2))) struct RedisLaneTests {
+    let redis: RedisServer
+    let proxy: FaultyProxy
+
+    init() async throws {
+        redis = try await RedisServer.shared()
+        proxy = try await FaultyProxy.start(to: redis)
+    }
+
+    private func value(of bytes: Int) throws -> String {
+        let key = uniqueKey()
+        try redis.cli("SETRANGE", key, "\(bytes - 1)", "x")
+        return key
+    }
+
+    /// 2 MB at 1 MB/s take four times as long as Redis may be silent.
+    @Test(arguments: [true, false]) func aReplyMayTakeLongerThanSilenceMay(timesSilence: Bool) async throws {
+        let key = try value(of: 2 << 20)
+        let connection = try await RedisConnection.open(proxy.configuration) {
+            $0.commandTimeout = .milliseconds(500)
+            $0.timesSilence = timesSilence
+        }.ready()
+        defer { connection.shutDown() }
+        proxy.slowDown(to: 1 << 20)
+        // What is sent behind it waits as long.
+        let results = try await connection.send(pipeline: [RedisCommand("GET", key), RedisCommand("ECHO", "behind")])
+        if timesSilence {
+            #expect(try results.map { try $0.get().buffer?.readableBytes } == [2 << 20, 6])
+            #expect(connection.generation == 1)
+        } else {
+            for result in results { #expect(throws: RedisError.self) { try result.get() } }
+        }
+        try await proxy.stop()
+    }
+
+    @Test func silenceStillEndsTheConnection() async throws {
+        let connection = try await RedisConnection.open(proxy.configuration) {
+            $0.commandTimeout = .milliseconds(300)
+            $0.timesSilence = true
+        }.ready()
+        defer { connection.shutDown() }
+        // An idle time before it is no silence of this one, and a part of a reply is followed by silence.
+        #expect(try await connection.echo("before") == "before")
+        try await Task.sleep(for: .milliseconds(400))
+        #expect(try await connection.echo("after") == "after")
+        proxy.inject(.answer("$100\r\nhalf of it"), on: "LLEN")
+        let begun = ContinuousClock.now
+        #expect(try await connection.failure("LLEN", "none").code == .timeout)
+        #expect(ContinuousClock.now - begun >= .milliseconds(290))
+        try await eventually("the connection is made again") { connection.generation == 2 }
+        try await proxy.stop()
+    }
+
+    /// A server that sends a byte now and then is no better than a silent one.
+    @Test func aReplyThatTricklesInHasABoundAsWell() async throws {
+        let key = try value(of: 1 << 20)
+        let connection = try await RedisConnection.open(proxy.configuration) {
+            $0.commandTimeout = .milliseconds(100)
+            $0.timesSilence = true
+        }.ready()
+        defer { connection.shutDown() }
+        // A part of 16 KiB every 80 ms: 5 s in all.
+        proxy.slowDown(to: 200 << 10)
+        let begun = ContinuousClock.now
+        #expect(try await connection.failure("GET", key).code == .timeout)
+        #expect(ContinuousClock.now - begun < .milliseconds(4500))
+        try await proxy.stop()
+    }
+}

@@ -1,0 +1,93 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import RedisClient
+
+@Suite struct RedisTLSTests {
+    /// A server with a certificate for these names, and its TLS port.
+    static func server(_ certificates: Certificates, for names: String) async throws -> (redis: RedisServer, port: Int) {
+        let port = try freePort()
+        return (try await RedisServer.start(certificates.redisOptions(port: port, for: names)), port)
+    }
+
+    static func configuration(_ host: String, _ port: Int, _ authority: String?) throws -> RedisConfiguration {
+        var configuration = try RedisConfiguration(url: "rediss://\(host):\(port)")
+        configuration.caFile = authority
+        return configuration
+    }
+
+    @Test(arguments: [("localhost", "DNS:localhost"), ("127.0.0.1", "IP:127.0.0.1"), ("localhost", "DNS:other.example,DNS:LOCALHOST")])
+    func trustsTheRightAuthorityAndTheRightName(host: String, names: String) async throws {
+        let certificates = try await Certificates()
+        let (redis, port) = try await Self.server(certificates, for: names)
+        let connection = try await RedisConnection.open(Self.configuration(host, port, certificates.authority)).ready()
+        defer { connection.shutDown() }
+        let large = String(repeating: "x", count: 1 << 20)
+        #expect(try await connection.echo("over TLS") == "over TLS")
+        #expect((try await connection.echo(large) == large) == true)
+        try await redis.kill()
+    }
+
+    @Test(arguments: [
+        ("localhost", "DNS:other.example"), ("127.0.0.1", "DNS:localhost"), ("127.0.0.1", "IP:127.0.0.2"), ("127.0.0.1", "DNS:127.0.0.1"),
+    ])
+    func refusesACertificateForAnotherName(host: String, names: String) async throws {
+        let certificates = try await Certificates()
+        let (redis, port) = try await Self.server(certificates, for: names)
+        try await Self.expectRefusal(Self.configuration(host, port, certificates.authority))
+        try await redis.kill()
+    }
+
+    @Test func refusesAnAuthorityThatItDoesNotKnow() async throws {
+        let (certificates, other) = (try await Certificates(), try await Certificates())
+        let (redis, port) = try await Self.server(certificates, for: "DNS:localhost,IP:127.0.0.1")
+        try await Self.expectRefusal(Self.configuration("localhost", port, other.authority))
+        // Nor does the system know it.
+        try await Self.expectRefusal(Self.configuration("localhost", port, nil))
+        try await Self.expectRefusal(Self.configuration("127.0.0.1", port, other.authority))
+        try await Self.expectRefusal(Self.configuration("localhost", port, other.directory.path + "/none.pem"))
+        // A server without TLS at that port waits for more.
+        try await Self.expectRefusal(
+            Self.configuration("127.0.0.1", redis.port, certificates.authority), connectTimeout: .milliseconds(200))
+        try await redis.kill()
+    }
+
+    /// Over TLS a connection that was given up still hears its peer until that has said goodbye, and the next one is in use by then.
+    @Test func aLateReplyNeverMeetsTheNextCommand() async throws {
+        let certificates = try await Certificates()
+        let (redis, port) = try await Self.server(certificates, for: "IP:127.0.0.1")
+        let connection = try await RedisConnection.open(Self.configuration("127.0.0.1", port, certificates.authority)) {
+            $0.commandTimeout = .milliseconds(300)
+        }.ready()
+        defer { connection.shutDown() }
+        for round in 0..<4 {
+            redis.process.signal(SIGSTOP)
+            for result in try await connection.send(pipeline: (0..<5).map { RedisCommand("ECHO", "late \(round) \($0)") }) {
+                let error = #expect(throws: RedisError.self) { try result.get() }
+                #expect(error?.code == .timeout)
+            }
+            // Redis answers what it has read before it hears that nobody waits.
+            redis.process.signal(SIGCONT)
+            for index in 0..<20 { #expect(try await connection.patientEcho("\(round) \(index)") == "\(round) \(index)") }
+        }
+        #expect(connection.generation >= 5)
+        try await redis.kill()
+    }
+
+    /// - Parameter reason: Words of the error.
+    static func expectRefusal(
+        _ configuration: RedisConfiguration, connectTimeout: Duration = .seconds(10), because reason: String = ""
+    ) async throws {
+        let connection = RedisConnection.open(configuration) { $0.connectTimeout = connectTimeout }
+        defer { connection.shutDown() }
+        for _ in 0..<3 {
+            let error = try await within(.seconds(10), "a refusal") { try await connection.failure("PING") }
+            #expect(error.code == .connectionFailed, "\(error)")
+            #expect(!error.mayHaveBeenApplied)
+            #expect(error.message.contains("\(configuration)"))
+            #expect(reason.isEmpty || error.message.contains(reason), "\(error)")
+        }
+        #expect(!connection.isReady && connection.generation == 0)
+    }
+}

@@ -1,0 +1,106 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import RedisClient
+
+/// The folder of the private Redis: whose it may be, and what may lie in it.
+@Suite struct DataDirectoryTests {
+    private let path: String
+
+    init() throws {
+        path = try temporaryDirectory().path + "/data"
+    }
+
+    private func mode(_ path: String) throws -> Int? {
+        try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+    }
+
+    @Test func oneThatIsMadeIsThisUsersAlone() throws {
+        try DataDirectory(path).prepare()
+        #expect(try mode(path) == 0o700)
+        // And is taken again.
+        try DataDirectory(path).prepare()
+    }
+
+    @Test(arguments: [0o755, 0o750, 0o701, 0o777]) func oneThatOthersMayOpenIsRefused(mode: Int) throws {
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+        let error = #expect(throws: EmbeddedRedisError.self) { try DataDirectory(path).prepare() }
+        let words = error?.description ?? ""
+        #expect(words.contains("its mode is \(String(mode, radix: 8))") && words.contains("chmod 700 '\(path)'"), "\(words)")
+        // As the sentence says.
+        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
+        try DataDirectory(path).prepare()
+    }
+
+    @Test func oneOfAnotherUserIsRefused() throws {
+        let error = #expect(throws: EmbeddedRedisError.self) { try DataDirectory(path).prepare(user: geteuid() + 1) }
+        #expect(error?.description.contains("belongs to another user (\(geteuid()))") == true)
+    }
+
+    @Test func partsOfAFileWithoutItsManifestAreRefused() throws {
+        let directory = DataDirectory(path)
+        try directory.prepare()
+        try directory.checkFiles()
+        let folder = path + "/appendonlydir"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try directory.checkFiles()
+        #expect(FileManager.default.createFile(atPath: folder + "/appendonly.aof.1.incr.aof", contents: Data("*1".utf8)))
+        let error = #expect(throws: EmbeddedRedisError.self) { try directory.checkFiles() }
+        #expect(error?.description.contains(folder) == true && error?.description.contains("manifest") == true)
+        #expect(FileManager.default.createFile(atPath: folder + "/appendonly.aof.manifest", contents: Data()))
+        try directory.checkFiles()
+    }
+
+    @Test func theLastLineOfTheLogIsTold() throws {
+        let directory = DataDirectory(path)
+        try directory.prepare()
+        let log = directory.file("redis.log")
+        #expect(directory.lastWords == "see \(log)")
+        try (String(repeating: "x\n", count: 10_000) + "the reason\n\n").write(toFile: log, atomically: true, encoding: .utf8)
+        #expect(directory.lastWords == "see \(log), whose last line is: the reason")
+        try String(repeating: "y", count: 100_000).write(toFile: log, atomically: true, encoding: .utf8)
+        #expect(directory.lastWords.utf8.count < 1_000)
+    }
+
+    // MARK: Its lock
+
+    /// A file that cannot be made is no other owner.
+    @Test func aLockThatCannotBeMadeSaysWhy() throws {
+        try FileManager.default.createDirectory(atPath: path + "/owner.lock", withIntermediateDirectories: true)
+        let error = #expect(throws: DirectoryLock.Failure.self) { try DirectoryLock(path: path + "/owner.lock") }
+        #expect(error == .unusable("Is a directory"))
+        #expect(!DirectoryLock.isHeld(path + "/owner.lock"))
+        let missing = #expect(throws: DirectoryLock.Failure.self) { try DirectoryLock(path: path + "/none/owner.lock") }
+        #expect(missing == .unusable("No such file or directory"))
+        let lock = try DirectoryLock(path: path + "/redis.lock")
+        withExtendedLifetime(lock) {
+            let held = #expect(throws: DirectoryLock.Failure.self) { try DirectoryLock(path: path + "/redis.lock") }
+            #expect(held == .held)
+        }
+    }
+
+    // MARK: Its server
+
+    @Test func pausesGrowWhileAServerEndsAtOnce() {
+        var pause = RestartPause()
+        var pauses: [Duration] = []
+        for _ in 0..<9 { pauses.append(pause.after(lifetime: .milliseconds(20))) }
+        #expect(pauses == [0, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000].map { .milliseconds($0) })
+        // One that has lived was well.
+        #expect(pause.after(lifetime: .seconds(30)) == .zero)
+        #expect(pause.after(lifetime: .zero) == .milliseconds(500))
+    }
+
+    @Test func aProcessIsKnownUntilItEnds() async throws {
+        let child = try ChildProcess("sleep", ["600"], directory: FileManager.default.temporaryDirectory)
+        let identity = try #require(ProcessIdentity(child.pid))
+        #expect(identity.isRunning && identity == ProcessIdentity(child.pid))
+        child.signal(SIGKILL)
+        // Also before anybody has asked for its status.
+        try await eventually("it is gone") { !identity.isRunning }
+        try await child.ended()
+        #expect(!identity.isRunning && ProcessIdentity(child.pid) == nil && ProcessIdentity(0) == nil)
+    }
+}

@@ -1,0 +1,49 @@
+import RedisClient
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+/// Large replies have connections of their own.
+@Suite(.timeLimit(.minutes(2))) struct StoreLaneTests {
+    /// What a client may make large goes past the connections that turns share: it is read while these get no answer.
+    @Test func noLargeReplyComesOverTheUsualConnections() async throws {
+        let proxy = try await FaultyProxy.start(to: RedisServer.shared())
+        let it = try await ScriptSession()
+        for _ in 0..<3 { try await it.command("RPUSH", it.keys.history, String(repeating: "x", count: 100_000)) }
+        var configuration = proxy.configuration
+        configuration.commandTimeout = .seconds(60)
+        let store = try await configuration.store(lease: .seconds(60))
+        guard case .started(let started) = try await store.begin(.user("hello", in: it.session)) else {
+            throw Unexpected(description: "not started")
+        }
+        #expect(started.history.isEmpty)
+        proxy.inject(.holdReply, on: "ECHO", times: .max)
+        // One after the other, so that each has one.
+        for _ in 0..<64 { store.client.route(for: it.keys.prefix).submit(RedisCommand("ECHO", "x")) { _ in } }
+        try await eventually("they get no answer") { proxy.heldReplies >= 64 }
+
+        #expect(try await store.history(of: started).count == 4)
+        #expect(try await store.history(it.session, offset: 0, limit: 10)?.messages.count == 4)
+        #expect(try await store.messages(it.session, in: 1..<3).count == 2)
+        #expect(try await store.state(it.session)?.historyLength == 4)
+        #expect(try await store.tools(it.session) == nil)
+        #expect(try await store.journal(it.session).lines.isEmpty)
+        #expect(try await store.log(it.session, afterStep: 0, sequence: 0, limit: 5).entries.count == 1)
+        #expect(proxy.heldReplies >= 64)
+        try await proxy.stop()
+    }
+
+    /// Another one on each node of a Cluster, too.
+    @Test(arguments: SharedRedis.allCases) func eachLaneHasConnectionsOfItsOwn(topology: SharedRedis) async throws {
+        let it = try await ScriptSession(in: topology)
+        let store = try await it.store()
+        _ = try await store.begin(.user("hello", in: it.session))
+        let lanes = RedisLane.allCases.map { store.client.route(for: it.keys.prefix, over: $0).connection }
+        #expect(Set(lanes.map { ObjectIdentifier($0) }).count == RedisLane.allCases.count)
+        for lane in RedisLane.allCases {
+            let reply = try await store.client.route(for: it.keys.prefix, over: lane).send(RedisCommand("LLEN", it.keys.history))
+            #expect(reply.integer == 1)
+        }
+    }
+}
