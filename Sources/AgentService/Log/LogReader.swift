@@ -23,7 +23,7 @@ struct LogReader: Equatable {
         (step, sequence, nonce, formerNonce) = (position.step, position.sequence, position.nonce, position.formerNonce)
     }
 
-    /// The nonce that tells the journal's line of the step from that of another session; nil where
+    /// The nonce by which the journal's line of the step differs from another session's; nil where
     /// the client has none.
     var knownNonce: String? { nonce ?? formerNonce }
 

@@ -3,7 +3,7 @@ import NIOCore
 import RedisClient
 public import SessionStore
 
-/// Runs turns: accepts a message, has a step run for it, and tells the client.
+/// Runs turns: accepts a message, runs a step for it, and emits the step's events to the client.
 public final class TurnService: Sendable {
     public let configuration: TurnConfiguration
     let store: RedisSessionStore
@@ -11,13 +11,13 @@ public final class TurnService: Sendable {
     let scheduler: StepScheduler
     let flushTimer: LogFlushTimer
     let keepAlive: KeepAlive
-    /// What is held of histories.
+    /// The bound on the histories that this replica holds.
     public let histories: HistoryBudgets
-    /// What its viewers share.
+    /// The reads of logs that viewers share.
     let feeds = LogFeeds()
     let logger: Logger
     private let systemPrompt: ByteBuffer?
-    /// Tells the logs when a lease of theirs was taken.
+    /// Notices that another replica has taken a lease of this one.
     private let takeoverNotices: RedisSubscription
 
     public init(
@@ -39,16 +39,16 @@ public final class TurnService: Sendable {
         histories = HistoryBudgets(limit: configuration.historyBytesInFlight)
         systemPrompt = configuration.systemPrompt.map(ChatMessage.system)
         takeoverNotices = store.messagesToReplica { signal in
-            // What is lost with the connection is learned with the next renewal.
+            // If the connection loses a notice, the next renewal finds the loss.
             if case .message(let message) = signal, let name = StepName(message: message) { flushTimer.check(name) }
         }
     }
 
-    /// Accepts a message. When this returns, it is stored, and the stream will end with `done`
-    /// whatever happens.
+    /// Accepts a message. When this returns, Redis has stored the message, and the stream will get its
+    /// last event, or a signal to resume.
     ///
-    /// - Parameter stream: Where the client is told; it may be closed at any time.
-    /// - Throws: ``TurnError``; nothing was written then, unless it says `outcomeUnknown`.
+    /// - Parameter stream: Gets the events; the client may close it at any time.
+    /// - Throws: ``TurnError``. Nothing was written then, unless its code is `outcomeUnknown`.
     public func start(_ request: TurnRequest, stream: ClientStream) async throws(TurnError) {
         let begin = BeginStep(
             session: request.session,
@@ -83,12 +83,12 @@ public final class TurnService: Sendable {
                 switch try await self.store.begin(begin) {
                 case .started(let started):
                     if let id = request.lastEventID {
-                        // Sent again, but not remembered: what the client has is another answer's.
+                        // The request was not accepted before: the client's events are another step's.
                         let restart = StepRestart(step: started.lease.step, replaces: id.step, reason: .unknownEventID)
                         stream.emit(.restarted(restart))
                     }
-                    // The client hears that its message was accepted while the model is already
-                    // asked, unless the history is still to be read.
+                    // The caller resumes while the model is already asked, unless the history is still
+                    // to be read.
                     let step = StepRunner(
                         service: self, started: started, share: share, stream: stream, traceparent: request.traceparent,
                         requestID: request.requestID)
@@ -102,7 +102,7 @@ public final class TurnService: Sendable {
                     return .end()
                 case .replay(let step):
                     result.succeed(nil)
-                    // Not the request: its body would stay as long as the step is followed.
+                    // The closure does not keep the request: its body would stay in memory meanwhile.
                     let (session, id) = (begin.session, request.lastEventID)
                     return .job {
                         await self.replay(session, step: step, after: id, to: stream)
@@ -143,31 +143,5 @@ public final class TurnService: Sendable {
             }
         }
         return try result.get()
-    }
-}
-
-/// Why a message was not accepted.
-public enum TurnError: Error, Sendable {
-    case refused(BeginRefusal)
-    case busy(step: Int, retryAfter: Duration)
-    case store(StoreError)
-    /// The server is about to stop.
-    case draining
-    /// As many steps run as this replica may run.
-    case overloaded
-    /// As many bytes are held as this replica may hold, and there was no room in time.
-    case crowded
-    /// There is nothing to cancel.
-    case notRunning
-    case noSession
-    /// A defect: the request was left without a result. It may have been accepted.
-    case lostResult
-
-    init(_ refusal: StepScheduler.Refusal) {
-        self =
-            switch refusal {
-            case .draining: .draining
-            case .overloaded: .overloaded
-            }
     }
 }

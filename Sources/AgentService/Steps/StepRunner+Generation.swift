@@ -86,8 +86,8 @@ extension StepRunner: LLMReceiver {
 }
 
 extension TurnEvent {
-    /// The event that a client is told while the model writes; nil for what it learns at the end,
-    /// or not at all.
+    /// Makes the event of a delta; nil for an event of the model that clients get at the end, or
+    /// never.
     fileprivate init?(_ event: LLMEvent) {
         switch event {
         case .textDelta(let text): self = .textDelta(text)

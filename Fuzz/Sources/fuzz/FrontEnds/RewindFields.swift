@@ -1,1 +1,1 @@
-../../../../Sources/agent-server/Routes/RewindFields.swift
+../../../../Sources/agent-server/Sessions/RewindFields.swift
