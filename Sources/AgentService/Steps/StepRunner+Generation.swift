@@ -9,8 +9,6 @@ extension StepRunner: LLMReceiver {
         var machine: StepStateMachine
         /// The part of the history that is kept meanwhile.
         var usedCalls = UsedCallIDs()
-        /// The part of the history that is kept meanwhile.
-        var usedCalls = UsedCallIDs()
         /// The step's slot while the model writes.
         var suspension: StepScheduler.Suspension?
 
