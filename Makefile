@@ -2,10 +2,12 @@
 
 # Makes warnings of this package's own targets errors; see Package.swift.
 export AGENT_RUNTIME_STRICT = 1
+# Optimizes debug builds, and keeps their assertions; see Package.swift.
+export AGENT_RUNTIME_OPTIMIZED = 1
 # scripts/install.sh installs it here.
 VALKEY = $(CURDIR)/.build/valkey/valkey-server
 
-.PHONY: run demo examples readme test drill check verify fuzz format build release bench clean help
+.PHONY: run demo examples readme test-unit test drill check verify fuzz format build release bench clean help
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,11 +27,13 @@ examples: ## Runs every example: clients, balancer settings, providers' settings
 readme: ## Runs the commands of README.md
 	@scripts/readme.py
 
+test-unit: ## Runs the tests that need nothing but memory, in seconds
+	@scripts/install.sh build
+	@scripts/test.sh unit
+
 test: ## Installs what is missing and runs all tests
 	@scripts/install.sh build redis valkey openssl haproxy nginx faketime
-	AGENT_RUNTIME_TEST_VALKEY=$(VALKEY) swift test --no-parallel
-	@echo "running the suites of the scripts against Valkey"
-	AGENT_RUNTIME_TEST_REDIS_SERVER=$(VALKEY) swift test --no-parallel --skip-build --filter 'SessionStoreTests\.(AppendEvents|BeginStep|CommitStep|DeleteSession|Expiry|HistoryBound|LedgerBound|LogAhead|LogEvents|ReleaseStep|Rewind|ScriptHash|TakeOver|Verbatim)'
+	@AGENT_RUNTIME_TEST_VALKEY=$(VALKEY) scripts/test.sh all
 
 drill: ## Injects faults into a deployment on loopback, and checks every session; DRILL="--redis cluster --duration 600"
 	@scripts/install.sh build redis haproxy faketime

@@ -222,3 +222,14 @@ let package = Package(
         ),
     ]
 )
+
+// `make` sets the variable, so that tests run optimized code, with its assertions. Without it, most of their time goes into NIO's
+// generic code, and their replicas are several times slower.
+if Context.environment["AGENT_RUNTIME_OPTIMIZED"] != nil {
+    for target in package.targets where ![.test, .system].contains(target.type) {
+        target.swiftSettings =
+            (target.swiftSettings ?? []) + [
+                .unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug))
+            ]
+    }
+}

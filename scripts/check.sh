@@ -30,10 +30,10 @@ report "No file or type of the engine is named after a vendor:" \
     grep -niE "(class|struct|enum|actor|protocol|typealias|extension) +[A-Za-z.]*($vendors)" "${engine[@]}" || true)"
 report "Nothing may crash on outside data:" \
     "$(grep -rnE '\btry!|\bfatalError\(|\bpreconditionFailure\(|\bas! ' Sources || true)"
-report "Every Lua script explains KEYS, ARGV and its answers in its head:" \
+report "Every Lua script explains KEYS, ARGV and its replies in its head:" \
     "$(for script in Sources/SessionStore/Scripts/*.lua; do
-        for word in '-- KEYS' '-- ARGV' '-- Answers'; do
-            head -45 "$script" | grep -q -e "^$word" || echo "$script: $word"
+        for word in '-- KEYS' '-- ARGV' '-- Replies'; do
+            head -70 "$script" | grep -q -e "^$word" || echo "$script: $word"
         done
     done)"
 

@@ -3,11 +3,12 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Request bodies that are held at the same time have a bound in bytes.
-@Suite(.timeLimit(.minutes(2))) struct BodyBytesTests {
+@Suite("Bound on the bytes of request bodies", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
+struct BodyBytesTests {
     private static let head = "POST /agent/message/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
-    @Test func whatHasNoRoomIsRefusedAndWhatIsThereIsNot() async throws {
+    @Test("A body beyond the bound is refused, and bodies already held are not")
+    func whatHasNoRoomIsRefusedAndWhatIsThereIsNot() async throws {
         let redis = try await RedisServer.shared()
         let replica = try await Replica.start(
             redis: redis.url,
@@ -15,7 +16,7 @@ import Testing
         let port = try #require(URL(string: replica.url)?.port)
         let session = SessionID.unique().text
         let body = #"{"session_id":"\#(session)","message":{"content":"hello"},"padding":"\#(String(repeating: "x", count: 700_000))"}"#
-        // It says that it has a megabyte, and takes no room before it comes.
+        // The body declares a megabyte. It takes no room before its bytes arrive.
         let idle = try await RawHTTP.connect(port: port)
         try await idle.send(Self.head + "Content-Length: 1048576\r\n\r\n{")
         let slow = try await RawHTTP.connect(port: port)
@@ -25,11 +26,11 @@ import Testing
             let answer = try await replica.client.say(String(repeating: "y", count: 500_000), in: other)
             return answer.status == 503 && answer.text.contains(#""code":"overloaded""#)
         }
-        // A small one has room.
+        // A small body has room.
         #expect(try await replica.client.say("hello", in: other).status == 200)
         try await slow.send(String(body.suffix(10)))
         try await eventually("the first one is answered") { slow.received.contains("event: done") }
-        // Its bytes are free again.
+        // The bytes of the finished body are free again.
         #expect(try await replica.client.say(String(repeating: "y", count: 500_000), in: other).status == 200)
         for connection in [idle, slow] { connection.close() }
     }

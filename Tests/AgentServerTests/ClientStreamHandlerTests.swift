@@ -11,7 +11,8 @@ import Testing
 @testable import AgentService
 @testable import agent_server
 
-@Suite struct ClientStreamHandlerTests {
+@Suite("Writing a stream to a connection")
+struct ClientStreamHandlerTests {
     /// A connection whose response's head was written.
     private struct Connection {
         let channel = EmbeddedChannel()
@@ -44,7 +45,7 @@ import Testing
 
         func endResponse() throws { try channel.writeOutbound(HTTPResponsePart.end(nil)) }
 
-        /// What each write since the last time brought: a chunk's bytes, or `end`.
+        /// Returns the writes since the last call: a chunk's bytes, or `end`.
         func written() throws -> [String] {
             channel.embeddedEventLoop.run()
             var parts: [String] = []
@@ -61,7 +62,7 @@ import Testing
 
         func say(_ text: String) { stream.write { $0.writeString(text) } }
 
-        /// Nil while nothing is said of the delivery.
+        /// Nil until the delivery is reported.
         func outcome() -> Result<Void, any Error>? {
             channel.embeddedEventLoop.run()
             return told.result.withLock { $0 }
@@ -70,13 +71,13 @@ import Testing
 
     private struct Unexpected: Error { var head: IOData? }
 
-    /// As they stand in a connection's pipeline.
+    /// The handlers in the order of a connection's pipeline.
     private static func addHandlers(to channel: any Channel) throws {
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandlers([HTTPResponseEncoder(), HTTP1ToHTTPServerCodec(secure: false), ClientStreamHandler()])
     }
 
-    /// The bytes of exactly one chunk.
+    /// Returns the bytes of exactly one chunk.
     private static func unframed(_ chunk: ByteBuffer) throws -> String {
         let text = String(buffer: chunk)
         if text == "0\r\n\r\n" { return "end" }
@@ -86,7 +87,8 @@ import Testing
         return String(decoding: data, as: UTF8.self)
     }
 
-    @Test func whatIsWrittenGoesOutAtOnce() throws {
+    @Test("The handler sends written bytes at once")
+    func whatIsWrittenGoesOutAtOnce() throws {
         let stream = ClientStream()
         stream.write { $0.writeString("before ") }
         stream.write { $0.writeString("the head") }
@@ -101,7 +103,8 @@ import Testing
         #expect(connection.outcome() != nil && stream.isOpen)
     }
 
-    @Test func whatTheConnectionDoesNotTakeWaitsInTheStream() throws {
+    @Test("Bytes wait in the stream while the connection is not writable")
+    func whatTheConnectionDoesNotTakeWaitsInTheStream() throws {
         let connection = try Connection()
         connection.setWritable(false)
         connection.say("a")
@@ -118,8 +121,9 @@ import Testing
         #expect(try connection.written() == ["ab", "end"])
     }
 
-    /// The end counts as taken only once the bytes before it are on their way: until then, the client may be cut off.
-    @Test func theEndIsToldWhenTheConnectionHasTakenAll() throws {
+    /// Until the bytes before the end are on their way, the client may still be cut off.
+    @Test("The end is reported only after the connection has taken all bytes")
+    func theEndIsToldWhenTheConnectionHasTakenAll() throws {
         let connection = try Connection()
         connection.setWritable(false)
         connection.stream.finish()
@@ -130,7 +134,8 @@ import Testing
 
     enum Leaving: CaseIterable { case closed, halfClosed, cutOff, removed }
 
-    @Test(arguments: Leaving.allCases) func aClientThatLeavesIsNoEnd(leaving: Leaving) throws {
+    @Test("A client that disconnects does not count as the end of the stream", arguments: Leaving.allCases)
+    func aClientThatLeavesIsNoEnd(leaving: Leaving) throws {
         let connection = try Connection(ClientStream(limit: 1))
         connection.say("some")
         switch leaving {
@@ -149,7 +154,8 @@ import Testing
         #expect(try connection.written() == ["some"])
     }
 
-    @Test func whoHasLeftBeforeTheAnswerIsToldNothing() throws {
+    @Test("A client that left before the response gets no bytes")
+    func whoHasLeftBeforeTheAnswerIsToldNothing() throws {
         let connection = try Connection()
         connection.stream.finish()
         #expect(connection.outcome() != nil)
@@ -159,8 +165,9 @@ import Testing
         #expect(throws: (any Error).self) { try Connection.deliver(late, over: connection.channel).wait() }
     }
 
-    /// A connection is kept: what comes late of an earlier answer is not the next one's.
-    @Test func answersOnOneConnectionDoNotMix() throws {
+    /// The connection is kept open between two responses.
+    @Test("Late bytes of one response never enter the next response on the same connection")
+    func answersOnOneConnectionDoNotMix() throws {
         let connection = try Connection()
         connection.say("one")
         connection.stream.finish()
@@ -178,8 +185,8 @@ import Testing
         #expect(throws: Never.self) { try delivered.wait() }
     }
 
-    /// From any thread, in order, and nothing twice.
-    @Test func manyWritersAreWrittenOut() async throws {
+    @Test("Bytes from many threads arrive in order and once")
+    func manyWritersAreWrittenOut() async throws {
         let channel = NIOAsyncTestingChannel()
         try await channel.testingEventLoop.executeInContext { try Self.addHandlers(to: channel) }
         try await channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).get()

@@ -5,24 +5,17 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// What a connection does beyond one request and its answer.
-@Suite struct ConnectionTests {
-    let redis: RedisServer
-    let upstream: Upstream
-    let replica: Replica
+@Suite("Connections beyond one request and its response", .tags(.processes), .serialized)
+struct ConnectionTests: ServerSuite {
+    let server: TestServer
 
     init() async throws {
-        let redis = try await RedisServer.shared()
-        let upstream = try await Upstream.start()
-        replica = try await Replica.start(
-            redis: redis.url, upstream: upstream.url,
-            environment: [
-                "AGENT_RUNTIME__BODY_LIMIT": "2048", "AGENT_RUNTIME__KEEP_ALIVE_SECONDS": "1", "AGENT_RUNTIME__DRAIN_SECONDS": "1",
-            ])
-        (self.redis, self.upstream) = (redis, upstream)
+        server = try await TestServer(environment: [
+            "AGENT_RUNTIME__BODY_LIMIT": "2048", "AGENT_RUNTIME__KEEP_ALIVE_SECONDS": "1", "AGENT_RUNTIME__DRAIN_SECONDS": "1",
+        ])
     }
 
-    /// Bytes in, and everything that comes back until the server closes.
+    /// Sends bytes and returns everything that comes back until the server closes.
     private func exchange(_ text: String, halfClose: Bool = false) async throws -> String {
         let url = try #require(URL(string: replica.url))
         let connection = try await RawHTTP.connect(port: try #require(url.port))
@@ -31,14 +24,16 @@ import Testing
         return try await within(.seconds(20), "the server closes") { try await connection.everything() }
     }
 
-    @Test func aBodyThatIsTooLargeEndsTheConnection() async throws {
+    @Test("The server closes the connection after a body that is too large")
+    func aBodyThatIsTooLargeEndsTheConnection() async throws {
         let answer = try await exchange(
             "POST /agent/message/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{")
         #expect(answer.hasPrefix("HTTP/1.1 413"))
         #expect(answer.lowercased().contains("connection: close"))
     }
 
-    @Test func aBodyIsAskedForWhenTheClientWaits() async throws {
+    @Test("The server sends 100 Continue when the client waits for it")
+    func aBodyIsAskedForWhenTheClientWaits() async throws {
         let body = AgentClient.body(SessionID.unique().text, ["content": "x"]).text
         let connection = try await RawHTTP.connect(port: try #require(URL(string: replica.url)?.port))
         try await connection.send(
@@ -50,30 +45,34 @@ import Testing
         connection.close()
     }
 
-    @Test func aBodyThatIsNotThereDoesNotHoldUpTheStop() async throws {
+    @Test("A body that never arrives does not delay the stop")
+    func aBodyThatIsNotThereDoesNotHoldUpTheStop() async throws {
         let connection = try await RawHTTP.connect(port: try #require(URL(string: replica.url)?.port))
         try await connection.send(
             "POST /agent/message/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n{"
         )
-        // It has the head.
+        // The server has read the head.
         try await eventually("100 Continue") { connection.received.hasPrefix("HTTP/1.1 100") }
         replica.process.signal(15)
         #expect(try await replica.process.ended(timeout: .seconds(10)) == 0)
         connection.close()
     }
 
-    @Test func theAnswerToHEADHasNoBody() async throws {
+    @Test("The response to HEAD has no body")
+    func theAnswerToHEADHasNoBody() async throws {
         let answer = try await exchange(
             "HEAD /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         #expect(answer.components(separatedBy: "HTTP/1.1 ").map { $0.prefix(3) } == ["", "404", "200"])
     }
 
-    @Test func aClientThatHasFinishedSendingStillGetsItsAnswer() async throws {
+    @Test("A client that closed its sending side still gets its response")
+    func aClientThatHasFinishedSendingStillGetsItsAnswer() async throws {
         #expect(try await exchange("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", halfClose: true).contains("agent-runtime"))
     }
 
-    /// Also where its answer is a stream within the server.
-    @Test func aLegacyClientThatHasFinishedSendingStillGetsItsAnswer() async throws {
+    /// The legacy endpoint collects a stream inside the server.
+    @Test("A client of the legacy endpoint that closed its sending side still gets its response")
+    func aLegacyClientThatHasFinishedSendingStillGetsItsAnswer() async throws {
         upstream.answer { _ in .text("Hello") }
         let body = #"{"role":"user","content":"Hi"}"#
         let head = "POST /agent/message/stream/legacy HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -81,15 +80,15 @@ import Testing
         #expect(answer.contains(#""message":"Hello""#))
     }
 
-    /// A server that stops has its answers read to the end by whoever reads.
-    @Test func anAnswerThatIsReadSlowlyIsNotCutOffByTheStop() async throws {
+    @Test("A stopping server delivers a response to its end to a slow reader")
+    func anAnswerThatIsReadSlowlyIsNotCutOffByTheStop() async throws {
         let piece = String(repeating: "x", count: 1000)
         upstream.answer { _ in .text(Array(repeating: piece, count: 3000)) }
         let session = SessionID.unique().text
         let first = try await post(AgentClient.body(session, ["content": "x"]).text)
         try await eventually("the answer") { first.received.hasSuffix("0\r\n\r\n") }
         first.close()
-        // Several times over what sockets hold. The answer is a page by itself.
+        // Several times what the sockets hold. The response is one page.
         let port = try #require(URL(string: replica.url)?.port)
         let slow = try await RawHTTP.connect(port: port, reads: false)
         let request = "GET /agent/sessions/\(session)/history?offset=2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -118,8 +117,10 @@ import Testing
         }
     }
 
-    /// The model is silent, and so would be the stream, tool arguments included, which are not shown before their end.
-    @Test func silenceIsFilledWithComments() async throws {
+    /// The model is silent. Tool arguments count as silence too, since the client sees them only at
+    /// their end.
+    @Test("A stream carries keep-alive comments while the model is silent")
+    func silenceIsFilledWithComments() async throws {
         let gate = Gate()
         upstream.answer { _ in
             var answer = UpstreamAnswer()
@@ -151,8 +152,8 @@ import Testing
         return connection
     }
 
-    /// A client that leaves does not stop its step: the answer is in the history.
-    @Test func aClientThatLeaves() async throws {
+    @Test("A step goes on after its client disconnects, and its message enters the history")
+    func aClientThatLeaves() async throws {
         let session = SessionID.unique()
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("still", " here").inserting(.gate(gate), after: 2) }
@@ -163,8 +164,9 @@ import Testing
         try await eventually("the answer is stored") { try redis.history(session).last?["content"].string == "still here" }
     }
 
-    @Test func aClientThatDoesNotReadDoesNotHoldUpTheStop() async throws {
-        // The whole text again in the last event, far beyond what sockets hold.
+    @Test("A client that does not read does not delay the stop")
+    func aClientThatDoesNotReadDoesNotHoldUpTheStop() async throws {
+        // The last event repeats the whole text, which is far more than the sockets hold.
         let piece = String(repeating: "x", count: 1000)
         upstream.answer { _ in .text(Array(repeating: piece, count: 900)) }
         var stuck: [RawHTTP] = []

@@ -6,7 +6,8 @@ import Testing
 
 @testable import agent_server
 
-@Suite struct DelayedCloseHandlerTests {
+@Suite("Closing after the last bytes are read")
+struct DelayedCloseHandlerTests {
     private let channel: EmbeddedChannel
 
     /// The testing channel counts bytes only.
@@ -29,13 +30,15 @@ import Testing
         channel.write(HTTPResponsePart.end(nil), promise: nil)
     }
 
-    @Test func withoutAnAnswerItClosesAtOnce() throws {
+    @Test("A connection without a pending response closes at once")
+    func withoutAnAnswerItClosesAtOnce() throws {
         channel.close(promise: nil)
         channel.embeddedEventLoop.run()
         #expect(!channel.isActive)
     }
 
-    @Test func anAnswerThatIsWrittenHoldsUpNothing() throws {
+    @Test("A response that is fully written does not delay the close")
+    func anAnswerThatIsWrittenHoldsUpNothing() throws {
         answer()
         channel.flush()
         channel.close(promise: nil)
@@ -43,7 +46,8 @@ import Testing
         #expect(!channel.isActive)
     }
 
-    @Test func whatIsNotWrittenIsWaitedFor() throws {
+    @Test("The close waits for bytes that are not written yet")
+    func whatIsNotWrittenIsWaitedFor() throws {
         answer()
         let closed = channel.close()
         let again = channel.close()
@@ -56,7 +60,8 @@ import Testing
         try again.wait()
     }
 
-    @Test func aClientThatTakesNothingIsNotWaitedForLong() throws {
+    @Test("The close waits only a bounded time for a client that takes nothing")
+    func aClientThatTakesNothingIsNotWaitedForLong() throws {
         answer()
         let closed = channel.close()
         channel.embeddedEventLoop.advanceTime(by: .seconds(4))

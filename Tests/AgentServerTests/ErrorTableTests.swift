@@ -3,17 +3,12 @@ import TestSupport
 import Testing
 
 /// Every row of the error table in docs/http-errors.md, over real HTTP.
-@Suite struct ErrorTableTests {
-    let redis: RedisServer
-    let upstream: Upstream
-    let replica: Replica
-    var client: AgentClient { replica.client }
+@Suite("Every row of the error table in docs/http-api.md", .tags(.processes), .serialized)
+struct ErrorTableTests: ServerSuite {
+    let server: TestServer
 
     init() async throws {
-        let redis = try await RedisServer.shared()
-        let upstream = try await Upstream.start()
-        replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
-        (self.redis, self.upstream) = (redis, upstream)
+        server = try await TestServer()
     }
 
     /// Checks the shape that every error has.
@@ -35,57 +30,67 @@ import Testing
         try await client.send("POST", "/agent/message/stream", body: body, headers: headers)
     }
 
-    @Test(arguments: [
-        "", "{", "{\"session_id\":", "nonsense", "{} {}", "\u{FEFF}", "{}\u{FEFF}", "\u{FEFF}\u{FEFF}{}", "{\"a\":\"\\ud800\"}",
-        String(repeating: "[", count: 5000),
-    ])
+    @Test(
+        "A body that is not JSON is refused",
+        arguments: [
+            "", "{", "{\"session_id\":", "nonsense", "{} {}", "\u{FEFF}", "{}\u{FEFF}", "\u{FEFF}\u{FEFF}{}", "{\"a\":\"\\ud800\"}",
+            String(repeating: "[", count: 5000),
+        ]
+    )
     func bodiesThatAreNoJSON(_ body: String) async throws {
         expect(try await send(body), 400, "invalid_json")
     }
 
-    @Test(arguments: [
-        ("[]", "object"), ("\"text\"", "object"), ("{}", "session_id"), ("\u{FEFF}{}", "session_id"),
-        (#"{"session_id":1,"message":{"content":"x"}}"#, "session_id"),
-        (#"{"session_id":"","message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"a b","message":{"content":"x"}}"#, "session_id"),
-        (#"{"session_id":"a}b","message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"s"}"#, "message"),
-        (#"{"session_id":"s","message":null}"#, "message"), (#"{"session_id":"s","message":"hello"}"#, "message"),
-        (#"{"session_id":"s","message":{}}"#, "message.content"), (#"{"session_id":"s","message":{"content":7}}"#, "message.content"),
-        (#"{"session_id":"s","message":{"content":[]}}"#, "message.content"),
-        (#"{"session_id":"s","message":{"content":[{"text":"x"}]}}"#, "message.content[0]"),
-        (#"{"session_id":"s","message":{"type":"assistant","content":"x"}}"#, "message.type"),
-        (#"{"session_id":"s","message":{"type":7,"content":"x"}}"#, "message.type"),
-        (#"{"session_id":"s","message":{"type":"tool_result","result":1}}"#, "message.call_id"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"","result":1}}"#, "message.call_id"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c"}}"#, "message.result"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","result":1,"error":"e"}}"#, "error"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[]}}"#, "message.content"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"text":"x"}]}}"#, "message.content[0]"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":"x"}}"#, "message.result"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"type":"text"}],"result":1}}"#, "content"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"type":"text"}],"error":"e"}}"#, "content"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","error":{"a":1}}}"#, "message.error"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","tool_name":7,"result":1}}"#, "message.tool_name"),
-        (#"{"session_id":"s","message":{"content":"x"},"tools":{}}"#, "tools"),
-        (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"function"}]}"#, "tools[0].function.name"),
-        (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"retrieval"}]}"#, "tools[0].type"),
-        (#"{"session_id":"s","message":{"content":"x"},"model":""}"#, "model"),
-        (#"{"session_id":"s","message":{"content":"x"},"on_conflict":"panic"}"#, "on_conflict"),
-        (#"{"session_id":"s","message":{"content":"x"},"on_disconnect":"panic"}"#, "on_disconnect"),
-        (#"{"session_id":"s","message":{"content":"x"},"expected_length":-1}"#, "expected_length"),
-        (#"{"session_id":"s","message":{"content":"x"},"expected_length":"3"}"#, "expected_length"),
-        (#"{"session_id":"s","message":{"content":"x"},"metadata":[]}"#, "metadata"),
-    ]) func fieldsThatCannotBeUsed(_ body: String, field: String) async throws {
+    @Test(
+        "The error names the field that cannot be used",
+        arguments: [
+            ("[]", "object"), ("\"text\"", "object"), ("{}", "session_id"), ("\u{FEFF}{}", "session_id"),
+            (#"{"session_id":1,"message":{"content":"x"}}"#, "session_id"),
+            (#"{"session_id":"","message":{"content":"x"}}"#, "session_id"),
+            (#"{"session_id":"a b","message":{"content":"x"}}"#, "session_id"),
+            (#"{"session_id":"a}b","message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"s"}"#, "message"),
+            (#"{"session_id":"s","message":null}"#, "message"), (#"{"session_id":"s","message":"hello"}"#, "message"),
+            (#"{"session_id":"s","message":{}}"#, "message.content"), (#"{"session_id":"s","message":{"content":7}}"#, "message.content"),
+            (#"{"session_id":"s","message":{"content":[]}}"#, "message.content"),
+            (#"{"session_id":"s","message":{"content":[{"text":"x"}]}}"#, "message.content[0]"),
+            (#"{"session_id":"s","message":{"type":"assistant","content":"x"}}"#, "message.type"),
+            (#"{"session_id":"s","message":{"type":7,"content":"x"}}"#, "message.type"),
+            (#"{"session_id":"s","message":{"type":"tool_result","result":1}}"#, "message.call_id"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"","result":1}}"#, "message.call_id"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c"}}"#, "message.result"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","result":1,"error":"e"}}"#, "error"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[]}}"#, "message.content"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"text":"x"}]}}"#, "message.content[0]"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":"x"}}"#, "message.result"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"type":"text"}],"result":1}}"#, "content"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"type":"text"}],"error":"e"}}"#, "content"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","error":{"a":1}}}"#, "message.error"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","tool_name":7,"result":1}}"#, "message.tool_name"),
+            (#"{"session_id":"s","message":{"content":"x"},"tools":{}}"#, "tools"),
+            (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"function"}]}"#, "tools[0].function.name"),
+            (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"retrieval"}]}"#, "tools[0].type"),
+            (#"{"session_id":"s","message":{"content":"x"},"model":""}"#, "model"),
+            (#"{"session_id":"s","message":{"content":"x"},"on_conflict":"panic"}"#, "on_conflict"),
+            (#"{"session_id":"s","message":{"content":"x"},"on_disconnect":"panic"}"#, "on_disconnect"),
+            (#"{"session_id":"s","message":{"content":"x"},"expected_length":-1}"#, "expected_length"),
+            (#"{"session_id":"s","message":{"content":"x"},"expected_length":"3"}"#, "expected_length"),
+            (#"{"session_id":"s","message":{"content":"x"},"metadata":[]}"#, "metadata"),
+        ]
+    )
+    func fieldsThatCannotBeUsed(_ body: String, field: String) async throws {
         expect(try await send(body), 400, "invalid_request", names: field)
     }
 
-    @Test func anIdempotencyKeyOfTheWrongLength() async throws {
+    @Test("An idempotency key of the wrong length is refused")
+    func anIdempotencyKeyOfTheWrongLength() async throws {
         let body = AgentClient.body("s", ["content": "x"]).text
         expect(
             try await send(body, headers: ["Idempotency-Key": String(repeating: "k", count: 129)]), 400, "invalid_request",
             names: "Idempotency-Key")
     }
 
-    @Test func theKey() async throws {
+    @Test("Every path but the health checks requires the API key")
+    func theKey() async throws {
         let guarded = try await Replica.start(
             redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__INTERNAL_API_KEY": "s3cret-key"])
         let body = AgentClient.body(SessionID.unique().text, ["content": "x"])
@@ -97,7 +102,7 @@ import Testing
             expect(refused, 401, "unauthorized")
             #expect(refused.header("WWW-Authenticate") == "Bearer")
         }
-        // Nothing but the health checks is open, however the path is written.
+        // Only the health checks are open, in any spelling of the path.
         for path in ["/agent/sessions", "/openapi.json", "//agent/sessions", "/health/../agent/sessions", "/health/%2e%2e/agent/sessions"] {
             #expect(try await guarded.client.get(path).status != 200, "\(path)")
         }
@@ -105,12 +110,13 @@ import Testing
         #expect(try await guarded.client.post(body, headers: ["X-Internal-Auth": "s3cret-key"]).done["status"] == "completed")
         let bearer = AgentClient.body(SessionID.unique().text, ["content": "x"])
         #expect(try await guarded.client.post(bearer, headers: ["Authorization": "bearer s3cret-key"]).done["status"] == "completed")
-        // The model's proxy is sent the internal key, as the original did; the log never has it.
+        // The model's proxy gets the internal key. The log never shows it.
         #expect(upstream.requests.allSatisfy { $0.headers["x-internal-auth"] == "s3cret-key" })
         #expect(!guarded.process.log.contains("s3cret"))
     }
 
-    @Test func whatIsNotThere() async throws {
+    @Test("Unknown paths, methods and sessions get 404 and 405")
+    func whatIsNotThere() async throws {
         let id = SessionID.unique().text
         expect(try await client.get("/agent/sessions/\(id)"), 404, "session_not_found")
         expect(try await client.get("/agent/sessions/\(id)/history"), 404, "session_not_found")
@@ -125,7 +131,8 @@ import Testing
         expect(try await client.get("/agent/sessions?cursor=nonsense"), 400, "invalid_request", names: "cursor")
     }
 
-    @Test func conflicts() async throws {
+    @Test("Conflicts with a running step or another history length get 409")
+    func conflicts() async throws {
         let session = SessionID.unique().text
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("slow").inserting(.gate(gate), after: 1) }
@@ -150,7 +157,8 @@ import Testing
         #expect(try await client.say("third", in: session, ["expected_length": 3]).done["history_length"] == 5)
     }
 
-    @Test func aSessionThatIsFull() async throws {
+    @Test("A full session refuses another message")
+    func aSessionThatIsFull() async throws {
         let replica = try await Replica.start(
             redis: redis.url, upstream: upstream.url,
             environment: ["AGENT_RUNTIME__MAX_MESSAGES": "3", "AGENT_RUNTIME__MAX_HISTORY_BYTES": "5000"])
@@ -163,7 +171,8 @@ import Testing
         try await replica.stop()
     }
 
-    @Test func toolResultsThatContradict() async throws {
+    @Test("Tool results that contradict the open calls are refused")
+    func toolResultsThatContradict() async throws {
         let session = SessionID.unique().text
         upstream.answer { request in
             request.messages.last?["role"].string == "user" && request.lastContent.hasPrefix("call")
@@ -177,7 +186,7 @@ import Testing
         expect(pending, 409, "calls_pending")
         #expect(pending.json["pending_calls"] == ["one", "two"])
         #expect(try await client.result(["n": 1], of: "one", in: session).done["status"] == "waiting")
-        // The same result again, written otherwise, is the same; another one is not.
+        // The same result in another JSON spelling is the same result. Another result is not.
         #expect(try await client.result(["n": 1], of: "one", in: session).done["pending_calls"] == ["two"])
         expect(try await client.result(["n": 2], of: "one", in: session), 409, "result_conflict")
 
@@ -188,7 +197,8 @@ import Testing
         #expect(upstream.violations.isEmpty)
     }
 
-    @Test func anIdempotencyKeyWithAnotherBody() async throws {
+    @Test("An idempotency key with another body is refused")
+    func anIdempotencyKeyWithAnotherBody() async throws {
         let session = SessionID.unique().text
         let first = try await client.say("one", in: session, headers: ["Idempotency-Key": "k-1"])
         #expect(first.done["status"] == "completed")
@@ -198,7 +208,8 @@ import Testing
         #expect(try redis.history(try #require(SessionID(session))).count == 3)
     }
 
-    @Test func whatHTTPSays() async throws {
+    @Test("HTTP's own errors have the shape of every error")
+    func whatHTTPSays() async throws {
         let small = try await Replica.start(redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__BODY_LIMIT": "2048"])
         let session = SessionID.unique().text
         let large = try await small.client.say(String(repeating: "x", count: 4096), in: session)
@@ -223,7 +234,8 @@ import Testing
                 == 200)
     }
 
-    @Test func redisIsAway() async throws {
+    @Test("Requests get 503 while Redis is down, and work again without a restart")
+    func redisIsAway() async throws {
         let redis = try await RedisServer.start()
         let replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
         let session = SessionID.unique().text
@@ -235,15 +247,16 @@ import Testing
         #expect(try await replica.client.get("/health/ready").status == 503)
         #expect(try await replica.client.get("/health/live").status == 200)
         expect(try await replica.client.get("/agent/sessions/\(session)"), 503, "store_unavailable")
-        // It is back, and nobody restarted the server.
+        // Redis is back, and the server was not restarted.
         let back = try await RedisServer.start(directory: redis.directory, port: redis.port)
         try await eventually("the replica is ready again") { try await replica.client.get("/health/ready").status == 200 }
         #expect(try await replica.client.say("again", in: session).done["status"] == "completed")
         try await back.stop()
     }
 
-    /// Redis takes the command and never answers: the message may have been written, and sending it again tells.
-    @Test func redisDoesNotAnswer() async throws {
+    /// Redis executes the command and never replies: the message may have been written.
+    @Test("A request that Redis never confirmed reports an unknown outcome, and sending it again resolves it")
+    func redisDoesNotAnswer() async throws {
         let redis = try await RedisServer.start()
         let replica = try await Replica.start(
             redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__REDIS_TIMEOUT_MS": "300"])
@@ -262,7 +275,8 @@ import Testing
         try await redis.stop()
     }
 
-    @Test func asManyStepsAsThereMayBe() async throws {
+    @Test("The server refuses a step beyond its bound, but not requests that free a slot")
+    func asManyStepsAsThereMayBe() async throws {
         let replica = try await Replica.start(redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__MAX_STEPS": "1"])
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("slow").inserting(.gate(gate), after: 1) }
@@ -273,14 +287,15 @@ import Testing
         expect(refused, 503, "overloaded")
         #expect(refused.header("Retry-After") != nil)
         expect(try await replica.client.get("/agent/sessions/\(second)"), 404, "session_not_found")
-        // What makes room is not refused.
+        // A cancel is not refused, since it frees a slot.
         #expect(try await replica.client.send("POST", "/agent/sessions/\(first)/cancel").status == 202)
         #expect(try await open.rest().done["status"] == "cancelled")
         gate.open()
         try await eventually("there is room again") { try await replica.client.say("y", in: second).done["status"] == "completed" }
     }
 
-    @Test func aReplicaThatStops() async throws {
+    @Test("A stopping replica refuses new steps")
+    func aReplicaThatStops() async throws {
         let replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("slow", " answer").inserting(.gate(gate), after: 2) }

@@ -3,26 +3,21 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Why the model stopped, as clients and operators see it.
-@Suite struct FinishReasonRouteTests {
-    let redis: RedisServer
-    let upstream: Upstream
-    let replica: Replica
-    var client: AgentClient { replica.client }
+@Suite("Finish reasons in the HTTP API", .tags(.processes), .serialized)
+struct FinishReasonRouteTests: ServerSuite {
+    let server: TestServer
 
     init() async throws {
-        let redis = try await RedisServer.shared()
-        let upstream = try await Upstream.start()
-        replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
-        (self.redis, self.upstream) = (redis, upstream)
+        server = try await TestServer()
     }
 
-    /// In `done`, in the session's state and in the journal: always, and the same.
     @Test(
+        "The done event, the session state and the journal hold the same finish reason",
         arguments: [
             ("stop", "stop", "completed"), ("MAX_TOKENS", "length", "completed"), ("content_filter", "content_filter", "completed"),
             ("error", "error", "failed"), ("", nil, "failed"),
-        ] as [(String, String?, String)])
+        ] as [(String, String?, String)]
+    )
     func theReasonIsToldWhereverTheEndIs(word: String, told: String?, status: String) async throws {
         let session = SessionID.unique()
         let expected: JSON = told.map { .string($0) } ?? .null
@@ -36,7 +31,7 @@ import Testing
         #expect(state.object["finish_reason"] == expected)
         let line = try JSON(try redis.cli("LINDEX", "agent:{\(session)}:steps", "-1"))
         #expect(line.object["finish_reason"] == expected)
-        // While the next step runs, its reason is not known.
+        // While the next step runs, it has no finish reason.
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("on").inserting(.gate(gate), after: 2) }
         async let next = client.say("go on", in: session.text)
@@ -47,7 +42,8 @@ import Testing
         #expect(done["finish_reason"] == "stop")
     }
 
-    @Test func aCancelledStepHasNoReason() async throws {
+    @Test("A cancelled step has no finish reason")
+    func aCancelledStepHasNoReason() async throws {
         let session = SessionID.unique()
         upstream.answer { _ in UpstreamAnswer.text("so far", "more").inserting(.silence, after: 2) }
         async let answer = client.say("hello", in: session.text)
@@ -57,8 +53,8 @@ import Testing
         #expect(done["status"] == "cancelled" && done.object["finish_reason"] == .null)
     }
 
-    /// A result that leaves calls open ends no generation.
-    @Test func aResultAloneHasNoReason() async throws {
+    @Test("A result that leaves calls open has no finish reason")
+    func aResultAloneHasNoReason() async throws {
         let session = SessionID.unique().text
         upstream.answer { _ in .calls((id: "a", name: "echo", arguments: ["{}"]), (id: "b", name: "echo", arguments: ["{}"])) }
         #expect(try await client.say("go", in: session).done["finish_reason"] == "tool_calls")
@@ -68,8 +64,8 @@ import Testing
         #expect(try await client.get("/agent/sessions/\(session)").json["finish_reason"] == "tool_calls")
     }
 
-    /// Where the server counts them, and not in the session's sums.
-    @Test func countsOfTheCacheAndOfReasoningAreTold() async throws {
+    @Test("Cached and reasoning token counts appear per step and not in the session's sums")
+    func countsOfTheCacheAndOfReasoningAreTold() async throws {
         let session = SessionID.unique()
         var counted = UpstreamAnswer.text(["hi"], usage: nil)
         counted.parts.removeLast()

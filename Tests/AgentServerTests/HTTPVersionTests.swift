@@ -4,8 +4,8 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Old clients, broken bodies, and connections that break off, over real sockets.
-@Suite struct HTTPVersionTests {
+@Suite("HTTP/1.0, broken bodies and broken connections", .tags(.processes), .serialized)
+struct HTTPVersionTests {
     let upstream: Upstream
     let replica: Replica
     let port: Int
@@ -25,8 +25,11 @@ import Testing
 
     private func message() -> String { AgentClient.body(SessionID.unique().text, ["content": "x"]).text }
 
-    /// It knows no chunks; the answer ends with its connection.
-    @Test(arguments: ["Connection: close", "Connection: keep-alive", "X-None: 1"])
+    /// HTTP/1.0 has no chunked coding.
+    @Test(
+        "An HTTP/1.0 client gets a stream without chunks that ends with the connection",
+        arguments: ["Connection: close", "Connection: keep-alive", "X-None: 1"]
+    )
     func aStreamOverHTTP10(_ field: String) async throws {
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("first", "second").inserting(.gate(gate), after: 2) }
@@ -47,18 +50,20 @@ import Testing
         #expect(parts[1].contains("event: done"))
     }
 
-    @Test func otherAnswersToHTTP10() async throws {
+    @Test("The server answers one HTTP/1.0 request and closes the connection")
+    func otherAnswersToHTTP10() async throws {
         for (line, status) in [("GET /health", "200"), ("GET /nowhere", "404"), ("HEAD /health", "200")] {
             let connection = try await RawHTTP.connect(port: port)
-            // A second request has no answer: the connection ends with the first.
+            // The second request gets no response, since the connection ends with the first.
             try await connection.send("\(line) HTTP/1.0\r\nHost: localhost\r\n\r\nGET /health HTTP/1.0\r\n\r\n")
             let received = try await within(.seconds(20), "the server closes") { try await connection.everything() }
             #expect(received.hasPrefix("HTTP/1.0 \(status) ") && received.components(separatedBy: "HTTP/1.").count == 2, "\(received)")
         }
     }
 
-    /// A client that does not wait for answers, and ends with an old request.
-    @Test func anOldRequestBehindANewOne() async throws {
+    /// The client pipelines its requests.
+    @Test("An HTTP/1.0 request pipelined behind an HTTP/1.1 request ends the connection after its response")
+    func anOldRequestBehindANewOne() async throws {
         let body = message()
         let connection = try await RawHTTP.connect(port: port)
         try await connection.send(
@@ -69,11 +74,14 @@ import Testing
         #expect(answers[1].lowercased().contains("transfer-encoding: chunked") && answers[1].hasSuffix("0\r\n\r\n"))
     }
 
-    @Test(arguments: ["zz\r\n{}\r\n", "5\r\n{}x", "-1\r\n", "5\r\nabcdefgh\r\n0\r\n\r\n", "\r\n\r\n", "ffffffffffffffffff\r\n"])
+    @Test(
+        "A body with broken chunks gets one 400 response",
+        arguments: ["zz\r\n{}\r\n", "5\r\n{}x", "-1\r\n", "5\r\nabcdefgh\r\n0\r\n\r\n", "\r\n\r\n", "ffffffffffffffffff\r\n"]
+    )
     func aBodyThatIsNotChunked(_ bytes: String) async throws {
         let connection = try await RawHTTP.connect(port: port)
         try await connection.send(request("1.1", ["Transfer-Encoding: chunked"], bytes))
-        // The server may have closed by now.
+        // The server may have closed the connection by now.
         try? await connection.finishSending()
         let received = try await within(.seconds(20), "the server closes") { try await connection.everything() }
         #expect(received.components(separatedBy: "HTTP/1.1 ").count == 2, "one answer: \(received)")
@@ -81,7 +89,8 @@ import Testing
         #expect(!replica.process.log.contains("error agent-server"))
     }
 
-    @Test func aConnectionThatBreaksOffWithinABodyIsNoError() async throws {
+    @Test("A connection that breaks inside a body logs no error")
+    func aConnectionThatBreaksOffWithinABodyIsNoError() async throws {
         for reset in [false, true] {
             let connection = try await RawHTTP.connect(port: port)
             try await connection.send(request("1.1", ["Content-Length: 1000", "X-Request-ID: broken-\(reset)"], "{"))

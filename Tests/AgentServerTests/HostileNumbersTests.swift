@@ -2,24 +2,18 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Numbers in Redis that no replica writes, and numbers of clients: an error at most, for that
-/// session alone.
-@Suite struct HostileNumbersTests {
+/// Such a number causes at most an error, and only for its own session.
+@Suite("Numbers out of range in Redis and in requests", .tags(.processes), .serialized)
+struct HostileNumbersTests: ServerSuite {
     private static let most = "9223372036854775807"
 
-    let redis: RedisServer
-    let upstream: Upstream
-    let replica: Replica
-    var client: AgentClient { replica.client }
+    let server: TestServer
 
     init() async throws {
-        let redis = try await RedisServer.start()
-        let upstream = try await Upstream.start()
-        replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
-        (self.redis, self.upstream) = (redis, upstream)
+        server = try await TestServer(redis: RedisServer.start())
     }
 
-    /// A session with an answer, whose state is then written to by hand.
+    /// A finished session whose state the test then edits.
     private func session(_ fields: String...) async throws -> (id: SessionID, path: String) {
         let session = SessionID.unique()
         #expect(try await client.say("hello", in: session.text).done["status"] == "completed")
@@ -33,11 +27,12 @@ import Testing
         #expect(replica.process.isRunning)
     }
 
-    /// The sweepers of all replicas come by, and so does one that has just started.
-    @Test func aLeaseThatNeverEnds() async throws {
+    /// The sweepers of a running replica and of a new replica both see the step.
+    @Test("A lease far in the future does not stop sweepers from other steps")
+    func aLeaseThatNeverEnds() async throws {
         let (session, path) = try await session("status", "running", "lease_until", Self.most)
         let keys = RedisKeys(session)
-        // Beside it one that is lost.
+        // Another session has a step that is really lost.
         let lost = SessionID.unique()
         #expect(try await client.say("hello", in: lost.text).done["status"] == "completed")
         try redis.cli("HSET", RedisKeys(lost).state, "status", "running", "lease_until", "1")
@@ -57,7 +52,8 @@ import Testing
         try await othersAreWell()
     }
 
-    @Test func anOriginBehindTheStepThatReplacesIt() async throws {
+    @Test("Cancels with an impossible origin are refused, and the latest step can still be cancelled")
+    func anOriginBehindTheStepThatReplacesIt() async throws {
         let (session, path) = try await session()
         let state = RedisKeys(session).state
         for (origin, step, status) in [("9", 5, 409), (Self.most, 5, 500), ("-\(Self.most)", 5, 500), ("1", 4, 409)] {
@@ -66,13 +62,16 @@ import Testing
             let answer = try await client.send("POST", "\(path)/cancel", body: #"{"step":\#(step)}"#)
             #expect(answer.status == status, "\(origin): \(answer.json)")
         }
-        // The latest step can be ended whatever it says it replaces.
+        // A client can end the latest step, even if its origin is wrong.
         try redis.cli("HSET", state, "origin", "9")
         #expect(try await client.send("POST", "\(path)/cancel", body: #"{"step":3}"#).status == 202)
         try await othersAreWell()
     }
 
-    @Test(arguments: ["prompt_tokens", "completion_tokens", "fence", "attempt", "created_at"], [most, "-\(most)", "1e3", "many"])
+    @Test(
+        "A field without a valid number damages its own session alone",
+        arguments: ["prompt_tokens", "completion_tokens", "fence", "attempt", "created_at"], [most, "-\(most)", "1e3", "many"]
+    )
     func aFieldThatHoldsNoNumber(field: String, value: String) async throws {
         let (_, path) = try await session(field, value)
         let answer = try await client.get(path)
@@ -81,17 +80,18 @@ import Testing
         try await othersAreWell()
     }
 
-    /// Two sums that fit do not overflow when they are added.
-    @Test func theLargestNumbersThatAreRead() async throws {
+    @Test("Sums of the largest accepted numbers do not overflow")
+    func theLargestNumbersThatAreRead() async throws {
         let (_, path) = try await session("prompt_tokens", "9007199254740992", "completion_tokens", "9007199254740992")
         let answer = try await client.get(path)
         #expect(answer.status == 200 && answer.text.contains(#""total_tokens":18014398509481984"#))
     }
 
-    @Test func placesInTheLogThatAreNone() async throws {
+    @Test("Impossible history ranges and log ids do not break a stream")
+    func placesInTheLogThatAreNone() async throws {
         let (session, path) = try await session()
         let keys = RedisKeys(session)
-        // What the history tells of a step that has left the log, with a usage beyond all bounds.
+        // The history's record of a step that has left the log, with a usage out of range.
         try redis.cli("DEL", keys.events, keys.steps)
         try redis.cli(
             "RPUSH", keys.steps,
@@ -119,7 +119,8 @@ import Testing
         try await othersAreWell()
     }
 
-    @Test func indexEntriesBeyondAllTimes() async throws {
+    @Test("Index entries with impossible times do not break the session list")
+    func indexEntriesBeyondAllTimes() async throws {
         let (session, _) = try await session()
         for score in ["1e300", "-1e300", "inf", "-inf", Self.most] {
             try redis.cli("ZADD", RedisKeys(session).index, score, session.text)

@@ -3,15 +3,16 @@ import LocalDeployment
 import TestSupport
 import Testing
 
-/// `agent-server layout`, and the start on a Redis with another layout.
-@Suite(.timeLimit(.minutes(2))) struct LayoutCommandTests {
+@Suite("agent-server layout", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
+struct LayoutCommandTests {
     private func layout(_ redis: RedisServer, _ arguments: String...) async throws -> (code: Int32, log: String) {
         let process = try Replica.launch(redis: redis.url, arguments: ["layout"] + arguments)
         let code = try await process.ended()
         return (code, process.log)
     }
 
-    @Test func theLayoutIsRaisedOnceNobodyNeedsTheFormerOne() async throws {
+    @Test("The command raises the layout after the last replica of the old layout has gone")
+    func theLayoutIsRaisedOnceNobodyNeedsTheFormerOne() async throws {
         let redis = try await RedisServer.start()
         try redis.cli("HSET", "agent:meta", "layout", "1")
         let now = try redis.lines("TIME").first ?? "0"
@@ -31,7 +32,8 @@ import Testing
         try await eventually("it has left") { try await !layout(redis).log.contains("one  version") }
     }
 
-    @Test func aServerRefusesToStartOnALaterLayout() async throws {
+    @Test("A server refuses to start on a later layout")
+    func aServerRefusesToStartOnALaterLayout() async throws {
         let redis = try await RedisServer.start()
         try redis.cli("HSET", "agent:meta", "layout", "3")
         let process = try Replica.launch(redis: redis.url)
@@ -39,7 +41,8 @@ import Testing
         #expect(process.log.contains("layout 3"), "\(process.log)")
     }
 
-    @Test func aPrivateRedisHasTheLatestLayout() async throws {
+    @Test("A private Redis gets the latest layout")
+    func aPrivateRedisHasTheLatestLayout() async throws {
         let directory = try temporaryDirectory().appending(path: "data")
         let replica = try await Replica.start(redis: nil, environment: ["AGENT_RUNTIME__DATA_DIR": directory.path])
         #expect(try ChildProcess.output("redis-cli", ["-s", directory.path + "/redis.sock", "HGET", "agent:meta", "layout"]) == "2\n")

@@ -6,9 +6,8 @@ import Testing
 
 @testable import agent_server
 
-/// A server without a key answers its own machine alone, and no web page that a browser there
-/// shows.
-@Suite struct LoopbackTests {
+@Suite("A server without an API key", .tags(.processes), .serialized)
+struct LoopbackTests {
     let redis: RedisServer
     let upstream: Upstream
 
@@ -21,7 +20,7 @@ import Testing
         return (replica, try #require(URL(string: replica.url)?.port))
     }
 
-    /// The status line, headers and body of the answer to one request.
+    /// Returns the status line, headers and body of the response to one request.
     private func answer(
         _ port: Int, _ target: String = "/agent/sessions", host: String?, _ fields: [String] = [], method: String = "GET",
         body: String = "",
@@ -34,7 +33,8 @@ import Testing
         return try await within(.seconds(20), "the server closes") { try await connection.everything() }
     }
 
-    @Test func theNameInHost() async throws {
+    @Test("Only loopback names in the Host header are accepted")
+    func theNameInHost() async throws {
         let (replica, port) = try await replica(["AGENT_RUNTIME__ALLOWED_HOSTS": "agent.example, other.example:99,[fd00::1]"])
         for host in [
             "localhost", "LocalHost:8001", "localhost.", "127.0.0.1", "127.0.0.1:\(port)", "127.1.2.3:1", "[::1]", "[::1]:\(port)",
@@ -51,7 +51,8 @@ import Testing
             #expect(refused.hasPrefix("HTTP/1.1 421 ") && refused.contains(#""code":"misdirected""#), "\(host): \(refused)")
         }
         #expect(try await answer(port, host: nil).hasPrefix("HTTP/1.1 421 "))
-        // Unknown paths tell no more, and balancers name the server as they like.
+        // Unknown paths give nothing away. Health checks accept every name, since balancers choose
+        // their own.
         #expect(try await answer(port, "/nowhere", host: "evil.example").hasPrefix("HTTP/1.1 421 "))
         for path in ["/health", "/health/live", "/health/ready"] {
             #expect(try await answer(port, path, host: "evil.example").hasPrefix("HTTP/1.1 200 "))
@@ -59,9 +60,10 @@ import Testing
         try await replica.stop()
     }
 
-    /// A proxy that speaks HTTP/1.0 puts its own name for the server there, or nothing. No browser
-    /// speaks it.
-    @Test func theNameInHostOfHTTP10() async throws {
+    /// A proxy that speaks HTTP/1.0 sends its own name for the server, or none. Browsers do not
+    /// speak HTTP/1.0.
+    @Test("An HTTP/1.0 request may have any Host header or none")
+    func theNameInHostOfHTTP10() async throws {
         let (replica, port) = try await replica()
         for host in [nil, "upstream", "localhost"] as [String?] {
             #expect(try await answer(port, host: host, version: "1.0").hasPrefix("HTTP/1.0 200 "), "\(host ?? "none")")
@@ -73,7 +75,8 @@ import Testing
         try await replica.stop()
     }
 
-    @Test func thePageThatAsks() async throws {
+    @Test("Requests from web pages are refused")
+    func thePageThatAsks() async throws {
         let (replica, port) = try await replica(["AGENT_RUNTIME__ALLOWED_HOSTS": "agent.example"])
         for fields in [
             [], ["Origin: http://localhost:3000"], ["Origin: http://127.0.0.1"], ["Origin: https://[::1]:1"],
@@ -90,7 +93,7 @@ import Testing
             let refused = try await answer(port, host: "localhost", fields)
             #expect(refused.hasPrefix("HTTP/1.1 403 ") && refused.contains(#""code":"forbidden_origin""#), "\(fields): \(refused)")
         }
-        // What a form or an image may send: a cancel needs no body.
+        // A form or an image can send this request: a cancel needs no body.
         let session = SessionID.unique()
         let cancel = try await answer(
             port, "/agent/sessions/\(session)/cancel", host: "localhost", ["Origin: https://evil.example"], method: "POST")
@@ -98,9 +101,10 @@ import Testing
         try await replica.stop()
     }
 
-    /// A page may send a body without a type to any server, and one that is declared as JSON to
-    /// none that does not agree.
-    @Test func aBodyMustBeDeclaredAsJSON() async throws {
+    /// A web page may send a body without a type to any server. It may send JSON only to a server
+    /// that agrees.
+    @Test("A body must be declared as JSON")
+    func aBodyMustBeDeclaredAsJSON() async throws {
         let (replica, port) = try await replica()
         let body = AgentClient.body(SessionID.unique().text, ["content": "x"]).text
         for fields in [[], ["Content-Type: text/plain"], ["Content-Type:"]] {
@@ -114,7 +118,8 @@ import Testing
         try await replica.stop()
     }
 
-    @Test func withAKeyTheKeyDecides() async throws {
+    @Test("With an API key set, the key alone decides")
+    func withAKeyTheKeyDecides() async throws {
         let (replica, port) = try await replica(["AGENT_RUNTIME__INTERNAL_API_KEY": "a-key-of-some-length"])
         let fields = ["X-Internal-Auth: a-key-of-some-length", "Origin: https://app.example", "Sec-Fetch-Site: cross-site"]
         #expect(try await answer(port, host: "agent.example", fields).hasPrefix("HTTP/1.1 200 "))

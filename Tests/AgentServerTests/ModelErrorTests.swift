@@ -3,19 +3,13 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// What clients and operators learn of a model's error beside its sentence, and how a session goes on after it.
-@Suite struct ModelErrorTests {
-    let redis: RedisServer
-    let upstream: Upstream
-    let replica: Replica
-    var client: AgentClient { replica.client }
+/// Clients and operators see a model's error, and the session goes on after it.
+@Suite("Model errors in the HTTP API", .tags(.processes), .serialized)
+struct ModelErrorTests: ServerSuite {
+    let server: TestServer
 
     init() async throws {
-        let redis = try await RedisServer.shared()
-        let upstream = try await Upstream.start()
-        replica = try await Replica.start(
-            redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__LLM_API_KEY": "sk-0123456789"])
-        (self.redis, self.upstream) = (redis, upstream)
+        server = try await TestServer(environment: ["AGENT_RUNTIME__LLM_API_KEY": "sk-0123456789"])
     }
 
     private func refusal(_ status: Int, _ body: String, headers: [(String, String)] = []) -> UpstreamAnswer {
@@ -24,7 +18,8 @@ import Testing
         return answer
     }
 
-    @Test func aRateLimitSaysForHowLong() async throws {
+    @Test("A rate limit error carries the model server's retry time")
+    func aRateLimitSaysForHowLong() async throws {
         let answer = refusal(
             429, #"{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}"#,
             headers: [("Retry-After", "1.5"), ("X-Request-ID", "req_42")])
@@ -34,7 +29,7 @@ import Testing
         let error = try #require(failed.error)
         #expect(error["code"] == "llm_rate_limited" && error["retryable"] == true && error["retry_after"] == 2, "\(failed.text)")
         #expect(error["upstream_code"] == "rate_limit_exceeded" && error["is_final"] == true)
-        // The journal keeps the code, and the log the server's name for the request.
+        // The journal keeps the code, and the log keeps the server's request id.
         #expect(
             try redis.lines("LRANGE", RedisKeys(session).steps, "0", "-1").contains {
                 $0.contains(#""upstream_code":"rate_limit_exceeded""#)
@@ -47,26 +42,29 @@ import Testing
         }
     }
 
-    @Test func withoutHeadersAndCodesNothingIsMadeUp() async throws {
+    @Test("An error without headers and codes gets no invented fields")
+    func withoutHeadersAndCodesNothingIsMadeUp() async throws {
         upstream.answer { _ in UpstreamAnswer(status: 503, contentType: "text/plain", parts: [.bytes(ByteBuffer(string: "busy"))]) }
         let error = try #require(try await client.say("hello", in: SessionID.unique().text).error)
         #expect(Set(error.object.keys) == ["type", "error", "code", "retryable", "is_final"])
     }
 
-    @Test func aSpentQuotaIsNotRetryableAndKeepsTheMessage() async throws {
+    @Test("A spent quota is not retryable, and the message stays in the history")
+    func aSpentQuotaIsNotRetryableAndKeepsTheMessage() async throws {
         let answer = refusal(429, #"{"error":{"message":"no credit for sk-0123456789","code":"insufficient_quota"}}"#)
         upstream.answer { _ in answer }
         let session = SessionID.unique()
         let failed = try await client.say("hello", in: session.text)
         #expect(failed.error?["code"] == "llm_quota" && failed.error?["retryable"] == false, "\(failed.text)")
         #expect(failed.error?["upstream_code"] == "insufficient_quota" && !failed.text.contains("0123456789"))
-        // Somebody has paid: nothing was wrong with the message.
+        // The quota was paid for meanwhile: nothing was wrong with the message.
         upstream.answer { _ in .text("better") }
         #expect(try await client.say("and", in: session.text).content == "better")
         #expect(upstream.requests.last?.lastContent == "hello\n\nand")
     }
 
-    @Test func aConversationThatIsTooLongGoesOnWithoutItsLastMessage() async throws {
+    @Test("A conversation that is too long goes on without its last message")
+    func aConversationThatIsTooLongGoesOnWithoutItsLastMessage() async throws {
         let answer = refusal(
             400, #"{"error":{"message":"This model's maximum context length is 8192 tokens.","code":"context_length_exceeded"}}"#)
         upstream.answer { $0.lastContent == "short" ? .text("better") : answer }
@@ -81,8 +79,8 @@ import Testing
         #expect(upstream.violations.isEmpty)
     }
 
-    /// An error within a stream has the class of its HTTP twin, and its code.
-    @Test func anErrorInAStreamHasItsCodeToo() async throws {
+    @Test("An error inside a stream has the same class and code as an HTTP error")
+    func anErrorInAStreamHasItsCodeToo() async throws {
         var answer = UpstreamAnswer()
         answer.add(event: #"{"error":{"message":"wait","type":"rate_limit_error"}}"#)
         upstream.answer { [answer] _ in answer }
@@ -90,8 +88,9 @@ import Testing
         #expect(error["code"] == "llm_rate_limited" && error["upstream_code"] == "rate_limit_error")
     }
 
-    /// A picture that a tool has made reaches the model as one.
-    @Test func contentPartsOfAResultReachTheModel() async throws {
+    /// A tool may return an image.
+    @Test("Content parts of a tool result reach the model")
+    func contentPartsOfAResultReachTheModel() async throws {
         let parts: JSON = [["type": "text", "text": "see"], ["type": "image_url", "image_url": ["url": "data:image/png;base64,AA=="]]]
         upstream.answer { request in
             request.messages.last?["role"].string == "tool" ? .text("seen") : .calls((id: "c1", name: "echo", arguments: ["{}"]))
@@ -105,7 +104,8 @@ import Testing
         #expect(upstream.requests.count == 2 && upstream.violations.isEmpty)
     }
 
-    @Test func settingsChangeWhatIsSentAndNotWhatIsStored() async throws {
+    @Test("Settings change the request to the model and not the stored history")
+    func settingsChangeWhatIsSentAndNotWhatIsStored() async throws {
         let other = try await Replica.start(
             redis: redis.url, upstream: upstream.url,
             environment: [

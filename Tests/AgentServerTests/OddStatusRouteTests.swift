@@ -2,8 +2,9 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// A model's server, or a proxy before it, cannot end a replica with a status line.
-@Suite struct OddStatusRouteTests {
+/// A model's server, or a proxy in front of it, cannot end a replica with a status line.
+@Suite("Odd status lines from the model's server", .tags(.processes), .serialized)
+struct OddStatusRouteTests {
     private static func answer(_ status: String) -> [RawUpstream.Step] {
         [.bytes("HTTP/1.1 \(status) Odd\r\nContent-Length: 2\r\n\r\nhi")]
     }
@@ -11,10 +12,11 @@ import Testing
     private static let token = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"word \"}}]}\n\n"
     private static let rest = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
 
-    @Test func anOddStatusFailsItsOwnStepOnly() async throws {
+    @Test("An odd status line fails its own step and nothing else")
+    func anOddStatusFailsItsOwnStepOnly() async throws {
         let redis = try await RedisServer.shared()
         let mayEnd = Gate()
-        // The status is what the client says; a client that says "wait" gets an answer that lasts
+        // The client's message chooses the status. The message "wait" gets a completion that lasts
         // as long as the test.
         let upstream = try await RawUpstream.start { request in
             if request.text.contains("wait") {
@@ -31,7 +33,7 @@ import Testing
         let others = (0..<3).map { _ in Task { try await client.say("wait", in: SessionID.unique().text) } }
         try await eventually("the others' answers have begun") { upstream.requests.count == 3 }
         for status in ["000", "001", "099", "100", "101", "199", "600", "999"] {
-            // On a new connection, then on one that has answered before.
+            // First on a new connection, then on a connection that has already carried a response.
             for isKept in [false, true] {
                 if isKept { #expect(try await client.say("hello", in: SessionID.unique().text).content == "word ") }
                 let session = SessionID.unique().text

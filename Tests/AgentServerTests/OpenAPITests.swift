@@ -6,15 +6,16 @@ import Testing
 
 @testable import agent_server
 
-/// `/openapi.json` is held against the routes and the code's own error codes.
-@Suite struct OpenAPITests {
+@Suite("openapi.json against routes, codes and settings")
+struct OpenAPITests {
     let document: JSON
 
     init() throws {
         document = try JSON(String(decoding: PackageResources.openapi_json, as: UTF8.self))
     }
 
-    @Test func everyRouteIsDescribedAndNothingElse() {
+    @Test("Every route is described, and no other path")
+    func everyRouteIsDescribedAndNothingElse() {
         var described: Set<String> = []
         for (path, item) in document["paths"].object {
             for method in item.object.keys where ["get", "post", "put", "delete", "patch"].contains(method) {
@@ -24,7 +25,8 @@ import Testing
         #expect(described == Set(Endpoint.allCases.map { "\($0.method.rawValue) \($0.path)" }))
     }
 
-    @Test func everyReferenceResolves() {
+    @Test("Every reference in the document resolves")
+    func everyReferenceResolves() {
         var references: [String] = []
         func collect(_ value: JSON) {
             for (key, member) in value.object {
@@ -42,22 +44,24 @@ import Testing
         }
     }
 
-    /// Codes and settings are the code's own, in the contract and in the documentation.
-    @Test func everyCodeOfAModelsErrorAndEverySettingIsDocumented() throws {
+    /// The contract and the documentation name the codes and settings of the code.
+    @Test("Every model error code and every setting is documented")
+    func everyCodeOfAModelsErrorAndEverySettingIsDocumented() throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs")
         let table = try String(contentsOf: folder.appending(path: "http-streams.md"), encoding: .utf8)
         let settings = try String(contentsOf: folder.appending(path: "settings.md"), encoding: .utf8)
         let contract = String(decoding: PackageResources.openapi_json, as: UTF8.self)
         for code in LLMError.Code.allCases {
             #expect(table.contains("| `\(code.rawValue)` | \(code.isRetryable ? "yes" : "no") |"), "\(code.rawValue)")
-            // Of the event, and of the deprecated endpoint.
+            // The codes of the event and of the deprecated endpoint.
             #expect(contract.ranges(of: "\"\(code.rawValue)\",").count >= 2, "\(code.rawValue)")
         }
         for setting in Setting.all { #expect(settings.contains("`\(setting.name)`"), "\(setting.name)") }
     }
 
-    @Test func everySettingHasATestThatNamesIt() throws {
-        // Names are the contract: this list is written by hand.
+    @Test("Every setting has a test that names it")
+    func everySettingHasATestThatNamesIt() throws {
+        // Names are the contract, so this list is written by hand.
         let names: Set = [
             "HOST", "PORT", "AGENT_RUNTIME__REDIS_URL", "AGENT_RUNTIME__REDIS_CA_FILE", "AGENT_RUNTIME__REDIS_TIMEOUT_MS",
             "AGENT_RUNTIME__REDIS_MAX_IN_FLIGHT", "AGENT_RUNTIME__SENTINEL_USERNAME", "AGENT_RUNTIME__SENTINEL_PASSWORD",

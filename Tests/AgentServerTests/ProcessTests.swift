@@ -7,8 +7,8 @@ import Testing
 import Glibc
 #endif
 
-/// What signals and the system's limits do to the server.
-@Suite struct ProcessTests {
+@Suite("Signals and process limits", .tags(.processes), .serialized)
+struct ProcessTests {
     let redis: RedisServer
     let upstream: Upstream
 
@@ -16,7 +16,8 @@ import Glibc
         (redis, upstream) = (try await RedisServer.shared(), try await Upstream.start())
     }
 
-    @Test func aTerminalThatIsClosedEndsNoServer() async throws {
+    @Test("SIGHUP does not end the server")
+    func aTerminalThatIsClosedEndsNoServer() async throws {
         let replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
         for _ in 0..<3 { replica.process.signal(SIGHUP) }
         try await eventually("it says so") { replica.process.log.contains("SIGHUP is ignored") }
@@ -24,9 +25,10 @@ import Glibc
         #expect(try await replica.stop() == 0)
     }
 
-    /// Before there is a listener, too: the signal may come at any time.
-    @Test func aTerminalThatIsClosedEarly() async throws {
-        // A Redis that is away holds up the start.
+    /// The signal may arrive at any time.
+    @Test("SIGHUP before the server listens does not end it")
+    func aTerminalThatIsClosedEarly() async throws {
+        // A Redis that is down delays the start.
         let process = try Replica.launch(redis: "redis://127.0.0.1:\(try freePort())")
         try await eventually("it has begun") { process.log.contains("redis:") }
         process.signal(SIGHUP)
@@ -34,9 +36,10 @@ import Glibc
         process.signal(SIGKILL)
     }
 
-    /// New connections are accepted and refused in words until load balancers have had the time to
-    /// notice.
-    @Test func thePortStaysOpenForAWhileAfterSIGTERM() async throws {
+    /// The server accepts new connections and refuses their requests until load balancers have
+    /// noticed.
+    @Test("After SIGTERM the port stays open for the drain notice, and requests get 503")
+    func thePortStaysOpenForAWhileAfterSIGTERM() async throws {
         let replica = try await Replica.start(
             redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__DRAIN_NOTICE_SECONDS": "1"])
         let begun = ContinuousClock.now
@@ -54,7 +57,8 @@ import Glibc
         #expect(begun.duration(to: .now) >= .seconds(1))
     }
 
-    @Test func theSoftLimitOfDescriptorsIsRaised() async throws {
+    @Test("The server raises its soft limit of file descriptors")
+    func theSoftLimitOfDescriptorsIsRaised() async throws {
         var hard = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &hard)
         let port = try freePort()
@@ -69,9 +73,10 @@ import Glibc
         process.signal(SIGKILL)
     }
 
-    /// A full table of descriptors: connections wait in the system's queue, no core is busy with
-    /// them, and the log tells it once.
-    @Test func whereNoDescriptorIsLeftNothingSpins() async throws {
+    /// With a full table of descriptors, connections wait in the system's queue. No core is busy
+    /// with them.
+    @Test("Without free file descriptors the server does not spin, and logs it once")
+    func whereNoDescriptorIsLeftNothingSpins() async throws {
         let port = try freePort()
         let process = try ChildProcess(
             "/bin/sh", ["-c", "ulimit -n 60; exec \"$0\"", try Replica.executable().path],
@@ -94,7 +99,7 @@ import Glibc
         #expect(try await process.ended() == 0)
     }
 
-    /// User and system time (proc_pid_stat(5)).
+    /// Returns user and system time (proc_pid_stat(5)).
     private func cpuTicks(_ pid: pid_t) throws -> Int {
         let stat = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
         let fields = stat.suffix(from: stat.lastIndex(of: ")") ?? stat.startIndex).split(separator: " ").dropFirst()

@@ -3,8 +3,8 @@ import Testing
 
 @testable import agent_server
 
-/// On which Redis the server starts.
-@Suite struct RedisCheckTests {
+@Suite("Redis checks at the start", .tags(.processes), .serialized)
+struct RedisCheckTests {
     private func expectRefusal(_ process: ChildProcess, _ words: String...) async throws {
         #expect(try await process.ended() == 64, "\(process.log)")
         let line = process.log.split(separator: "\n").first { $0.hasPrefix("agent-server: AGENT_RUNTIME__REDIS_URL") } ?? ""
@@ -12,11 +12,12 @@ import Testing
         for word in words { #expect(line.contains(word), "\(line)") }
     }
 
-    @Test func oneThatMayEvictIsRefused() async throws {
+    @Test("A Redis that may evict keys is refused")
+    func oneThatMayEvictIsRefused() async throws {
         let redis = try await RedisServer.start(["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"])
         try await expectRefusal(
             try Replica.launch(redis: redis.url), "allkeys-lru", "noeviction", "AGENT_RUNTIME__ALLOW_EVICTION")
-        // Nothing evicts without a limit, and nothing with this policy.
+        // Redis evicts nothing without a memory limit, and nothing with this policy.
         for change in [["maxmemory", "0"], ["maxmemory", "100mb", "maxmemory-policy", "noeviction"]] {
             try redis.cli(["CONFIG", "SET"] + change)
             let replica = try await Replica.start(redis: redis.url)
@@ -26,7 +27,8 @@ import Testing
         try await redis.kill()
     }
 
-    @Test func withTheSettingEvictionIsWarnedOf() async throws {
+    @Test("With the setting, a Redis that may evict keys is only warned of")
+    func withTheSettingEvictionIsWarnedOf() async throws {
         let redis = try await RedisServer.start(["--maxmemory", "100mb", "--maxmemory-policy", "volatile-ttl"])
         let replica = try await Replica.start(redis: redis.url, environment: ["AGENT_RUNTIME__ALLOW_EVICTION": "true"])
         #expect(replica.process.log.contains("volatile-ttl"))
@@ -35,7 +37,8 @@ import Testing
         try await redis.kill()
     }
 
-    @Test func anOldOneIsRefused() async throws {
+    @Test("A Redis that is too old is refused")
+    func anOldOneIsRefused() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let info = "# Server\r\nredis_version:6.2.14\r\n"
         proxy.inject(.answer("$\(info.utf8.count)\r\n\(info)\r\n"), on: "INFO")
@@ -43,8 +46,9 @@ import Testing
         try await proxy.stop()
     }
 
-    /// It waits, and looks when Redis is there.
-    @Test func oneThatComesLateIsLookedAt() async throws {
+    /// The server waits, and checks Redis once it is reachable.
+    @Test("A Redis that becomes reachable late is checked then")
+    func oneThatComesLateIsLookedAt() async throws {
         let port = try freePort()
         let process = try Replica.launch(redis: "redis://127.0.0.1:\(port)")
         let url = try await process.line(/(http:\/\/127\.0\.0\.1:[0-9]+)/)
@@ -55,7 +59,8 @@ import Testing
     }
 
     /// Managed services forbid some commands.
-    @Test func whereINFOIsForbiddenAWarningSaysSo() async throws {
+    @Test("A Redis that forbids INFO causes a warning")
+    func whereINFOIsForbiddenAWarningSaysSo() async throws {
         let redis = try await RedisServer.start(["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"])
         try redis.cli("ACL", "SETUSER", "agent", "on", ">p", "~*", "&*", "+@all", "-info", "-config")
         let replica = try await Replica.start(redis: "redis://agent:p@127.0.0.1:\(redis.port)")
@@ -65,8 +70,9 @@ import Testing
         try await redis.kill()
     }
 
-    /// Some services do not know the command: one warning, and service.
-    @Test func whereINFOIsUnknownAWarningSaysSoOnce() async throws {
+    /// Some services do not know the command: the server warns once and starts.
+    @Test("A Redis that does not know INFO causes one warning")
+    func whereINFOIsUnknownAWarningSaysSoOnce() async throws {
         let redis = try await RedisServer.start(["--rename-command", "INFO", ""])
         let replica = try await Replica.start(redis: redis.tcpURL, environment: ["AGENT_RUNTIME__DRAIN_SECONDS": "2"])
         #expect(try await replica.client.say("hello", in: "s").done["status"] == "completed")
@@ -75,7 +81,8 @@ import Testing
         try await redis.kill()
     }
 
-    @Test func oneThatDoesNotSayWhatItIsIsWarnedOf() async throws {
+    @Test("A Redis that does not report its version causes a warning")
+    func oneThatDoesNotSayWhatItIsIsWarnedOf() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         proxy.inject(.answer("$10\r\n# Server\r\n\r\n"), on: "INFO", times: 100)
         let replica = try await Replica.start(redis: proxy.url)
@@ -84,8 +91,9 @@ import Testing
         try await proxy.stop()
     }
 
-    /// A part of a Cluster would refuse most sessions, and a Sentinel all.
-    @Test func aServerOfAnotherTopologyIsRefusedWithAHint() async throws {
+    /// A single cluster node would refuse most sessions, and a Sentinel would refuse all.
+    @Test("A Redis of another topology is refused with a hint")
+    func aServerOfAnotherTopologyIsRefusedWithAHint() async throws {
         let cluster = try await RedisCluster.start()
         try await expectRefusal(try Replica.launch(redis: cluster.nodes[0].url), "node of a Cluster", "redis-cluster://")
         for node in cluster.nodes { try await node.kill() }
@@ -95,9 +103,10 @@ import Testing
         try await sentinels.stop()
     }
 
-    /// Answers that wait for more replicas than there are fail, each after ten seconds: it is said
-    /// at the start, and once per outage.
-    @Test func tooFewReplicasAreWarnedOf() async throws {
+    /// Responses that wait for missing replicas fail, each after ten seconds. The server warns at
+    /// the start and once per outage.
+    @Test("Too few Redis replicas for ACK_REPLICAS cause one warning per outage")
+    func tooFewReplicasAreWarnedOf() async throws {
         let master = try await RedisServer.start(["--repl-diskless-sync-delay", "0"])
         let replica = try await Replica.start(redis: master.url, environment: ["AGENT_RUNTIME__ACK_REPLICAS": "1"])
         func lines(_ words: String) -> [Substring] { replica.process.log.split(separator: "\n").filter { $0.contains(words) } }

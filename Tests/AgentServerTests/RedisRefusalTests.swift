@@ -3,15 +3,17 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// A Redis that answers, and refuses what a message writes: what clients, balancers and operators
-/// see.
-@Suite(.timeLimit(.minutes(2))) struct RedisRefusalTests {
+/// This Redis replies and refuses a message's writes. Clients, balancers and operators see why.
+@Suite("A Redis that refuses writes", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
+struct RedisRefusalTests {
     private func refusals(_ replica: Replica, _ words: String) -> Int {
         replica.process.log.split(separator: "\n").count { $0.contains("writes are refused") && $0.contains(words) }
     }
 
-    /// No other replica is better off: this one stays in the rotation, where it is read from.
-    @Test func aFullRedisIsSaidOnceAndTheReplicaStaysReady() async throws {
+    /// No other replica is better off. This one stays in the rotation, since clients can read from
+    /// it.
+    @Test("A full Redis is logged once, and the replica stays ready")
+    func aFullRedisIsSaidOnceAndTheReplicaStaysReady() async throws {
         let redis = try await RedisServer.start(["--maxmemory-policy", "noeviction"])
         let replica = try await Replica.start(redis: redis.url)
         #expect(try await replica.client.say("hello", in: "s").done["status"] == "completed")
@@ -30,8 +32,9 @@ import Testing
         try await redis.kill()
     }
 
-    /// Another replica may have found the new master already.
-    @Test func aRedisThatTurnsReplicaMakesTheReplicaUnready() async throws {
+    /// Another replica may already have found the new master.
+    @Test("A Redis that becomes read-only makes the replica unready")
+    func aRedisThatTurnsReplicaMakesTheReplicaUnready() async throws {
         let redis = try await RedisServer.start()
         let other = try await RedisServer.start()
         let replica = try await Replica.start(redis: redis.url)
@@ -56,9 +59,13 @@ import Testing
         proxy.inject(.answer("-NOSCRIPT No matching script. Please use EVAL.\r\n"), times: 10_000) { $0.first == "EVALSHA" }
     }
 
-    /// Services that know no headers of scripts would refuse every message: the start is refused instead, in their words.
-    @Test(arguments: [compilerWords, "unknown command 'EVAL'"]) func aRedisThatRunsNoScriptsIsRefusedAtTheStart(words: String) async throws
-    {
+    /// Services that do not know the scripts' headers would refuse every message. The server
+    /// refuses to start and quotes them.
+    @Test(
+        "A Redis that cannot run the scripts is refused at the start, with its own words",
+        arguments: [compilerWords, "unknown command 'EVAL'"]
+    )
+    func aRedisThatRunsNoScriptsIsRefusedAtTheStart(words: String) async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         refuseScripts(proxy, words)
         let process = try Replica.launch(redis: proxy.url)
@@ -68,8 +75,11 @@ import Testing
         try await proxy.stop()
     }
 
-    /// What was refused as a text has not begun: the client learns at once that nothing was written.
-    @Test(arguments: [compilerWords, "Error while compiling new script: user_script:1: unexpected symbol", "unknown command 'EVAL'"])
+    /// A script that Redis refuses as a text has not begun.
+    @Test(
+        "A script that Redis refuses to compile has written nothing, and the client learns it at once",
+        arguments: [compilerWords, "Error while compiling new script: user_script:1: unexpected symbol", "unknown command 'EVAL'"]
+    )
     func aScriptThatIsRefusedLaterHasWrittenNothing(words: String) async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let replica = try await Replica.start(redis: proxy.url)
@@ -80,8 +90,10 @@ import Testing
         try await proxy.stop()
     }
 
-    /// Services that sell a part of Redis: no transactions, or none with TIME in them. Everything works, by a script.
-    @Test(arguments: ["MULTI", "TIME"]) func aRedisWithoutTransactionsServesAllTheSame(command: String) async throws {
+    /// Services that sell a part of Redis have no transactions, or none with TIME in them. The
+    /// replica uses a script there.
+    @Test("A Redis without transactions serves all requests", arguments: ["MULTI", "TIME"])
+    func aRedisWithoutTransactionsServesAllTheSame(command: String) async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let isWithin = Mutex(false)
         proxy.inject(.answer("-ERR \(command) is not supported here\r\n"), times: 10_000) { words in

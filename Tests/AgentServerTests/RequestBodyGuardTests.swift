@@ -6,8 +6,8 @@ import Testing
 
 @testable import agent_server
 
-/// How long a body may take.
-@Suite struct RequestBodyGuardTests {
+@Suite("Time limits on request bodies")
+struct RequestBodyGuardTests {
     private let channel: EmbeddedChannel
     private let head = HTTPRequest(method: .post, scheme: "http", authority: "h", path: "/")
 
@@ -20,8 +20,9 @@ import Testing
         try channel.writeInbound(part)
     }
 
-    /// One byte now and then is no silence, and yet must end.
-    @Test func aBodyThatTricklesInEndsItsConnection() throws {
+    /// A byte now and then is not silence, and the body must still end.
+    @Test("A body that trickles in ends its connection")
+    func aBodyThatTricklesInEndsItsConnection() throws {
         try send(.head(head))
         for _ in 0..<29 {
             channel.embeddedEventLoop.advanceTime(by: .seconds(1))
@@ -32,7 +33,8 @@ import Testing
         #expect(!channel.isActive)
     }
 
-    @Test func aBodyThatHasEndedIsNotTimed() throws {
+    @Test("A body that has ended is no longer timed")
+    func aBodyThatHasEndedIsNotTimed() throws {
         for _ in 0..<3 {
             try send(.head(head))
             channel.embeddedEventLoop.advanceTime(by: .seconds(29))
@@ -43,7 +45,8 @@ import Testing
         _ = try channel.finish()
     }
 
-    @Test(arguments: [true, false]) func aServerThatStopsWaitsASecondForABody(headFirst: Bool) throws {
+    @Test("A stopping server waits a second for an open body", arguments: [true, false])
+    func aServerThatStopsWaitsASecondForABody(headFirst: Bool) throws {
         if headFirst { try send(.head(head)) }
         channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
         if !headFirst { try send(.head(head)) }
@@ -53,8 +56,9 @@ import Testing
         #expect(!channel.isActive)
     }
 
-    /// What has no open body is left alone: its answer may be a long stream.
-    @Test func aServerThatStopsLeavesAnswersAlone() throws {
+    /// A connection without an open body is left alone: its response may be a long stream.
+    @Test("A stopping server does not cut a response without an open body")
+    func aServerThatStopsLeavesAnswersAlone() throws {
         try send(.head(head))
         try send(.end(nil))
         channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
@@ -71,8 +75,10 @@ import Testing
         return statuses
     }
 
-    /// Within the answer to an earlier request, a head would end up in that answer's body.
-    @Test func aPipelinedBodyIsAskedForAfterTheAnswerBeforeIt() throws {
+    /// A head inside the response to an earlier request would become a part of that response's
+    /// body.
+    @Test("100 Continue for a pipelined request follows the response before it")
+    func aPipelinedBodyIsAskedForAfterTheAnswerBeforeIt() throws {
         var expecting = head
         expecting.headerFields[.expect] = "100-continue"
         try send(.head(head))
@@ -83,7 +89,7 @@ import Testing
         try channel.writeOutbound(HTTPResponsePart.end(nil))
         #expect(try statuses() == [100])
         try send(.end(nil))
-        // It is an answer to a whole request: the connection stays.
+        // The response answers a whole request, so the connection stays open.
         try channel.writeOutbound(HTTPResponsePart.head(HTTPResponse(status: .ok)))
         try channel.writeOutbound(HTTPResponsePart.end(nil))
         try send(.head(expecting))
@@ -92,8 +98,9 @@ import Testing
         _ = try channel.finish()
     }
 
-    /// Only the answer to the request that is still open comes early.
-    @Test func anEarlierAnswerIsNoEarlyAnswer() throws {
+    /// Only a response to the request that is still open is early.
+    @Test("The response to an earlier request does not count as an early response")
+    func anEarlierAnswerIsNoEarlyAnswer() throws {
         try send(.head(head))
         try send(.end(nil))
         try send(.head(head))

@@ -2,16 +2,18 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Ways out of a session that its model's server refuses.
-@Suite(.timeLimit(.minutes(2))) struct RewindRouteTests {
-    /// A server as OpenAI's that cannot read one image.
+/// A client repairs a session that its model's server refuses.
+@Suite("Rewinding a session over HTTP", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
+struct RewindRouteTests {
+    /// An upstream that behaves as OpenAI's server and cannot read one image.
     private static func refusingImages() async throws -> Upstream {
         try await Upstream.start { request in
             request.messages.contains { $0["content"] == "~" } ? .error(400, "Invalid image.") : .text("fine")
         }
     }
 
-    @Test func aRefusedMessageGoesWhenTheNextOneComes() async throws {
+    @Test("The next message replaces the one that the model's server refused")
+    func aRefusedMessageGoesWhenTheNextOneComes() async throws {
         let upstream = try await Self.refusingImages()
         let replica = try await Replica.start(redis: RedisServer.shared().url, upstream: upstream.url)
         let session = SessionID.unique().text
@@ -26,7 +28,8 @@ import Testing
         #expect(retry.done["status"] == "completed" && retry.content == "fine")
     }
 
-    @Test func aHistoryIsCut() async throws {
+    @Test("POST on rewind cuts a history to its first messages")
+    func aHistoryIsCut() async throws {
         let upstream = try await Upstream.start()
         let replica = try await Replica.start(redis: RedisServer.shared().url, upstream: upstream.url)
         let session = SessionID.unique().text

@@ -6,8 +6,9 @@ import Testing
 
 @testable import agent_server
 
-/// Where secrets come from, where they go, and what is said about them.
-@Suite struct SecretSettingsTests {
+/// Secrets come from settings or files, go to one place each, and cause warnings.
+@Suite("Secret settings", .tags(.processes), .serialized)
+struct SecretSettingsTests {
     private func settings(_ environment: [String: String], flags: [(Setting, String)] = []) throws -> Settings {
         try Settings(SettingsReader(environment: environment, flags: flags))
     }
@@ -18,7 +19,8 @@ import Testing
         return file.path
     }
 
-    @Test func eachSecretMayStandInAFile() throws {
+    @Test("Each secret may come from a file")
+    func eachSecretMayStandInAFile() throws {
         let settings = try settings([
             "AGENT_RUNTIME__REDIS_URL_FILE": try file("redis-sentinel://u:p@h1/m\n"),
             "AGENT_RUNTIME__SENTINEL_PASSWORD_FILE": try file("sentinels\r\n"),
@@ -34,7 +36,8 @@ import Testing
         #expect(names.count == 5 && names.allSatisfy { Setting.overview.contains($0) })
     }
 
-    @Test func aFileThatCannotBeUsedIsNamedAndItsContentIsNot() throws {
+    @Test("An unusable secret file is named, and its content is not shown")
+    func aFileThatCannotBeUsedIsNamedAndItsContentIsNot() throws {
         func expectRefusal(_ environment: [String: String], flags: [(Setting, String)] = [], _ parts: String...) {
             #expect {
                 _ = try settings(environment, flags: flags)
@@ -47,7 +50,7 @@ import Testing
         expectRefusal(["\(name)_FILE": "/"], "\(name)_FILE")
         expectRefusal(["\(name)_FILE": try file("s3cret"), name: "s3cret"], name, "\(name)_FILE")
         expectRefusal(["\(name)_FILE": try file("\n")], "\(name)_FILE", "empty")
-        // One line break is an editor's; a second one is part of the key.
+        // An editor adds one line break. A second one is a part of the key.
         expectRefusal(["\(name)_FILE": try file("s3cret\n\n"), "AGENT_RUNTIME__LLM_PROXY_URL": "http://x"], name)
         expectRefusal(
             ["AGENT_RUNTIME__REDIS_URL_FILE": try file("redis://s3cret@h")], flags: [(.redisURL, "redis://h")],
@@ -57,19 +60,22 @@ import Testing
     }
 
     @Test(
+        "The model's server gets the LLM key, or the internal key in its place",
         arguments: [
             ([:], nil), (["INTERNAL_API_KEY": "i"], "i"), (["INTERNAL_API_KEY": "i", "LLM_API_KEY": "m"], nil),
             (["INTERNAL_API_KEY": "i", "LLM_API_KEY": "m", "LLM_INTERNAL_AUTH": "internal"], "i"),
             (["INTERNAL_API_KEY": "i", "LLM_INTERNAL_AUTH": "none"], nil), (["LLM_INTERNAL_AUTH": "internal"], nil),
             (["INTERNAL_API_KEY": "i", "LLM_INTERNAL_AUTH": "key:a b:c"], "a b:c"), (["LLM_INTERNAL_AUTH": "key:z"], "z"),
-        ] as [([String: String], String?)])
+        ] as [([String: String], String?)]
+    )
     func whatTheModelsServerGets(_ environment: [String: String], key: String?) throws {
         var environment = Dictionary(uniqueKeysWithValues: environment.map { ("AGENT_RUNTIME__\($0)", $1) })
         environment["AGENT_RUNTIME__LLM_PROXY_URL"] = "http://localhost:1"
         #expect(try settings(environment).llm?.internalKey == key)
     }
 
-    @Test func theKeyOfTheClientsIsNotSentToAModelWithAKeyOfItsOwn() async throws {
+    @Test("The clients' key is not sent to a model server that has its own key")
+    func theKeyOfTheClientsIsNotSentToAModelWithAKeyOfItsOwn() async throws {
         let redis = try await RedisServer.shared()
         let upstream = try await Upstream.start()
         for (auth, seen) in [(nil, nil), ("internal", "clients-key"), ("key:other", "other")] as [(String?, String?)] {
@@ -86,9 +92,10 @@ import Testing
         }
     }
 
-    /// The settings that are asked for it, and a word that the warning has; none for settings
-    /// without risk.
+    /// The settings under test, and a word of the expected warning; no word for settings without a
+    /// risk.
     @Test(
+        "Risky settings cause warnings",
         arguments: [
             ([:], []),
             (["INTERNAL_API_KEY": "short"], []),
@@ -111,7 +118,8 @@ import Testing
             (["REDIS_URL": "redis://:pw@redis.example.com"], ["clear text"]),
             (["REDIS_URL": "redis-cluster://:pw@127.0.0.1,redis.example.com"], ["clear text"]),
             (["REDIS_URL": "redis-sentinel://:pw@redis.example.com/m"], ["clear text"]),
-        ] as [([String: String], [String])])
+        ] as [([String: String], [String])]
+    )
     func risksAreWarnedOf(_ environment: [String: String], words: [String]) throws {
         let environment = Dictionary(
             uniqueKeysWithValues: environment.map { ($0 == "HOST" ? $0 : "AGENT_RUNTIME__\($0)", $1) })
@@ -120,7 +128,8 @@ import Testing
         for (warning, word) in zip(warnings, words) { #expect(warning.contains(word) && !warning.contains("pw"), "\(warning)") }
     }
 
-    @Test func aWarningStandsInTheLog() async throws {
+    @Test("A settings warning appears in the log")
+    func aWarningStandsInTheLog() async throws {
         let redis = try await RedisServer.shared()
         let replica = try await Replica.start(
             redis: redis.url, upstream: "http://llm.example.com", environment: ["AGENT_RUNTIME__INTERNAL_API_KEY": "clients-key"])

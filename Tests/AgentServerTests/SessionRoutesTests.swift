@@ -4,23 +4,16 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Reading, listing and deleting sessions, the health checks, the legacy endpoint.
-@Suite struct SessionRoutesTests {
-    let redis: RedisServer
-    let upstream: Upstream
-    let replica: Replica
-    var client: AgentClient { replica.client }
+@Suite("Session, health and legacy endpoints", .tags(.processes), .serialized)
+struct SessionRoutesTests: ServerSuite {
+    let server: TestServer
 
     init() async throws {
-        let redis = try await RedisServer.shared()
-        let upstream = try await Upstream.start()
-        replica = try await Replica.start(
-            redis: redis.url, upstream: upstream.url,
-            environment: ["AGENT_RUNTIME__VERSION": "1.2.3-test", "AGENT_RUNTIME__LLM_MODEL": "m-1"])
-        (self.redis, self.upstream) = (redis, upstream)
+        server = try await TestServer(environment: ["AGENT_RUNTIME__VERSION": "1.2.3-test", "AGENT_RUNTIME__LLM_MODEL": "m-1"])
     }
 
-    @Test func health() async throws {
+    @Test("The health checks report the version, liveness and readiness")
+    func health() async throws {
         let health = try await client.get("/health")
         #expect(health.status == 200)
         #expect(health.json == ["status": "healthy", "service": "agent-runtime", "version": "1.2.3-test"])
@@ -30,7 +23,8 @@ import Testing
         #expect(head.status == 200 && head.body.readableBytes == 0)
     }
 
-    @Test func theStateOfASession() async throws {
+    @Test("GET on a session returns its state")
+    func theStateOfASession() async throws {
         let session = SessionID.unique().text
         upstream.answer { _ in
             .calls((id: "b", name: "echo", arguments: [#"{"text":"x"}"#]), (id: "a", name: "read_file", arguments: [#"{"path":"y"}"#]))
@@ -48,7 +42,8 @@ import Testing
         #expect(state["created_at"].int ?? 0 > 1_700_000_000_000)
     }
 
-    @Test func theHistoryInPages() async throws {
+    @Test("GET on a session's history returns pages")
+    func theHistoryInPages() async throws {
         let session = SessionID.unique().text
         for index in 1...5 { #expect(try await client.say("message \(index)", in: session).status == 200) }
         let stored = try redis.history(try #require(SessionID(session)))
@@ -56,7 +51,8 @@ import Testing
         #expect(whole["messages"].array == stored && stored.first?["content"].string != nil)
         let all = try await client.get("/agent/sessions/\(session)/history").json
         #expect(all["history_length"] == 11)
-        // The system prompt is the operator's; its place stays.
+        // The system prompt belongs to the operator. The response keeps its position without its
+        // text.
         #expect(all["messages"].array == [["role": "system"]] + stored.dropFirst())
         for query in ["?offset=0&limit=1", "?limit=1&include_system=false"] {
             let first = try await client.get("/agent/sessions/\(session)/history\(query)").json
@@ -72,8 +68,9 @@ import Testing
         #expect(try await client.get("/agent/sessions/\(session)/history?offset=500").json["messages"] == [])
     }
 
-    /// As many as fit into an answer, and the place of the rest.
-    @Test func aLongHistoryComesInPartsByBytes() async throws {
+    /// A response holds as many messages as fit, and the position of the rest.
+    @Test("A page of history is bounded in bytes and names the next position")
+    func aLongHistoryComesInPartsByBytes() async throws {
         let session = SessionID.unique()
         #expect(try await client.say("hello", in: session.text).status == 200)
         let long = #"{"role":"user","content":"\#(String(repeating: "x", count: 100_000))"}"#
@@ -88,12 +85,13 @@ import Testing
             try #require(sizes.count < 28)
         }
         #expect(sizes.reduce(0, +) == 28 && sizes.count == 3, "\(sizes)")
-        // What was asked for is there.
+        // The requested messages are included.
         #expect(try await client.get("/agent/sessions/\(session.text)/history?offset=1&limit=2").json["next_offset"] == .null)
     }
 
-    /// A history without a system prompt begins with a message of the client's.
-    @Test func onlyASystemPromptIsNotShown() async throws {
+    /// A history without a system prompt begins with a client's message.
+    @Test("The history endpoint hides a system prompt and nothing else")
+    func onlyASystemPromptIsNotShown() async throws {
         let prompt = try temporaryDirectory().appending(path: "prompt.txt")
         try "".write(to: prompt, atomically: true, encoding: .utf8)
         let replica = try await Replica.start(
@@ -105,7 +103,8 @@ import Testing
         try await replica.stop()
     }
 
-    @Test func theListAndItsCursor() async throws {
+    @Test("The session list is paged by a cursor")
+    func theListAndItsCursor() async throws {
         let redis = try await RedisServer.start()
         let replica = try await Replica.start(redis: redis.url, upstream: upstream.url)
         var expected: [String] = []
@@ -113,7 +112,7 @@ import Testing
             #expect(try await replica.client.say("x", in: "list-\(index)").status == 200)
             expected.insert("list-\(index)", at: 0)
         }
-        // A refused message is no activity, and makes no session.
+        // A refused message is not an activity and creates no session.
         #expect(try await replica.client.result("x", of: "c", in: "list-0").status == 404)
         #expect(try await replica.client.result("x", of: "c", in: "list-none").status == 404)
         var seen: [String] = []
@@ -129,18 +128,20 @@ import Testing
         try await redis.stop()
     }
 
-    @Test func deletingASession() async throws {
+    @Test("DELETE removes a session, and its id can be used again")
+    func deletingASession() async throws {
         let session = SessionID.unique()
         #expect(try await client.say("x", in: session.text).status == 200)
         #expect(try await client.send("DELETE", "/agent/sessions/\(session)").status == 204)
         #expect(try redis.cli("KEYS", "agent:{\(session)}:*").isEmpty)
         #expect(try await client.get("/agent/sessions/\(session)").status == 404)
         #expect(try await client.send("DELETE", "/agent/sessions/\(session)").status == 404)
-        // The same id begins anew.
+        // The same id begins a new session.
         #expect(try await client.say("y", in: session.text).done["history_length"] == 3)
     }
 
-    @Test func deletingASessionWhoseStepRuns() async throws {
+    @Test("DELETE ends the step that runs")
+    func deletingASessionWhoseStepRuns() async throws {
         let session = SessionID.unique()
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("a", "b").inserting(.gate(gate), after: 2) }
@@ -154,7 +155,8 @@ import Testing
         #expect(try redis.cli("KEYS", "agent:{\(session)}:*").isEmpty)
     }
 
-    @Test func theLegacyEndpoint() async throws {
+    @Test("The legacy endpoint returns the whole completion")
+    func theLegacyEndpoint() async throws {
         let session = SessionID.unique().text
         let body: JSON = ["role": "user", "content": "Hi", "session_id": .string(session)]
         let answer = try await client.send("POST", "/agent/message/stream/legacy", body: body.text)
@@ -164,7 +166,7 @@ import Testing
         #expect(answer.header("Deprecation") == "@1766793600")
         #expect(answer.header("Link")?.contains("successor-version") == true)
         #expect(try redis.history(try #require(SessionID(session))).map { $0["role"].string } == ["system", "user", "assistant"])
-        // Without a session id each call has one of its own.
+        // Without a session id, each call has a session of its own.
         let free: JSON = ["role": "user", "content": "Hi"]
         #expect(try await client.send("POST", "/agent/message/stream/legacy", body: free.text).json["message"] == "Hello, world")
         upstream.answer { _ in .error(500, "down") }
@@ -173,15 +175,16 @@ import Testing
         #expect(bad.status == 400 && bad.code == "invalid_request" && bad.header("Deprecation") != nil)
     }
 
-    /// Half an answer is none for whoever wants one answer.
-    @Test func aCancelledLegacyAnswerIsAConflict() async throws {
+    /// A client of this endpoint wants one whole completion, not half of it.
+    @Test("A cancelled legacy request gets 409")
+    func aCancelledLegacyAnswerIsAConflict() async throws {
         let session = SessionID.unique().text
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("half", "whole").inserting(.gate(gate), after: 2) }
         let body: JSON = ["role": "user", "content": "Hi", "session_id": .string(session)]
         let waiting = Task { [client] in try await client.send("POST", "/agent/message/stream/legacy", body: body.text) }
         try await eventually("the model writes") { gate.arrivals == 1 }
-        // Clients name a type of no body, too.
+        // Clients also declare a type for an empty body.
         let cancel = try await client.send(
             "POST", "/agent/sessions/\(session)/cancel", headers: ["Content-Type": "application/x-www-form-urlencoded"])
         #expect(cancel.status == 202)
@@ -190,20 +193,23 @@ import Testing
         gate.open()
     }
 
-    @Test func aLegacyBodyOfAnotherTypeIsRefusedAsDeprecated() async throws {
+    @Test("A legacy body of another content type is refused with the deprecation headers")
+    func aLegacyBodyOfAnotherTypeIsRefusedAsDeprecated() async throws {
         let answer = try await client.send(
             "POST", "/agent/message/stream/legacy", headers: ["Content-Type": "text/plain"])
         #expect(answer.status == 415 && answer.header("Deprecation") != nil)
     }
 
-    @Test func theDocumentOfTheAPI() async throws {
+    @Test("GET /openapi.json returns the API document")
+    func theDocumentOfTheAPI() async throws {
         let document = try await client.get("/openapi.json")
         #expect(document.status == 200)
         #expect(document.json["openapi"] == "3.1.0")
     }
 
-    /// The whole loop with the model that is built in, as a newcomer tries it.
-    @Test func theScriptedModel() async throws {
+    /// A newcomer tries the loop with the built-in model.
+    @Test("The scripted model runs the whole tool loop")
+    func theScriptedModel() async throws {
         let scripted = try await Replica.start(redis: redis.url)
         let session = SessionID.unique().text
         let asked = try await scripted.client.say("read_file a.txt\necho hi", in: session)
@@ -215,7 +221,7 @@ import Testing
             AgentClient.body(session, ["type": "tool_result", "call_id": .string(ids[1]), "error": "no echo"]))
         #expect(answer.content?.contains("text of a") == true)
         #expect(answer.content?.contains("error: no echo") == true)
-        // A client's own tools replace the server's for the turn.
+        // A client's own tools replace the server's tools for the turn.
         let none = try await scripted.client.say("read_file b.txt", in: session, ["tools": []])
         #expect(none.calls.isEmpty && none.content == "I have no tool named read_file.")
     }

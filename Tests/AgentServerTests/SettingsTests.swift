@@ -9,13 +9,15 @@ import Testing
 
 @testable import agent_server
 
-/// Settings are read under the original's names and checked at the start.
-@Suite struct SettingsTests {
+/// The server reads settings under the original's names and checks them at the start.
+@Suite("Settings", .tags(.processes), .serialized)
+struct SettingsTests {
     private func settings(_ environment: [String: String], flags: [(Setting, String)] = []) throws -> Settings {
         try Settings(SettingsReader(environment: environment, flags: flags))
     }
 
-    @Test func theDefaults() throws {
+    @Test("Settings have their defaults")
+    func theDefaults() throws {
         let settings = try settings([:])
         #expect(settings.host == "127.0.0.1" && settings.port == 8001)
         #expect(settings.redis == nil && settings.llm == nil && settings.model == "scripted")
@@ -24,7 +26,8 @@ import Testing
         #expect(settings.drainNotice == .seconds(2) && settings.logQueue == 8192 && settings.allowedHosts.isEmpty)
     }
 
-    @Test func everyValueArrives() throws {
+    @Test("Every setting reaches its field")
+    func everyValueArrives() throws {
         let prompt = try temporaryDirectory().appending(path: "prompt.txt")
         try "Be brief.\n".write(to: prompt, atomically: true, encoding: .utf8)
         let tools = try temporaryDirectory().appending(path: "tools.json")
@@ -54,7 +57,8 @@ import Testing
         #expect(settings.logsJSON && settings.logLevel == .debug && settings.replica == "r-1" && settings.version == "9")
     }
 
-    @Test func howRequestsToTheModelAreWritten() throws {
+    @Test("The settings of model requests reach the request form")
+    func howRequestsToTheModelAreWritten() throws {
         let url = ["AGENT_RUNTIME__LLM_PROXY_URL": "http://h"]
         #expect(try settings(url).llm?.form == RequestForm())
         let form = try #require(
@@ -69,16 +73,20 @@ import Testing
         #expect(form.streamOptions == .no && form.systemRole == .developer && form.toolNames && form.strictTurns == .yes)
     }
 
-    /// A lease that one lost connection may cost is warned of.
-    @Test(arguments: [
-        ("3000", "2000", false), ("1000", "2000", true), ("3000", "2001", true), ("1000", "666", false), ("9000", "6000", false),
-    ])
+    /// One lost connection may cost such a lease.
+    @Test(
+        "A lease shorter than one and a half Redis timeouts causes a warning",
+        arguments: [
+            ("3000", "2000", false), ("1000", "2000", true), ("3000", "2001", true), ("1000", "666", false), ("9000", "6000", false),
+        ]
+    )
     func aLeaseThatDoesNotFitTheTimeoutIsWarnedOf(lease: String, timeout: String, warns: Bool) throws {
         let warnings = try settings(["AGENT_RUNTIME__LEASE_MS": lease, "AGENT_RUNTIME__REDIS_TIMEOUT_MS": timeout]).warnings
         #expect(warnings.contains { $0.contains("AGENT_RUNTIME__LEASE_MS") && $0.contains("AGENT_RUNTIME__REDIS_TIMEOUT_MS") } == warns)
     }
 
-    @Test func theSentinelsHaveCredentialsOfTheirOwn() throws {
+    @Test("Sentinels have credentials of their own")
+    func theSentinelsHaveCredentialsOfTheirOwn() throws {
         let url = "redis-sentinel://u:p@h1,h2:7/m?sentinel_username=a&sentinel_password=b"
         func group(_ environment: [String: String]) throws -> SentinelGroup {
             let settings = try settings(environment.merging(["AGENT_RUNTIME__REDIS_URL": url]) { $1 })
@@ -93,7 +101,8 @@ import Testing
         } throws: { "\($0)".hasPrefix("AGENT_RUNTIME__SENTINEL_USERNAME") }
     }
 
-    @Test func durabilityAndBounds() throws {
+    @Test("The settings of durability and bounds are read")
+    func durabilityAndBounds() throws {
         let defaults = try settings([:])
         #expect(defaults.ackReplicas == 0 && !defaults.allowsEviction)
         #expect(defaults.maximumMessages == 100_000 && defaults.maximumHistoryBytes == 32 << 20)
@@ -108,53 +117,69 @@ import Testing
         #expect(settings.maximumHistoryBytes == 5000)
     }
 
-    @Test func aFlagGoesBeforeItsVariable() throws {
+    @Test("A command-line flag overrides its variable")
+    func aFlagGoesBeforeItsVariable() throws {
         #expect(try settings(["PORT": "1"], flags: [(.port, "2")]).port == 2)
         #expect(try settings(["PORT": "1"], flags: [(.port, "")]).port == 1)
         #expect(try settings(["PORT": ""]).port == 8001)
     }
 
-    @Test(arguments: [
-        ("PORT", "eighty"), ("PORT", "65536"), ("AGENT_RUNTIME__REDIS_URL", "http://x"), ("AGENT_RUNTIME__REDIS_URL", "redis://h:0"),
-        ("AGENT_RUNTIME__LLM_PROXY_URL", "llm.example.com"), ("AGENT_RUNTIME__LLM_STREAM", "maybe"),
-        ("AGENT_RUNTIME__LLM_REASONING", "some"), ("AGENT_RUNTIME__LLM_REASONING_REQUIRED", "perhaps"), ("AGENT_RUNTIME__LEASE_MS", "1"),
-        ("AGENT_RUNTIME__SESSION_TTL", "-1"), ("AGENT_RUNTIME__DRAIN_SECONDS", "x"), ("AGENT_RUNTIME__LOG_LEVEL", "loud"),
-        ("AGENT_RUNTIME__LOG_FORMAT", "xml"), ("AGENT_RUNTIME__SYSTEM_PROMPT_FILE", "/nowhere/at/all"),
-        ("AGENT_RUNTIME__TOOLS_FILE", "/nowhere/at/all"),
-        ("AGENT_RUNTIME__REDIS_URL", "redis-sentinel://h"), ("AGENT_RUNTIME__REDIS_URL", "redis-cluster://h/1"),
-        ("AGENT_RUNTIME__ACK_REPLICAS", "17"), ("AGENT_RUNTIME__ALLOW_EVICTION", "perhaps"), ("AGENT_RUNTIME__MAX_MESSAGES", "1"),
-        ("AGENT_RUNTIME__HISTORY_BYTES_IN_FLIGHT", "1000"), ("AGENT_RUNTIME__BODY_BYTES_IN_FLIGHT", "many"),
-        ("AGENT_RUNTIME__MAX_HISTORY_BYTES", "1"), ("AGENT_RUNTIME__BODY_LIMIT", "12"), ("AGENT_RUNTIME__MAX_STEPS", "0"),
-        ("AGENT_RUNTIME__SESSION_TTL", "5"), ("AGENT_RUNTIME__INTERNAL_API_KEY", "k "), ("AGENT_RUNTIME__INTERNAL_API_KEY", "schlüssel"),
-        ("AGENT_RUNTIME__LLM_INTERNAL_AUTH", "key:"), ("AGENT_RUNTIME__LLM_INTERNAL_AUTH", "sesame"),
-        ("AGENT_RUNTIME__ALLOWED_HOSTS", "a b"), ("AGENT_RUNTIME__ALLOWED_HOSTS", "http://a"),
-        ("AGENT_RUNTIME__DRAIN_NOTICE_SECONDS", "601"), ("AGENT_RUNTIME__LOG_QUEUE", "1"),
-        ("AGENT_RUNTIME__LLM_PARAMETERS", "[]"), ("AGENT_RUNTIME__LLM_PARAMETERS", #"{"model":"m"}"#),
-        ("AGENT_RUNTIME__LLM_STREAM_OPTIONS", "maybe"), ("AGENT_RUNTIME__LLM_SYSTEM_ROLE", "user"),
-        ("AGENT_RUNTIME__LLM_TOOL_NAMES", "some"), ("AGENT_RUNTIME__LLM_STRICT_TURNS", "2"),
-        ("AGENT_RUNTIME__LLM_MODEL", "m\n"), ("AGENT_RUNTIME__LLM_MODEL", "a\u{7f}b"), ("AGENT_RUNTIME__LLM_MODEL", "\tm"),
-    ]) func whatCannotBeUsedIsNamed(_ name: String, value: String) {
+    @Test(
+        "An error names the setting that cannot be used",
+        arguments: [
+            ("PORT", "eighty"), ("PORT", "65536"), ("AGENT_RUNTIME__REDIS_URL", "http://x"), ("AGENT_RUNTIME__REDIS_URL", "redis://h:0"),
+            ("AGENT_RUNTIME__LLM_PROXY_URL", "llm.example.com"), ("AGENT_RUNTIME__LLM_STREAM", "maybe"),
+            ("AGENT_RUNTIME__LLM_REASONING", "some"), ("AGENT_RUNTIME__LLM_REASONING_REQUIRED", "perhaps"),
+            ("AGENT_RUNTIME__LEASE_MS", "1"),
+            ("AGENT_RUNTIME__SESSION_TTL", "-1"), ("AGENT_RUNTIME__DRAIN_SECONDS", "x"), ("AGENT_RUNTIME__LOG_LEVEL", "loud"),
+            ("AGENT_RUNTIME__LOG_FORMAT", "xml"), ("AGENT_RUNTIME__SYSTEM_PROMPT_FILE", "/nowhere/at/all"),
+            ("AGENT_RUNTIME__TOOLS_FILE", "/nowhere/at/all"),
+            ("AGENT_RUNTIME__REDIS_URL", "redis-sentinel://h"), ("AGENT_RUNTIME__REDIS_URL", "redis-cluster://h/1"),
+            ("AGENT_RUNTIME__ACK_REPLICAS", "17"), ("AGENT_RUNTIME__ALLOW_EVICTION", "perhaps"), ("AGENT_RUNTIME__MAX_MESSAGES", "1"),
+            ("AGENT_RUNTIME__HISTORY_BYTES_IN_FLIGHT", "1000"), ("AGENT_RUNTIME__BODY_BYTES_IN_FLIGHT", "many"),
+            ("AGENT_RUNTIME__MAX_HISTORY_BYTES", "1"), ("AGENT_RUNTIME__BODY_LIMIT", "12"), ("AGENT_RUNTIME__MAX_STEPS", "0"),
+            ("AGENT_RUNTIME__SESSION_TTL", "5"), ("AGENT_RUNTIME__INTERNAL_API_KEY", "k "),
+            ("AGENT_RUNTIME__INTERNAL_API_KEY", "schlüssel"),
+            ("AGENT_RUNTIME__LLM_INTERNAL_AUTH", "key:"), ("AGENT_RUNTIME__LLM_INTERNAL_AUTH", "sesame"),
+            ("AGENT_RUNTIME__ALLOWED_HOSTS", "a b"), ("AGENT_RUNTIME__ALLOWED_HOSTS", "http://a"),
+            ("AGENT_RUNTIME__DRAIN_NOTICE_SECONDS", "601"), ("AGENT_RUNTIME__LOG_QUEUE", "1"),
+            ("AGENT_RUNTIME__LLM_PARAMETERS", "[]"), ("AGENT_RUNTIME__LLM_PARAMETERS", #"{"model":"m"}"#),
+            ("AGENT_RUNTIME__LLM_STREAM_OPTIONS", "maybe"), ("AGENT_RUNTIME__LLM_SYSTEM_ROLE", "user"),
+            ("AGENT_RUNTIME__LLM_TOOL_NAMES", "some"), ("AGENT_RUNTIME__LLM_STRICT_TURNS", "2"),
+            ("AGENT_RUNTIME__LLM_MODEL", "m\n"), ("AGENT_RUNTIME__LLM_MODEL", "a\u{7f}b"), ("AGENT_RUNTIME__LLM_MODEL", "\tm"),
+        ]
+    )
+    func whatCannotBeUsedIsNamed(_ name: String, value: String) {
         #expect { try settings([name: value]) } throws: { "\($0)".hasPrefix(name) }
     }
 
-    @Test func secretsAreNotInErrors() {
+    @Test("Errors never show secrets")
+    func secretsAreNotInErrors() {
         #expect { try settings(["AGENT_RUNTIME__REDIS_URL": "redis://user:s3cret@host:99999"]) } throws: { !"\($0)".contains("s3cret") }
     }
 
-    @Test func withoutAKeyOnlyLoopbackIsBound() throws {
+    @Test("Without a key the server binds loopback only")
+    func withoutAKeyOnlyLoopbackIsBound() throws {
         for host in ["0.0.0.0", "10.0.0.1", "example.com", "::"] {
             #expect { try settings(["HOST": host]) } throws: { "\($0)".contains("INTERNAL_API_KEY") }
             #expect(try settings(["HOST": host, "AGENT_RUNTIME__INTERNAL_API_KEY": "k"]).host == host)
         }
     }
 
-    /// One line, exit code 64: what an operations team greps for.
-    @Test(arguments: [
-        (["PORT": "eighty"], "PORT"), (["AGENT_RUNTIME__LLM_PARAMETERS": #"{"stream_options":{}}"#], "member stream_options"),
-        (["AGENT_RUNTIME__LLM_PROXY_URL": "http://"], "AGENT_RUNTIME__LLM_PROXY_URL"),
-        (["AGENT_RUNTIME__LLM_PROXY_URL": "http://x", "AGENT_RUNTIME__LLM_API_KEY": "s\u{e9}cret"], "AGENT_RUNTIME__LLM_API_KEY"),
-        (["AGENT_RUNTIME__REDIS_URL": "rediss://127.0.0.1:1", "AGENT_RUNTIME__REDIS_CA_FILE": "/nowhere"], "AGENT_RUNTIME__REDIS_CA_FILE"),
-    ]) func anUnusableSettingStopsTheStart(_ environment: [String: String], name: String) async throws {
+    /// An operations team greps for this line.
+    @Test(
+        "An unusable setting stops the start with one line and exit code 64",
+        arguments: [
+            (["PORT": "eighty"], "PORT"), (["AGENT_RUNTIME__LLM_PARAMETERS": #"{"stream_options":{}}"#], "member stream_options"),
+            (["AGENT_RUNTIME__LLM_PROXY_URL": "http://"], "AGENT_RUNTIME__LLM_PROXY_URL"),
+            (["AGENT_RUNTIME__LLM_PROXY_URL": "http://x", "AGENT_RUNTIME__LLM_API_KEY": "s\u{e9}cret"], "AGENT_RUNTIME__LLM_API_KEY"),
+            (
+                ["AGENT_RUNTIME__REDIS_URL": "rediss://127.0.0.1:1", "AGENT_RUNTIME__REDIS_CA_FILE": "/nowhere"],
+                "AGENT_RUNTIME__REDIS_CA_FILE"
+            ),
+        ]
+    )
+    func anUnusableSettingStopsTheStart(_ environment: [String: String], name: String) async throws {
         let process = try Replica.launch(redis: environment["AGENT_RUNTIME__REDIS_URL"], environment: environment)
         #expect(try await process.ended() == 64)
         let lines = process.log.split(separator: "\n")
@@ -162,7 +187,8 @@ import Testing
         #expect(!process.log.contains("cret"))
     }
 
-    @Test func helpListsEverySetting() async throws {
+    @Test("--help lists every setting")
+    func helpListsEverySetting() async throws {
         let process = try Replica.launch(redis: nil, arguments: ["--help"])
         #expect(try await process.ended() == 0)
         let log = process.log

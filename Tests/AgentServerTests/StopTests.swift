@@ -2,8 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// SIGTERM and SIGINT end the process, whatever Redis does.
-@Suite(.timeLimit(.minutes(2))) struct StopTests {
+/// The process ends in every state of Redis.
+@Suite("SIGTERM and SIGINT", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
+struct StopTests {
     private static let drain = ["AGENT_RUNTIME__DRAIN_SECONDS": "2"]
 
     private func expectStop(_ process: ChildProcess, _ signal: Int32 = SIGTERM, _ location: SourceLocation = #_sourceLocation) async throws
@@ -14,20 +15,23 @@ import Testing
         #expect(ContinuousClock.now - begun < .seconds(10), sourceLocation: location)
     }
 
-    @Test(arguments: [SIGTERM, SIGINT]) func whileRedisIsAway(signal: Int32) async throws {
+    @Test("The process ends while Redis is down", arguments: [SIGTERM, SIGINT])
+    func whileRedisIsAway(signal: Int32) async throws {
         let process = try Replica.launch(redis: "redis://127.0.0.1:\(try freePort())", environment: Self.drain)
         _ = try await process.line(/(http:\/\/127\.0\.0\.1:[0-9]+)/)
         try await expectStop(process, signal)
     }
 
-    @Test func whileRedisRefusesThePassword() async throws {
+    @Test("The process ends while Redis refuses its password")
+    func whileRedisRefusesThePassword() async throws {
         let redis = try await RedisServer.shared()
         let process = try Replica.launch(redis: "redis://agent:wr0ng@127.0.0.1:\(redis.port)", environment: Self.drain)
         _ = try await process.line(/(http:\/\/127\.0\.0\.1:[0-9]+)/)
         try await expectStop(process)
     }
 
-    @Test func whileRedisHangs() async throws {
+    @Test("The process ends while Redis hangs")
+    func whileRedisHangs() async throws {
         let redis = try await RedisServer.start()
         let replica = try await Replica.start(redis: redis.url, environment: Self.drain)
         redis.process.signal(SIGSTOP)
@@ -35,8 +39,9 @@ import Testing
         try await redis.kill()
     }
 
-    /// The first signal lets a step run on, the second one does not.
-    @Test(arguments: [SIGTERM, SIGINT]) func aSecondSignalEndsItAtOnce(signal: Int32) async throws {
+    /// The first signal lets a running step finish. The second signal does not.
+    @Test("A second signal ends the drain at once", arguments: [SIGTERM, SIGINT])
+    func aSecondSignalEndsItAtOnce(signal: Int32) async throws {
         let gate = Gate()
         let upstream = try await Upstream.start { _ in UpstreamAnswer.text("one ", "two").inserting(.gate(gate), after: 2) }
         let replica = try await Replica.start(redis: RedisServer.shared().url, upstream: upstream.url)
@@ -53,8 +58,8 @@ import Testing
         gate.open()
     }
 
-    /// Its Redis goes, too, and has what was acknowledged.
-    @Test func aSecondSignalEndsThePrivateRedis() async throws {
+    @Test("A second signal also ends the private Redis, which has saved acknowledged writes")
+    func aSecondSignalEndsThePrivateRedis() async throws {
         let gate = Gate()
         let upstream = try await Upstream.start { _ in UpstreamAnswer.text("one ", "two").inserting(.gate(gate), after: 2) }
         let directory = try temporaryDirectory()

@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 
 /// `GET /agent/sessions/{id}/stream`, and `POST` with `Last-Event-ID`.
-@Suite(.timeLimit(.minutes(3))) struct StreamRouteTests {
+@Suite("Resuming a stream over HTTP", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
+struct StreamRouteTests {
     let upstream: Upstream
     let replica: Replica
     var client: AgentClient { replica.client }
@@ -22,7 +23,8 @@ import Testing
         try await client.get("/agent/sessions/\(session)/stream", headers: id.map { ["Last-Event-ID": $0] } ?? [:])
     }
 
-    @Test func theIDMayStandInTheHeaderOrInTheQuery() async throws {
+    @Test("The last event id may come in the header or in the query")
+    func theIDMayStandInTheHeaderOrInTheQuery() async throws {
         let session = SessionID.unique().text
         let told = try await client.say("hello", in: session)
         let path = try #require(told.header("Location"))
@@ -37,7 +39,7 @@ import Testing
             let rest = Array(told.events.dropFirst(index + 1))
             #expect(try await stream(session, after: id).events == rest)
             #expect(try await client.get(path + "?last_event_id=\(id)").events == rest)
-            // A browser that connects again has the first address still.
+            // A browser that reconnects still uses the first address.
             let first = try #require(told.events[0].id)
             #expect(try await client.get(path + "?last_event_id=\(first)", headers: ["Last-Event-ID": id]).events == rest)
         }
@@ -45,14 +47,15 @@ import Testing
         let nothing = try await stream(session, after: last)
         #expect(nothing.status == 204 && nothing.body.readableBytes == 0)
         #expect(nothing.header("Content-Type") == nil)
-        // Empty, as before the first event.
+        // The header is empty, as it is before the first event.
         #expect(try await stream(session, after: "").events == told.events)
         let second = try #require(told.events[1].id)
         let answer = try await client.get(path + "?last_event_id=\(second)", headers: ["Last-Event-ID": ""])
         #expect(answer.events == Array(told.events.dropFirst(2)))
     }
 
-    @Test func whatIsWrongIsSaidBeforeTheStream() async throws {
+    @Test("Errors are returned before the stream begins")
+    func whatIsWrongIsSaidBeforeTheStream() async throws {
         let session = SessionID.unique().text
         let told = try await client.say("hello", in: session)
         for id in ["x", "1", "1-1", "0-1.aaaa", "01-1.aaaa", "1-1.AAAA", "-1-1.aaaa", String(repeating: "1", count: 100)] {
@@ -78,8 +81,8 @@ import Testing
         #expect(try await client.send("HEAD", "/agent/sessions/\(SessionID.unique())/stream").status == 404)
     }
 
-    /// A body that differs is refused however it is resumed.
-    @Test func aResumedRequestMustBeTheSame() async throws {
+    @Test("A resumed request with another body is refused")
+    func aResumedRequestMustBeTheSame() async throws {
         let session = SessionID.unique().text
         let headers = ["Idempotency-Key": "k"]
         let told = try await client.say("hello", in: session, headers: headers)
@@ -90,8 +93,8 @@ import Testing
         #expect(other.status == 422 && other.code == "idempotency_mismatch")
     }
 
-    /// A client that reads too slowly is cut off, and has the complete text once it has resumed (I5).
-    @Test func aSlowClientIsCutOffAndResumes() async throws {
+    @Test("A slow client is cut off and gets the complete text after it resumes (I5)")
+    func aSlowClientIsCutOffAndResumes() async throws {
         let session = SessionID.unique().text
         let piece = String(repeating: "x", count: 1000)
         let tokens = (0..<3500).map { "\($0) \(piece) " }
@@ -105,7 +108,7 @@ import Testing
             try await client.get("/agent/sessions/\(session)").json["status"] == "idle"
         }
         slow.startReading()
-        // What was on its way still comes, then the connection ends without the end of the stream.
+        // Bytes in flight still arrive. Then the connection ends without the end of the stream.
         let received = try await within(.seconds(20), "the server cuts it off") { (try? await slow.everything()) ?? slow.received }
         #expect(!received.contains("event: done"))
         let blocks = received.components(separatedBy: "\n\n").dropLast()

@@ -3,19 +3,13 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// What a client sees when its model fails after the stream has begun, and that the session can go on.
-@Suite struct UpstreamFailureTests {
-    let redis: RedisServer
-    let upstream: Upstream
-    let replica: Replica
-    var client: AgentClient { replica.client }
+/// The client sees an error, and the session can go on.
+@Suite("Model failures in the middle of a stream", .tags(.processes), .serialized)
+struct UpstreamFailureTests: ServerSuite {
+    let server: TestServer
 
     init() async throws {
-        let redis = try await RedisServer.shared()
-        let upstream = try await Upstream.start()
-        replica = try await Replica.start(
-            redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__LLM_IDLE_TIMEOUT_MS": "400"])
-        (self.redis, self.upstream) = (redis, upstream)
+        server = try await TestServer(environment: ["AGENT_RUNTIME__LLM_IDLE_TIMEOUT_MS": "400"])
     }
 
     static let failures: [(code: String, answer: UpstreamAnswer)] = {
@@ -42,7 +36,8 @@ import Testing
         ]
     }()
 
-    @Test(arguments: failures.indices) func everyFailureIsTold(_ index: Int) async throws {
+    @Test("The client gets an error event for every model failure, and the step can be retried", arguments: failures.indices)
+    func everyFailureIsTold(_ index: Int) async throws {
         let failure = Self.failures[index]
         let session = SessionID.unique()
         upstream.answer { _ in failure.answer }
@@ -51,7 +46,7 @@ import Testing
         #expect(answer.error?["code"].string == failure.code, "\(answer.events)")
         #expect(answer.error?["is_final"] == true)
         #expect(answer.done["status"] == "failed")
-        // Nothing of it enters the history, and the step can be run again.
+        // The failed text does not enter the history, and the client can retry the step.
         #expect(try redis.history(session).map { $0["role"].string } == ["system", "user"])
         upstream.answer { _ in .text("better") }
         let retried = try await client.post(AgentClient.body(session.text, ["type": "retry"]))
@@ -60,7 +55,8 @@ import Testing
         #expect(upstream.violations.isEmpty)
     }
 
-    @Test func argumentsThatAreNoObjectAreRepairedOnce() async throws {
+    @Test("Tool arguments that are not an object are repaired once")
+    func argumentsThatAreNoObjectAreRepairedOnce() async throws {
         let session = SessionID.unique()
         upstream.answer { request in
             request.messages.last?["role"].string == "tool" && request.lastContent.contains("not a JSON object")
@@ -80,7 +76,8 @@ import Testing
         #expect(upstream.violations.isEmpty)
     }
 
-    @Test func wholeAnswersWhereTheModelDoesNotStream() async throws {
+    @Test("A model that does not stream is read as a whole completion")
+    func wholeAnswersWhereTheModelDoesNotStream() async throws {
         let whole = try await Replica.start(redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__LLM_STREAM": "false"])
         upstream.answer { request in
             request.body["stream"].bool == false
@@ -92,7 +89,8 @@ import Testing
         #expect(answer.done["usage"]["total_tokens"] == 21)
     }
 
-    @Test func whatTheModelIsSent() async throws {
+    @Test("The request to the model has the documented members")
+    func whatTheModelIsSent() async throws {
         let keyed = try await Replica.start(
             redis: redis.url, upstream: upstream.url + "/v1/",
             environment: ["AGENT_RUNTIME__LLM_API_KEY": "sk-test", "AGENT_RUNTIME__LLM_MODEL": "m-1"])
@@ -110,8 +108,9 @@ import Testing
         #expect(!keyed.process.log.contains("sk-test"))
     }
 
-    /// I4's other half: what was shown is what is stored, whatever characters it has.
-    @Test func textThatLineReadersSplitAt() async throws {
+    /// The stored text equals the streamed text, whatever characters it has.
+    @Test("Text with unusual line separators is streamed and stored unchanged (I4)")
+    func textThatLineReadersSplitAt() async throws {
         let odd = ["line\u{2028}sep", "\u{2029}", "\u{85}", "\r\n\t\"\\", "👩‍👩‍👧", "\u{0}", "é"]
         upstream.answer { _ in UpstreamAnswer.text(odd).split(every: 1) }
         let session = SessionID.unique()

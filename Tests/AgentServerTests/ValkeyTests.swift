@@ -2,8 +2,11 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// A conversation with tools, over HTTP and two replicas, on Valkey in place of Redis.
-@Suite(.enabled(if: Valkey.isThere, Comment(rawValue: Valkey.hint)), .timeLimit(.minutes(3))) struct ValkeyTests {
+/// A conversation with tools, over HTTP and two replicas.
+@Suite(
+    "Valkey in place of Redis", .tags(.processes), .serialized, .enabled(if: Valkey.isThere, Comment(rawValue: Valkey.hint)),
+    .timeLimit(.minutes(3)))
+struct ValkeyTests {
     private func converse(redis url: String) async throws {
         let upstream = try await Upstream.start { request in
             switch request.messages.last?["role"].string {
@@ -25,7 +28,7 @@ import Testing
             let last = AgentClient.body(session, ["type": "tool_result", "call_id": "c2", "error": "no"])
             let answer = try await here.post(last)
             #expect(answer.content == "the file says hi" && answer.tokens == answer.content)
-            // The same once more is the same answer, from the log.
+            // The repeated request gets the same events from the log.
             #expect(try await there.post(last).content == answer.content)
             let history = try await there.get("/agent/sessions/\(session)/history")
             #expect(history.json["history_length"] == 6, "\(history.text)")
@@ -35,13 +38,15 @@ import Testing
         for replica in replicas { #expect(try await replica.stop() == 0) }
     }
 
-    @Test func aSingleServer() async throws {
+    @Test("A conversation with tools works on a single Valkey")
+    func aSingleServer() async throws {
         let valkey = try await Valkey.single()
         try await converse(redis: valkey.url)
         try await valkey.kill()
     }
 
-    @Test func aClusterOfThree() async throws {
+    @Test("A conversation with tools works on a Valkey cluster")
+    func aClusterOfThree() async throws {
         let cluster = try await Valkey.cluster()
         try await converse(redis: cluster.url)
         try await cluster.stop()

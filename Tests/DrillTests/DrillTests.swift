@@ -4,8 +4,9 @@ import Testing
 
 @testable import failover_drill
 
-/// Whole drills, as a user runs them.
-@Suite(.timeLimit(.minutes(5))) struct DrillTests {
+/// Drills run as a user runs them.
+@Suite("Whole drills", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
+struct DrillTests {
     private func drill(_ arguments: [String], exit code: Int32, temporary: URL? = nil) async throws -> ChildProcess {
         let program = try Replica.executable().deletingLastPathComponent().appending(path: "failover-drill")
         var environment = ProcessInfo.processInfo.environment
@@ -15,11 +16,15 @@ import Testing
         return process
     }
 
-    /// Short, and of few conversations; all the same each kind of fault comes in one of them.
-    @Test(arguments: [
-        ("sentinel", "redis-kill,pause,terminate,failover", "deepseek"), ("cluster", "redis-kill,kill,model,redis-sleep", "openrouter"),
-        ("single", "redis-cut,cut,client-kill,script-flush", "gemini"),
-    ]) func allHolds(redis: String, faults: String, personality: String) async throws {
+    /// The drills are short and have few conversations. Together they make each kind of fault once.
+    @Test(
+        "A short drill with four faults finds nothing wrong and leaves nothing behind",
+        arguments: [
+            ("sentinel", "redis-kill,pause,terminate,failover", "deepseek"), ("cluster", "redis-kill,kill,model,redis-sleep", "openrouter"),
+            ("single", "redis-cut,cut,client-kill,script-flush", "gemini"),
+        ]
+    )
+    func allHolds(redis: String, faults: String, personality: String) async throws {
         let directory = try temporaryDirectory()
         let (json, html) = (directory.path + "/drill.json", directory.path + "/drill.html")
         let arguments = [
@@ -35,7 +40,7 @@ import Testing
         #expect(process.log.contains("all held"))
         let page = try String(contentsOfFile: html, encoding: .utf8)
         #expect(page.contains("<svg") && page.contains("Everything held."))
-        // Nothing that it started lives on: each process had its folder there.
+        // No process lives on: each process had its folder there.
         #expect(try FileManager.default.contentsOfDirectory(atPath: temporary.path).isEmpty)
         let places = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap {
             try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\($0)/cwd")
@@ -43,8 +48,9 @@ import Testing
         #expect(!places.isEmpty && !places.contains { $0.hasPrefix(temporary.path) })
     }
 
-    /// Against a deployment that is there, with faults of the user's own, and with the scripted model.
-    @Test func aDeploymentThatIsThere() async throws {
+    /// The faults are the user's own, and the model is the scripted one.
+    @Test("A drill runs against an existing deployment, and reports a fault that failed")
+    func aDeploymentThatIsThere() async throws {
         let redis = try await RedisServer.start()
         let replica = try await Replica.start(redis: redis.url)
         let kill = "kill=redis-cli -s \(redis.socket) CLIENT KILL TYPE normal"
@@ -57,8 +63,9 @@ import Testing
         try await redis.kill()
     }
 
-    /// The model of the demo: a round of two tools, and what they returned.
-    @Test func theModelAlone() async throws {
+    /// The demo's model asks for two tools at once, and then quotes their results.
+    @Test("The demo's model calls two tools and requires its reasoning back")
+    func theModelAlone() async throws {
         let program = try Replica.executable().deletingLastPathComponent().appending(path: "failover-drill")
         let process = try ChildProcess(
             program.path, ["--model", "--personality", "kimi"], environment: ProcessInfo.processInfo.environment,
@@ -77,14 +84,15 @@ import Testing
         let results: [JSON] = calls.map { ["role": "tool", "tool_call_id": $0["id"], "content": "something"] }
         let answered = try await ask([user, message] + results)
         #expect(answered.json["choices"][0]["message"]["content"] == "The tools returned: something; something")
-        // It does not take its own message without its reasoning.
+        // The model refuses its own message without its reasoning.
         let bare = message.object.filter { $0.key != "reasoning_content" }
         #expect(try await ask([user, .object(bare)] + results).status == 400)
         process.signal(SIGTERM)
         #expect(try await process.ended() == 0)
     }
 
-    @Test func whatCannotBeIsSaid() async throws {
+    @Test("Impossible options are refused with exit code 64")
+    func whatCannotBeIsSaid() async throws {
         for arguments in [
             [], ["--local", "--url", "http://x"], ["--local", "--redis", "x"], ["--local", "--faults", "x"],
             ["--local", "--duration", "0"], ["--local", "--personality", "x"], ["--local", "--model"], ["--model", "--port", "65536"],

@@ -4,7 +4,8 @@ import Testing
 @testable import failover_drill
 
 /// What a person reads during a drill and after it.
-@Suite struct ReportTests {
+@Suite("The report of a drill")
+struct ReportTests {
     private func summary(turns: Int, _ violations: [Violation] = [], model: [String] = []) -> Summary {
         var counts = Progress.Counts()
         counts.turns = turns
@@ -13,13 +14,15 @@ import Testing
             violations: violations, modelViolations: model)
     }
 
-    @Test func aSoundDrillSaysWhatItHasChecked() {
+    @Test("A sound drill says what it has checked")
+    func aSoundDrillSaysWhatItHasChecked() {
         let text = summary(turns: 7).text
         #expect(text.contains("checked 2 sessions, the streams of 7 steps and the stored histories: no violation"))
         #expect(text.hasSuffix("all held") && !text.hasSuffix("NOT all held"))
     }
 
-    @Test func violationsAreCountedByKind() {
+    @Test("Violations are counted by kind")
+    func violationsAreCountedByKind() {
         let violations = [
             Violation(kind: .lost, session: "s", detail: "x"), Violation(kind: .stream, session: "s", detail: "y"),
             Violation(kind: .stream, session: "s", detail: "z"),
@@ -29,14 +32,16 @@ import Testing
         #expect(text.hasSuffix("NOT all held"))
     }
 
-    @Test func aDrillWithoutStepsHasCheckedNothing() {
+    @Test("A drill without steps has checked nothing")
+    func aDrillWithoutStepsHasCheckedNothing() {
         let text = summary(turns: 0).text
         #expect(text.contains("checked nothing: no client saw the end of a step"))
         #expect(text.hasSuffix("NOT all held"))
     }
 
     /// A fault has a line when it begins, and one when it is over.
-    @Test func faultsAreNamedWhenTheyAreCaused() {
+    @Test("Faults are named when they are caused")
+    func faultsAreNamedWhenTheyAreCaused() {
         let progress = Progress(run: "r")
         let first = progress.begin("kill", FaultKind.kill.summary)
         #expect(progress.notices.count == 1)

@@ -3,8 +3,9 @@ import Testing
 
 @testable import failover_drill
 
-/// Each violation is found, and nothing else is called one.
-@Suite struct VerdictTests {
+/// The verdict finds each violation, and reports nothing else.
+@Suite("The verdict on a session")
+struct VerdictTests {
     /// A session of two messages, the first with two calls.
     private static let record = SessionRecord(
         id: "s",
@@ -41,40 +42,46 @@ import Testing
         return Set(verdict.violations.map(\.kind))
     }
 
-    @Test func aSoundSessionHasNone() {
+    @Test("A sound session has no violation")
+    func aSoundSessionHasNone() {
         #expect(kinds { _, _ in }.isEmpty)
         #expect(kinds({ _, _ in }, knowsModel: false).isEmpty)
-        // A message that was never acknowledged need not be there.
+        // A message that was never acknowledged may be missing.
         #expect(kinds { _, record in record.messages.append(MessageRecord(text: "three")) }.isEmpty)
     }
 
-    @Test func whatIsLostIsFound() {
+    @Test("Lost messages are found")
+    func whatIsLostIsFound() {
         #expect(kinds { history, _ in history.removeLast(2) }.contains(.lost))
         #expect(kinds { history, _ in history.removeLast() } == [.lost])
         #expect(kinds { history, _ in history.remove(at: 3) }.contains(.lost))
         #expect(kinds { history, _ in history = [] } == [.lost])
     }
 
-    @Test func whatIsTwiceIsFound() {
-        // A message, an answer by two writers, one answer twice, a result.
+    @Test("Doubled messages are found")
+    func whatIsTwiceIsFound() {
+        // A message, a completion by two writers, one completion twice, a result.
         #expect(kinds { history, _ in history += history.suffix(2) }.contains(.duplicate))
         #expect(kinds { history, _ in history.append(["role": "assistant", "content": "9.0 9.end"]) } == [.duplicate])
         #expect(kinds { history, _ in history.append(["role": "assistant", "content": "8.0 8.end"]) } == [.duplicate])
         #expect(kinds { history, _ in history.insert(history[2], at: 3) }.contains(.duplicate))
     }
 
-    @Test func aStepThatDoesNotEndIsFound() {
+    @Test("A step that does not end is found")
+    func aStepThatDoesNotEndIsFound() {
         #expect(kinds({ _, _ in }, status: "running") == [.stuck])
     }
 
-    @Test func aHistoryThatAModelWouldRefuseIsFound() {
+    @Test("A history that a model would refuse is found")
+    func aHistoryThatAModelWouldRefuseIsFound() {
         #expect(kinds { history, _ in history.insert(["role": "user", "content": "nobody's"], at: 0) } == [.history])
         #expect(kinds { history, record in history.swapAt(0, 5) }.contains(.history))
         #expect(kinds { history, _ in history[2] = ["role": "tool", "tool_call_id": "a", "content": "else"] } == [.history])
     }
 
-    /// Two generations in one answer, a gap, an end that is missing.
-    @Test(arguments: ["8.0 9.1 8.end", "8.0 8.2 8.end", "8.0 8.1", "8.end 8.1", "else"]) func aTextThatTheModelNeverSaid(text: String) {
+    /// Two generations in one completion, a gap, a missing end.
+    @Test("Text that the model never said is found", arguments: ["8.0 9.1 8.end", "8.0 8.2 8.end", "8.0 8.1", "8.end 8.1", "else"])
+    func aTextThatTheModelNeverSaid(text: String) {
         let found = kinds { history, record in
             history[6] = ["role": "assistant", "content": .string(text)]
             record.messages[1].answers[0].content = text
@@ -82,7 +89,8 @@ import Testing
         #expect(found == [.history])
     }
 
-    @Test func whatWasCancelledMayEndEarly() {
+    @Test("A cancelled completion may end early")
+    func whatWasCancelledMayEndEarly() {
         let found = kinds { history, record in
             history[6] = ["role": "assistant", "content": "8.0 8.1 "]
             (record.messages[1].answers[0].content, record.messages[1].answers[0].status) = ("8.0 8.1 ", "cancelled")

@@ -4,7 +4,8 @@ import NIOCore
 import SessionStore
 import Testing
 
-@Suite struct CheckedJSONTests {
+@Suite("Checked JSON")
+struct CheckedJSONTests {
     static func accepts(_ bytes: [UInt8]) -> Bool {
         (try? CheckedJSON(parsing: ByteBuffer(bytes: bytes))) != nil
     }
@@ -13,22 +14,28 @@ import Testing
         try? JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed)
     }
 
-    @Test(arguments: [
-        "null", "true", "false", "0", "-0", "-1.5e+10", "1E400", "123456789012345678901234567890", "\"\"", "\"\\ud83d\\ude00\"", "[]", "{}",
-        "[[],{}]", "{\"a\":1,\"a\":2}", "\"\u{7F}\u{2028}\"", "{\"\":[null]}",
-    ])
+    @Test(
+        "Valid JSON is taken as it is",
+        arguments: [
+            "null", "true", "false", "0", "-0", "-1.5e+10", "1E400", "123456789012345678901234567890", "\"\"", "\"\\ud83d\\ude00\"", "[]",
+            "{}",
+            "[[],{}]", "{\"a\":1,\"a\":2}", "\"\u{7F}\u{2028}\"", "{\"\":[null]}",
+        ])
     func takesAsItIs(text: String) throws {
         #expect(try CheckedJSON(parsing: ByteBuffer(string: text)).text == text)
     }
 
-    @Test(arguments: [
-        ("", 0), (" ", 1), ("nul", 3), ("nulL", 3), ("True", 0), ("NaN", 0), ("-", 1), ("01", 1), ("1.", 2), (".5", 0), ("1e", 2),
-        ("+1", 0),
-        ("-Infinity", 1), ("[1,]", 3), ("[,1]", 1), ("[1 2]", 3), ("[", 1), ("{", 1), ("{\"a\":1,}", 7), ("{\"a\"}", 4), ("{\"a\":}", 5),
-        ("{a:1}", 1), ("[1}", 2), ("{\"a\":1]", 6), ("]", 0), ("\"", 1), ("\"\\", 2), ("\"\\x\"", 2), ("\"\\u12g4\"", 2), ("\"\n\"", 1),
-        ("\"\\ud800\"", 2), ("\"\\udc00\"", 2), ("\"\\ud800\\u0041\"", 2), ("\"\\ud800\\ud800\"", 2), ("1 2", 2), ("{} {}", 3),
-        ("\u{FEFF}{}", 0), ("/**/1", 0), ("'a'", 0),
-    ])
+    @Test(
+        "An error names the first wrong byte",
+        arguments: [
+            ("", 0), (" ", 1), ("nul", 3), ("nulL", 3), ("True", 0), ("NaN", 0), ("-", 1), ("01", 1), ("1.", 2), (".5", 0), ("1e", 2),
+            ("+1", 0),
+            ("-Infinity", 1), ("[1,]", 3), ("[,1]", 1), ("[1 2]", 3), ("[", 1), ("{", 1), ("{\"a\":1,}", 7), ("{\"a\"}", 4),
+            ("{\"a\":}", 5),
+            ("{a:1}", 1), ("[1}", 2), ("{\"a\":1]", 6), ("]", 0), ("\"", 1), ("\"\\", 2), ("\"\\x\"", 2), ("\"\\u12g4\"", 2), ("\"\n\"", 1),
+            ("\"\\ud800\"", 2), ("\"\\udc00\"", 2), ("\"\\ud800\\u0041\"", 2), ("\"\\ud800\\ud800\"", 2), ("1 2", 2), ("{} {}", 3),
+            ("\u{FEFF}{}", 0), ("/**/1", 0), ("'a'", 0),
+        ])
     func rejectsAtTheFirstWrongByte(text: String, offset: Int) {
         #expect(
             throws: JSONError.self,
@@ -43,17 +50,20 @@ import Testing
     }
 
     @Test(
+        "Bytes that are not UTF-8 are rejected",
         arguments: [
             [0x80], [0xC0, 0x80], [0xC1, 0xBF], [0xC2], [0xE0, 0x9F, 0xBF], [0xE2, 0x80], [0xED, 0xA0, 0x80], [0xF0, 0x8F, 0xBF, 0xBF],
             [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xFF], [0xE2, 0x80, 0x41],
-        ] as [[UInt8]])
+        ] as [[UInt8]]
+    )
     func rejectsWhatIsNotUTF8(bytes: [UInt8]) {
         #expect(!Self.accepts([0x22] + bytes + [0x22]))
         #expect(!Self.accepts([0x22] + bytes))
         #expect(!Self.accepts(bytes))
     }
 
-    @Test func acceptsEveryUnicodeScalarAsStringDoes() {
+    @Test("Every Unicode scalar is accepted as String does")
+    func acceptsEveryUnicodeScalarAsStringDoes() {
         var bytes: [UInt8] = [0x22]
         for value in stride(from: UInt32(0x20), through: 0x10FFFF, by: 7) {
             guard let scalar = Unicode.Scalar(value), scalar != "\"", scalar != "\\" else { continue }
@@ -63,7 +73,8 @@ import Testing
         #expect(Self.accepts(bytes))
     }
 
-    @Test func boundsDepthWithoutRecursion() throws {
+    @Test("Depth is bounded without recursion")
+    func boundsDepthWithoutRecursion() throws {
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
             let inner = open == "[" ? "" : "0"
             let atLimit = String(repeating: open, count: 128) + inner + String(repeating: close, count: 128)
@@ -79,7 +90,8 @@ import Testing
         #expect(try CheckedJSON(parsing: ByteBuffer(string: "7"), maxDepth: 0).kind == .number)
     }
 
-    @Test func mixedNestingIsMatchedAtEveryDepth() {
+    @Test("Mixed nesting is matched at every depth")
+    func mixedNestingIsMatchedAtEveryDepth() {
         var random = RandomJSON(seed: 5)
         for depth in 1...128 {
             let kinds = (0..<depth).map { _ in Bool.random(using: &random.random) }
@@ -93,24 +105,26 @@ import Testing
         }
     }
 
-    @Test func removesWhitespaceOutsideOfStringsOnly() throws {
+    @Test("Whitespace is removed outside strings only")
+    func removesWhitespaceOutsideOfStringsOnly() throws {
         let text = " \n{ \"a b\" : [ 1 , \"\\\" \\\\\" , { } ] ,\t\"c\":\r\nnull } "
         #expect(try CheckedJSON(parsing: ByteBuffer(string: text)).text == "{\"a b\":[1,\"\\\" \\\\\",{}],\"c\":null}")
     }
 
-    @Test func countsOffsetsFromTheReaderIndex() {
+    @Test("Offsets count from the reader index")
+    func countsOffsetsFromTheReaderIndex() {
         var buffer = ByteBuffer(string: "garbage[1 2]")
         buffer.moveReaderIndex(forwardBy: 7)
         #expect(throws: JSONError("neither a comma nor the array's end", offset: 3)) { try CheckedJSON(parsing: buffer) }
     }
 
-    /// Foundation refuses numbers beyond Double, which this parser passes on as text, and takes a comma before a bracket, which
-    /// RFC 8259 does not.
+    /// Foundation refuses numbers beyond Double, which this parser passes on as text. It accepts a
+    /// comma before a bracket, which RFC 8259 does not.
     static func mayDiffer(_ bytes: [UInt8]) -> Bool {
         String(decoding: bytes, as: UTF8.self).contains(/[eE][+-]?\d{3,}|,[ \n\r\t]*[\]}]/)
     }
 
-    @Test(arguments: 0..<8)
+    @Test("Random documents are accepted as by Foundation", arguments: 0..<8)
     func agreesWithFoundationOnRandomDocuments(seed: Int) throws {
         var random = RandomJSON(seed: UInt64(seed))
         for _ in 0..<400 {
@@ -122,7 +136,7 @@ import Testing
         }
     }
 
-    @Test(arguments: 0..<8)
+    @Test("Broken documents are rejected as by Foundation", arguments: 0..<8)
     func agreesWithFoundationOnBrokenDocuments(seed: Int) {
         var random = RandomJSON(seed: UInt64(seed) + 100)
         var rejected = 0

@@ -4,8 +4,9 @@ import Testing
 
 @testable import JSONText
 
-/// JSON whose strings hold what is not Unicode: read for models alone.
-@Suite struct JSONBrokenTextTests {
+/// Such JSON is read from models alone.
+@Suite("JSON strings that are not Unicode")
+struct JSONBrokenTextTests {
     /// `["…"]` with these bytes between the quotes.
     private static func list(_ bytes: [UInt8]) -> [UInt8] { Array("[\"".utf8) + bytes + Array("\"]".utf8) }
 
@@ -17,9 +18,10 @@ import Testing
         (list([0xC3, 0x5C, 0x22]), "[\"\u{FFFD}\\\"\"]"),
     ]
 
-    @Test(arguments: broken) func itIsRepairedAndOtherwiseRefused(text: [UInt8], repaired: String) throws {
+    @Test("Broken text is repaired for models and refused for clients", arguments: broken)
+    func itIsRepairedAndOtherwiseRefused(text: [UInt8], repaired: String) throws {
         let bytes = ByteBuffer(bytes: text)
-        // What clients send stays strict.
+        // JSON of clients is still read strictly.
         #expect(throws: JSONError.self) { try CheckedJSON(parsing: bytes) }
         #expect(throws: JSONError.self) { try JSONSlice(parsing: bytes) }
         let whole = try CheckedJSON(repairing: bytes)
@@ -28,43 +30,54 @@ import Testing
         _ = try JSON(parsing: whole.buffer)
     }
 
-    @Test(arguments: ["", "{", "[\"\\ud83d]", "[\"\\ud83\"]", "[\"\\x\"]", "[\"\u{1}\"]", "nonsense", "{} {}"])
+    @Test(
+        "Text that is not JSON is not repaired",
+        arguments: ["", "{", "[\"\\ud83d]", "[\"\\ud83\"]", "[\"\\x\"]", "[\"\u{1}\"]", "nonsense", "{} {}"]
+    )
     func whatIsNoJSONIsNotRepaired(text: String) {
         #expect(throws: JSONError.self) { try CheckedJSON(repairing: ByteBuffer(string: text)) }
         #expect(throws: JSONError.self) { try JSONSlice(parsing: ByteBuffer(string: text), allowsBrokenText: true) }
     }
 
-    @Test func whatIsWholeStaysAsItIs() throws {
+    @Test("Valid text stays as it is")
+    func whatIsWholeStaysAsItIs() throws {
         let text = #"{"a":"\ud83d\ude00 é \u00e9 \\ud83d","n":12345678901234567890}"#
         #expect(try CheckedJSON(repairing: ByteBuffer(string: text)).text == text)
     }
 
     @Test(
+        "Lone surrogates are three bytes",
         arguments: [
             (#""a\ud83d""#, [0x61, 0xED, 0xA0, 0xBD]), (#""\ude00b""#, [0xED, 0xB8, 0x80, 0x62]),
             (#""\ud83d\ude00""#, [0xF0, 0x9F, 0x98, 0x80]),
             (#""""#, []), (#""\n\"é""#, [0x0A, 0x22, 0xC3, 0xA9]),
-        ] as [(String, [UInt8])])
+        ] as [(String, [UInt8])]
+    )
     func halvesOfPairsStandAsThreeBytes(literal: String, bytes: [UInt8]) throws {
         let slice = try JSONSlice(parsing: ByteBuffer(string: literal), allowsBrokenText: true)
         #expect(slice.brokenText.map { Array($0.readableBytesView) } == bytes)
         #expect(try JSONSlice(parsing: ByteBuffer(string: "7")).brokenText == nil)
     }
 
-    @Test(arguments: [
-        (#"{}{"a":1}"#, ["{}", #"{"a":1}"#]), (#" {"a": 1} "x" "#, [#"{"a":1}"#, #""x""#]), ("", []), (" ", []), (#"null"#, ["null"]),
-        (#"["\ud83d"]"#, [#"["\ufffd"]"#]),
-    ])
+    @Test(
+        "Values in a row are read one by one",
+        arguments: [
+            (#"{}{"a":1}"#, ["{}", #"{"a":1}"#]), (#" {"a": 1} "x" "#, [#"{"a":1}"#, #""x""#]), ("", []), (" ", []), (#"null"#, ["null"]),
+            (#"["\ud83d"]"#, [#"["\ufffd"]"#]),
+        ]
+    )
     func valuesInARow(text: String, values: [String]) throws {
         #expect(try CheckedJSON.series(repairing: ByteBuffer(string: text), limit: 4).map(\.text) == values)
     }
 
-    @Test(arguments: ["{}{", "{}x", "{},{}", "{}{}{}{}{}", "nulltrue"]) func whatIsNoRowOfValuesIsRefused(text: String) {
+    @Test("Text that is not a row of values is refused", arguments: ["{}{", "{}x", "{},{}", "{}{}{}{}{}", "nulltrue"])
+    func whatIsNoRowOfValuesIsRefused(text: String) {
         #expect(throws: JSONError.self) { try CheckedJSON.series(repairing: ByteBuffer(string: text), limit: 4) }
     }
 
-    /// Any bytes at all: nothing is read beyond them, and what is given is JSON.
-    @Test(arguments: 0..<4) func whateverIsRepairedIsJSON(seed: UInt64) throws {
+    /// The parser does not read beyond the bytes.
+    @Test("Repaired bytes are always JSON", arguments: 0..<4)
+    func whateverIsRepairedIsJSON(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         let pieces =
             [#"\ud83d"#, #"\ude00"#, #"\u0041"#, #"\\"#, #"\""#, "é", "😀", "a", "\u{7F}"].map { Array($0.utf8) } + [[0xFF], [0xC3], [0x80]]

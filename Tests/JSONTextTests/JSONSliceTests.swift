@@ -4,10 +4,12 @@ import NIOCore
 import SessionStore
 import Testing
 
-@Suite struct JSONSliceTests {
+@Suite("JSON slices")
+struct JSONSliceTests {
     static func slice(_ text: String) throws -> JSONSlice { try JSONSlice(parsing: ByteBuffer(string: text)) }
 
-    @Test func looksIntoObjectsAndArrays() throws {
+    @Test("A slice reads objects and arrays")
+    func looksIntoObjectsAndArrays() throws {
         let value = try Self.slice(" {\"a\" : [1, \"two\", {\"b\": null}] , \"c\":true} ")
         #expect(value.kind == .object)
         #expect(value.members.map(\.key.string) == ["a", "c"])
@@ -23,11 +25,13 @@ import Testing
         #expect(value.text.text == "{\"a\":[1,\"two\",{\"b\":null}],\"c\":true}")
     }
 
-    @Test func theLastOfRepeatedKeysCounts() throws {
+    @Test("The last of repeated keys counts")
+    func theLastOfRepeatedKeysCounts() throws {
         #expect(try Self.slice("{\"a\":1,\"b\":2,\"a\":3}")["a"]?.integer == 3)
     }
 
-    @Test func comparesKeysWithoutAndWithEscapes() throws {
+    @Test("Keys compare equal with and without escapes")
+    func comparesKeysWithoutAndWithEscapes() throws {
         let value = try Self.slice("{\"content\":1,\"c\\u006fntent\":2,\"conten\":3,\"contents\":4,\"\":5,\"a\\\\b\":6,\"a\\b\":7}")
         var seen: [Int] = []
         for member in value.members {
@@ -44,7 +48,8 @@ import Testing
         #expect(value[""]?.integer == 5)
     }
 
-    @Test func readsScalars() throws {
+    @Test("A slice reads scalars")
+    func readsScalars() throws {
         #expect(try Self.slice("[1,-7,12.0,1.2e1,9223372036854775807,0,-0]").elements.map(\.integer) == [1, -7, 12, 12, .max, 0, 0])
         #expect(
             try Self.slice("[1.5,9223372036854775808,1e300,\"1\",null,true,1e999]").elements.map(\.integer)
@@ -53,20 +58,22 @@ import Testing
         #expect(try Self.slice("[\"\",\"x\",1,null]").elements.map(\.string) == ["", "x", nil, nil])
     }
 
-    @Test func resolvesEveryEscape() throws {
+    @Test("Every escape is resolved")
+    func resolvesEveryEscape() throws {
         let value = try Self.slice(#""\"\\\/\b\f\n\r\t\u0041\u00e9\u20AC\ud83d\ude00\u0000 end""#)
         #expect(value.string == "\"\\/\u{8}\u{C}\n\r\tAé€😀\0 end")
         #expect(try Self.slice("\"\\n\"").string == "\n")
     }
 
-    @Test func readsWithinAPartOfABuffer() throws {
+    @Test("A slice reads within a part of a buffer")
+    func readsWithinAPartOfABuffer() throws {
         var buffer = ByteBuffer(string: "data: {\"a\":{\"b\":\"c\"}}\n")
         let slice = try #require(buffer.getSlice(at: 6, length: 15))
         buffer.clear()
         #expect(try JSONSlice(parsing: slice)["a"]?["b"]?.string == "c")
     }
 
-    @Test(arguments: 0..<8)
+    @Test("A slice finds what Foundation finds", arguments: 0..<8)
     func findsWhatFoundationFinds(seed: Int) throws {
         var random = RandomJSON(seed: UInt64(seed) + 1_000)
         for _ in 0..<400 {
@@ -76,7 +83,8 @@ import Testing
         }
     }
 
-    /// Holds every value below `slice` against Foundation's tree, and every raw slice against itself parsed alone.
+    /// Compares every value below `slice` with Foundation's tree, and every raw slice with the same
+    /// text parsed alone.
     static func compare(_ slice: JSONSlice, _ expected: Any, in document: String) throws {
         let alone = try CheckedJSON(parsing: slice.raw)
         #expect(alone == slice.text)

@@ -4,7 +4,8 @@ import NIOCore
 import SessionStore
 import Testing
 
-@Suite struct JSONWritingTests {
+@Suite("Writing JSON")
+struct JSONWritingTests {
     static func written(_ string: String) -> String {
         var buffer = ByteBuffer()
         let count = buffer.writeJSONString(string)
@@ -12,7 +13,8 @@ import Testing
         return String(buffer: buffer)
     }
 
-    @Test func escapesWhatHasToBeEscaped() {
+    @Test("Required characters are escaped")
+    func escapesWhatHasToBeEscaped() {
         #expect(Self.written("") == "\"\"")
         #expect(Self.written("a\"b\\c/d") == "\"a\\\"b\\\\c/d\"")
         #expect(Self.written("\u{8}\t\n\u{C}\r\u{0}\u{1F}\u{1}") == #""\b\t\n\f\r\u0000\u001f\u0001""#)
@@ -20,7 +22,8 @@ import Testing
         #expect(Self.written("é€日😀\u{7F}\u{86}\u{2027}\u{202A}") == "\"é€日😀\u{7F}\u{86}\u{2027}\u{202A}\"")
     }
 
-    @Test func escapesAtEveryPositionOfAWord() throws {
+    @Test("Characters are escaped at every position of a machine word")
+    func escapesAtEveryPositionOfAWord() throws {
         for special in ["\"", "\\", "\n", "\u{2028}", "\u{85}", "\u{0}", "é", "\u{86}"] {
             for before in 0..<20 {
                 for after in [0, 1, 7, 8, 9] {
@@ -33,7 +36,7 @@ import Testing
         }
     }
 
-    @Test(arguments: 0..<4)
+    @Test("Written strings read back unchanged", arguments: 0..<4)
     func stringsComeBack(seed: Int) throws {
         var random = RandomJSON(seed: UInt64(seed) + 2_000)
         for _ in 0..<500 {
@@ -50,7 +53,8 @@ import Testing
         }
     }
 
-    @Test func bytesThatAreNotUTF8AreReplaced() throws {
+    @Test("Bytes that are not UTF-8 are replaced")
+    func bytesThatAreNotUTF8AreReplaced() throws {
         var buffer = ByteBuffer()
         buffer.writeJSONString(bytes: ByteBuffer(bytes: [0x61, 0xFF, 0x62, 0xE2, 0x80]))
         #expect(try JSONSlice(parsing: buffer).string == "a\u{FFFD}b\u{FFFD}")
@@ -59,7 +63,7 @@ import Testing
         #expect(String(buffer: buffer) == "\"plain\\n\"")
     }
 
-    @Test(arguments: 0..<4)
+    @Test("Raw JSON becomes one line", arguments: 0..<4)
     func rawJSONBecomesOneLine(seed: Int) throws {
         var random = RandomJSON(seed: UInt64(seed) + 3_000)
         for _ in 0..<300 {
@@ -75,7 +79,8 @@ import Testing
         }
     }
 
-    @Test func textWithoutSeparatorsIsCopiedByteForByte() {
+    @Test("Text without separators is copied byte for byte")
+    func textWithoutSeparatorsIsCopiedByteForByte() {
         let text = "{\"a\":\"é\\u2028€\u{2030}\u{86}\",\"n\":123456789012345678901234567890}"
         var buffer = ByteBuffer()
         buffer.writeSSESafeJSON(ByteBuffer(string: text))

@@ -1,6 +1,6 @@
 import TestSupport
 
-/// Random JSON documents, with whitespace, escapes and odd characters.
+/// Random JSON documents, with whitespace, escapes and unusual characters.
 struct RandomJSON {
     var random: SeededGenerator
 
@@ -48,7 +48,8 @@ struct RandomJSON {
             }.joined() + "\""
     }
 
-    /// Changes, drops, doubles or inserts some bytes. Never inserts a zero byte, at which Foundation guesses other encodings.
+    /// Changes, drops, doubles or inserts some bytes. Never inserts a zero byte, at which
+    /// Foundation guesses other encodings.
     mutating func mutated(_ bytes: [UInt8]) -> [UInt8] {
         var bytes = bytes
         for _ in 0..<Int.random(in: 1...2, using: &random) {

@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Whether something has ended.
+/// Notes whether something has ended.
 private final class Work: Sendable {
     private let state = Mutex(false)
 
@@ -12,10 +12,11 @@ private final class Work: Sendable {
     func end() { state.withLock { $0 = true } }
 }
 
-/// What one client is refused must not be refused to others: the balancers of docker/ before
-/// replicas that give 503.
-@Suite(.timeLimit(.minutes(3))) struct BalancerTests {
-    /// Runs `body` with GETs beside it, and says how often they had which answer.
+/// The replicas return 503. The balancers of docker/ must not refuse one client what they refuse
+/// another.
+@Suite("Balancers in front of refusing replicas", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
+struct BalancerTests {
+    /// Runs `body` with GETs beside it, and counts their statuses.
     private func gets<Value: Sendable>(
         of paths: [String], through client: AgentClient, beside body: @escaping @Sendable () async throws -> Value
     ) async throws -> (value: Value, answers: [String: Int]) {
@@ -36,10 +37,10 @@ private final class Work: Sendable {
         }
     }
 
-    /// Full replicas: a client that sends keys is refused each time, and others are refused
-    /// nothing meanwhile.
-    @Test(arguments: Balancer.Kind.allCases) func replicasThatAreFull(kind: Balancer.Kind) async throws {
-        // Of its own: a step that another test has left would take a place.
+    /// Each request with a key is refused, and other clients are served meanwhile.
+    @Test("Full replicas refuse a client with keys, and other requests still succeed", arguments: Balancer.Kind.allCases)
+    func replicasThatAreFull(kind: Balancer.Kind) async throws {
+        // A Redis of its own: a step left by another test would take a slot.
         let redis = try await RedisServer.start()
         let gate = Gate()
         let upstream = try await Upstream.start { _ in UpstreamAnswer.text("one ", "two").inserting(.gate(gate), after: 2) }
@@ -71,9 +72,9 @@ private final class Work: Sendable {
         #expect(try await balancer.client.say("x", in: SessionID.unique().text).status == 200)
     }
 
-    /// Redis is gone for a moment under clients that send keys: what needs no Redis is answered all
-    /// the time.
-    @Test(arguments: Balancer.Kind.allCases) func aRedisThatIsRestarted(kind: Balancer.Kind) async throws {
+    /// Clients with keys send requests during the restart.
+    @Test("Requests that need no Redis succeed while Redis restarts", arguments: Balancer.Kind.allCases)
+    func aRedisThatIsRestarted(kind: Balancer.Kind) async throws {
         let options = ["--appendonly", "yes"]
         let redis = try await RedisServer.start(options)
         let upstream = try await Upstream.start()
@@ -113,9 +114,10 @@ private final class Work: Sendable {
         try await again.kill()
     }
 
-    /// nginx counts DELETE as repeatable; but what it was to delete may exist again when it is
-    /// sent a second time.
-    @Test func nginxSendsADeletionOnce() async throws {
+    /// nginx counts DELETE as repeatable. But the session may exist again when nginx sends the
+    /// request a second time.
+    @Test("nginx sends a DELETE once")
+    func nginxSendsADeletionOnce() async throws {
         let redis = try await RedisServer.shared()
         async let one = Replica.start(redis: redis.url, name: "one")
         async let two = Replica.start(redis: redis.url, name: "two")
@@ -127,7 +129,7 @@ private final class Work: Sendable {
         let answers = sessions.map { session in
             Task { try await client.send("DELETE", "/agent/sessions/\(session.text)?reason=none") }
         }
-        // One of the two waits at the replica that does not answer.
+        // One of the two requests waits at the replica that does not respond.
         try await eventually("one is deleted") { try sessions.count { try redis.history($0).isEmpty } == 1 }
         try await replicas[0].kill()
         var statuses: [Int] = []
@@ -140,14 +142,15 @@ private final class Work: Sendable {
         #expect(try sessions.count { try redis.history($0).isEmpty } == 1)
     }
 
-    @Test func haproxysOwnErrorsAreTheServersInForm() async throws {
+    @Test("HAProxy's own errors have the server's error format")
+    func haproxysOwnErrorsAreTheServersInForm() async throws {
         let redis = try await RedisServer.shared()
         async let one = Replica.start(redis: redis.url, name: "one")
         async let two = Replica.start(redis: redis.url, name: "two")
         let replicas = try await [one, two]
         let balancer = try await Balancer.start(.haproxy, before: replicas)
         let client = balancer.client
-        // Lost before it answers: it may have been carried out.
+        // The replica is lost before it responds: it may have executed the request.
         try await replicas[0].pause()
         let answers = (0..<2).map { _ in Task { try? await client.say("x", in: SessionID.unique().text) } }
         try await replicas[1].stop()
@@ -155,11 +158,11 @@ private final class Work: Sendable {
         for answer in answers {
             guard let answer = await answer.value, answer.status != 200 else { continue }
             #expect([502, 503].contains(answer.status) && answer.header("content-type") == "application/problem+json")
-            // A replica that is about to stop speaks for itself.
+            // A stopping replica responds with its own error.
             let codes = answer.status == 502 ? ["outcome_unknown"] : ["no_replica", "draining"]
             #expect(codes.contains(answer.code ?? ""), "\(answer.text)")
         }
-        // None is there: nothing was written.
+        // No replica exists, so nothing was written.
         try await eventually("HAProxy has seen it") { try await client.get("/health").code == "no_replica" }
         let refused = try await client.say("x", in: SessionID.unique().text)
         #expect(refused.status == 503 && refused.code == "no_replica" && refused.json["status"].int == 503)

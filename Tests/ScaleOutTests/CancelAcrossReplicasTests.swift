@@ -3,8 +3,9 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Steps that are ended from another replica, whatever their own is doing.
-@Suite(.timeLimit(.minutes(5))) struct CancelAcrossReplicasTests {
+/// The owner may be in any state.
+@Suite("Cancelling steps of other replicas", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
+struct CancelAcrossReplicasTests {
     enum Owner: CaseIterable {
         case alive, paused, killed
     }
@@ -16,7 +17,7 @@ import Testing
 
     init() async throws {
         let redis = try await RedisServer.start()
-        // Says three words and then nothing.
+        // The model emits three words and then stays silent.
         let upstream = try await RawUpstream.start { _ in
             let words = ["one ", "two ", "three "].map { #"data: {"choices":[{"index":0,"delta":{"content":"\#($0)"}}]}"# + "\n\n" }
             return [.bytes(RawUpstream.unboundedHead + words.joined())]
@@ -34,7 +35,8 @@ import Testing
         return open
     }
 
-    @Test(arguments: Owner.allCases) func cancelFromAnotherReplica(owner: Owner) async throws {
+    @Test("Another replica cancels a step of a living, paused or killed owner", arguments: Owner.allCases)
+    func cancelFromAnotherReplica(owner: Owner) async throws {
         let session = SessionID.unique()
         var open = try await start(session)
         switch owner {
@@ -49,7 +51,8 @@ import Testing
         #expect(
             try redis.history(session).map { $0["content"].string }.suffix(2) == ["hello", "one two three "])
         if owner == .alive {
-            // The model is silent: without word from Redis its replica would learn of it with the next renewal.
+            // The model is silent. Without the wake-up from Redis, its replica would notice only at
+            // the next renewal.
             try await eventually("the model's connection is closed") { upstream.openConnections == 0 }
             let closed = try #require(upstream.closures.last)
             #expect(closed - begun < .milliseconds(100))
@@ -66,7 +69,8 @@ import Testing
         #expect(try redis.history(session).count == 3)
     }
 
-    @Test func deletingASessionEndsItsStep() async throws {
+    @Test("Deleting a session on another replica ends its step")
+    func deletingASessionEndsItsStep() async throws {
         let session = SessionID.unique()
         var open = try await start(session)
         let begun = ContinuousClock.now
@@ -80,10 +84,11 @@ import Testing
         #expect(try redis.cli("ZCARD", RedisKeys(session).index) == "0")
     }
 
-    @Test func aClientThatLeavesCanTakeItsStepAlong() async throws {
+    @Test("With on_disconnect, a step ends when its client disconnects")
+    func aClientThatLeavesCanTakeItsStepAlong() async throws {
         let session = SessionID.unique()
         func leave() async throws {
-            // Dropped at the end: its connection closes.
+            // The test drops the stream at the end of this block, which closes its connection.
             _ = try await start(session, ["on_disconnect": "cancel"])
         }
         try await leave()
@@ -91,7 +96,8 @@ import Testing
         try await eventually("the model's connection is closed") { upstream.openConnections == 0 }
     }
 
-    @Test func interruptFromAnotherReplica() async throws {
+    @Test("An interrupt from another replica ends the step")
+    func interruptFromAnotherReplica() async throws {
         let session = SessionID.unique()
         var first = try await start(session)
         var second = try await two.client.open(AgentClient.body(session.text, ["content": "again"], ["on_conflict": "interrupt"]))
@@ -105,7 +111,8 @@ import Testing
         #expect(Conversation.violation(try redis.history(session)) == nil)
     }
 
-    @Test func whatCannotBeCancelled() async throws {
+    @Test("A cancel without a matching step is refused")
+    func whatCannotBeCancelled() async throws {
         let session = SessionID.unique()
         func cancel(_ body: String?) async throws -> Answer {
             try await one.client.send("POST", "/agent/sessions/\(session)/cancel", body: body)
@@ -125,9 +132,10 @@ import Testing
         #expect(try await open.rest().done["status"] == "cancelled")
     }
 
-    /// A lease that a client had taken is no sign that a replica is starved; one that was taken over
-    /// is.
-    @Test func aLeaseThatAClientTookIsNotNoticed() async throws {
+    /// A lease lost to a takeover shows that a replica is starved. A lease that a client's cancel
+    /// took does not.
+    @Test("A lease lost to a takeover is logged, and one that a client ended is not")
+    func aLeaseThatAClientTookIsNotNoticed() async throws {
         let (deleted, lost) = (SessionID.unique(), SessionID.unique())
         var open = try await start(deleted)
         #expect(try await two.client.send("DELETE", "/agent/sessions/\(deleted)").status == 204)

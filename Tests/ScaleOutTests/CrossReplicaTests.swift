@@ -2,8 +2,9 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Turns that cross replicas: two real server processes, one Redis, one model.
-@Suite struct CrossReplicaTests {
+/// Two server processes, one Redis, one model.
+@Suite("Turns across replicas", .tags(.processes), .serialized)
+struct CrossReplicaTests {
     let redis: RedisServer
     let upstream: Upstream
     let one: Replica
@@ -18,7 +19,8 @@ import Testing
         (self.redis, self.upstream) = (redis, upstream)
     }
 
-    @Test func aToolResultMayArriveOnAnotherReplica() async throws {
+    @Test("A tool result may arrive on another replica")
+    func aToolResultMayArriveOnAnotherReplica() async throws {
         let session = SessionID.unique()
         upstream.answer { request in
             request.messages.last?["role"].string == "tool"
@@ -48,8 +50,8 @@ import Testing
         #expect(upstream.violations.isEmpty)
     }
 
-    /// I1, I2: whatever the order and the replica, one continuation.
-    @Test(arguments: [false, true]) func parallelCallsAreAnsweredOnTwoReplicas(atOnce: Bool) async throws {
+    @Test("Results on two replicas, in any order, lead to one continuation (I1, I2)", arguments: [false, true])
+    func parallelCallsAreAnsweredOnTwoReplicas(atOnce: Bool) async throws {
         let session = SessionID.unique()
         upstream.answer { request in
             request.messages.last?["role"].string == "tool"

@@ -3,8 +3,9 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Replicas that are killed, paused and stopped while they run steps: real processes, one Redis, one model.
-@Suite(.timeLimit(.minutes(5))) struct FailoverTests {
+/// Real processes run steps on one Redis with one model.
+@Suite("Killed, paused and stopped replicas", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
+struct FailoverTests {
     static let lease = Duration.seconds(1)
     let redis: RedisServer
     let upstream: Upstream
@@ -24,7 +25,8 @@ import Testing
         try redis.cli("HGET", RedisKeys(session).state, field)
     }
 
-    /// An answer that stops after its first words until the gate opens; where the request is sent again, it comes at once.
+    /// A completion that stops after its first words until the gate opens. A repeated request gets
+    /// it at once.
     private func answerOnceHalf(_ gate: Gate) {
         let upstream = upstream
         upstream.answer { _ in
@@ -33,8 +35,9 @@ import Testing
         }
     }
 
-    /// I6: within a lease and a second. I2, I3: one message, one answer.
-    @Test func theStepOfAKilledReplicaIsFinishedByAnother() async throws {
+    /// One message and one completion remain.
+    @Test("Another replica finishes a killed replica's step within a lease and a second (I2, I3, I6)")
+    func theStepOfAKilledReplicaIsFinishedByAnother() async throws {
         let gate = Gate()
         answerOnceHalf(gate)
         let (one, two) = (try await replica("one"), try await replica("two"))
@@ -49,7 +52,7 @@ import Testing
         #expect(ContinuousClock.now - killed < Self.lease + .seconds(1))
         #expect(try redis.history(session).map { $0["role"] } == ["system", "user", "assistant"])
         #expect(try state(session, "owner") == "two" && state(session, "attempt") == "2")
-        // The client's retry is told all of it.
+        // The client's repeated request gets all of it.
         let again = try await two.client.post(body, headers: headers)
         #expect(again.content == "a whole answer" && again.done["status"] == "completed")
         #expect(again.events.contains { $0.name == "restart" })
@@ -57,8 +60,9 @@ import Testing
         gate.open()
     }
 
-    /// I3, I5: what wakes up after its lease writes nothing, and its client hears how it went on.
-    @Test func aPausedReplicaBecomesItsClientsFollower() async throws {
+    /// The replica wakes up after its lease has expired, and its client gets the rest of the step.
+    @Test("A paused replica writes nothing after its lease and follows the new owner (I3, I5)")
+    func aPausedReplicaBecomesItsClientsFollower() async throws {
         let gate = Gate()
         answerOnceHalf(gate)
         let (one, two) = (try await replica("one"), try await replica("two"))
@@ -66,7 +70,7 @@ import Testing
         var open = try await one.client.open(AgentClient.body(session.text, ["content": "hello"]))
         try await open.next { $0.data["token"].string == "half an" }
         try await one.pause()
-        // While it sleeps, its model goes on.
+        // The replica sleeps while its model goes on.
         gate.open()
         try await eventually("it is answered") { try redis.history(session).last?["content"] == "a whole answer" }
         let events = try redis.cli("XRANGE", RedisKeys(session).events, "-", "+")
@@ -79,13 +83,14 @@ import Testing
         #expect(told.content == "a whole answer" && told.done["status"] == "completed")
         #expect(try redis.history(session).map { $0["role"] } == ["system", "user", "assistant"])
         #expect(try redis.cli("XRANGE", RedisKeys(session).events, "-", "+") == events)
-        // It is of use again.
+        // The replica serves requests again.
         #expect(try await one.client.say("again", in: session.text).done["status"] == "completed")
         #expect(try await two.client.say("and again", in: session.text).done["history_length"] == 7)
     }
 
-    /// I6: a step that ends the replicas that ask the model costs two of them.
-    @Test func afterTwoReplicasWereLostTheStepFails() async throws {
+    /// Each replica that asks the model ends.
+    @Test("A step that ends its replicas costs two of them (I6)")
+    func afterTwoReplicasWereLostTheStepFails() async throws {
         let upstream = upstream
         upstream.answer { _ in UpstreamAnswer(parts: [.silence]) }
         let session = SessionID.unique()
@@ -112,8 +117,10 @@ import Testing
         #expect(try await replicas[0].client.post(AgentClient.body(session.text, ["type": "retry"])).content == "fine")
     }
 
-    /// No replica can reach Redis for longer than a lease. Their steps go on; nobody takes them from them.
-    @Test func anOutageLongerThanALeaseCostsNothing() async throws {
+    /// No replica can reach Redis for longer than a lease. Their steps go on, and no step is taken
+    /// over.
+    @Test("An outage of Redis longer than a lease costs no step")
+    func anOutageLongerThanALeaseCostsNothing() async throws {
         let gate = Gate()
         let upstream = upstream
         upstream.answer { _ in UpstreamAnswer.text("half an", " answer").inserting(.gate(gate), after: 2) }
@@ -123,7 +130,7 @@ import Testing
         try await open.next { $0.data["token"].string == "half an" }
         try await eventually("it is in the log") { try redis.cli("XLEN", RedisKeys(session).events) == "2" }
         redis.process.signal(SIGSTOP)
-        // Long enough for the lease to run out, and for both to give up their connections.
+        // Long enough for the lease to expire, and for both replicas to close their connections.
         try await eventually("both have noticed") {
             for replica in [one, two] where try await replica.client.get("/health/ready").status != 503 { return false }
             return true

@@ -2,8 +2,9 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Viewers of a running step, on two server processes.
-@Suite(.timeLimit(.minutes(3))) struct FollowTests {
+/// Two server processes follow a running step.
+@Suite("Viewers on two replicas", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
+struct FollowTests {
     let redis: RedisServer
     let upstream: Upstream
 
@@ -12,9 +13,10 @@ import Testing
         upstream = try await Upstream.start()
     }
 
-    /// - Parameter tick: Milliseconds between two looks at the log where nothing wakes a follower. The default is as good as never.
+    /// - Parameter tick: Milliseconds between two polls of the log without a wake-up. The default
+    ///   is practically never.
     func replicas(tick: Int = 60_000, user: String? = nil) async throws -> [Replica] {
-        // A follower also looks when the lease should have been renewed.
+        // A follower also polls when the lease should have been renewed.
         let environment = ["AGENT_RUNTIME__FOLLOW_TICK_MS": "\(tick)", "AGENT_RUNTIME__LEASE_MS": "120000"]
         let url = user.map { "redis://\($0):secret@127.0.0.1:\(redis.port)" } ?? redis.url
         async let one = Replica.start(redis: url, upstream: upstream.url, name: "one", environment: environment)
@@ -22,7 +24,7 @@ import Testing
         return try await [one, two]
     }
 
-    /// An answer whose second half waits for the gate.
+    /// A completion whose second half waits for the gate.
     func twoHalves(_ gate: Gate) {
         upstream.answer { _ in
             UpstreamAnswer.text((0..<20).map { "token \($0) " }).inserting(.gate(gate), after: 11)
@@ -31,8 +33,9 @@ import Testing
 
     func path(_ session: SessionID) -> String { "/agent/sessions/\(session)/stream" }
 
-    /// I5: a hundred viewers on two replicas, each with one connection that subscribes, see the owner's very events as they come.
-    @Test func aHundredViewersOnTwoReplicas() async throws {
+    /// Each replica subscribes over one connection.
+    @Test("A hundred viewers on two replicas see the owner's events as they come (I5)")
+    func aHundredViewersOnTwoReplicas() async throws {
         let replicas = try await replicas()
         let session = SessionID.unique()
         let gate = Gate()
@@ -62,12 +65,13 @@ import Testing
             }
             #expect(lengths == [whole.events.count: 50, whole.events.count - 10: 50])
         }
-        // Nobody listens once nobody looks.
+        // No subscription remains without a viewer.
         try await eventually("the channel is left") { try redis.lines("PUBSUB", "NUMSUB", RedisKeys(session).wake).last == "0" }
     }
 
-    /// I2: the same key on two replicas at the same instant, while the model speaks: one message, one answer, told twice.
-    @Test func oneKeyOnTwoReplicasAtTheSameInstant() async throws {
+    /// The model is writing when the second request comes.
+    @Test("The same key on two replicas at once leads to one completion, streamed twice (I2)")
+    func oneKeyOnTwoReplicasAtTheSameInstant() async throws {
         let replicas = try await replicas()
         for round in 0..<5 {
             let session = SessionID.unique()
@@ -91,8 +95,8 @@ import Testing
         #expect(upstream.requests.count == 5)
     }
 
-    /// I5: the subscription is lost while the step runs, and stands again.
-    @Test func aLostSubscriptionIsMadeAgain() async throws {
+    @Test("A lost subscription is restored while the step runs (I5)")
+    func aLostSubscriptionIsMadeAgain() async throws {
         let replicas = try await replicas()
         let session = SessionID.unique()
         let gate = Gate()
@@ -111,8 +115,8 @@ import Testing
         #expect(try #require(viewer.events.last).time - end.time < .seconds(20))
     }
 
-    /// I5: without the right to publish or to subscribe, a viewer is late by a tick at most.
-    @Test(arguments: [["-publish"], ["resetchannels"]]) func withoutWakeUpsATickIsEnough(denied: [String]) async throws {
+    @Test("Without the right to publish or subscribe, a viewer lags by at most a tick (I5)", arguments: [["-publish"], ["resetchannels"]])
+    func withoutWakeUpsATickIsEnough(denied: [String]) async throws {
         try redis.cli(["ACL", "SETUSER", "mute", "on", ">secret", "~*", "&*", "+@all"] + denied)
         let tick = Duration.milliseconds(300)
         let replicas = try await replicas(tick: 300, user: "mute")
@@ -134,9 +138,9 @@ import Testing
         }
         let whole = try await owner.rest()
         #expect(try await viewer.rest().events == whole.events)
-        // Beside the tick: the batch of the log, the reads, and a machine that is busy with other tests.
+        // Beside the tick: the batch of the log, the reads, and a busy machine.
         #expect(delays.allSatisfy { $0 < tick + .milliseconds(700) }, "\(delays)")
-        // The first event was there to be read; for one of the others at least it had to wait.
+        // The first event was already there. At least one of the others had to wait.
         #expect(delays.contains { $0 > .milliseconds(50) }, "\(delays)")
     }
 }

@@ -3,8 +3,9 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// The balancer's settings in docker/haproxy, with a real HAProxy before two replicas.
-@Suite(.timeLimit(.minutes(3))) struct HAProxyTests {
+/// The settings of docker/haproxy, with a real HAProxy.
+@Suite("HAProxy in front of two replicas", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
+struct HAProxyTests {
     private let upstream: Upstream
     private let replicas: [Replica]
     private let process: ChildProcess
@@ -21,12 +22,14 @@ import Testing
         self.upstream = upstream
     }
 
-    @Test func theSettingsAreValid() throws {
+    @Test("The settings are valid")
+    func theSettingsAreValid() throws {
         let files = ["defaults.cfg", "haproxy.cfg"].flatMap { ["-f", Balancer.docker.appending(path: "haproxy/\($0)").path] }
         #expect(try ChildProcess.output("haproxy", ["-c"] + files).contains("Configuration file is valid"))
     }
 
-    @Test func tokensComeOneByOne() async throws {
+    @Test("Text deltas arrive one by one")
+    func tokensComeOneByOne() async throws {
         #expect(try await client.get("/haproxy-health").status == 200)
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("one ", "two").inserting(.gate(gate), after: 2) }
@@ -35,14 +38,15 @@ import Testing
         #expect(gate.arrivals == 1)
         gate.open()
         #expect(try await open.rest().content == "one two")
-        // Both replicas have their turn.
+        // Both replicas serve requests.
         var seen: Set<String?> = []
         for _ in 0..<4 { seen.insert(try await client.say("x", in: SessionID.unique().text).replica) }
         #expect(seen == ["one", "two"])
     }
 
-    /// A replica that is about to stop gets nothing new once HAProxy has seen it, and what it streams goes on.
-    @Test func aReplicaThatStops() async throws {
+    /// HAProxy notices the stop by its health check.
+    @Test("A stopping replica gets no new requests, and its streams go on")
+    func aReplicaThatStops() async throws {
         let gate = Gate()
         upstream.answer { request in
             request.lastContent == "wait" ? .text("one ", "two").inserting(.gate(gate), after: 2) : .text("hello")
@@ -61,19 +65,21 @@ import Testing
         #expect(try await stopping.process.ended() == 0)
     }
 
-    /// With a key a request is sent to the other replica, also when the first one was lost before it answered; without one it is not: it may have been carried out.
-    @Test(arguments: [true, false]) func aReplicaThatIsLostBeforeItAnswers(hasKey: Bool) async throws {
+    /// A request with a key may be repeated after any loss. A request without a key may have been
+    /// executed.
+    @Test("A request with a key is sent to the other replica after a loss, one without is not", arguments: [true, false])
+    func aReplicaThatIsLostBeforeItAnswers(hasKey: Bool) async throws {
         let hung = replicas[0]
         try await hung.pause()
         let headers = hasKey ? ["Idempotency-Key": "k"] : [:]
         let client = client
         let answers = (0..<4).map { _ in Task { try await client.say("x", in: SessionID.unique().text, headers: headers) } }
-        // Each second one waits there.
+        // Every second request waits there.
         try await eventually("two are answered") { upstream.requests.count == 2 }
         try await hung.kill()
         var answered = 0
         for answer in answers {
-            // HAProxy ends the client's connection, or answers 502.
+            // HAProxy closes the client's connection, or responds 502.
             let status = try? await answer.value.status
             #expect(status == 200 || !hasKey && (status == nil || status == 502), "\(String(describing: status))")
             if status == 200 { answered += 1 }

@@ -4,15 +4,17 @@ import TestSupport
 import Testing
 
 /// While a Cluster moves a slot, the keys of a session in it are on two nodes for a time.
-@Suite(.timeLimit(.minutes(3))) struct MovingSlotTests {
-    /// How often a node has sent commands to the one that a slot goes to.
+@Suite("A session whose cluster slot moves", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
+struct MovingSlotTests {
+    /// Counts the commands that a node has redirected to the slot's new node.
     private func redirections(_ node: RedisServer) throws -> Int {
         try node.cli("INFO", "errorstats").firstMatch(of: /errorstat_ASK:count=([0-9]+)/).flatMap { Int($0.output.1) } ?? 0
     }
 
-    /// What has moved already is not missing, and what is still there is not all: no client hears that
-    /// the session was deleted, or that it is empty.
-    @Test(arguments: ["events", "state", "history"]) func aSessionIsWholeWhileItsKeysMove(first: String) async throws {
+    /// A key that has moved is not missing, and the keys that remain are not all: no client learns
+    /// that the session was deleted or is empty.
+    @Test("No client sees a missing or empty session while its keys move", arguments: ["events", "state", "history"])
+    func aSessionIsWholeWhileItsKeysMove(first: String) async throws {
         let redis = try await RedisCluster.start()
         let gate = Gate()
         let upstream = try await Upstream.start { _ in .text("half", " and half").inserting(.gate(gate), after: 2) }
@@ -35,7 +37,7 @@ import Testing
             try source.cli("MIGRATE", "127.0.0.1", "\(target.port)", keys.state.replacing("state", with: first), "0", "5000")
             let before = try redirections(source)
             reads = [path, "\(path)/history"].map { path in Task { try await other.get(path) } }
-            // The viewer looks from time to time; the others have looked at least once.
+            // The viewer polls from time to time. The other clients have polled at least once.
             try await eventually("all have looked") { try redirections(source) >= before + 4 }
         }
         gate.open()

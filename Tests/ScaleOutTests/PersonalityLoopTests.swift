@@ -2,12 +2,13 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Tool loops against each kind of server that docs/models.md names, with the settings that it names: three rounds of two calls, over
-/// replicas of which one is killed.
-@Suite(.timeLimit(.minutes(10))) struct PersonalityLoopTests {
+/// Each kind of server in docs/models.md, with the settings that it names: three rounds of two
+/// calls, over replicas of which one is killed.
+@Suite("Tool loops against each kind of model server", .tags(.processes), .serialized, .timeLimit(.minutes(10)))
+struct PersonalityLoopTests {
     private static let rounds = 3
 
-    /// What the model says: text and two calls, three times, and then an answer.
+    /// The model's script: text and two calls, three times, and then a text.
     private static func completion(to request: UpstreamRequest) -> ScriptedCompletion {
         let round = request.messages.count { !$0["tool_calls"].array.isEmpty }
         guard round < rounds else { return ScriptedCompletion(text: ["All ", "three ", "rounds."]) }
@@ -16,7 +17,8 @@ import Testing
             calls: [.init("read_file", #"{"path":"\#(round).txt"}"#), .init("echo", #"{"text":"\#(round)"}"#)])
     }
 
-    @Test func eachPersonalityHasALine() {
+    @Test("Each personality has a row in docs/models.md")
+    func eachPersonalityHasALine() {
         let rows = ModelTable.rows
         #expect(Set(rows.map(\.personality)) == Set(Personality.allCases.map(\.rawValue)))
         for row in rows {
@@ -24,10 +26,12 @@ import Testing
         }
     }
 
-    /// I1 to I4, and what came with an answer goes back byte for byte to the server that sent it.
-    @Test(arguments: ModelTable.rows) func aLoopOutlivesTheOwnerOfItsSecondRound(_ row: ModelTable.Row) async throws {
+    /// What came with a completion returns byte for byte to the server that sent it.
+    @Test("A tool loop survives the loss of its owner, and reasoning returns byte for byte (I1–I4)", arguments: ModelTable.rows)
+    func aLoopOutlivesTheOwnerOfItsSecondRound(_ row: ModelTable.Row) async throws {
         let personality = try #require(Personality(rawValue: row.personality))
-        // Its own: others' steps would be taken over by these replicas, and ask this model.
+        // A Redis of its own: these replicas would take over the steps of other tests, and ask this
+        // model.
         let redis = try await RedisServer.start()
         let upstream = try await Upstream.start(as: personality)
         let gate = Gate()
@@ -58,7 +62,7 @@ import Testing
         var open = try await one.client.open(body)
         try await eventually("the model is in the middle of the second round; \(upstream.violations)") { gate.arrivals == 1 }
         try await one.kill()
-        // The connection is gone with its owner.
+        // The connection ends with its owner.
         _ = try? await open.rest()
 
         let three = try await replica("three")
@@ -68,12 +72,12 @@ import Testing
         #expect(try await three.client.result("result 2b", of: calls[1], in: session.text).done["status"] == "waiting")
         let answered = try await two.client.result("result 2a", of: calls[0], in: session.text)
         #expect(answered.content == "All three rounds." && answered.done["status"] == "completed", "\(answered.text)")
-        // The conversation goes on behind the loop, with all that was thought in it.
+        // The conversation continues after the loop, with all its reasoning.
         #expect(try await three.client.say("and now?", in: session.text).done["status"] == "completed")
 
         #expect(upstream.violations == [])
         #expect(upstream.requests.compactMap { personality.lostReasoning(in: $0) } == [])
-        // Three rounds, one of them twice, and two answers.
+        // Three rounds, one of them twice, and two final texts.
         #expect(upstream.requests.count == Self.rounds + 3)
         try check(try redis.history(session))
         try await two.stop()
@@ -87,7 +91,8 @@ import Testing
         return calls
     }
 
-    /// One answer; nothing is lost, nothing is there twice; and the history holds messages as every server takes them.
+    /// Checks one turn: nothing is lost or doubled, and the history holds messages as every server
+    /// accepts them.
     private func check(_ history: [JSON]) throws {
         let round = ["assistant", "tool", "tool"]
         #expect(history.map { $0["role"].string } == ["system", "user"] + round + round + round + ["assistant", "user", "assistant"])

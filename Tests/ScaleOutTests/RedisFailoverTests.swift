@@ -4,20 +4,22 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Redis's master is killed in the middle of an answer, and the stream goes on to its end: real servers, Sentinels and Clusters.
-@Suite(.timeLimit(.minutes(3))) struct RedisFailoverTests {
+/// A test kills Redis's master in mid-stream, with real servers, Sentinels and Clusters.
+@Suite("Redis failovers in mid-stream", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
+struct RedisFailoverTests {
     /// The master that has a session, and all other servers.
     private struct Place {
         var master: RedisServer
         var others: [RedisServer]
     }
 
-    /// Whether one of these has the session's messages as a replica.
+    /// Returns whether one of these servers has the session's messages as a replica.
     private func hasReplica(of session: SessionID, messages: Int64, among servers: [RedisServer]) async throws -> Bool {
         for server in servers {
             let client = try await server.client()
             defer { client.shutDown() }
-            // On a Cluster a replica answers only who says that stale data will do; elsewhere the word is an error, and changes nothing.
+            // On a Cluster, a replica serves only clients that accept stale data. Elsewhere the
+            // command is an error and changes nothing.
             let commands = [RedisCommand("READONLY"), RedisCommand("LLEN", RedisKeys(session).history)]
             if case .success(let length)? = try await client.connection(for: "").send(pipeline: commands).last, length.integer == messages {
                 return true
@@ -26,7 +28,8 @@ import Testing
         return false
     }
 
-    @Test func behindSentinel() async throws {
+    @Test("A stream reaches its end after the master behind Sentinel is killed")
+    func behindSentinel() async throws {
         let redis = try await RedisSentinels.start(replicas: 2)
         try await answer(redis.url, ["AGENT_RUNTIME__ACK_REPLICAS": "1"]) { _ in
             Place(master: redis.servers[0], others: Array(redis.servers.dropFirst()))
@@ -34,7 +37,8 @@ import Testing
         try await redis.stop()
     }
 
-    @Test func inACluster() async throws {
+    @Test("A stream reaches its end after a cluster master is killed")
+    func inACluster() async throws {
         let redis = try await RedisCluster.start(replicas: 1)
         try await answer(redis.url) { session in
             let master = try redis.master(of: RedisKeys(session).state)

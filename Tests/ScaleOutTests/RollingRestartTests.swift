@@ -4,14 +4,15 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// A new version is rolled out while people talk: every replica is stopped and started once.
-@Suite(.timeLimit(.minutes(5))) struct RollingRestartTests {
+/// A new version is rolled out under load: every replica is stopped and started once.
+@Suite("Rolling restarts", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
+struct RollingRestartTests {
     /// The replicas as a load balancer sees them.
     private final class Fleet: Sendable {
         private let clients: Mutex<[AgentClient]>
-        /// Whether all of them are new.
+        /// Whether all replicas are new.
         let isRolledOut = Atomic(false)
-        /// Answers that began on one replica and ended on another.
+        /// Completions that began on one replica and ended on another.
         let handedOver = Atomic(0)
 
         init(_ replicas: [Replica]) {
@@ -22,8 +23,8 @@ import Testing
         func replace(_ index: Int, with replica: Replica) { clients.withLock { $0[index] = replica.client } }
     }
 
-    /// I1, I2, I5, I6: no answer is lost, and none is given twice.
-    @Test func aRollingRestartLosesNoAnswer() async throws {
+    @Test("A rolling restart loses and doubles no completion (I1, I2, I5, I6)")
+    func aRollingRestartLosesNoAnswer() async throws {
         let redis = try await RedisServer.start()
         let words = (0..<12).map { "word \($0), " }
         let upstream = try await Upstream.start { request in
@@ -33,7 +34,7 @@ import Testing
             }
             return answer
         }
-        // Without time to finish: what runs is handed over.
+        // The replica has no time to finish, so it releases its steps.
         let settings = ["AGENT_RUNTIME__DRAIN_SECONDS": "0", "AGENT_RUNTIME__LEASE_MS": "1000"]
         func replica(_ index: Int) async throws -> Replica {
             try await Replica.start(redis: redis.url, upstream: upstream.url, name: "replica-\(index)", environment: settings)
@@ -53,7 +54,7 @@ import Testing
                         #expect(answer.text == words.joined() + "answer to question \(count)")
                         let done = answer.events.last?.data ?? .null
                         #expect(done["status"] == "completed" && done["history_length"].int == 1 + 2 * count)
-                        // I5: every event once, and in order.
+                        // The client gets every event once, and in order (I5).
                         let ids = answer.events.compactMap { $0.id.flatMap { EventID($0) } }
                         #expect(ids == ids.sorted() && Set(ids).count == ids.count)
                         if answer.events.contains(where: { $0.name == "restart" }) { fleet.handedOver.add(1, ordering: .relaxed) }
@@ -75,10 +76,10 @@ import Testing
         #expect(upstream.violations.isEmpty)
     }
 
-    /// What a gateway does: sends the request, and where the stream breaks off, sends it again elsewhere with the same key and the last
-    /// event's id.
+    /// Sends a request as a gateway does: after a broken stream it repeats the request on another
+    /// replica, with the same key and the last event's id.
     ///
-    /// - Returns: The text of the tokens that are not void, and every event.
+    /// - Returns: The valid text of the deltas, and every event.
     private static func ask(_ text: String, in session: SessionID, of fleet: Fleet) async throws -> (text: String, events: [ReceivedEvent])
     {
         let body = AgentClient.body(session.text, ["content": .string(text)])
@@ -91,7 +92,7 @@ import Testing
                 #expect(open.status == 503)
                 return false
             }
-            // Whatever breaks the connection is a replica that stops.
+            // A broken connection means that its replica stops.
             while let event = try? await open.next() { events.append(event) }
             return events.last?.name == "done"
         }

@@ -2,8 +2,9 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// One session that two server processes write to at the same time.
-@Suite struct SharedHistoryTests {
+/// Two server processes write to the session at the same time.
+@Suite("One session on two replicas", .tags(.processes), .serialized)
+struct SharedHistoryTests {
     let redis: RedisServer
     let upstream: Upstream
     let replicas: [Replica]
@@ -17,15 +18,16 @@ import Testing
         (self.redis, self.upstream) = (redis, upstream)
     }
 
-    /// I1, I2, I3: 1,000 messages, 500 by each replica, who wait for each other.
-    @Test func aThousandMessagesByTwoReplicas() async throws {
+    /// Each replica writes 500 of the 1,000 messages, and each message waits for the running step.
+    @Test("Two replicas write a thousand messages to one history in valid order (I1, I2, I3)")
+    func aThousandMessagesByTwoReplicas() async throws {
         let session = SessionID.unique()
         try await withThrowingTaskGroup(of: Void.self) { group in
             for (number, replica) in replicas.enumerated() {
                 group.addTask {
                     for index in 0..<250 {
                         let text = "\(number)-\(index)"
-                        // Every message is an answer's, too: 250 messages and 250 answers each.
+                        // Each replica adds 250 messages and 250 completions.
                         let answer = try await replica.client.say(
                             text, in: session.text, ["on_conflict": "wait"], headers: ["Idempotency-Key": text])
                         #expect(answer.status == 200, "\(answer.text)")
@@ -46,8 +48,8 @@ import Testing
         #expect(upstream.violations.isEmpty)
     }
 
-    /// I2: the same key on two replicas at the same instant.
-    @Test func oneKeyOnTwoReplicasAtTheSameInstant() async throws {
+    @Test("The same key on two replicas at once leads to one message (I2)")
+    func oneKeyOnTwoReplicasAtTheSameInstant() async throws {
         for round in 0..<10 {
             let session = SessionID.unique()
             let headers = ["Idempotency-Key": "k"]
@@ -64,8 +66,9 @@ import Testing
         }
     }
 
-    /// What a balancer does when a replica is lost: the message, sent again with its key, finds what became of it.
-    @Test func theAnswerOfAReplicaThatWasKilledAfterIt() async throws {
+    /// A balancer sends a request again after its replica was lost.
+    @Test("A repeated message gets the completion of a replica that was killed afterwards")
+    func theAnswerOfAReplicaThatWasKilledAfterIt() async throws {
         let session = SessionID.unique()
         let headers = ["Idempotency-Key": "k"]
         let first = try await replicas[0].client.say("hello", in: session.text, headers: headers)

@@ -7,11 +7,12 @@ import Testing
 import Glibc
 #endif
 
-/// I6, the other half: steps whose replicas live are not taken over, though their leases have run out because of Redis. Real servers.
-@Suite(.timeLimit(.minutes(5))) struct StallTests {
+/// The leases expire because of Redis, and the replicas live. Real servers.
+@Suite("Stalls of Redis", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
+struct StallTests {
     private static let count = 20
 
-    /// Twenty steps that run on one replica, and what looks at them on another.
+    /// Twenty steps of one replica, and their viewers on another replica.
     private struct Scene {
         let redis: RedisServer
         let upstream: Upstream
@@ -35,7 +36,8 @@ import Glibc
             (owner, other) = try await (first, second)
         }
 
-        /// Runs `fault` while all steps run, viewers follow them, and messages wait for them; then lets them end.
+        /// Runs `fault` while all steps run, viewers follow them and messages wait for them. Then
+        /// lets the steps end.
         func run(_ fault: () async throws -> Void) async throws {
             try await withThrowingTaskGroup(of: Answer.self) { group in
                 for session in sessions {
@@ -54,7 +56,8 @@ import Glibc
                 try await eventually("all are looked at") {
                     try sessions.allSatisfy { try redis.lines("PUBSUB", "NUMSUB", RedisKeys($0).wake).last != "0" }
                 }
-                // A replica that has just started leaves all alone for a lease; this one is to be tempted.
+                // A replica that has just started takes nothing over for a lease. This one must be
+                // able to.
                 try await passLease()
                 try await fault()
                 try check()
@@ -71,15 +74,16 @@ import Glibc
             Int64(try redis.cli("HGET", RedisKeys(session).state, "lease_until")) ?? 0
         }
 
-        /// Returns when a lease's time has passed, and a little more.
+        /// Returns when a little more than a lease's time has passed.
         func passLease() async throws {
             let first = try leaseUntil(sessions[0])
             try await eventually("time passes") { try leaseUntil(sessions[0]) > first + lease + 500 }
         }
 
-        /// Whether each lease is its owner's again, or another replica's.
+        /// Returns whether each lease is current, at its owner or at another replica.
         func areRenewed() throws -> Bool {
-            // The time is read behind each lease: one that is renewed meanwhile would seem to lie too far ahead.
+            // The time is read after each lease: a lease renewed meanwhile would seem to lie too
+            // far ahead.
             try sessions.allSatisfy { session in
                 let until = try leaseUntil(session)
                 return try (1...lease).contains(until - redis.milliseconds())
@@ -98,8 +102,9 @@ import Glibc
         }
     }
 
-    /// Longer than a lease, and shorter than the timeout of a command: no connection is lost.
-    @Test(arguments: [(1000, 2000, 1500), (3000, 6000, 4000)]) func aStallOfRedis(lease: Int, timeout: Int, stall: Int) async throws {
+    /// The stall is shorter than the timeout of a command, so no connection is lost.
+    @Test("A stall longer than a lease restarts no living step (I6)", arguments: [(1000, 2000, 1500), (3000, 6000, 4000)])
+    func aStallOfRedis(lease: Int, timeout: Int, stall: Int) async throws {
         let scene = try await Scene(
             .start(), lease: Int64(lease), ["AGENT_RUNTIME__REDIS_TIMEOUT_MS": "\(timeout)"])
         try await scene.run {
@@ -111,8 +116,9 @@ import Glibc
         try await scene.stop()
     }
 
-    /// Redis's host is set right, or Redis has moved to another one.
-    @Test func aStepOfRedissClock() async throws {
+    /// The clock of Redis's host is corrected, or Redis moves to another host.
+    @Test("A jump of Redis's clock restarts no living step (I6)")
+    func aStepOfRedissClock() async throws {
         let clock = try FakeClock()
         let scene = try await Scene(.start(clock: clock), lease: 2000)
         try await scene.run {
@@ -130,15 +136,16 @@ import Glibc
         try await scene.stop()
     }
 
-    /// The clock is set back, and the owner dies with it: leases and hints lie in the future.
-    @Test func aReplicaThatIsLostWhenTheClockIsSetBack() async throws {
+    /// The owner is lost at the same time. Leases and hints lie in the future.
+    @Test("A step lost when the clock is set back is taken over in time (I6)")
+    func aReplicaThatIsLostWhenTheClockIsSetBack() async throws {
         let clock = try FakeClock()
         try clock.set(ahead: 60)
         let redis = try await RedisServer.start(clock: clock)
         let upstream = try await Upstream.start()
         let gate = Gate()
         upstream.answer { request in
-            // Asked for the first time, and again by whoever takes the step over.
+            // The first request, and the request of the replica that takes the step over.
             upstream.requests.count { $0.lastContent == request.lastContent } == 1
                 ? .text("half", " and half").inserting(.gate(gate), after: 2) : .text("a whole", " answer")
         }
@@ -147,7 +154,7 @@ import Glibc
         async let first = Replica.start(redis: redis.url, upstream: upstream.url, name: "owner", environment: environment)
         async let second = Replica.start(redis: redis.url, upstream: upstream.url, name: "other", environment: environment)
         let (owner, other) = try await (first, second)
-        // One dies before it has renewed by the new clock, one after.
+        // One owner dies before it has renewed by the new clock, one dies after.
         for (session, renews) in [(SessionID.unique(), false), (.unique(), true)] {
             var open = try await owner.client.open(AgentClient.body(session.text, ["content": .string(session.text)]))
             try await open.next { $0.data["token"].string == "half" }
@@ -161,7 +168,7 @@ import Glibc
             let lost = ContinuousClock.now
             if renews { try await owner.pause() }
             try await eventually("it is answered") { try redis.history(session).last?["content"] == "a whole answer" }
-            // A lease and a second as always, and as much because of the clock.
+            // A lease and a second as always, and as much again because of the clock.
             #expect(ContinuousClock.now - lost < (lease + .seconds(1)) * 2)
             owner.resume()
             _ = try await open.rest()
@@ -174,7 +181,7 @@ import Glibc
 }
 
 extension RedisServer {
-    /// Since 1970, by its clock.
+    /// Returns milliseconds since 1970 by the server's clock.
     fileprivate func milliseconds() throws -> Int64 {
         let time = try lines("TIME").compactMap { Int64($0) }
         return time.count == 2 ? time[0] * 1000 + time[1] / 1000 : 0

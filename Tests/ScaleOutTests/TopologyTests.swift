@@ -3,20 +3,23 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// A whole conversation over two replicas, on each topology of Redis, under the smallest rights that docs/operations.md gives.
-@Suite(.timeLimit(.minutes(3))) struct TopologyTests {
+/// Two replicas have the smallest rights that docs/operations.md gives.
+@Suite("Conversations on each topology", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
+struct TopologyTests {
     private func refusals(_ servers: [RedisServer]) throws -> [String] {
         try servers.map { try $0.cli("ACL", "LOG") }.filter { !$0.isEmpty }
     }
 
-    @Test func oneServer() async throws {
+    @Test("A conversation works on one server")
+    func oneServer() async throws {
         let redis = try await RedisServer.start()
         try await converse(redis.url + "/3")
         #expect(try refusals([redis]).isEmpty)
         try await redis.kill()
     }
 
-    @Test func sentinel() async throws {
+    @Test("A conversation works behind Sentinel")
+    func sentinel() async throws {
         let redis = try await RedisSentinels.start(replicas: 1)
         let rights = ["ACL", "SETUSER", AccessRules.user] + AccessRules.sentinel
         for sentinel in redis.sentinels { #expect(try sentinel.cli(rights) == "OK") }
@@ -28,15 +31,17 @@ import Testing
         try await redis.stop()
     }
 
-    @Test func cluster() async throws {
+    @Test("A conversation works on a cluster")
+    func cluster() async throws {
         let redis = try await RedisCluster.start(replicas: 1)
         try await converse(redis.url, ["AGENT_RUNTIME__ACK_REPLICAS": "1"])
         #expect(try refusals(redis.nodes).isEmpty)
         try await redis.stop()
     }
 
-    /// TLS for the servers and for whatever knows where they are.
-    @Test(arguments: [true, false]) func overTLS(sentinel: Bool) async throws {
+    /// Servers and Sentinels both use TLS.
+    @Test("A conversation works over TLS", arguments: [true, false])
+    func overTLS(sentinel: Bool) async throws {
         let certificates = try await Certificates()
         let tls = try await certificates.redisOptions(for: ["IP:127.0.0.1", "DNS:localhost"])
         if sentinel {
@@ -50,7 +55,8 @@ import Testing
         }
     }
 
-    /// Messages, parallel calls, a viewer, a cancel from the other replica, a step that is given away, lists, deletion.
+    /// Checks messages, parallel calls, a viewer, a cancel from the other replica, a released step,
+    /// lists and deletion.
     private func converse(_ redis: String, _ environment: [String: String] = [:]) async throws {
         let gate = Gate()
         let upstream = try await Upstream.start()
@@ -66,7 +72,7 @@ import Testing
         async let first = Replica.start(redis: redis, upstream: upstream.url, name: "one", environment: settings)
         async let second = Replica.start(redis: redis, upstream: upstream.url, name: "two", environment: settings)
         let (one, two) = try await (first, second)
-        // Several, so that on a Cluster they live on several nodes.
+        // Several sessions, so that a Cluster has them on several nodes.
         for _ in 0..<6 {
             let session = SessionID.unique().text
             #expect(try await one.client.say("hi", in: session).content == "hello there")

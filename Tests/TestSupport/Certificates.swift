@@ -11,14 +11,14 @@ public struct Certificates: Sendable {
         try await Self.run(Self.newKey("ca") + ["-x509", "-out", authority, "-days", "2", "-subj", "/CN=Test authority"], in: directory)
     }
 
-    /// A server's certificate for these names: `DNS:localhost`, `IP:127.0.0.1`.
+    /// Makes a server's certificate for these names: `DNS:localhost`, `IP:127.0.0.1`.
     ///
-    /// - Returns: The lines of a redis-server's configuration, as command line arguments, that open a TLS port with it.
+    /// - Returns: Command-line arguments of redis-server that open a TLS port with it.
     public func redisOptions(port: Int, for names: String...) async throws -> [String] {
         try await ["--tls-port", "\(port)"] + redisOptions(for: names)
     }
 
-    /// The same without the port.
+    /// Makes the same without the port.
     public func redisOptions(for names: [String]) async throws -> [String] {
         let server = try await server(for: names)
         return [
@@ -27,7 +27,7 @@ public struct Certificates: Sendable {
         ]
     }
 
-    /// A server's certificate for these names, and its key.
+    /// Makes a server's certificate for these names, and its key.
     public func server(for names: [String]) async throws -> (certificate: String, key: String) {
         try await Self.run(Self.newKey("server") + ["-out", "server.csr", "-subj", "/CN=redis"], in: directory)
         try "subjectAltName=\(names.joined(separator: ","))".write(
@@ -40,7 +40,7 @@ public struct Certificates: Sendable {
         return (directory.path + "/server.pem", directory.path + "/server.key")
     }
 
-    /// A client's certificate of this authority, and its key.
+    /// Makes a client's certificate of this authority, and its key.
     public func client(_ name: String = "client") async throws -> (certificate: String, key: String) {
         try await Self.run(Self.newKey(name) + ["-out", "\(name).csr", "-subj", "/CN=\(name)"], in: directory)
         try await Self.run(

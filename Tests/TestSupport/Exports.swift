@@ -1,2 +1,2 @@
-// What is started and talked to is the same for tests and for drills.
+// Tests and drills start the same servers and use the same clients.
 @_exported public import LocalDeployment

@@ -4,24 +4,28 @@ public import RedisClient
 import SessionStore
 import Synchronization
 
-/// A loopback proxy in front of a Redis server that loses, holds and cuts what the test tells it to.
+/// A loopback proxy in front of a Redis server. It loses, holds and cuts requests and replies on a
+/// test's command.
 ///
-/// It knows one request or reply from the next, so that a fault hits exactly the command that is meant. Messages of pub/sub
-/// are passed on and count as nobody's reply.
+/// The proxy parses requests and replies, so that a fault hits exactly the intended command. It
+/// passes on messages of pub/sub, which do not count as replies.
 public final class FaultyProxy: Sendable {
-    /// What happens to a request. The connection's other requests are not touched, unless the fault ends the connection.
+    /// A fault of one request. Other requests of the connection are unaffected, unless the fault
+    /// ends the connection.
     public enum Fault: Sendable {
-        /// It never reaches the server, and the connection is cut.
+        /// The request never reaches the server, and the connection is cut.
         case loseRequest
-        /// The server executes it; when its reply comes, the connection is cut instead.
+        /// The server executes the request. The connection is cut in place of the reply.
         case loseReply
-        /// The server executes it; its reply and all that follow never come, and the connection stays open.
+        /// The server executes the request. Its reply and all later ones never come, and the
+        /// connection stays open.
         case swallowReply
-        /// The server executes it; its reply and all that follow come after ``FaultyProxy/releaseReplies()``.
+        /// The server executes the request. Its reply and all later ones come after
+        /// ``FaultyProxy/releaseReplies()``.
         case holdReply
-        /// Only these first bytes of its reply come, then the connection is cut.
+        /// Only these first bytes of the reply come, then the connection is cut.
         case cutReply(after: Int)
-        /// The server is not asked; this comes as the reply.
+        /// The server does not see the request. This text comes as the reply.
         case answer(String)
     }
 
@@ -29,13 +33,14 @@ public final class FaultyProxy: Sendable {
     private let listener: any Channel
     public let port: Int
 
-    /// How a client reaches the server through this proxy.
+    /// The configuration of a client that uses this proxy.
     public var configuration: RedisConfiguration { RedisConfiguration(.tcp(host: "127.0.0.1", port: port)) }
     public var url: String { "redis://127.0.0.1:\(port)" }
 
     /// - Parameters:
     ///   - target: The server's loopback port.
-    ///   - isRaw: Passes bytes on as they come, for TLS. Only holding, refusing and cutting work then.
+    ///   - isRaw: Passes bytes on as they come, for TLS. Only holding, refusing and cutting work
+    ///     then.
     public static func start(to target: Int, isRaw: Bool = false) async throws -> FaultyProxy {
         let rules = ProxyRules(target: target, isRaw: isRaw)
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -54,23 +59,25 @@ public final class FaultyProxy: Sendable {
         (self.rules, self.listener, self.port) = (rules, listener, port)
     }
 
-    /// Applies `fault` to the next requests that `matches` accepts; it is given a request's words. Faults are tried in the order
-    /// in which they were injected, and each request meets at most one.
+    /// Applies `fault` to the next requests that `matches` accepts, given their words. Faults apply
+    /// in the order of injection, and each request meets at most one.
     public func inject(_ fault: Fault, times: Int = 1, when matches: @escaping @Sendable ([String]) -> Bool) {
         rules.state.withLock { $0.faults.append(ProxyRules.Rule(fault: fault, remaining: times, matches: matches)) }
     }
 
-    /// Applies `fault` to the next requests with this first word, as it is sent (`EVALSHA`, `PING`).
+    /// Applies `fault` to the next requests with this first word, as it is sent (`EVALSHA`,
+    /// `PING`).
     public func inject(_ fault: Fault, on command: String, times: Int = 1) {
         inject(fault, times: times) { $0.first == command }
     }
 
-    /// Forgets the faults that have hit nothing yet.
+    /// Removes the faults that have not hit a request yet.
     public func clearFaults() { rules.state.withLock { $0.faults = [] } }
 
-    /// From now on requests are noted that begin a round trip: those that come over a connection on which no reply is due.
+    /// Notes from now on each request that begins a round trip: it comes while no reply is due on
+    /// its connection.
     ///
-    /// - Parameter ignored: Requests that count for nothing, given their words.
+    /// - Parameter ignored: Accepts the words of requests that do not count.
     public func noteRoundTrips(ignoring ignored: @escaping @Sendable ([String]) -> Bool) {
         rules.state.withLock { state in
             state.roundTrips = []
@@ -78,40 +85,41 @@ public final class FaultyProxy: Sendable {
         }
     }
 
-    /// The words of what was noted.
+    /// The words of the noted requests.
     public var roundTrips: [[String]] { rules.state.withLock { $0.roundTrips } }
 
-    /// How many requests met a fault.
+    /// The number of requests that met a fault.
     public var hits: Int { rules.state.withLock { $0.hits } }
-    /// How many connections were ever opened to this proxy.
+    /// The number of connections opened to this proxy so far.
     public var accepted: Int { rules.state.withLock { $0.accepted } }
-    /// How many are open now.
+    /// The number of open connections.
     public var connections: Int { rules.state.withLock { $0.links.count } }
-    /// How many replies (of TLS: pieces) are held back now.
+    /// The number of replies (for TLS: pieces) that are held back.
     public var heldReplies: Int { rules.state.withLock { $0.held } }
 
-    /// From now on replies are held back, on every connection.
+    /// Holds replies back from now on, on every connection.
     public func holdReplies() { rules.state.withLock { $0.isHolding = true } }
 
-    /// What was held back is passed on, in order, and nothing more is held.
+    /// Passes on the replies that are held back, in order, and holds back no more.
     public func releaseReplies() async throws {
         rules.state.withLock { $0.isHolding = false }
         try await each { $0.release() }
     }
 
-    /// From now on replies come as over one link that all connections share, of so many bytes per second.
+    /// Sends replies from now on as over one link of so many bytes per second, which all
+    /// connections share.
     public func slowDown(to bytesPerSecond: Int) { rules.state.withLock { $0.bytesPerSecond = bytesPerSecond } }
 
-    /// Bytes of replies that went over the slow link.
+    /// The bytes of replies that went over the slow link.
     public var slowBytes: Int { rules.state.withLock { $0.slowBytes } }
 
-    /// Cuts all connections; done when it returns.
+    /// Cuts all connections, and returns when they are cut.
     public func cut() async throws { try await each { $0.cut() } }
 
-    /// Whether new connections are closed at once. Those that are open stay.
+    /// Sets whether new connections close at once. Open connections stay.
     public func refuse(_ isRefusing: Bool) { rules.state.withLock { $0.isRefusing = isRefusing } }
 
-    /// New connections go to another server; those that are open stay.
+    /// Sends new connections to another server. Open connections stay.
     public func redirect(to server: RedisServer) { rules.state.withLock { $0.target = server.port } }
 
     /// Closes everything.
@@ -127,7 +135,7 @@ public final class FaultyProxy: Sendable {
     }
 }
 
-/// What a proxy and its connections share.
+/// The state that a proxy and its connections share.
 final class ProxyRules: Sendable {
     struct Rule {
         let fault: FaultyProxy.Fault
@@ -152,7 +160,7 @@ final class ProxyRules: Sendable {
         /// Nil for a link that takes no time.
         var bytesPerSecond: Int?
         var slowBytes = 0
-        /// When the slow link has sent what it has.
+        /// The time at which the slow link has sent its bytes.
         var linkIsFree = NIODeadline.uptimeNanoseconds(0)
         var roundTrips: [[String]] = []
         var isIgnored: @Sendable ([String]) -> Bool = { _ in true }
@@ -166,7 +174,8 @@ final class ProxyRules: Sendable {
         self.isRaw = isRaw
     }
 
-    /// - Returns: The link's number and the port of the server; nil when it is to be refused.
+    /// - Returns: The link's number and the port of the server; nil if the connection must be
+    ///   refused.
     func opened(_ link: Link) -> (number: Int, target: Int)? {
         state.withLock { state in
             state.accepted += 1
@@ -177,7 +186,7 @@ final class ProxyRules: Sendable {
     }
 
     /// - Parameter isIdle: Whether no reply is due to its connection.
-    /// - Returns: Whether the request counts towards round trips.
+    /// - Returns: Whether the request counts as a round trip.
     func noteRoundTrip(_ words: [String], isIdle: Bool) -> Bool {
         state.withLock { state in
             guard !state.isIgnored(words) else { return false }
@@ -188,7 +197,7 @@ final class ProxyRules: Sendable {
 
     var isSlow: Bool { state.withLock { $0.bytesPerSecond != nil } }
 
-    /// When the link has sent so many bytes more.
+    /// Returns the time at which the link has sent so many more bytes.
     func reserve(_ bytes: Int) -> NIODeadline {
         state.withLock { state in
             state.slowBytes += bytes

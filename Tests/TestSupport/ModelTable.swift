@@ -1,23 +1,24 @@
 import Foundation
 
-/// The table of docs/models.md, so that tests run what it promises.
+/// The table of docs/models.md. Tests run its promises.
 public enum ModelTable {
     public struct Row: Sendable, CustomStringConvertible {
         public var provider: String
-        /// What `AGENT_RUNTIME__LLM_PROXY_URL` is set to.
+        /// The value of `AGENT_RUNTIME__LLM_PROXY_URL`.
         public var url: String
         public var settings: [String: String]
         public var personality: String
 
         public var description: String { provider }
 
-        /// The same address on another server.
+        /// Returns the same address on another server.
         public func url(at server: String) -> String {
             server + url.replacing(/^https?:\/\/[^\/]+/, with: "")
         }
     }
 
-    /// The rows, in the order of the page; none where the page cannot be read, which a test of the page notices.
+    /// The rows in the order of the page; empty if the page cannot be read, which a test of the
+    /// page notices.
     public static var rows: [Row] {
         let page = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs/models.md")
         let text = (try? String(contentsOf: page, encoding: .utf8)) ?? ""

@@ -2,7 +2,8 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// One client's connection through a ``FaultyProxy``, and the one to the server behind it. Both live on one event loop.
+/// One client's connection through a ``FaultyProxy``, and the connection to the server behind it.
+/// Both live on one event loop.
 final class ProxyLink: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
@@ -11,16 +12,16 @@ final class ProxyLink: ChannelInboundHandler {
     private var client: (any Channel)?
     private var server: (any Channel)?
     private var requests = ByteBuffer()
-    /// For the server, while the connection to it is being made.
+    /// Bytes for the server while the connection to it is being made.
     private var unsent = ByteBuffer()
     private var replies = ByteBuffer()
     private var held = ByteBuffer()
-    /// Waits for its turn on a slow link.
+    /// Bytes that wait for the slow link.
     private var paced = ByteBuffer()
     private var isPacing = false
-    /// Of each request whose reply is due, in order.
+    /// The faults of requests whose reply is due, in order.
     private var due = CircularBuffer<Due>()
-    /// How many of them count towards round trips.
+    /// The number of them that count as round trips.
     private var counted = 0
     private var isHolding = false
     private var isSilent = false
@@ -104,7 +105,7 @@ final class ProxyLink: ChannelInboundHandler {
         pump()
     }
 
-    /// Hands out every reply whose turn has come.
+    /// Delivers every reply that is due.
     private func pump() {
         while client != nil {
             if case .answer(let text)? = due.first?.fault {
@@ -132,7 +133,7 @@ final class ProxyLink: ChannelInboundHandler {
         replies.discardReadBytes()
     }
 
-    /// The oldest request has its reply.
+    /// Removes the oldest request, which has its reply.
     @discardableResult private func answered() -> FaultyProxy.Fault? {
         guard let oldest = due.popFirst() else { return nil }
         counted -= oldest.counts ? 1 : 0
@@ -146,7 +147,7 @@ final class ProxyLink: ChannelInboundHandler {
             state.held += 1
             return true
         }
-        // What is held goes first, also while it is being released.
+        // Held bytes go first, also while they are being released.
         if isHeld || held.readableBytes > 0 { held.writeImmutableBuffer(reply) } else { send(reply) }
     }
 

@@ -1,8 +1,9 @@
 public import NIOCore
 
-/// Where RESP values end: as much of the protocol as it takes to tell one request or reply from the next.
+/// Finds the ends of RESP values: as much of the protocol as separates one request or reply from
+/// the next.
 public enum RESPFrame {
-    /// Takes the first value off the buffer; nil while it is not whole.
+    /// Removes the first value from the buffer; returns nil if it is incomplete.
     public static func next(_ buffer: inout ByteBuffer) -> ByteBuffer? {
         let length = buffer.withUnsafeReadableBytes { bytes -> Int? in
             var position = 0
@@ -26,7 +27,7 @@ public enum RESPFrame {
         return length.flatMap { buffer.readSlice(length: $0) }
     }
 
-    /// The words of a request, repaired where they are not UTF-8.
+    /// Returns the words of a request, repaired if they are not UTF-8.
     public static func words(_ request: ByteBuffer) -> [String] {
         var rest = request
         guard let header = line(&rest), header.hasPrefix("*") else { return [] }

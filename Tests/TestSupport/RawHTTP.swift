@@ -6,7 +6,7 @@ import Synchronization
 import Glibc
 #endif
 
-/// A connection on which a test sends whatever bytes it likes.
+/// A connection on which a test sends any bytes.
 public final class RawHTTP: Sendable {
     private let channel: any Channel
     private let collector: Collector
@@ -40,15 +40,15 @@ public final class RawHTTP: Sendable {
         try await channel.close(mode: .output).get()
     }
 
-    /// Closes the connection; with `reset` as a process does that dies with unread bytes.
+    /// Closes the connection. With `reset`, it closes as a dying process does with unread bytes.
     public func leave(reset: Bool) async throws {
         if reset { try await (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get() }
         try await channel.close().get()
     }
 
-    /// Of a client that did not read.
+    /// Begins to read, for a client that did not.
     public func startReading() {
-        // Through the small buffer of before, what was held up would come in drops.
+        // With the small buffer of before, the waiting bytes would come in drops.
         channel.setOption(.socketOption(.so_rcvbuf), value: 1 << 20).flatMap { self.channel.setOption(.autoRead, value: true) }
             .whenSuccess { self.channel.read() }
     }
@@ -57,7 +57,7 @@ public final class RawHTTP: Sendable {
         channel.close(promise: nil)
     }
 
-    /// What came until the other side closed.
+    /// Returns the bytes that came until the other side closed.
     public func everything() async throws -> String {
         try await channel.closeFuture.get()
         return received

@@ -3,23 +3,23 @@ public import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A server that reads HTTP requests and answers with bytes, and ends connections where a test wants it: for what a server of
-/// good manners cannot do.
+/// A server that reads HTTP requests, responds with any bytes, and ends connections at any moment:
+/// for misbehaviour that a proper HTTP server cannot show.
 public final class RawUpstream: Sendable {
     public enum Step: Sendable {
         case bytes(String)
-        /// The same bytes many times, each written when the socket has taken the one before.
+        /// The same bytes many times. Each is written when the socket has taken the one before.
         case flood(ByteBuffer, count: Int)
         case gate(Gate)
         /// The same bytes again and again.
         case trickle(String, every: Duration, until: Gate)
-        /// The connection is closed.
+        /// Closes the connection.
         case close
     }
 
-    /// A request, as it came.
+    /// A request as it came.
     public struct Received: Sendable {
-        /// The connection it came on, and its place there, from 0.
+        /// The connection of the request, and the request's index on it, from 0.
         public var connection: Int
         public var place: Int
         public var text: String
@@ -37,7 +37,7 @@ public final class RawUpstream: Sendable {
     public typealias Script = @Sendable (Received) async -> [Step]
 
     public static let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-    /// Of an answer that ends with its connection.
+    /// The head of a response that ends with its connection.
     public static let unboundedHead = head + "Connection: close\r\n\r\n"
 
     private let state = Mutex(State())
@@ -48,7 +48,7 @@ public final class RawUpstream: Sendable {
     public var requests: [Received] { state.withLock { $0.requests } }
     public var connections: Int { state.withLock { $0.connections } }
     public var openConnections: Int { state.withLock { $0.open } }
-    /// When connections ended.
+    /// The times at which connections ended.
     public var closures: [ContinuousClock.Instant] { state.withLock { $0.closures } }
     /// Bytes of floods that the socket has taken.
     public var written: Int { state.withLock { $0.written } }
@@ -57,7 +57,7 @@ public final class RawUpstream: Sendable {
         self.script = script
     }
 
-    /// A whole answer with a length, after which the connection can be used again.
+    /// A whole response with a length, after which the connection can be reused.
     public static func answer(_ body: String) -> [Step] {
         [.bytes(head + "Content-Length: \(body.utf8.count)\r\n\r\n" + body)]
     }
@@ -66,7 +66,7 @@ public final class RawUpstream: Sendable {
         let upstream = RawUpstream(script)
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 1024)
-            // Small, so that a reader who does not read is soon felt.
+            // The buffer is small, so that the server soon notices a client that does not read.
             .childChannelOption(.socketOption(.so_sndbuf), value: 64 << 10)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Connection(upstream)) }
@@ -89,7 +89,7 @@ public final class RawUpstream: Sendable {
         private var number = 0
         private var text = ""
         private var place = 0
-        /// Answers follow each other.
+        /// Responses follow each other.
         private var last: Task<Void, Never>?
 
         init(_ upstream: RawUpstream) {

@@ -4,7 +4,7 @@ import NIOPosix
 public import RedisClient
 
 extension RedisConnection {
-    /// A connection with long deadlines, so that only what a test shortens can run out on a busy machine.
+    /// A connection with long deadlines, so that only a shortened one can expire on a busy machine.
     public static func open(
         _ configuration: RedisConfiguration, logger: Logger = .quiet, _ change: (inout RedisConfiguration) -> Void = { _ in }
     ) -> RedisConnection {
@@ -21,7 +21,7 @@ extension RedisConnection {
         return connection
     }
 
-    /// The same connection, once it can be used.
+    /// Returns the connection once it is ready.
     public func ready() async throws -> RedisConnection {
         try await eventually("the connection is ready") { isReady }
         return self
@@ -29,7 +29,8 @@ extension RedisConnection {
 
     public func echo(_ text: String) async throws -> String? { try await send(RedisCommand("ECHO", text)).string }
 
-    /// Asks again until there is an answer: for tests whose short timeouts a busy machine may exceed.
+    /// Repeats the call until it succeeds, for tests whose short timeouts a busy machine may
+    /// exceed.
     public func patientEcho(_ text: String) async throws -> String? {
         var reply: String?
         try await eventually("ECHO is answered") {
@@ -40,7 +41,7 @@ extension RedisConnection {
         return reply
     }
 
-    /// The error that a command ends with.
+    /// Returns the error of a command that must fail.
     public func failure(_ words: String...) async throws -> RedisError {
         var command = RedisCommand(words[0], capacity: 64)
         command.append(contentsOf: words.dropFirst())

@@ -1,14 +1,15 @@
 public import RedisClient
 public import SessionStore
 
-/// A Redis of each topology for all tests that do not disturb it; their keys carry session ids of their own.
+/// A Redis of each topology for all tests that do not disturb it. Their keys carry session ids of
+/// their own.
 public enum SharedRedis: String, CaseIterable, Sendable {
     case single, sentinel, cluster
 
     private static let sentinels = Task { try await RedisSentinels.start() }
     private static let nodes = Task { try await RedisCluster.start() }
 
-    /// How a store reaches it.
+    /// Returns the configuration for a store.
     public func configuration() async throws -> RedisConfiguration {
         switch self {
         case .single: try await RedisServer.shared().restrictedConfiguration
@@ -17,7 +18,7 @@ public enum SharedRedis: String, CaseIterable, Sendable {
         }
     }
 
-    /// The server that has a session's keys.
+    /// Returns the server with a session's keys.
     public func server(of session: SessionID) async throws -> RedisServer {
         switch self {
         case .single: try await RedisServer.shared()

@@ -5,7 +5,8 @@ public import RedisClient
 public import SessionStore
 
 extension RedisConfiguration {
-    /// A client for this topology; the test shuts it down, or leaves it to the end of the process.
+    /// Creates a client for this topology. The test shuts it down, or leaves it to the end of the
+    /// process.
     public func client() async throws -> RedisConnectionPool {
         var configuration = self
         configuration.clientName = RedisSessionStore.clientName
@@ -15,7 +16,7 @@ extension RedisConfiguration {
         return client
     }
 
-    /// A store, as a replica named `replica` has it.
+    /// Creates a store of a replica named `replica`.
     public func store(
         replica: String = "replica-1", lease: Duration = .seconds(3), _ change: (inout StoreConfiguration) -> Void = { _ in }
     ) async throws -> RedisSessionStore {
@@ -26,14 +27,15 @@ extension RedisConfiguration {
 }
 
 extension RedisServer {
-    /// A client with connections of its own; the test shuts it down, or leaves it to the end of the process.
+    /// Creates a client with connections of its own. The test shuts it down, or leaves it to the
+    /// end of the process.
     public func client(_ change: (inout RedisConfiguration) -> Void = { _ in }) async throws -> RedisConnectionPool {
         var configuration = configuration
         change(&configuration)
         return try await configuration.client()
     }
 
-    /// A store, as a replica named `replica` has it.
+    /// Creates a store of a replica named `replica`.
     public func store(
         replica: String = "replica-1", lease: Duration = .seconds(3), _ change: (inout StoreConfiguration) -> Void = { _ in }
     ) async throws -> RedisSessionStore {
@@ -42,6 +44,6 @@ extension RedisServer {
 }
 
 extension Logger {
-    /// Says nothing.
+    /// A logger that writes nothing.
     public static var quiet: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 }

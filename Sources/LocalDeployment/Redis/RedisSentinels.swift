@@ -13,15 +13,25 @@ public final class RedisSentinels: Sendable {
     public struct Sentinel: Sendable {
         public let port: Int
         public let process: ChildProcess
-        let credentials: [String]
+        /// The password for clients; nil if there is none.
+        let password: String?
+        /// The options of `redis-cli` for TLS; empty without TLS.
+        let tlsOptions: [String]
 
-        /// Runs a command with `redis-cli` and returns its output.
+        /// Returns what `redis-cli` prints for a command.
         @discardableResult
         public func cli(_ arguments: String...) throws -> String { try cli(arguments) }
 
         @discardableResult
         public func cli(_ arguments: [String]) throws -> String {
-            let text = try ChildProcess.output("redis-cli", ["-p", "\(port)", "--raw"] + credentials + arguments)
+            let text =
+                if tlsOptions.isEmpty {
+                    RedisCommandLine(address: .tcp(port: port), password: password).output(arguments)
+                } else {
+                    try ChildProcess.output(
+                        "redis-cli",
+                        ["-p", "\(port)", "--raw"] + (password.map { ["--no-auth-warning", "-a", $0] } ?? []) + tlsOptions + arguments)
+                }
             return text.hasSuffix("\n") ? String(text.dropLast()) : text
         }
     }
@@ -53,7 +63,6 @@ public final class RedisSentinels: Sendable {
         for _ in 0..<3 {
             let port = try freePort()
             let directory = try temporaryDirectory()
-            var credentials: [String] = []
             var lines = [
                 "bind 127.0.0.1", "dir \(directory.path)", "sentinel monitor \(masterName) 127.0.0.1 \(master.port) 2",
                 "sentinel down-after-milliseconds \(masterName) \(downAfter.milliseconds)",
@@ -62,19 +71,20 @@ public final class RedisSentinels: Sendable {
             if let password { lines.append("sentinel auth-pass \(masterName) \(password)") }
             if let sentinelPassword {
                 lines += ["requirepass \(sentinelPassword)", "sentinel sentinel-pass \(sentinelPassword)"]
-                credentials += ["--no-auth-warning", "-a", sentinelPassword]
             }
             if let tls {
                 lines += ["port 0", "tls-port \(port)", "tls-replication yes"]
                 lines += stride(from: 0, to: tls.count - 1, by: 2).map { "\(tls[$0].dropFirst(2)) \(tls[$0 + 1])" }
-                credentials += RedisServer.cliOptions(tls: tls)
             } else {
                 lines.append("port \(port)")
             }
             let file = directory.appending(path: "sentinel.conf")
             try lines.joined(separator: "\n").write(to: file, atomically: true, encoding: .utf8)
             let process = try ChildProcess("redis-server", [file.path, "--sentinel"], directory: directory)
-            sentinels.append(Sentinel(port: port, process: process, credentials: credentials))
+            sentinels.append(
+                Sentinel(
+                    port: port, process: process, password: sentinelPassword, tlsOptions: tls.map { RedisServer.cliOptions(tls: $0) } ?? [])
+            )
         }
         let all = RedisSentinels(servers: servers, sentinels: sentinels)
         try await all.settle()

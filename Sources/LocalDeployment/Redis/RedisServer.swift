@@ -10,8 +10,8 @@ public final class RedisServer: Sendable {
     public let directory: URL
     public let port: Int
     public let process: ChildProcess
-    /// The options that `redis-cli` needs if the server has a password.
-    private let credentials: [String]
+    /// The password of the default user; nil without `--requirepass`.
+    private let password: String?
 
     public var socket: String { directory.path + "/redis.sock" }
     /// For replicas, which run with the rights of ``AccessRules``.
@@ -26,8 +26,8 @@ public final class RedisServer: Sendable {
         return restricted
     }
 
-    private init(directory: URL, port: Int, process: ChildProcess, credentials: [String]) {
-        self.credentials = credentials
+    private init(directory: URL, port: Int, process: ChildProcess, password: String?) {
+        self.password = password
         self.directory = directory
         self.port = port
         self.process = process
@@ -61,7 +61,7 @@ public final class RedisServer: Sendable {
         let process = try ChildProcess(program, arguments, environment: environment, directory: directory)
         let server = RedisServer(
             directory: directory, port: port, process: process,
-            credentials: options.firstIndex(of: "--requirepass").map { ["--no-auth-warning", "-a", options[$0 + 1]] } ?? [])
+            password: options.firstIndex(of: "--requirepass").map { options[$0 + 1] })
         try await eventually("redis-server listens; its log: \(process.log)") {
             guard process.isRunning else { throw NeverHappened(description: "redis-server ended: \(process.log)") }
             return FileManager.default.fileExists(atPath: server.socket)
@@ -79,13 +79,21 @@ public final class RedisServer: Sendable {
     public static func shared() async throws -> RedisServer { try await sharedTask.value }
     private static let sharedTask = Task { try await start() }
 
-    /// Runs a command with `redis-cli` and returns its output.
+    /// Returns what `redis-cli` prints for a command.
     @discardableResult
     public func cli(_ arguments: String...) throws -> String { try cli(arguments) }
 
     @discardableResult
     public func cli(_ arguments: [String]) throws -> String {
-        var text = try ChildProcess.output("redis-cli", ["-s", socket, "--raw"] + credentials + arguments)
+        var text =
+            if arguments.first?.hasPrefix("-") == true {
+                // Options are for the program itself.
+                try ChildProcess.output(
+                    "redis-cli",
+                    ["-s", socket, "--raw"] + (password.map { ["--no-auth-warning", "-a", $0] } ?? []) + arguments)
+            } else {
+                RedisCommandLine(address: .unix(path: socket), password: password).output(arguments)
+            }
         if text.hasSuffix("\n") { text.removeLast() }
         return text
     }

@@ -26,7 +26,7 @@ public final class ChildProcess: Sendable {
         let executable = try Self.find(program)
         logFile = directory.appending(path: "\(executable.lastPathComponent).\(UUID().uuidString.prefix(8)).log")
         pid = try Self.spawn(executable, arguments, environment: environment, directory: directory, log: logFile)
-        Self.remember(pid)
+        LeftOvers.add(process: pid)
     }
 
     /// Releasing the last reference ends the program: the test does not need it any more.
@@ -67,7 +67,7 @@ public final class ChildProcess: Sendable {
             var raw: Int32 = 0
             guard waitpid(pid, &raw, wait ? 0 : WNOHANG) == pid else { return nil }
             status = raw
-            Self.running.withLock { _ = $0.remove(pid) }
+            LeftOvers.remove(process: pid)
             return raw
         }
     }
@@ -132,28 +132,4 @@ public final class ChildProcess: Sendable {
         guard let symbol = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np") else { return nil }
         return unsafeBitCast(symbol, to: (@convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32).self)
     }()
-
-    // MARK: Processes that no test stopped
-
-    private static let running = Mutex<Set<pid_t>>([])
-    private static let cleanup: Void = {
-        atexit { ChildProcess.killAll() }
-    }()
-
-    private static func remember(_ pid: pid_t) {
-        _ = cleanup
-        running.withLock { _ = $0.insert(pid) }
-    }
-
-    private static func killAll() {
-        for pid in running.withLock({ $0 }) { kill(pid, SIGKILL) }
-    }
-}
-
-/// Creates a new directory in the system's directory for temporary files.
-public func temporaryDirectory() throws -> URL {
-    // The name is short because the path of a unix socket has at most 107 bytes.
-    let url = FileManager.default.temporaryDirectory.appending(path: "art-\(UUID().uuidString.prefix(8))")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    return url
 }

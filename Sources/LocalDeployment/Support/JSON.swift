@@ -12,12 +12,24 @@ public enum JSON: Sendable, Hashable {
     case array([JSON])
     case object([String: JSON])
 
-    public init(parsing bytes: ByteBuffer) throws {
-        self = try JSONDecoder().decode(JSON.self, from: Data(buffer: bytes))
+    public init(parsing bytes: ByteBuffer) throws { try self.init(data: Data(buffer: bytes)) }
+    public init(_ text: String) throws { try self.init(data: Data(text.utf8)) }
+
+    // Not `JSONDecoder`: it throws at each wrong guess of a value's type, and Swift Testing records
+    // a backtrace for every error thrown.
+    private init(data: Data) throws {
+        self.init(foundation: try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed))
     }
 
-    public init(_ text: String) throws {
-        self = try JSONDecoder().decode(JSON.self, from: Data(text.utf8))
+    private init(foundation value: Any) {
+        switch value {
+        case let text as String: self = .string(text)
+        case let members as [String: Any]: self = .object(members.mapValues { JSON(foundation: $0) })
+        case let elements as [Any]: self = .array(elements.map { JSON(foundation: $0) })
+        case let number as NSNumber where String(cString: number.objCType) == "c": self = .bool(number.boolValue)
+        case let number as NSNumber: self = .number(number.doubleValue)
+        default: self = .null
+        }
     }
 
     public subscript(key: String) -> JSON {
@@ -42,24 +54,7 @@ public enum JSON: Sendable, Hashable {
     }
 }
 
-extension JSON: Codable {
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let value = try? container.decode(Bool.self) {
-            self = .bool(value)
-        } else if let value = try? container.decode(Double.self) {
-            self = .number(value)
-        } else if let value = try? container.decode(String.self) {
-            self = .string(value)
-        } else if let value = try? container.decode([JSON].self) {
-            self = .array(value)
-        } else {
-            self = .object(try container.decode([String: JSON].self))
-        }
-    }
-
+extension JSON: Encodable {
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {

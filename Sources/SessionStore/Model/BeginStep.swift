@@ -14,6 +14,14 @@ public struct BeginStep: Sendable {
         case replacement(ByteBuffer)
 
         var isToolResult: Bool { if case .toolResult = self { true } else { false } }
+
+        /// Of the message.
+        var byteCount: Int {
+            switch self {
+            case .user(let json), .toolResult(let json, _, _), .replacement(let json): json.readableBytes
+            case .retry: 0
+            }
+        }
     }
 
     /// What makes the same request recognisable when it is sent again.

@@ -5,11 +5,20 @@ public import NIOCore
 public enum ChatRole: String, Sendable {
     case system, user, assistant, tool
 
-    /// Reads the role of a stored message; nil for what is not one.
+    /// How a stored message of this role begins. Messages that a person put there may begin otherwise.
+    var messageStart: String {
+        switch self {
+        case .system: #"{"role":"system""#
+        case .user: #"{"role":"user""#
+        case .assistant: #"{"role":"assistant""#
+        case .tool: #"{"role":"tool""#
+        }
+    }
+
+    /// Reads the role of a stored message; nil if it is not a chat message.
     public init?(of message: ByteBuffer) {
-        // Messages that this server wrote begin with their role. Others may have been put there by hand.
         for role in [ChatRole.tool, .assistant, .user, .system] {
-            if message.readableBytesView.starts(with: #"{"role":"\#(role.rawValue)""#.utf8) {
+            if message.readableBytesView.starts(with: role.messageStart.utf8) {
                 self = role
                 return
             }

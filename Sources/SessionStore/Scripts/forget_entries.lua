@@ -1,15 +1,15 @@
 #!lua flags=allow-oom
--- forget_entries: removes members of an index, or hints, that have not moved since the caller looked.
+-- forget_entries: removes members of an index, or hints, that have not moved since the caller read them.
 --
--- KEYS  1 the sorted set
--- ARGV  member, score, member, score ...: a member goes where its score is at most the given one
+-- KEYS  entries           the sorted set
+-- ARGV  rest              member, score, member, score …: a member goes if its score is at most this one
 --
--- Answers  {removed}
+-- Replies  {removed}
 local removed = 0
-for i = 1, #ARGV, 2 do
-  local score = redis.call('ZSCORE', KEYS[1], ARGV[i])
+for i = rest, #ARGV, 2 do
+  local score = redis.call('ZSCORE', entries, ARGV[i])
   if score and tonumber(score) <= tonumber(ARGV[i + 1]) then
-    removed = removed + redis.call('ZREM', KEYS[1], ARGV[i])
+    removed = removed + redis.call('ZREM', entries, ARGV[i])
   end
 end
 return {removed}

@@ -1,21 +1,26 @@
 #!lua
--- log_events: adds a batch to the log of the running step. Unlike append_events it leaves the lease and the expiry alone: between renewals, this is
--- all that a batch costs.
+-- log_events: adds a batch to the log of the running step. Unlike append_events it changes neither the
+-- lease nor the expiry: between renewals, a batch costs no more than this.
 --
 -- Safe to repeat: a batch whose last id the log already has counts as written.
 --
--- KEYS  1 state  2 events
--- ARGV  1 token  2 the entry's id, STEP-SEQUENCE of the batch's last event  3 publish command  4 wake channel  5 step
---       6.. the events as in append_events, at most 3,900 (Lua unpacks no more than 8,000 values)
+-- KEYS  state, events
+-- ARGV  token
+--       entry             the entry's id: STEP-SEQUENCE of the batch's last event
+--       publish           PUBLISH, or SPUBLISH on a Cluster
+--       wake              the channel that wakes followers
+--       step
+--       rest              the events as in append_events, at most 3,900 (Lua unpacks fewer than 8,000
+--                         values)
 --
--- Answers  1, or 0 when the token is not the lease's any more; append_events then says what has become of it.
-if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then
+-- Replies  1, or 0 if the lease is no longer this token's; append_events then says what became of it
+if redis.call('HGET', state, 'token') ~= token then
   return 0
 end
-local added = redis.pcall('XADD', KEYS[2], ARGV[2], unpack(ARGV, 6))
+local added = redis.pcall('XADD', events, entry, unpack(ARGV, rest))
 if type(added) ~= 'table' then
   -- A hint: a user without the right to publish must not fail a script that has written.
-  redis.pcall(ARGV[3], ARGV[4], ARGV[5])
+  redis.pcall(publish, wake, step)
 elseif not string.find(added.err, 'equal or smaller', 1, true) then
   return added
 end

@@ -1,10 +1,12 @@
 #!lua flags=no-writes
--- read_state: what a session is at one instant. Called where Redis takes no transactions (MULTI, or TIME within one).
+-- read_state: returns what a session is at one instant. Replicas call it where Redis accepts no
+-- transactions (MULTI, or TIME within one).
 --
--- A key of a wrong type is told in its place of the answer, as EXEC does it.
+-- A key of a wrong type puts Redis's error in its place of the reply, as EXEC does.
 --
--- KEYS  1 state  2 history  3 pending
+-- KEYS  state, history, pending
 -- ARGV  none
 --
--- Answers  the state's fields and values, the history's length, the open calls and their JSON, Redis's time as TIME gives it
-return {redis.pcall('HGETALL', KEYS[1]), redis.pcall('LLEN', KEYS[2]), redis.pcall('HGETALL', KEYS[3]), redis.call('TIME')}
+-- Replies  the state's fields and values; the history's length; the open calls and their JSON; the reply
+--          of TIME
+return {redis.pcall('HGETALL', state), redis.pcall('LLEN', history), redis.pcall('HGETALL', pending), redis.call('TIME')}

@@ -1,23 +1,28 @@
 #!lua flags=allow-oom
--- release_step: a replica that must stop lets another one take its step at once. It does not count as an attempt.
+-- release_step: lets another replica take a step at once, when its owner must stop. The run does not
+-- count as an attempt.
 --
--- KEYS  1 history  2 state  3 pending  4 ledger  5 events  6 steps  7 reasoning
--- ARGV  1 token  2 publish command  3 wake channel
+-- The script revokes the token, too: an earlier call of the owner whose reply was lost may arrive at any
+-- later time, and must not hold the step again.
 --
--- The token is taken back, too: a call of its owner's whose answer was lost may arrive at any later time, and must not hold the step again.
+-- KEYS  history, state, pending, ledger, events, steps, reasoning
+-- ARGV  token
+--       publish           PUBLISH, or SPUBLISH on a Cluster
+--       wake              the channel that wakes followers
 --
--- Answers  {'released', now} (again for a repeated call, while nobody has taken the step), {'lost', now, fence, intent}.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local s = redis.call('HMGET', KEYS[2], 'token', 'fence', 'intent', 'status', 'released')
-local again = s[1] == '' and s[4] == 'running' and s[5] == ARGV[1]
-if s[1] ~= ARGV[1] and not again then
-  return {'lost', now, tonumber(s[2] or '0'), s[3] or ''}
+-- Replies  {'released', now} (again for a repeated call, until a replica has taken the step);
+--          {'lost', now, fence, intent} if the lease is not this token's
+
+-- uses  clock
+local holder, fence, intent, status, released = unpack(redis.call('HMGET', state, 'token', 'fence', 'intent', 'status', 'released'))
+local is_repeated = holder == '' and status == 'running' and released == token
+if holder ~= token and not is_repeated then
+  return {'lost', now, tonumber(fence or '0'), intent or ''}
 end
-if not again then
-  redis.call('HSET', KEYS[2], 'lease_until', 0, 'token', '', 'released', ARGV[1])
-  redis.call('HINCRBY', KEYS[2], 'attempt', -1)
+if not is_repeated then
+  redis.call('HSET', state, 'lease_until', 0, 'token', '', 'released', token)
+  redis.call('HINCRBY', state, 'attempt', -1)
   -- A hint: a user without the right to publish must not fail a script that has written.
-  redis.pcall(ARGV[2], ARGV[3], s[2])
+  redis.pcall(publish, wake, fence)
 end
 return {'released', now}

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// Up to which step Redis's replicas have acknowledged sessions, as this replica has seen: who
-/// reads such a step need not wait for them.
+/// The latest step of each session that Redis's replicas have acknowledged, as this replica has
+/// seen. A reader of such a step need not wait for them.
 ///
-/// `WAIT` goes by all that was written before, so that the steps before are acknowledged, too.
+/// `WAIT` covers all that was written before, so that earlier steps are acknowledged, too.
 final class AcknowledgedSteps: Sendable {
     private struct Note {
         var epoch: String
@@ -13,8 +13,8 @@ final class AcknowledgedSteps: Sendable {
     private let bound: Int
     private let notes = Mutex<[SessionID: Note]>([:])
 
-    /// - Parameter bound: Sessions that are remembered. One too many drops any other, which costs a
-    /// wait.
+    /// - Parameter bound: How many sessions it remembers. One more drops any other, which costs a
+    ///   wait.
     init(bound: Int = 4096) {
         self.bound = bound
     }

@@ -2,23 +2,25 @@ import NIOCore
 import RedisClient
 import Synchronization
 
-/// Sessions whose activity is to be noted in the index. Nobody waits for it, so notes gather for a few milliseconds: one command per bucket
-/// instead of two per turn.
+/// Records in the index which sessions were active. No caller waits for it: records gather for a
+/// few milliseconds, so that Redis gets one command per bucket instead of two per turn.
 ///
-/// Listing writes this replica's first. What could not be written is tried again after a while.
+/// A replica that lists sessions writes its own records first. A record that could not be written
+/// is tried again later.
 final class ActivityRecorder: Sendable {
     private struct State {
         var notes: [SessionID: Int64] = [:]
         var isScheduled = false
-        /// Some could not be written, and wait for the next time.
+        /// Whether some could not be written, and wait for the next time.
         var isHeld = false
     }
 
-    /// How long notes gather.
+    /// How long records gather before they are written.
     static let delay = TimeAmount.milliseconds(5)
-    /// As many are written at once.
+    /// This many are written at once.
     static let limit = 1024
-    /// How long notes wait that could not be written, and how many; a session whose note is lost is not listed before its next message.
+    /// How long records wait that could not be written, and how many do. A session whose record is
+    /// lost is not listed before its next message.
     static let pause = TimeAmount.seconds(1)
     static let mostKept = 65_536
 
@@ -29,6 +31,8 @@ final class ActivityRecorder: Sendable {
         self.client = client
     }
 
+    /// Records a session's activity.
+    ///
     /// - Parameter time: Milliseconds since 1970 on Redis's clock.
     func note(_ session: SessionID, at time: Int64) {
         let (isFull, schedules) = state.withLock { state in
@@ -47,12 +51,12 @@ final class ActivityRecorder: Sendable {
         }
     }
 
-    /// The session is gone.
+    /// Drops the record of a session that was deleted.
     func forget(_ session: SessionID) {
         state.withLock { _ = $0.notes.removeValue(forKey: session) }
     }
 
-    /// Writes what has gathered, and waits for it; gives up at the first failure.
+    /// Writes the records, and waits for Redis's replies; gives up at the first failure.
     func flush() async {
         let batches = take()
         for (index, batch) in batches.enumerated() {
@@ -73,7 +77,8 @@ final class ActivityRecorder: Sendable {
         }
     }
 
-    /// Written once more, they take nothing back: only what is later counts.
+    /// Keeps records for another try. Written late they undo nothing, since `ZADD GT` keeps the
+    /// later time.
     private func putBack(_ notes: [Note]) {
         let schedules = state.withLock { state in
             for (session, time) in notes {
@@ -88,7 +93,7 @@ final class ActivityRecorder: Sendable {
 
     private typealias Note = (key: SessionID, value: Int64)
 
-    /// What has gathered: a command for each bucket.
+    /// Takes the records that have gathered, as one command for each bucket.
     private func take() -> [(key: String, command: RedisCommand, notes: [Note])] {
         let notes = state.withLock { state in
             defer { state.notes = [:] }

@@ -1,6 +1,8 @@
-/// How many messages the next page of a history is to have. A value: it is told what the last one brought.
+/// How many messages the next page of a history has. A value: its user reports what the last page
+/// brought.
 ///
-/// Redis counts messages and not bytes. So the first page is small, and each later one follows the size of those before it.
+/// Redis counts messages and not bytes. So the first page is small, and each later one follows the
+/// size of those before it.
 struct HistoryPaging: Sendable {
     static let first = 4
     static let growth = 8
@@ -11,14 +13,14 @@ struct HistoryPaging: Sendable {
 
     /// - Parameters:
     ///   - mostMessages: Of one page.
-    ///   - bytes: That a page is to have about.
+    ///   - bytes: About how many bytes a page brings.
     init(mostMessages: Int, bytes: Int) {
         self.mostMessages = max(1, mostMessages)
         self.bytes = bytes
         count = min(Self.first, self.mostMessages)
     }
 
-    /// A page has come.
+    /// Records the size of a page.
     mutating func came(messages: Int, bytes came: Int) {
         let fitting = messages * bytes / max(came, 1)
         count = max(1, min(count * Self.growth, fitting, mostMessages))

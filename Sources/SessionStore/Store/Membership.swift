@@ -12,21 +12,21 @@ public final class Membership: Service {
         }
     }
 
-    /// How often the layout is read.
+    /// How often a replica reads the layout.
     private static let layoutPeriod = Duration.seconds(30)
 
     private let store: RedisSessionStore
     private let owns: Bool
     private let logger: Logger
 
-    /// - Parameter owns: Whether Redis is this server's own: then its layout is raised.
+    /// - Parameter owns: Whether Redis is this server's own. Its layout is raised then.
     public init(store: RedisSessionStore, owns: Bool, logger: Logger) {
         self.store = store
         self.owns = owns
         self.logger = logger
     }
 
-    /// Joins if Redis can be asked now; else ``run()`` does it later.
+    /// Joins if Redis can be asked now; otherwise ``run()`` does it later.
     ///
     /// - Throws: ``NewerLayout``
     public func join() async throws(NewerLayout) {
@@ -50,6 +50,8 @@ public final class Membership: Service {
         store.leave()
     }
 
+    /// Reads the deployment's layout and announces this replica.
+    ///
     /// - Returns: Whether Redis could be asked.
     private func refresh() async throws(NewerLayout) -> Bool {
         let before = store.layout.current

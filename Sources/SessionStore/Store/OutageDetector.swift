@@ -1,17 +1,20 @@
 import RedisClient
 import Synchronization
 
-/// Knows of each server of Redis whether it was there for the owners of its sessions' steps all the time. After it was not, leases have
-/// run out whose replicas live, and these must renew before anybody takes over (I6).
+/// Knows, for each server of Redis, whether it served the owners of its sessions' steps all the
+/// time. After an outage, leases have run out although their replicas live. These must renew first,
+/// before any replica takes their steps over (I6).
 ///
-/// It goes by what Redis answers, with its time in it, not by connections: one that is lost proves nothing while others bring replies.
-/// ``RedisSessionStore/beat()`` asks often enough. The same replies tell the server's clock, the only one that the protocol goes by.
+/// The evidence is Redis's replies with Redis's time in them, and not connections: a lost
+/// connection proves nothing while others bring replies. ``RedisSessionStore/beat()`` asks often
+/// enough. The same replies give the server's clock, the only clock that the protocol uses.
 final class OutageDetector: Sendable {
     typealias Address = RedisConfiguration.Address
 
     private struct State {
         var nodes: [Address: NodeEvidence] = [:]
-        /// Slots of a Cluster that were refused because they move, and when their pause is over.
+        /// Slots of a Cluster that were refused because they are moving, and when the pause of each
+        /// ends.
         var moving: [Int: Int64] = [:]
 
         mutating func forgetSilent(before bound: Int64) {
@@ -19,7 +22,7 @@ final class OutageDetector: Sendable {
         }
     }
 
-    /// Of a server that was silent for longer nothing is known any more.
+    /// Servers that have been silent for longer are forgotten.
     private static let memory: Int64 = 60_000
     private static let mostNodes = 2 * ClusterSlots.mostNodes
 
@@ -28,15 +31,15 @@ final class OutageDetector: Sendable {
     private let quietLimit: Int64
     private let pause: Int64
 
-    /// - Parameter pause: How long lost steps are left alone; zero for never.
+    /// - Parameter pause: How long lost steps are left alone after an outage; zero for not at all.
     init(lease: Duration, pause: Duration) {
         quietLimit = max(1, lease.milliseconds / 3)
         self.pause = pause.milliseconds
     }
 
-    /// Takes in a reply of `node` to a command.
+    /// Records a reply of `node` to a command.
     ///
-    /// - Parameter time: Redis's milliseconds in it. Nothing is made of what can be no time.
+    /// - Parameter time: Redis's milliseconds in it. A number that cannot be a time is ignored.
     func heard(_ time: Int64, from node: Address, sent: ContinuousClock.Instant) {
         guard (0...(1 << 53)).contains(time) else { return }
         state.withLock { state in
@@ -48,9 +51,9 @@ final class OutageDetector: Sendable {
         }
     }
 
-    /// A command was refused.
+    /// Records that a command was refused.
     ///
-    /// - Returns: Whether Redis does not serve at the moment; else nothing is made of it.
+    /// - Returns: Whether Redis does not serve at the moment. Other refusals are ignored.
     func refused(_ error: RedisError, at location: KeyLocation) -> Bool {
         guard error.isOfOutage else { return false }
         state.withLock { state in
@@ -60,7 +63,7 @@ final class OutageDetector: Sendable {
                 state.moving = state.moving.filter { $0.value > now }
                 state.moving[location.slot] = now + pause
             case .clusterDown:
-                // Other nodes of the Cluster say the same to those who ask them.
+                // Other nodes of the Cluster reply the same to their clients.
                 for node in state.nodes.keys { state.nodes[node]?.refused(at: now) }
             default:
                 state.nodes[location.node]?.refused(at: now)
@@ -69,24 +72,25 @@ final class OutageDetector: Sendable {
         return true
     }
 
-    /// Whether a lease there that has run out is a lost replica's.
+    /// Whether a lease at this location that has run out proves that its replica is lost.
     func isOver(at location: KeyLocation) -> Bool {
         guard pause > 0 else { return true }
         let now = local(.now)
-        // Where the slot was before, time may have passed that this replica has seen nothing of.
+        // At the slot's former node, time may have passed that this replica knows nothing of.
         if let since = location.since, now - local(since) < pause { return false }
         return state.withLock { state in
             state.moving[location.slot].map { now >= $0 } ?? true && state.nodes[location.node]?.isTrusted(at: now) ?? false
         }
     }
 
-    /// Whether the clock there was set back a while ago, so that leases and hints may lie too far in the future.
+    /// Whether the clock at this location was set back lately, so that leases and hints may lie too
+    /// far in the future.
     func wasSetBack(at location: KeyLocation) -> Bool {
         let now = local(.now)
         return state.withLock { $0.nodes[location.node].map { now < $0.staleUntil } ?? false }
     }
 
-    /// The same for any server.
+    /// Whether the clock of any server was set back lately.
     var wasSetBack: Bool {
         let now = local(.now)
         return state.withLock { $0.nodes.values.contains { now < $0.staleUntil } }
@@ -94,8 +98,8 @@ final class OutageDetector: Sendable {
 
     // MARK: Clocks
 
-    /// A server's time in milliseconds since 1970; nil before its first answer. It survives a local clock that jumps, and within one answer a jump of
-    /// Redis's.
+    /// Returns a server's time in milliseconds since 1970; nil before its first reply. It survives
+    /// a jump of the local clock and, from the next reply on, a jump of Redis's clock.
     func time(of node: Address) -> Int64? {
         state.withLock { $0.nodes[node]?.time(at: local(.now)) }
     }
@@ -112,7 +116,8 @@ final class OutageDetector: Sendable {
 }
 
 extension RedisError {
-    /// Whether Redis refuses what it would take at another time: from an owner that renews its lease as well.
+    /// Whether Redis refuses what it would accept at another time. It then refuses owners that
+    /// renew their leases, too.
     fileprivate var isOfOutage: Bool {
         switch code {
         case .loading, .readOnly, .masterDown, .clusterDown, .tryAgain, .ask, .noReplicas, .busy, .outOfMemory, .writesRefused: true

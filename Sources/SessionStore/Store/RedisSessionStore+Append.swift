@@ -1,13 +1,15 @@
 public import RedisClient
 
 extension RedisSessionStore {
-    /// Adds a batch to the log and extends the lease: the script `append_events`. An empty batch only renews.
+    /// Appends a batch to the log and extends the lease: the script `append_events`. An empty batch
+    /// only renews.
     ///
     /// - Parameters:
-    ///   - renews: False leaves the lease as it is, which costs Redis half as much: the script `log_events`. Batches that it cannot take renew
-    ///     nevertheless.
-    ///   - completion: Called on the connection's event loop with the answer, and whether the lease was extended. A failure with
-    ///     `.outcomeUnknown` is safe to send again.
+    ///   - renews: If false, the lease stays as it is, which costs Redis half as much: the script
+    ///     `log_events`. Batches that `log_events` cannot write renew all the same.
+    ///   - completion: Called on the connection's event loop with the outcome, and whether the
+    ///     lease was extended. After a failure with `.outcomeUnknown` the same batch is safe to
+    ///     send again.
     public func append(
         _ events: LoggedEvents,
         lease: StepLease,
@@ -17,13 +19,8 @@ extension RedisSessionStore {
     ) {
         guard !renews, canLogWithoutRenewal(events) else { return renew(events, lease: lease, on: route, completion: completion) }
         let keys = RedisKeys(lease.session)
-        var call = RedisScriptCall(StoreScripts.logEvents, keys: keys, ["state", "events"], capacity: 256 + events.byteCount)
-        call.append(lease.token.text)
-        call.append("\(lease.step)-\(events.lastSequence)")
-        call.append(publish)
-        call.append(keys.prefix, "wake")
-        call.append(integer: Int64(lease.step))
-        call.append(events)
+        let call = StoreScripts.logEvents.call(
+            AppendEventsCall(store: self, keys: keys, lease: lease, events: events), on: keys, capacity: 256 + events.byteCount)
         route.submitEvaluate(call) { result in
             switch result {
             case .failure(let error):
@@ -36,10 +33,11 @@ extension RedisSessionStore {
         }
     }
 
-    /// Lua's bound on a script's values, with room.
+    /// Lua's bound on the arguments of one call, with a margin.
     private static let logEventsLimit = 3000
 
-    /// An expiry that is hardly longer than a lease has to move with every batch.
+    /// Whether `log_events` can write the batch. If sessions expire hardly later than leases, every
+    /// batch must move the expiry.
     private func canLogWithoutRenewal(_ events: LoggedEvents) -> Bool {
         let isLasting = configuration.sessionTTL.map { $0 >= configuration.lease * 2 } ?? true
         return isLasting && !events.isEmpty && events.count <= Self.logEventsLimit
@@ -50,16 +48,9 @@ extension RedisSessionStore {
         completion: @escaping @Sendable (Result<LeaseAnswer, StoreError>, _ hasRenewed: Bool) -> Void
     ) {
         let keys = RedisKeys(lease.session)
-        var call = RedisScriptCall(StoreScripts.appendEvents, keys: keys, capacity: 512 + events.byteCount)
-        call.append(lease.token.text)
-        call.append(integer: Int64(lease.step))
-        call.append(integer: Int64(events.lastSequence))
-        call.append(integer: leaseMilliseconds)
-        call.append(integer: ttlMilliseconds)
-        call.append(publish)
-        call.append(keys.prefix, "wake")
-        call.append(asking ? configuration.instance : "")
-        call.append(events)
+        let call = StoreScripts.appendEvents.call(
+            AppendEventsCall(store: self, keys: keys, lease: lease, events: events, isAsking: asking), on: keys,
+            capacity: 512 + events.byteCount)
         let sent = ContinuousClock.now
         route.submitEvaluate(call) { result in
             switch result {
@@ -77,10 +68,10 @@ extension RedisSessionStore {
         }
     }
 
-    /// Notes that the owner is about to ask the model, and renews the lease. Where the history came with the lease, the script
-    /// that gave it has noted that.
+    /// Records that the owner is about to ask the model, and renews the lease. If the history came
+    /// with the lease, the script that gave it has recorded that.
     ///
-    /// Nothing depends on its success but how a step is judged with which two replicas are lost.
+    /// Only one decision depends on it: how a step is judged that two replicas were lost with.
     public func noteAsking(_ lease: StepLease) async {
         await withCheckedContinuation { continuation in
             renew(LoggedEvents(firstSequence: 1), lease: lease, asking: true, on: route(for: lease.session)) { _, _ in
@@ -89,14 +80,15 @@ extension RedisSessionStore {
         }
     }
 
-    /// The way of a step's appends.
+    /// Returns the route of a step's appends.
     public func route(for session: SessionID) -> RedisRoute {
         client.route(for: RedisKeys(session).prefix)
     }
 
-    /// Moves the sweeper's hint for a running step along.
+    /// Moves the sweeper's hint for a running step to a lease from now.
     ///
-    /// - Parameter route: Of the session's other commands: taken where it leads to the hint, too.
+    /// - Parameter route: Of the session's other commands. The hint goes over it if it leads to the
+    ///   hint's key.
     public func moveHint(_ session: SessionID, on route: RedisRoute) {
         let keys = RedisKeys(session)
         guard let now = time(of: keys.prefix) else { return }

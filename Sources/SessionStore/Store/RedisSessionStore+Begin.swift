@@ -4,16 +4,20 @@ import RedisClient
 extension RedisSessionStore {
     /// Accepts a message: the script `begin_step`.
     ///
-    /// - Throws: ``StoreError`` with `.outcomeUnknown` when the message may have been written, or may yet be.
+    /// - Throws: ``StoreError`` with `.outcomeUnknown` if the message may have been written, or may
+    ///   yet be.
     public func begin(_ begin: BeginStep) async throws(StoreError) -> BeginOutcome {
         let keys = RedisKeys(begin.session)
         var known = try await now(of: keys.prefix)
         var lateAnswers = 0
         var isRepeated = false
         while true {
-            // The sweeper is told to look before the lease is taken, so that a crash at any point leaves a look too many.
+            // The hint is written before the lease is taken: a crash at any point leaves a hint too
+            // many, never a step without one.
             let due = known + leaseMilliseconds + configuration.hintMargin.milliseconds
-            let call = call(for: begin, keys: keys, due: due)
+            let call = StoreScripts.beginStep.call(
+                BeginStepCall(store: self, keys: keys, begin: begin, hintDue: due), on: keys,
+                capacity: 768 + begin.input.byteCount)
             var hint = RedisCommand("ZADD", keys.running, "GT")
             hint.append(integer: due)
             hint.append(begin.session.text)
@@ -23,7 +27,8 @@ extension RedisSessionStore {
             guard let now = reply[1]?.integer else { throw .unexpected(reply) }
             heard(now, of: keys.prefix, sent: sent)
             if reply[0]?.string == "late" {
-                // The clock was off, or the command was long on its way. Once more with the time it has just told us.
+                // The estimate of Redis's clock was wrong, or the command took long. The reply has
+                // the right time.
                 lateAnswers += 1
                 guard lateAnswers < 3 else { throw StoreError(.unavailable, "Redis took longer than a lease to accept the message") }
                 known = now
@@ -34,7 +39,8 @@ extension RedisSessionStore {
             case .started, .waiting: activity.note(begin.session, at: now)
             case .replay: break
             case .busy, .orphaned, .refused:
-                // The call whose answer was lost may still be on its way, and do by then what this one may not.
+                // The call whose reply was lost may still be on its way, and may then do what this
+                // one was refused.
                 if isRepeated {
                     throw StoreError(.outcomeUnknown, "an answer was lost, and the same call was refused when it was sent again")
                 }
@@ -43,15 +49,19 @@ extension RedisSessionStore {
         }
     }
 
+    /// Sends the call with its hint, and again while replies are lost.
+    ///
     /// - Parameters:
-    ///   - acknowledged: Whether a message that is merely stored is answered for, and must be at Redis's replicas first.
-    ///   - isRepeated: Set when an answer was lost and the call was sent again.
+    ///   - acknowledged: Whether the client hears of a message that is only stored, so that Redis's
+    ///     replicas must have it first.
+    ///   - isRepeated: Set if a reply was lost and the call was sent again.
     private func send(
         _ call: RedisScriptCall, after hint: RedisCommand, acknowledged: Bool, keys: RedisKeys, isRepeated: inout Bool
     ) async throws(StoreError) -> RedisReply {
         let acknowledgement = acknowledged ? configuration.acknowledgement : nil
         let sharesWrite = client.isOneServer && acknowledgement == nil
-        // In the same write where the same connection takes it; else it must be there before.
+        // The hint shares the write if it goes over the same connection; otherwise Redis must have
+        // it before.
         if !sharesWrite { _ = try await read(hint, key: keys.running) }
         return try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
             do throws(RedisError) {
@@ -69,62 +79,6 @@ extension RedisSessionStore {
                 throw error
             }
         }
-    }
-
-    private func call(for begin: BeginStep, keys: RedisKeys, due: Int64) -> RedisScriptCall {
-        let empty = ByteBuffer()
-        let kind: String
-        var message = empty
-        var callID = ""
-        var toolName = ""
-        var digest = ""
-        switch begin.input {
-        case .user(let json):
-            kind = "user"
-            message = json
-        case .toolResult(let json, let id, let name):
-            kind = "tool_result"
-            message = json
-            callID = id
-            toolName = name ?? ""
-            digest = Digest.short(json)
-        case .retry:
-            kind = "retry"
-        case .replacement(let json):
-            kind = "replace"
-            message = json
-        }
-        var call = RedisScriptCall(StoreScripts.beginStep, keys: keys, capacity: 512 + message.readableBytes)
-        call.append(begin.token.text)
-        call.append(begin.token.nonce)
-        call.append(configuration.replica)
-        call.append(integer: leaseMilliseconds)
-        call.append(integer: due)
-        call.append(integer: ttlMilliseconds)
-        call.append(kind)
-        call.append(message)
-        call.append(begin.systemPrompt ?? empty)
-        call.append(begin.idempotency?.key ?? "")
-        call.append(begin.idempotency?.digest ?? "")
-        call.append(callID)
-        call.append(toolName)
-        call.append(digest)
-        call.append(begin.expectedLength.map(String.init) ?? "")
-        call.append(begin.settings.model ?? "")
-        call.append(begin.settings.tools ?? empty)
-        call.append(begin.settings.metadata ?? empty)
-        call.append(begin.settings.onDisconnect?.rawValue ?? "")
-        call.append(integer: Int64(configuration.ledgerBound))
-        call.append(publish)
-        call.append(keys.prefix, "wake")
-        call.append(integer: Int64(configuration.maximumMessages))
-        call.append(integer: Int64(configuration.maximumHistoryBytes))
-        call.append(integer: Int64(layout.current))
-        call.append(integer: Int64(RedisLayout.known))
-        call.append(configuration.instance)
-        call.append(integer: Int64(configuration.historyAheadBytes))
-        call.append(integer: Int64(configuration.historyAheadMessages))
-        return call
     }
 
     private func outcome(_ reply: RedisReply, begin: BeginStep) throws(StoreError) -> BeginOutcome {
@@ -179,7 +133,7 @@ extension RedisSessionStore {
 }
 
 extension TurnSettings {
-    /// model, tools, metadata and on_disconnect, from the element at `index` on.
+    /// Reads model, tools, metadata and on_disconnect, from the element at `index` on.
     init(reply: RedisReply, at index: Int) {
         self.init(
             model: reply[index]?.nonEmptyString,

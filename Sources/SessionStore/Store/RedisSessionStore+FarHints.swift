@@ -1,18 +1,20 @@
 import RedisClient
 import Synchronization
 
-/// What was written before Redis's clock was set back counts by a time that is yet to come. On a clock that runs as it should, this finds
-/// nothing but sessions that are damaged, and steps of replicas with a longer lease.
+/// Hints and leases that were written before Redis's clock was set back count by a time that is yet
+/// to come. If the clock is right, these functions find only damaged sessions, and steps of
+/// replicas with a longer lease.
 extension RedisSessionStore {
     private static let farPage = 128
     private static let mostFarPages = 64
-    /// Hints and clocks may be off by as much.
+    /// How far hints and clocks may be off.
     private static let farSlack: Int64 = 1000
 
-    /// Whether there is something to be found, by what this replica has seen.
+    /// Whether this replica has seen a clock of Redis go back lately.
     public var clockWasSetBack: Bool { outage.wasSetBack }
 
-    /// Looks at the hints in one bucket that are due later than any should be, and brings them forward. To be called every few looks.
+    /// Brings hints of one bucket forward that are due later than any should be. To be called once
+    /// every few sweeps.
     ///
     /// - Parameter bucket: 0 ..< ``RedisKeys/bucketCount``.
     /// - Returns: The steps to take over.
@@ -41,10 +43,10 @@ extension RedisSessionStore {
     }
 
     private enum FarHint {
-        /// It is due then.
+        /// It is due at this time.
         case early(Int64)
         case orphan(isStale: Bool)
-        /// It is due when it should be.
+        /// It fits its step's lease.
         case stays
     }
 
@@ -52,7 +54,7 @@ extension RedisSessionStore {
         if view.isOrphaned { return .orphan(isStale: false) }
         let span = leaseMilliseconds + configuration.hintMargin.milliseconds
         guard view.isRunning, hint.due <= view.leaseUntil + configuration.hintMargin.milliseconds + Self.farSlack else {
-            // No earlier: a step that is about to begin may rest on it.
+            // Not earlier: a step that is about to begin may rest on the hint.
             return .early(view.now + span)
         }
         let isSuspect = view.leaseLeft > configuration.lease && outage.wasSetBack(at: client.location(of: RedisKeys(hint.session).prefix))
@@ -61,7 +63,7 @@ extension RedisSessionStore {
         return age > configuration.lease + configuration.hintMargin ? .orphan(isStale: true) : .stays
     }
 
-    /// Has sessions looked at earlier than was said, never later.
+    /// Brings hints forward, never back.
     private func bringForward(_ hints: [Hint], in key: String) async throws(StoreError) {
         guard !hints.isEmpty else { return }
         var command = RedisCommand("ZADD", capacity: key.utf8.count + 80 * hints.count)

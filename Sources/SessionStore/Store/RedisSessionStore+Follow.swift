@@ -2,14 +2,16 @@ public import NIOCore
 import RedisClient
 
 extension RedisSessionStore {
-    /// The events after `step`-`sequence`, at most `limit` entries, with the session's status just before.
+    /// Returns the events after `step`-`sequence`, at most `limit` entries, with the session's
+    /// status just before.
     ///
     /// - Parameter openingOf: The step whose opening entry is wanted as well.
     public func log(
         _ session: SessionID, afterStep step: Int, sequence: Int, openingOf opened: Int? = nil, limit: Int
     ) async throws(StoreError) -> LogView {
         let keys = RedisKeys(session)
-        // No transaction: the log is read after the state, so that the end of a step that the state says has ended is in it.
+        // No transaction is needed: Redis reads the log after the state. If the state says that a
+        // step has ended, its end is in the log that is read.
         var commands = [
             RedisCommand("HMGET", keys.state, "status", "fence", "nonce", "lease_until", "updated_at", "epoch"), RedisCommand("TIME"),
             RedisCommand("XRANGE", keys.events, "(\(max(step, 0))-\(max(sequence, 0))", "+", "COUNT", String(limit)),
@@ -20,7 +22,8 @@ extension RedisSessionStore {
         if let acknowledgement = configuration.acknowledgement, replies.count > 2, let last = lastEnd(replies[2]),
             !isSettled(replies[0][4], now: replies[1]), !acknowledged.holds(session, epoch: replies[0][5]?.string, step: last)
         {
-            // Nobody is told of a commit that a failover could take back (I4). It is read again, since `WAIT` goes by its own connection.
+            // No client may hear of a commit that a failover could take back (I4). The log is read
+            // again, since `WAIT` covers only what its own connection sent.
             replies = try await read(commands, key: keys.state, acknowledgement: acknowledgement)
             if let last = lastEnd(replies[2]) { acknowledged.note(session, epoch: replies[0][5]?.string, step: last) }
         }
@@ -37,19 +40,21 @@ extension RedisSessionStore {
         )
     }
 
-    /// The latest step of which something in a part of the log rests on the history: all but tokens
-    /// does.
+    /// Returns the latest step with an event in a part of the log that rests on the history. All
+    /// events but text deltas do.
     private func lastEnd(_ reply: RedisReply) -> Int? {
         entries(reply).last { $0.fields.contains { name, _ in Self.finalEvents.contains(name) } }?.step
     }
 
-    /// How long after a session's last write Redis's replicas are not waited for any more: what
-    /// they do not have by then, no wait brings.
+    /// How long after a session's last write this replica still waits for Redis's replicas. If they
+    /// lack the write after that time, no wait brings it.
     private static let settledAfter = Duration.seconds(60)
 
+    /// Whether a session's last write is so old that no wait for Redis's replicas is needed.
+    ///
     /// - Parameters:
     ///   - updated: The state's `updated_at`.
-    ///   - now: The answer to `TIME`.
+    ///   - now: The reply to `TIME`.
     private func isSettled(_ updated: RedisReply?, now: RedisReply) -> Bool {
         guard let updated = updated?.integerValue, let seconds = now[0]?.integerValue else { return false }
         return updated / 1000 < seconds - Self.settledAfter.components.seconds
@@ -64,9 +69,10 @@ extension RedisSessionStore {
         return entries
     }
 
-    /// A session's journal: one JSON object per step that ended, oldest first.
+    /// Returns a session's journal: one JSON object per step that ended, oldest first.
     ///
-    /// - Returns: Whether it is complete, too: it keeps the last ``StoreConfiguration/journalBound`` lines.
+    /// - Returns: The lines, and whether they are complete: Redis keeps the last
+    ///   ``StoreConfiguration/journalBound`` of them.
     public func journal(_ session: SessionID) async throws(StoreError) -> (lines: [ByteBuffer], isComplete: Bool) {
         let keys = RedisKeys(session)
         var commands = [RedisCommand("LRANGE", keys.steps, "0", "-1")]
@@ -75,12 +81,12 @@ extension RedisSessionStore {
         }
         var replies = try await read(commands, key: keys.steps, over: .bulk)
         if let acknowledgement = configuration.acknowledgement, replies.count > 2, !isSettled(replies[0], now: replies[1]) {
-            // Clients are told from it how a step ended.
+            // Clients hear from the journal how a step ended.
             replies = try await read(commands, key: keys.steps, over: .bulk, acknowledgement: acknowledgement)
         }
         guard let reply = replies.last else { throw StoreError(.unexpectedReply, "no reply to a look at a journal") }
         var lines: [ByteBuffer] = []
-        // The filler that keeps the key in place has two bytes, and no line has so few.
+        // The filler that keeps the key in existence has two bytes; every line has more.
         reply.forEachElement { if let line = $0.buffer, line.readableBytes > 2 { lines.append(line) } }
         return (lines, lines.count < configuration.journalBound)
     }
@@ -88,7 +94,7 @@ extension RedisSessionStore {
 
 extension LogEntry {
     init?(reply: RedisReply) {
-        // Redis's own ids go up to 2^64; those that replicas write do not.
+        // Redis allows ids up to 2^64; replicas write none that large.
         let ids = 0...Int(RedisReply.numbers.upperBound)
         guard let id = reply[0]?.string, let dash = id.firstIndex(of: "-"), let step = Int(id[..<dash]), ids.contains(step),
             let sequence = Int(id[id.index(after: dash)...]), ids.contains(sequence), let values = reply[1]

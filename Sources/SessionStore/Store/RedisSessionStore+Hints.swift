@@ -2,15 +2,16 @@ import Logging
 import NIOCore
 import RedisClient
 
-/// A running step whose replica is silent for longer than its lease, or has given it up.
+/// A running step whose replica has been silent for longer than its lease, or has released the
+/// step.
 public struct Orphan: Sendable, Equatable {
     public var session: SessionID
     public var step: Int
-    /// The lease would run out too late: Redis's clock was set back.
+    /// Whether the lease would run out too late, since Redis's clock was set back.
     public var isStale = false
 }
 
-/// When to look at a session whose step may have lost its replica.
+/// When sweepers read a session whose step may have lost its replica.
 struct Hint: Sendable {
     var session: SessionID
     /// Milliseconds since 1970 on Redis's clock.
@@ -18,20 +19,21 @@ struct Hint: Sendable {
 }
 
 extension RedisSessionStore {
-    /// Looks at the hints in one bucket that are due: one command where there are none. Those of sessions where no step runs are removed, those of
-    /// living steps move along.
+    /// Reads the due hints of one bucket, with one command if there are none. Hints of sessions
+    /// without a running step are removed, hints of living steps move on.
     ///
     /// - Parameters:
     ///   - bucket: 0 ..< ``RedisKeys/bucketCount``.
-    ///   - limit: Hints that are looked at.
-    /// - Returns: The steps to take over, and whether another look may find more: not where this one has led to nothing.
+    ///   - limit: How many hints are read.
+    /// - Returns: The steps to take over, and whether another call may find more. It may not if
+    ///   this one led to nothing.
     public func orphans(bucket: Int, limit: Int) async throws(StoreError) -> (orphans: [Orphan], hasMore: Bool) {
         let key = RedisKeys.running(bucket: bucket)
         let now = try await latestTime()
         let hints = try await hints(key, from: "-inf", to: String(now), skip: 0, limit: limit)
         var orphans: [Orphan] = []
         var idle: [Hint] = []
-        // What stays due where it is would be found again, and again.
+        // A hint that stays due would be found again and again.
         var hasMoved = false
         for (hint, view) in zip(hints, try await look(hints.map(\.session))) {
             guard let view else {
@@ -47,7 +49,8 @@ extension RedisSessionStore {
                 setHint(hint.session, due: due)
                 hasMoved = hasMoved || due > now
             } else if hint.due <= view.now {
-                // A step that rests on this hint can no longer begin: its script refuses once the hint is due.
+                // A step that rests on this hint can no longer begin: its script refuses once the
+                // hint is due.
                 idle.append(hint)
             }
         }
@@ -55,13 +58,14 @@ extension RedisSessionStore {
         return (orphans, hints.count == limit && (hasMoved || !idle.isEmpty || !orphans.isEmpty))
     }
 
-    /// By the clock that is ahead of the others: a hint counts by that of its session's server.
+    /// Returns the time of the clock that is ahead of the others: a hint counts by the clock of its
+    /// session's server.
     func latestTime() async throws(StoreError) -> Int64 {
         if let time = outage.latestTime { return time }
         return try await now()
     }
 
-    /// Hints in a range of scores, the earliest first.
+    /// Returns the hints in a range of scores, the earliest first.
     func hints(_ key: String, from: String, to: String, skip: Int, limit: Int) async throws(StoreError) -> [Hint] {
         let command = RedisCommand("ZRANGEBYSCORE", key, from, to, "WITHSCORES", "LIMIT", String(skip), String(limit))
         let reply = try await read(command, key: key)
@@ -71,7 +75,7 @@ extension RedisSessionStore {
             if let session = SessionID(String(buffer: member)) {
                 hints.append(Hint(session: session, due: Int64(clampingRounded: due)))
             } else {
-                // It names no session, and would stand before those that do.
+                // It does not name a session, and would stand before hints that do.
                 var removal = RedisCommand("ZREM", key)
                 removal.append(member)
                 client.route(for: key).submit(removal) { _ in }
@@ -80,17 +84,18 @@ extension RedisSessionStore {
         return hints
     }
 
-    /// How long a session is left alone that is damaged: only a person can mend it.
+    /// How long sweepers leave a damaged session alone: only a person can repair it.
     public static let damagePause = Duration.seconds(60)
 
-    /// Has a session whose step could not be taken over, or not be ended, looked at again after a while, a lease's time where none is given: so
-    /// it does not stand before others.
+    /// Moves the hint of a session whose step could not be taken over, or not be ended, by `pause`
+    /// (a lease if nil), so that it does not stand before others.
     public func postpone(_ session: SessionID, for pause: Duration? = nil) {
         guard let now = time(of: RedisKeys(session).prefix) else { return }
         setHint(session, due: now + (pause?.milliseconds ?? leaseMilliseconds))
     }
 
-    /// Has a session looked at not before `due`, or later where that was said already. Nobody waits for it.
+    /// Moves a session's hint to `due`, unless it is later already. The call does not wait for the
+    /// reply.
     func setHint(_ session: SessionID, due: Int64) {
         let key = RedisKeys(session).running
         var hint = RedisCommand("ZADD", key, "GT")
@@ -106,12 +111,8 @@ extension RedisSessionStore {
 
     func forget(_ entries: [(member: String, score: Int64)], in key: String) async throws(StoreError) {
         guard !entries.isEmpty else { return }
-        var call = RedisScriptCall(StoreScripts.forgetEntries, keys: [key], capacity: 64 * entries.count)
-        for entry in entries {
-            call.append(entry.member)
-            call.append(integer: entry.score)
-        }
-        _ = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
+        let call = StoreScripts.forgetEntries.call(entries, on: key, capacity: 64 * entries.count)
+        _ = try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
             try await self.client.route(for: key).evaluate(call)
         }
     }

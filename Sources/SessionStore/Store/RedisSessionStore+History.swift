@@ -9,18 +9,19 @@ public struct HistoryPage: Sendable {
     public var length: Int
 }
 
-/// A history is as large as its client likes. It is read in pages by bytes, over connections of its own (``RedisLane/bulk``).
+/// A client decides how large a history is. So the store reads it in pages by bytes, over
+/// connections of its own (``RedisLane/bulk``).
 extension RedisSessionStore {
-    /// Reads the whole history of a step, page by page. The lease keeps the history still.
+    /// Reads the whole history of a step, page by page. The lease keeps the history as it is.
     ///
     /// - Parameters:
-    ///   - started: What came with its begin is the first page.
-    ///   - onPage: Takes each page; what it throws ends the reading.
+    ///   - started: The history that came with it is the first page.
+    ///   - onPage: Receives each page; an error that it throws ends the reading.
     public func readHistory(
         of started: StartedStep, onPage: (_ messages: [ByteBuffer]) throws(StoreError) -> Void
     ) async throws(StoreError) {
         let keys = RedisKeys(started.lease.session)
-        // Whoever has seized the lease meanwhile may have added to it.
+        // A replica that has taken the lease meanwhile may have added messages.
         let ahead = Array(started.history.prefix(started.historyLength))
         if !ahead.isEmpty { try onPage(ahead) }
         guard ahead.count < started.historyLength else { return }
@@ -30,12 +31,13 @@ extension RedisSessionStore {
         }
     }
 
-    /// Reads what models said beside their answers in a step's history, page by page, as
-    /// ``StoredReasoning/element(firstMessage:)`` gives it. The list may hold elements that say nothing: they are `{}`.
+    /// Reads the reasoning of a step's history, page by page, as
+    /// ``StoredReasoning/element(firstMessage:)`` returns it. The list may hold fillers, which are
+    /// `{}`.
     ///
     /// - Parameters:
     ///   - started: Has either all of it, or none.
-    ///   - onPage: Takes each page; what it throws ends the reading.
+    ///   - onPage: Receives each page; an error that it throws ends the reading.
     public func readReasoning(
         of started: StartedStep, onPage: (_ elements: [ByteBuffer]) throws(StoreError) -> Void
     ) async throws(StoreError) {
@@ -45,8 +47,9 @@ extension RedisSessionStore {
         _ = try await readPages(keys, list: keys.reasoning, in: 0..<started.reasoningCount, onPage: onPage)
     }
 
-    /// Messages `offset ..< offset + limit` of a history, or fewer of them, where they have more than
-    /// ``StoreConfiguration/historyPageBytes``: at least one, where there is one. Nil when there is no session.
+    /// Returns messages `offset ..< offset + limit` of a history; fewer if they have more than
+    /// ``StoreConfiguration/historyPageBytes``, but at least one if there is one. Nil if the
+    /// session does not exist.
     public func history(_ session: SessionID, offset: Int, limit: Int) async throws(StoreError) -> HistoryPage? {
         let keys = RedisKeys(session)
         var paging = HistoryPaging(mostMessages: configuration.historyPage, bytes: configuration.historyPageBytes)
@@ -76,13 +79,13 @@ extension RedisSessionStore {
         }
     }
 
-    /// Whether a session has messages.
+    /// Returns whether a session has messages.
     public func hasHistory(_ session: SessionID) async throws(StoreError) -> Bool {
         let key = RedisKeys(session).history
         return try await read(RedisCommand("LLEN", key), key: key).intValue ?? 0 > 0
     }
 
-    /// The messages of a history that lie in `range`, all of them: what a step has added.
+    /// Returns all messages of a history in `range`: those that a step has added.
     public func messages(_ session: SessionID, in range: Range<Int>) async throws(StoreError) -> [ByteBuffer] {
         var messages: [ByteBuffer] = []
         let keys = RedisKeys(session)
@@ -90,19 +93,21 @@ extension RedisSessionStore {
         return messages
     }
 
-    /// How many bytes a history has, as the scripts count them; 0 where that is not known.
+    /// Returns how many bytes a history has, as the scripts count them; 0 if that is not known.
     public func historyBytes(_ session: SessionID) async throws(StoreError) -> Int {
         let key = RedisKeys(session).state
         return max(0, try await read(RedisCommand("HGET", key, "history_bytes"), key: key).intValue ?? 0)
     }
 
-    /// The tools that a session's turn has, as its state says.
+    /// Returns the tools of a session's turn, as its state has them.
     public func tools(_ session: SessionID) async throws(StoreError) -> ByteBuffer? {
         let key = RedisKeys(session).state
         return try await read([RedisCommand("HGET", key, "tools")], key: key, over: .bulk).first?.nonEmptyBuffer
     }
 
-    /// - Returns: How many elements there were. Fewer than `range` has, where the list is shorter.
+    /// Reads a part of a list, page by page.
+    ///
+    /// - Returns: How many elements came; fewer than `range` has if the list is shorter.
     func readPages(
         _ keys: RedisKeys, list: String, in range: Range<Int>, onPage: (_ elements: [ByteBuffer]) throws(StoreError) -> Void
     ) async throws(StoreError) -> Int {
@@ -126,7 +131,7 @@ extension RedisSessionStore {
         return reply.buffers
     }
 
-    /// Elements `offset ..< offset + count` of a list.
+    /// Returns the command that reads elements `offset ..< offset + count` of a list.
     private func range(_ list: String, from offset: Int, count: Int) -> RedisCommand {
         var command = RedisCommand("LRANGE", list)
         command.append(integer: Int64(offset))

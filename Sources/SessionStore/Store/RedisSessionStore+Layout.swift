@@ -2,22 +2,23 @@ import Logging
 import RedisClient
 
 extension RedisSessionStore {
-    /// The layout that the deployment's replicas may write; nil where none is set.
+    /// Returns the layout that the deployment's replicas may write; nil if none is set.
     public func deploymentLayout() async throws(StoreError) -> Int? {
         try await read(RedisCommand("HGET", RedisKeys.meta, "layout"), key: RedisKeys.meta).intValue
     }
 
-    /// Reads the deployment's layout, and sets it where there is none: a Redis without sessions begins with the highest one that
-    /// this build knows, any other with the first.
+    /// Reads the deployment's layout, and sets it if there is none: a Redis without sessions begins
+    /// with the highest layout that this build knows, any other with the first.
     ///
-    /// - Parameter owns: Whether Redis is this server's own, so that no other build uses it: then its layout is raised.
+    /// - Parameter owns: Whether Redis is this server's own, so that no other build uses it. Its
+    ///   layout is raised then.
     /// - Returns: The layout. It may be one that this build cannot read.
     @discardableResult
     public func establishLayout(owns: Bool = false) async throws(StoreError) -> Int {
         var found = try await deploymentLayout()
         if found == nil {
             let first = try await isUnused() ? RedisLayout.known : RedisLayout.first
-            // Of several replicas that start at once, one sets it.
+            // If several replicas start at once, one of them sets it.
             _ = try await read(RedisCommand("HSETNX", RedisKeys.meta, "layout", "\(first)"), key: RedisKeys.meta)
             found = try await deploymentLayout()
         }
@@ -30,7 +31,8 @@ extension RedisSessionStore {
         return current
     }
 
-    /// Has all replicas write a layout from now on. The caller knows that all of them can read it.
+    /// Makes all replicas write a layout from now on. The caller knows that all of them can read
+    /// it.
     public func setLayout(_ number: Int) async throws(StoreError) {
         let key = RedisKeys.meta
         let now = try await time(key)
@@ -38,7 +40,7 @@ extension RedisSessionStore {
             RedisCommand("HSET", key, "layout", "\(number)", "written_by", configuration.replica, "at", "\(now)"), key: key)
     }
 
-    /// Whether no session was ever begun here: neither the index nor the hints have an entry.
+    /// Returns whether no session ever began here: neither the index nor the hints have an entry.
     private func isUnused() async throws(StoreError) -> Bool {
         let sets = (0..<RedisKeys.bucketCount).flatMap { [RedisKeys.index(bucket: $0), RedisKeys.running(bucket: $0)] }
         for result in await sendEach(sets.map { ($0, [RedisCommand("ZRANGEBYSCORE", $0, "-inf", "+inf", "LIMIT", "0", "1")]) }) {

@@ -18,7 +18,8 @@ public struct SessionPage: Sendable {
     public var next: SessionCursor?
 }
 
-/// A place in the list of sessions: after this session at this time. On the wire `MILLISECONDS-ID`.
+/// A position in the list of sessions: after this session at this time. On the wire
+/// `MILLISECONDS-ID`.
 public struct SessionCursor: Sendable, Equatable, CustomStringConvertible {
     public var lastActivity: Int64
     public var session: SessionID
@@ -37,18 +38,20 @@ public struct SessionCursor: Sendable, Equatable, CustomStringConvertible {
 
     public var description: String { "\(lastActivity)-\(session)" }
 
-    /// Whether `other` comes after this in the list: in the order of ZREVRANGEBYSCORE, so that each bucket's first entries are the
-    /// list's first.
+    /// Returns whether `other` comes after this in the list. The order is that of ZREVRANGEBYSCORE,
+    /// so that each bucket's first entries are the list's first.
     func precedes(_ other: SessionCursor) -> Bool {
         lastActivity != other.lastActivity ? lastActivity > other.lastActivity : session.text > other.session.text
     }
 }
 
 extension RedisSessionStore {
-    /// Sessions by last activity, newest first. Reads more than `limit` entries from each of the index's buckets and merges them.
+    /// Returns sessions by last activity, newest first. It reads more than `limit` entries from
+    /// each of the index's buckets and merges them.
     public func list(after cursor: SessionCursor?, limit: Int) async throws(StoreError) -> SessionPage {
         await activity.flush()
-        // Some more than the limit, for those that share the cursor's millisecond and come before it.
+        // Some more than the limit, for sessions that share the cursor's millisecond and precede
+        // it.
         var window = limit + 65
         var found = try await entries(after: cursor, limit: limit, window: window)
         while found == nil {
@@ -58,8 +61,8 @@ extension RedisSessionStore {
         return try await page(of: found ?? [], limit: limit)
     }
 
-    /// The entries after `cursor` in the list; nil when a bucket's first `window` entries do not suffice to know `limit` of them,
-    /// since too many sessions share the cursor's millisecond.
+    /// Returns the entries after `cursor` in the list; nil if a bucket's first `window` entries are
+    /// too few to know `limit` of them, since too many sessions share the cursor's millisecond.
     private func entries(after cursor: SessionCursor?, limit: Int, window: Int) async throws(StoreError) -> [SessionCursor]? {
         var found: [SessionCursor] = []
         let replies = await sendEach(
@@ -126,14 +129,16 @@ extension RedisSessionStore {
         return SessionPage(sessions: sessions, next: found.count > limit ? page.last : nil)
     }
 
-    /// Removes sessions from the index that are gone, where they have not begun anew meanwhile.
+    /// Removes deleted sessions from the index, unless they have begun again meanwhile.
     private func forget(_ cursors: [SessionCursor]) async throws(StoreError) {
         for (key, cursors) in Dictionary(grouping: cursors, by: { RedisKeys($0.session).index }) {
             try await forget(cursors.map { Hint(session: $0.session, due: $0.lastActivity) }, in: key)
         }
     }
 
-    /// Sends each key's commands to where the key lives, all at once; answers in the order of `requests`.
+    /// Sends each key's commands to the server that has the key, all at once.
+    ///
+    /// - Returns: The replies in the order of `requests`.
     func sendEach(
         _ requests: [(key: String, commands: [RedisCommand])], over lane: RedisLane = .usual
     ) async -> [Result<[RedisReply], StoreError>] {
@@ -155,7 +160,8 @@ extension RedisSessionStore {
         }
     }
 
-    /// The session's epoch, empty where it has none. A state of another type has none: then the session can only be removed.
+    /// Returns the session's epoch; empty if it has none. A state of another type has none: the
+    /// session can then only be removed.
     private func epoch(of session: SessionID) async throws(StoreError) -> String {
         let key = RedisKeys(session).state
         do throws(StoreError) {
@@ -166,36 +172,31 @@ extension RedisSessionStore {
         }
     }
 
-    /// Removes a session and all that belongs to it: the script `delete_session`. What is begun under the same name after
-    /// the call has looked is another session, and stays, however often the call is sent.
+    /// Removes a session with all its keys: the script `delete_session`. A session that begins
+    /// under the same name after this call has read the epoch is another session; it stays, however
+    /// often the script is sent.
     ///
-    /// - Returns: Whether there was one.
+    /// - Returns: Whether the session existed.
     public func delete(_ session: SessionID) async throws(StoreError) -> Bool {
         let keys = RedisKeys(session)
         let epoch = try await epoch(of: session)
-        var call = RedisScriptCall(StoreScripts.deleteSession, keys: keys)
-        call.append(publish)
-        call.append(keys.prefix, "wake")
-        call.append(RedisKeys.replica(""))
-        call.append(session.text)
-        call.append(epoch)
-        call.append(integer: Int64(RedisLayout.known))
+        let call = StoreScripts.deleteSession.call(DeleteSessionCall(store: self, keys: keys, epoch: epoch), on: keys)
         var attempts = 0
-        let reply = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) in
+        let reply = try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
             attempts += 1
             return try await self.client.route(for: keys.prefix).evaluate(call)
         }
         if reply[0]?.string == "newer" { throw .newerLayout(reply[2]?.intValue ?? 0) }
         activity.forget(session)
-        // What was begun anew since then stays in the index.
+        // A session that has begun again since then stays in the index.
         if let now = reply[1]?.integer { try await forget([SessionCursor(lastActivity: now, session: session)]) }
-        // It is only sent again when a reply was lost: that one may have told of the session that is gone now.
+        // A repeated call follows a lost reply: that reply may have said that the session existed.
         return reply[0]?.integer == 1 || attempts > 1
     }
 }
 
 extension Int64 {
-    /// The nearest integer; the bound where there is none.
+    /// Rounds to the nearest integer; numbers out of range become the nearest bound.
     init(clampingRounded value: Double) {
         self = Int64(exactly: value.rounded()) ?? (value > 0 ? .max : .min)
     }

@@ -2,9 +2,11 @@ public import NIOCore
 import RedisClient
 
 extension RedisSessionStore {
-    /// The text of a step, as far as the log has it. Once the step's lease was taken it can no longer change.
+    /// Returns the text of a step, as far as the log has it. Once the step's lease was taken, it
+    /// can no longer change.
     ///
-    /// - Parameter step: Where it was itself taken over to be ended, it has said nothing, and the text is that of the step before.
+    /// - Parameter step: If it was itself taken over to be ended, it has no text, and the text is
+    ///   that of the step before.
     public func loggedText(_ session: SessionID, step: Int) async throws(StoreError) -> ByteBuffer {
         let key = RedisKeys(session).events
         let speaker = try await speaker(of: step, key: key)
@@ -17,7 +19,8 @@ extension RedisSessionStore {
             let before = seen
             reply.forEachElement { element in
                 guard let entry = LogEntry(reply: element) else { return }
-                // A batch whose answer was lost goes along with the next one, so that an entry may begin with what another has.
+                // A batch whose reply was lost is sent again with the next one, so that an entry
+                // may begin with events that another has.
                 let known = max(0, seen - (entry.lastSequence - entry.fields.count))
                 for (name, value) in entry.fields.dropFirst(known) where name == LoggedEvents.Field.token.rawValue {
                     text.writeImmutableBuffer(value)
@@ -28,7 +31,8 @@ extension RedisSessionStore {
         }
     }
 
-    /// The step that ran: goes back over those that were only to end the one before, and did not come to it.
+    /// Returns the step that ran. It goes back over steps that were only to end the one before, and
+    /// failed to.
     private func speaker(of step: Int, key: String) async throws(StoreError) -> Int {
         var step = step
         while true {

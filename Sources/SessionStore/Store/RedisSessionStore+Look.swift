@@ -1,13 +1,15 @@
 import RedisClient
 
 extension RedisSessionStore {
-    /// What a session's state says of its latest step: one round trip.
+    /// Returns what a session's state says of its latest step, in one round trip.
     public func look(_ session: SessionID) async throws(StoreError) -> StepView {
         let sent = ContinuousClock.now
         return try view(try await read(lookCommands(session), key: RedisKeys(session).state), of: session, sent: sent)
     }
 
-    /// Looks at many sessions at once; answers in their order, nil for one that is damaged.
+    /// Reads the latest steps of many sessions at once.
+    ///
+    /// - Returns: In the order of `sessions`; nil for a session that is damaged.
     func look(_ sessions: [SessionID]) async throws(StoreError) -> [StepView?] {
         var views: [StepView?] = []
         let sent = ContinuousClock.now
@@ -24,14 +26,15 @@ extension RedisSessionStore {
     }
 
     private func lookCommands(_ session: SessionID) -> [RedisCommand] {
-        // The time comes first: what is found not to run did not run at that time, or has ended since.
+        // The time comes first: a step that is found not to run did not run at that time, or has
+        // ended since.
         [
             RedisCommand("TIME"),
             RedisCommand("HMGET", RedisKeys(session).state, "status", "fence", "lease_until", "intent", "replaces", "origin"),
         ]
     }
 
-    /// Takes in the time that came with a look, before what else it says.
+    /// Records the time that came with the state, before the caller acts on the rest.
     private func view(
         _ reply: [RedisReply], of session: SessionID, sent: ContinuousClock.Instant
     ) throws(StoreError) -> StepView {
@@ -39,7 +42,7 @@ extension RedisSessionStore {
         return try view(reply)
     }
 
-    /// Reads the replies to a look.
+    /// Reads the replies to ``lookCommands(_:)``.
     func view(_ reply: [RedisReply]) throws(StoreError) -> StepView {
         guard reply.count == 2, let now = reply[0].time else {
             throw StoreError(.unexpectedReply, "unexpected reply from Redis to a look at a session")
@@ -48,14 +51,15 @@ extension RedisSessionStore {
         let step = Int(try state[1].number(in: "fence"))
         let replaces = Int(try state[4].number(in: "replaces"))
         let origin = Int(try state[5].number(in: "origin"))
-        // The fields stay when the next step begins; they are that one's only where it directly follows.
+        // The fields stay when the next step begins. They belong to the latest step only if they
+        // directly precede it.
         let isReplacing = replaces > 0 && replaces == step - 1
         return StepView(
             status: state[0]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle,
             step: step,
             leaseUntil: try state[2].number(in: "lease_until"),
             now: now,
-            isBeingCancelled: state[3]?.string == Self.cancelIntent,
+            isBeingCancelled: state[3]?.string == TakeOverCall.cancelIntent,
             replaces: isReplacing ? replaces : 0,
             origin: !isReplacing ? step : origin > 0 ? origin : replaces
         )

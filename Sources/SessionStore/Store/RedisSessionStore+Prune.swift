@@ -4,8 +4,8 @@ extension RedisSessionStore {
     private static let prunePage = 128
     private static let mostPrunePages = 64
 
-    /// Removes sessions from a bucket of the index that have expired. Nothing else would remove those that nobody lists. To be called about once a
-    /// minute; where sessions do not expire, it does nothing.
+    /// Removes expired sessions from a bucket of the index. Nothing else would remove those that no
+    /// client lists. To be called about once a minute; if sessions do not expire, it does nothing.
     ///
     /// - Parameter bucket: 0 ..< ``RedisKeys/bucketCount``.
     public func prune(bucket: Int) async throws(StoreError) {
@@ -18,7 +18,7 @@ extension RedisSessionStore {
             var gone: [Hint] = []
             for (entry, isGone) in zip(old, try await areGone(old.map(\.session))) where isGone { gone.append(entry) }
             try await forget(gone, in: key)
-            // A step that runs for longer than that keeps its session.
+            // A step that runs for longer than the expiry keeps its session.
             staying += old.count - gone.count
             if old.count < Self.prunePage { return }
         }
@@ -35,7 +35,7 @@ extension RedisSessionStore {
                 let replies = try result.get()
                 areGone.append(replies.count == 2 && replies[0][0]?.isNull == true && replies[1].intValue == 0)
             } catch {
-                // What is damaged is there.
+                // A damaged session exists.
                 guard error.code == .damaged else { throw error }
                 areGone.append(false)
             }

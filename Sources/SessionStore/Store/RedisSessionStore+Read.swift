@@ -2,7 +2,7 @@ import NIOCore
 import RedisClient
 
 extension RedisSessionStore {
-    /// The state of a session; nil when there is none.
+    /// Returns the state of a session; nil if the session does not exist.
     public func state(_ session: SessionID) async throws(StoreError) -> SessionState? {
         let keys = RedisKeys(session)
         let replies = try await snapshot(keys)
@@ -17,7 +17,7 @@ extension RedisSessionStore {
         func number(_ name: String) throws(StoreError) -> Int64 { try fields[name].number(in: name) }
         var pending: [(id: String, json: ByteBuffer)] = []
         for index in stride(from: 0, to: calls.count - 1, by: 2) {
-            // The empty id is the filler that keeps the key in place.
+            // The empty id is the filler that keeps the key in existence.
             if let id = calls[index]?.string, !id.isEmpty, let json = calls[index + 1]?.buffer { pending.append((id, json)) }
         }
         try await sortInModelsOrder(&pending, keys: keys)
@@ -42,14 +42,15 @@ extension RedisSessionStore {
             updatedAt: try number("updated_at"),
             promptTokens: Int(try number("prompt_tokens")),
             completionTokens: Int(try number("completion_tokens")),
-            // That of the step before, until this one has ended.
+            // While a step runs, the field belongs to the step before.
             finishReason: status == .running ? nil : fields["finish_reason"]?.nonEmptyString,
             historyLength: length,
             pending: pending
         )
     }
 
-    /// A Redis hash keeps no order, so the ledger knows each call's place.
+    /// Sorts calls by their place in the model's completion. A Redis hash keeps no order, so the
+    /// ledger holds each call's index.
     private func sortInModelsOrder(_ calls: inout [(id: String, json: ByteBuffer)], keys: RedisKeys) async throws(StoreError) {
         guard calls.count > 1 else { return }
         var command = RedisCommand("HMGET", keys.ledger)
@@ -66,12 +67,13 @@ extension RedisSessionStore {
         return reply
     }
 
-    /// Sends commands that may be sent again without harm, and once more when their replies are lost.
+    /// Sends commands that are safe to repeat, and sends them again when their replies are lost.
     ///
     /// - Parameters:
-    ///   - lane: ``RedisLane/usual`` for small replies alone.
-    ///   - acknowledgement: What must have everything that is read; it has connections of its own.
-    /// - Throws: ``StoreError``, never with `.outcomeUnknown`: there is nothing that could have been written.
+    ///   - lane: ``RedisLane/usual`` is for small replies only.
+    ///   - acknowledgement: The replicas of Redis that must have all that is read. This uses
+    ///     connections of its own.
+    /// - Throws: ``StoreError``, never with `.outcomeUnknown`: the commands write nothing.
     func read(
         _ commands: [RedisCommand], key: String, over lane: RedisLane = .usual, acknowledgement: Acknowledgement? = nil
     ) async throws(StoreError) -> [RedisReply] {

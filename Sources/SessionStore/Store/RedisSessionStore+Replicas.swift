@@ -1,7 +1,7 @@
 import RedisClient
 
 extension RedisSessionStore {
-    /// How long a replica that shows no sign of life stays in `agent:replicas`.
+    /// How long a replica without a sign of life stays in `agent:replicas`.
     var replicaPatience: Duration { configuration.lease * 3 }
 
     private var ownEntry: ReplicaEntry {
@@ -9,7 +9,7 @@ extension RedisSessionStore {
             name: configuration.replica, version: configuration.version, layout: RedisLayout.known, instance: configuration.instance)
     }
 
-    /// Says that this replica lives, and removes those that have said so for too long.
+    /// Records that this replica lives, and removes replicas that have been silent for too long.
     func announce() async throws(StoreError) {
         let key = RedisKeys.replicas
         let now = try await time(key)
@@ -18,7 +18,7 @@ extension RedisSessionStore {
         entry.append(ownEntry.text)
         let silent = RedisCommand("ZRANGEBYSCORE", key, "-inf", "\(now - replicaPatience.milliseconds)", "WITHSCORES", "LIMIT", "0", "64")
         guard let gone = try await read([entry, silent], key: key).last, gone.count > 0 else { return }
-        // Each only where it is still silent: after an outage of Redis all say so at once.
+        // Each is removed only if it is still silent: after an outage of Redis all report at once.
         var entries: [(member: String, score: Int64)] = []
         for index in stride(from: 0, to: gone.count - 1, by: 2) {
             guard let member = gone[index]?.string, let score = gone[index + 1]?.string.flatMap(Double.init) else { continue }
@@ -27,12 +27,14 @@ extension RedisSessionStore {
         try await forget(entries, in: key)
     }
 
-    /// Says that this replica goes. It waits for no answer: nothing depends on its success.
+    /// Removes this replica from the list. It does not wait for the reply: nothing depends on its
+    /// success.
     func leave() {
         client.route(for: RedisKeys.replicas).submit(RedisCommand("ZREM", RedisKeys.replicas, ownEntry.text)) { _ in }
     }
 
-    /// The replicas that have shown a sign of life lately, each with the time since, in milliseconds.
+    /// Returns the replicas that have shown a sign of life lately, each with the time since, in
+    /// milliseconds.
     public func replicas() async throws(StoreError) -> [(entry: ReplicaEntry, silence: Int64)] {
         let key = RedisKeys.replicas
         let now = try await time(key)
@@ -47,7 +49,7 @@ extension RedisSessionStore {
         return found
     }
 
-    /// The time in ms of the server that has `key`.
+    /// Returns the time, in milliseconds, of the server that has `key`.
     func time(_ key: String) async throws(StoreError) -> Int64 {
         let reply = try await read(RedisCommand("TIME"), key: key)
         guard let time = reply.time else { throw .unexpected(reply) }

@@ -2,14 +2,14 @@ import Logging
 import RedisClient
 
 extension RedisSessionStore {
-    /// Runs `body` until it succeeds or sending it again makes no sense, at most for `patience`.
+    /// Runs `body` until it succeeds or a repetition makes no sense, at most for `patience`.
     ///
-    /// A reply that was lost is always asked for again, since every script knows its token. What was certainly not applied is
-    /// tried again only where `persistent` is set, or where another server has it by now: a new request is better refused at once, a commit
-    /// is not.
+    /// After a lost reply it always repeats, since every script knows its token. A call that was
+    /// certainly not applied is repeated only if `persistent` is set, or if another server has the
+    /// key by now: a new request is better refused at once, a commit is not.
     ///
-    /// - Parameter lane: Connections beside the usual ones are made again at a moment of their own. While the usual ones serve, theirs are
-    ///   waited for.
+    /// - Parameter lane: Connections beside the usual ones reconnect on their own. While the usual
+    ///   ones serve, the call waits for the others.
     func attempt<Value: Sendable>(
         for patience: Duration,
         persistent: Bool = false,
@@ -23,7 +23,7 @@ extension RedisSessionStore {
             do {
                 return try await body()
             } catch {
-                // A key of a wrong type stays one.
+                // A key of a wrong type stays so.
                 if error.code == .wrongType, !mayHaveBeenApplied { throw StoreError(.damaged, error.message) }
                 mayHaveBeenApplied = mayHaveBeenApplied || error.mayHaveBeenApplied
                 let again =
@@ -35,7 +35,7 @@ extension RedisSessionStore {
                 }
                 logger.debug("redis: sending again", metadata: ["error": "\(error)"])
             }
-            // Full jitter, so that replicas that lost the same Redis do not come back in step.
+            // Jitter, so that replicas that lost the same Redis do not return at the same moment.
             try? await Task.sleep(for: pause * Double.random(in: 0.5...1))
             pause = min(pause * 2, .milliseconds(500))
         }
@@ -59,7 +59,8 @@ extension StoreError {
 }
 
 extension RedisError {
-    /// Whether the server is not the one that has the key, or not yet: Sentinel or the Cluster has moved it, or is about to.
+    /// Whether the server does not have the key, or not yet: Sentinel or the Cluster has moved it,
+    /// or is about to.
     var isOfTopology: Bool {
         switch code {
         case .readOnly, .masterDown, .clusterDown, .tryAgain, .moved, .ask: true

@@ -50,7 +50,7 @@ extension RedisSessionStore {
     }
 
     private func readState(_ keys: RedisKeys) -> RedisScriptCall {
-        RedisScriptCall(StoreScripts.readState, keys: [keys.state, keys.history, keys.pending])
+        StoreScripts.readState.call((), on: keys)
     }
 }
 

@@ -3,10 +3,11 @@ import RedisClient
 extension RedisSessionStore {
     /// Takes the next lease on a running step: the script `take_over`.
     ///
-    /// For a lost replica's step this does nothing in the first ``StoreConfiguration/outagePause`` after Redis was away from where the
-    /// session is, unless the step was released (I6).
+    /// A lost replica's step is left alone in the first ``StoreConfiguration/outagePause`` after
+    /// the session's server was away, unless the step was released (I6).
     ///
-    /// - Throws: ``StoreError``; with `.outcomeUnknown` the lease may have been taken. It then runs out like any other.
+    /// - Throws: ``StoreError``; with `.outcomeUnknown` the lease may have been taken. It then runs
+    ///   out like any other.
     public func takeOver(_ takeOver: TakeOver) async throws(StoreError) -> TakeOverOutcome {
         if takeOver.reason != .cancel, !outage.isOver(at: client.location(of: RedisKeys(takeOver.session).prefix)) {
             guard try await look(takeOver.session).isReleased else { return .tooEarly }
@@ -20,31 +21,15 @@ extension RedisSessionStore {
     private func send(_ takeOver: TakeOver, verdict: SuspectStep.Verdict?) async throws(StoreError) -> TakeOverOutcome {
         let keys = RedisKeys(takeOver.session)
         let isCancel = takeOver.reason == .cancel
-        var call = RedisScriptCall(StoreScripts.takeOver, keys: keys)
-        call.append(takeOver.token.text)
-        call.append(takeOver.token.nonce)
-        call.append(configuration.replica)
-        call.append(integer: leaseMilliseconds)
-        call.append(integer: ttlMilliseconds)
-        call.append(integer: Int64(takeOver.step))
-        call.append(takeOver.reason == .lost ? "0" : "1")
-        call.append(isCancel ? Self.cancelIntent : "")
-        call.append(integer: Int64(configuration.maximumAttempts))
-        call.append(publish)
-        call.append(keys.prefix, "wake")
-        call.append(RedisKeys.replica(""))
-        call.append(takeOver.session.text)
-        call.append(integer: Int64(RedisLayout.known))
-        call.append(configuration.instance)
-        call.append(verdict?.rawValue ?? "")
-        call.append(integer: Int64(configuration.historyAheadBytes))
-        call.append(integer: Int64(configuration.historyAheadMessages))
+        let call = StoreScripts.takeOver.call(
+            TakeOverCall(store: self, keys: keys, takeOver: takeOver, verdict: verdict), on: keys)
         let sent = ContinuousClock.now
-        let answer = try await attempt(for: configuration.retryPatience) { [call] () throws(RedisError) -> RedisReply? in
+        let answer = try await attempt(for: configuration.retryPatience) { () throws(RedisError) -> RedisReply? in
             do throws(RedisError) {
                 return try await self.client.route(for: keys.prefix).evaluate(call)
             } catch {
-                // What Redis refuses now it may have refused the owner. Asked again until it serves, this could be there first.
+                // Redis may have refused the owner, too. A call that is repeated until Redis serves
+                // could overtake the owner's renewal.
                 guard !isCancel, self.refused(error, key: keys.prefix) else { throw error }
                 return nil
             }
@@ -54,7 +39,8 @@ extension RedisSessionStore {
         guard let step = reply[2]?.intValue else { throw .unexpected(reply) }
         switch reply[0]?.string {
         case "taken":
-            // The hint that led here is due. Until it has moved, others look in vain.
+            // The hint that led here is due. Until it has moved, other sweepers read the session in
+            // vain.
             moveHint(takeOver.session, on: client.route(for: keys.running))
             return .taken(try takenStep(reply, lease: StepLease(session: takeOver.session, token: takeOver.token, step: step)))
         case "alive":
@@ -67,15 +53,12 @@ extension RedisSessionStore {
                     step: step, lapsed: .milliseconds(max(0, reply[3]?.integer ?? 0)),
                     losses: reply.strings(from: 4).compactMap { SuspectStep.Loss($0) }))
         case "newer":
-            // A replica of the build that wrote it takes it over.
+            // A replica of the build that wrote the session takes the step over.
             return .gone(step: 0)
         default:
             throw .unexpected(reply)
         }
     }
-
-    /// The intent of a step that was seized to be ended.
-    static let cancelIntent = "cancel"
 
     /// Reads `STEP NONCE,STEP NONCE …`.
     private static func chain(_ text: String) -> [EventID] {
@@ -90,7 +73,7 @@ extension RedisSessionStore {
         let action: TakenStep.Action
         switch reply[5]?.string {
         case "run": action = .run
-        case Self.cancelIntent: action = .cancel
+        case TakeOverCall.cancelIntent: action = .cancel
         case "fail": action = .fail
         default: throw .unexpected(reply)
         }

@@ -1,8 +1,8 @@
 import RedisClient
 
 extension RedisSessionStore {
-    /// Asks each server that takes writes for its time, so that its silence is noticed. Nobody waits for the answers; those that do not come are
-    /// given up with their connections.
+    /// Asks each server that accepts writes for its time, so that its silence shows. The call does
+    /// not wait for the replies; a reply that does not come ends its connection.
     ///
     /// To be called each ``beatPeriod``.
     public func beat() {
@@ -15,27 +15,28 @@ extension RedisSessionStore {
         }
     }
 
-    /// Several times within the silence that is borne, so that a beat that is late is no outage.
+    /// The time between two beats: several fit into the silence that counts as none, so that a late
+    /// beat is not an outage.
     public var beatPeriod: Duration { min(max(configuration.lease / 12, .milliseconds(10)), .milliseconds(400)) }
 
-    /// Takes in Redis's time from a reply, before anybody acts on what else it says.
+    /// Records Redis's time from a reply, before the caller acts on the rest of it.
     ///
-    /// - Parameter key: What was asked for, or what it begins with, the hash tag included.
+    /// - Parameter key: The key of the command, or the start of it with the hash tag.
     func heard(_ time: Int64?, of key: String, sent: ContinuousClock.Instant) {
         guard let time else { return }
         outage.heard(time, from: client.location(of: key).node, sent: sent)
     }
 
-    /// A command was refused: perhaps because Redis does not serve at the moment.
+    /// Records that a command was refused, perhaps because Redis does not serve at the moment.
     ///
-    /// - Returns: Whether it is so.
+    /// - Returns: Whether Redis does not serve.
     @discardableResult
     func refused(_ error: RedisError, key: String) -> Bool { outage.refused(error, at: client.location(of: key)) }
 
-    /// Redis's time in ms where the key is; nil before its first answer.
+    /// Returns the time, in ms, of the server that has the key; nil before its first reply.
     func time(of key: String) -> Int64? { outage.time(of: client.location(of: key).node) }
 
-    /// The same; asks for it when it is not known yet.
+    /// Returns the same time, and asks the server for it if it is not known yet.
     func now(of key: String = "") async throws(StoreError) -> Int64 {
         if let now = time(of: key) { return now }
         let sent = ContinuousClock.now

@@ -3,9 +3,11 @@ import NIOCore
 public import RedisClient
 import Synchronization
 
-/// The sessions in Redis: every rule of the protocol between replicas, and the only way to touch a session.
+/// The sessions in Redis. This type holds every rule of the protocol between replicas, and is the
+/// only way to read or write a session.
 ///
-/// All calls are safe to repeat: a write whose reply was lost is sent again with its token and then learns what it did.
+/// All calls are safe to repeat: after a lost reply the store sends a write again with its token,
+/// and Redis then says what the first call did.
 public final class RedisSessionStore: Sendable {
     public let configuration: StoreConfiguration
     let client: RedisConnectionPool
@@ -13,9 +15,9 @@ public final class RedisSessionStore: Sendable {
     let staleLeases = Mutex(StaleLeases())
     let activity: ActivityRecorder
     let acknowledged = AcknowledgedSteps()
-    /// Whether Redis takes `MULTI`: some services do not.
+    /// Whether Redis accepts `MULTI`; some services do not.
     let takesTransactions = Atomic(true)
-    /// What the keys of this deployment may look like.
+    /// The layout of keys that this deployment allows.
     public let layout: LayoutState
     let logger: Logger
 
@@ -34,14 +36,14 @@ public final class RedisSessionStore: Sendable {
 
     public var isReady: Bool { client.isReady }
 
-    /// The publish command of this topology.
+    /// The command that publishes to a session's channel in this topology.
     var publish: String { client.isOneServer ? "PUBLISH" : "SPUBLISH" }
     var leaseMilliseconds: Int64 { configuration.lease.milliseconds }
     var ttlMilliseconds: Int64 { configuration.sessionTTL?.milliseconds ?? 0 }
 }
 
 extension RedisReply {
-    /// The bytes, nil where they are empty or missing.
+    /// The bytes; nil if they are empty or missing.
     var nonEmptyBuffer: ByteBuffer? {
         guard let buffer, buffer.readableBytes > 0 else { return nil }
         return buffer

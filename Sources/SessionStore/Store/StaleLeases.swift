@@ -1,7 +1,8 @@
-/// Leases that would run out too late, since Redis's clock was set back after they were given. A value.
+/// Leases that would run out too late, since Redis's clock was set back after they were given. A
+/// value.
 ///
-/// A living owner renews its lease each third of its time: the end of the lease moves. One that has not moved for a whole lease is a lost
-/// replica's.
+/// A living owner renews its lease each third of its time, so the end of the lease moves. A lease
+/// that has not moved for a whole lease belongs to a lost replica.
 struct StaleLeases: Sendable {
     private struct Sight {
         var step: Int
@@ -13,7 +14,7 @@ struct StaleLeases: Sendable {
     private static let most = 4096
     private var sights: [SessionID: Sight] = [:]
 
-    /// Takes in a sight of a running step's lease.
+    /// Records a running step's lease as a sweeper has read it.
     ///
     /// - Returns: For how long it has not moved.
     mutating func age(of session: SessionID, step: Int, leaseUntil: Int64, at now: ContinuousClock.Instant) -> Duration {
@@ -21,7 +22,7 @@ struct StaleLeases: Sendable {
             sights[session]?.last = now
             return now - sight.first
         }
-        // The one that was not looked at for longest ran on, or has ended.
+        // The step that was not read for longest went on, or has ended.
         if sights.count >= Self.most, let oldest = sights.min(by: { $0.value.last < $1.value.last })?.key { sights[oldest] = nil }
         sights[session] = Sight(step: step, leaseUntil: leaseUntil, first: now, last: now)
         return .zero

@@ -1,16 +1,17 @@
 public import NIOCore
 import Synchronization
 
-/// Wakes one waiting task. Signals are not counted: however many came since the last wait, the next one returns once, at once.
+/// Wakes one waiting task. Signals are not counted: after any number of them, the next wait returns
+/// at once, and the wait after it waits.
 public final class WakeSignal: Sendable {
     private struct State {
         var isSet = false
         var waiter: CheckedContinuation<Void, Never>?
         var deadline = NIODeadline.distantFuture
-        /// When the earliest timer goes off that is under way.
+        /// When the earliest pending timer fires.
         var timer: NIODeadline?
 
-        /// Whether no timer goes off by the deadline; one is started then.
+        /// Returns whether no timer fires by the deadline. The caller then starts one.
         mutating func needsTimer() -> Bool {
             if let timer, timer <= deadline { return false }
             timer = deadline
@@ -21,12 +22,12 @@ public final class WakeSignal: Sendable {
     private let state = Mutex(State())
     private let eventLoop: any EventLoop
 
-    /// - Parameter eventLoop: Keeps the time.
+    /// - Parameter eventLoop: Runs the timers.
     public init(eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
     }
 
-    /// Ends the wait; the next one, where nobody waits.
+    /// Ends the wait; without a waiter, the next wait.
     public func wake() {
         let waiter = state.withLock { state in
             state.isSet = state.waiter == nil
@@ -36,7 +37,8 @@ public final class WakeSignal: Sendable {
         waiter?.resume()
     }
 
-    /// Waits for a signal since the last wait, at most for `timeout`, and no longer once the task is cancelled. One waiter only.
+    /// Waits for a signal since the last wait, at most for `timeout`, and no longer when the task
+    /// is cancelled. At most one task may wait.
     public func next(timeout: Duration) async {
         let deadline = NIODeadline.now() + TimeAmount(timeout)
         await withTaskCancellationHandler {
@@ -58,7 +60,8 @@ public final class WakeSignal: Sendable {
         }
     }
 
-    /// A timer is never stopped: to find it among thousands would cost the event loop more than to let it go off.
+    /// Starts a timer. Timers are never stopped: finding one among thousands would cost the event
+    /// loop more than letting it fire.
     private func startTimer(_ deadline: NIODeadline) {
         eventLoop.scheduleTask(deadline: deadline) { [weak self] in self?.timerFired(deadline) }
     }

@@ -30,7 +30,7 @@ final class LocalSystem: Sendable {
     private let directory: URL
 
     static func start(_ options: Options) async throws -> LocalSystem {
-        let directory = try temporaryDirectory()
+        let directory = try temporaryDirectory(isRemovedAtExit: false)
         // Every server of the deployment creates its files there.
         setenv("TMPDIR", directory.path, 1)
         let redis = try await RedisUnderTest.start(options.redis, replicas: options.redisReplicas)

@@ -8,8 +8,9 @@ import Testing
 @testable import AgentService
 @testable import agent_server
 
-/// The bytes of the native stream, read by Foundation.
-@Suite struct NativeEncoderTests {
+/// Foundation reads the bytes of the native stream.
+@Suite("The bytes of events")
+struct NativeEncoderTests {
     static let pieces = [
         "a", "Hello ", "\"", "\\", "/", "\n", "\r", "\r\n", "\t", "\u{0}", "\u{1}", "\u{8}", "\u{B}", "\u{C}", "\u{1C}", "\u{1D}", "\u{1E}",
         "\u{1F}", "\u{7F}",
@@ -58,7 +59,8 @@ import Testing
         return try read(bytes, comment)
     }
 
-    @Test(arguments: 0..<5) func randomTextsAreWhatFoundationReads(seed: Int) throws {
+    @Test("Foundation reads random texts back unchanged", arguments: 0..<5)
+    func randomTextsAreWhatFoundationReads(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed))
         var encoder = NativeEncoder()
         for number in 0..<80 {
@@ -99,7 +101,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [StepStatus.completed, .waiting, .failed, .cancelled]) func doneHasItsShape(status: StepStatus) throws {
+    @Test("The done event has its documented members", arguments: [StepStatus.completed, .waiting, .failed, .cancelled])
+    func doneHasItsShape(status: StepStatus) throws {
         let session = try #require(SessionID("s-1"))
         var encoder = NativeEncoder()
         let least = try Self.read(.finished(StepSummary(status: status, session: session, step: 7)), with: &encoder)
@@ -131,8 +134,8 @@ import Testing
         }
     }
 
-    /// But for the reason of an end, which is always there.
-    @Test func noFieldIsNull() throws {
+    @Test("No member is null but the finish reason")
+    func noFieldIsNull() throws {
         let session = try #require(SessionID("s"))
         let all: [TurnEvent] = [
             .text("", isFinal: true), .failed(StepFailure("e", code: "c", isRetryable: false)),
@@ -143,7 +146,8 @@ import Testing
         for event in all { #expect(!Self.hasNull(try Self.read(event, with: &encoder).data)) }
     }
 
-    @Test func signalsAreCommentsAndHints() {
+    @Test("Signals are comments and hints")
+    func signalsAreCommentsAndHints() {
         var bytes = ByteBuffer()
         for signal in [StreamSignal.keepAlive, .resumeElsewhere, .resumeLater] { NativeEncoder().encode(signal, into: &bytes) }
         #expect(

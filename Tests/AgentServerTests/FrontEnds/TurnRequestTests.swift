@@ -6,13 +6,13 @@ import Testing
 @testable import AgentService
 @testable import agent_server
 
-/// Every field of the body, as it should be and as it should not.
-@Suite struct TurnRequestTests {
+@Suite("Request bodies")
+struct TurnRequestTests {
     static func parse(_ body: String, key: String? = nil) throws(RequestError) -> TurnRequest {
         try TurnRequest(body: ByteBuffer(string: body), idempotencyKey: key)
     }
 
-    /// A good body with one more member.
+    /// A valid body with one more member.
     static func with(_ member: String) throws(RequestError) -> TurnRequest {
         try parse(#"{"session_id":"s","message":{"content":"x"},\#(member)}"#)
     }
@@ -23,13 +23,15 @@ import Testing
 
     static func user(_ input: BeginStep.Input) -> String? { if case .user(let json) = input { String(buffer: json) } else { nil } }
 
-    @Test(arguments: ["x", "1-1", "0-1.aaaa"]) func anIDThatIsNotAnEventsIsRefused(header: String) {
+    @Test("An id that no event has is refused", arguments: ["x", "1-1", "0-1.aaaa"])
+    func anIDThatIsNotAnEventsIsRefused(header: String) {
         #expect(throws: RequestError.self) { try EventID(header: header) }
     }
 
-    // MARK: Good
+    // MARK: Valid
 
-    @Test func everyFieldIsRead() throws {
+    @Test("Every field is read")
+    func everyFieldIsRead() throws {
         let request = try Self.parse(
             #"""
             { "session_id" : "s-1.A_b:c", "message" : {"type": "user_message", "content": "Hello", "role": "user"},
@@ -47,7 +49,8 @@ import Testing
         #expect(request.idempotency?.key == "k")
     }
 
-    @Test func whatIsNotSaidIsLeftToTheServer() throws {
+    @Test("Missing fields take the server's defaults")
+    func whatIsNotSaidIsLeftToTheServer() throws {
         for body in [
             #"{"session_id":"s","message":{"content":"x"}}"#,
             #"{"session_id":"s","message":{"content":"x","type":null},"tools":null,"model":null,"on_conflict":null,"on_disconnect":null,"expected_length":null,"metadata":null}"#,
@@ -61,20 +64,25 @@ import Testing
         }
     }
 
-    @Test func anEmptyListOfToolsIsKept() throws {
+    @Test("An empty list of tools is kept")
+    func anEmptyListOfToolsIsKept() throws {
         #expect(try Self.with(#""tools":[ ]"#).settings.tools.map { String(buffer: $0) } == "[]")
     }
 
-    /// The message goes on byte by byte.
-    @Test(arguments: [
-        #""Grüße \u00e9 \/ 😀""#, #""""#,
-        #"[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"x","n":12345678901234567890}}]"#,
-    ])
+    /// The message is passed on byte by byte.
+    @Test(
+        "Content keeps its bytes",
+        arguments: [
+            #""Grüße \u00e9 \/ 😀""#, #""""#,
+            #"[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"x","n":12345678901234567890}}]"#,
+        ]
+    )
     func contentIsKeptAsItIs(content: String) throws {
         #expect(Self.user(try Self.message(#"{"content":\#(content)}"#)) == #"{"role":"user","content":\#(content)}"#)
     }
 
-    @Test func ofRepeatedKeysTheLastOneCounts() throws {
+    @Test("The last of repeated keys counts")
+    func ofRepeatedKeysTheLastOneCounts() throws {
         let request = try Self.parse(
             #"{"session_id":"a","session_id":"b","message":{"content":"x"},"message":{"content":"y","content":"z"},"model":"m","mod\u0065l":"n"}"#
         )
@@ -83,11 +91,14 @@ import Testing
         #expect(request.settings.model == "n")
     }
 
-    @Test(arguments: [
-        (#""text \u2028""#, "text \u{2028}"), (#""""#, ""), ("null", "null"), ("7", "7"), ("true", "true"),
-        (#"{ "a" : [ 1 , 2 ] }"#, #"{"a":[1,2]}"#),
-        ("[]", "[]"), ("12345678901234567890.0", "12345678901234567890.0"),
-    ])
+    @Test(
+        "A result is text or the text of its JSON",
+        arguments: [
+            (#""text \u2028""#, "text \u{2028}"), (#""""#, ""), ("null", "null"), ("7", "7"), ("true", "true"),
+            (#"{ "a" : [ 1 , 2 ] }"#, #"{"a":[1,2]}"#),
+            ("[]", "[]"), ("12345678901234567890.0", "12345678901234567890.0"),
+        ]
+    )
     func aResultIsTextOrTheTextOfItsJSON(result: String, text: String) throws {
         guard case .toolResult(let json, "c 1", nil) = try Self.message(#"{"type":"tool_result","call_id":"c 1","result":\#(result)}"#)
         else {
@@ -97,8 +108,9 @@ import Testing
         #expect(try JSON(parsing: json) == ["role": "tool", "tool_call_id": "c 1", "content": .string(text)])
     }
 
-    /// Content parts, images among them, go on as they are.
-    @Test(arguments: ["", #","result":null"#, #","result":null,"error":null"#]) func aResultMayBeContentParts(others: String) throws {
+    /// Content parts, images included, are passed on as they are.
+    @Test("A result may be content parts", arguments: ["", #","result":null"#, #","result":null,"error":null"#])
+    func aResultMayBeContentParts(others: String) throws {
         let parts = #"[{"type":"text","text":"a \u00e9"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]"#
         let input = try Self.message(#"{"type":"tool_result","call_id":"c","content":\#(parts)\#(others)}"#)
         guard case .toolResult(let json, "c", nil) = input else {
@@ -108,8 +120,8 @@ import Testing
         #expect(String(buffer: json) == #"{"role":"tool","tool_call_id":"c","content":\#(parts)}"#)
     }
 
-    /// Other content beside a result has never meant anything.
-    @Test func aResultWithOtherContentIsThatResult() throws {
+    @Test("Other content beside a result is ignored")
+    func aResultWithOtherContentIsThatResult() throws {
         guard case .toolResult(let json, _, _) = try Self.message(#"{"type":"tool_result","call_id":"c","content":"","result":"r"}"#) else {
             Issue.record("not a result")
             return
@@ -117,7 +129,8 @@ import Testing
         #expect(try JSON(parsing: json)["content"] == "r")
     }
 
-    @Test func aResultMayNameItsToolAndHaveANullError() throws {
+    @Test("A result may name its tool and have a null error")
+    func aResultMayNameItsToolAndHaveANullError() throws {
         let input = try Self.message(#"{"type":"tool_result","call_id":"c","tool_name":"echo","result":"x","error":null}"#)
         guard case .toolResult(_, "c", "echo") = input else {
             Issue.record("\(input)")
@@ -125,7 +138,8 @@ import Testing
         }
     }
 
-    @Test func anErrorIsAResultThatSaysSo() throws {
+    @Test("An error becomes a result that says so")
+    func anErrorIsAResultThatSaysSo() throws {
         for message in [
             #"{"type":"tool_result","call_id":"c","error":"file not found"}"#,
             #"{"type":"tool_result","call_id":"c","error":"file not found","result":null,"tool_name":null}"#,
@@ -138,60 +152,71 @@ import Testing
         }
     }
 
-    @Test func aRetryNeedsNothing() throws {
+    @Test("A retry needs no content")
+    func aRetryNeedsNothing() throws {
         guard case .retry = try Self.message(#"{"type":"retry"}"#) else {
             Issue.record("not a retry")
             return
         }
     }
 
-    // MARK: Bad
+    // MARK: Invalid
 
-    @Test(arguments: [
-        (#""session_id":7"#, "session_id"), (#""session_id":"""#, "session_id"), (#""session_id":"a b""#, "session_id"),
-        (#""session_id":"a{b}""#, "session_id"),
-        (#""session_id":"\u00e9""#, "session_id"), (#""session_id":["s"]"#, "session_id"), (#""message":"text""#, "message"),
-        (#""message":[]"#, "message"),
-        (#""tools":{}"#, "tools"), (#""tools":[7]"#, "tools[0]"),
-        (#""tools":[{"type":"function","function":{"name":"f"}},{"type":"x"}]"#, "tools[1].type"),
-        (#""tools":[{"type":"function","function":{}}]"#, "tools[0].function.name"), (#""model":7"#, "model"), (#""model":"""#, "model"),
-        (#""on_conflict":"explode""#, "on_conflict"), (#""on_conflict":7"#, "on_conflict"), (#""on_disconnect":"stay""#, "on_disconnect"),
-        (#""on_disconnect":true"#, "on_disconnect"), (#""expected_length":-1"#, "expected_length"),
-        (#""expected_length":1.5"#, "expected_length"),
-        (#""expected_length":"3""#, "expected_length"), (#""expected_length":1e300"#, "expected_length"), (#""metadata":[]"#, "metadata"),
-        (#""metadata":"x""#, "metadata"),
-    ])
+    @Test(
+        "The error names the field",
+        arguments: [
+            (#""session_id":7"#, "session_id"), (#""session_id":"""#, "session_id"), (#""session_id":"a b""#, "session_id"),
+            (#""session_id":"a{b}""#, "session_id"),
+            (#""session_id":"\u00e9""#, "session_id"), (#""session_id":["s"]"#, "session_id"), (#""message":"text""#, "message"),
+            (#""message":[]"#, "message"),
+            (#""tools":{}"#, "tools"), (#""tools":[7]"#, "tools[0]"),
+            (#""tools":[{"type":"function","function":{"name":"f"}},{"type":"x"}]"#, "tools[1].type"),
+            (#""tools":[{"type":"function","function":{}}]"#, "tools[0].function.name"), (#""model":7"#, "model"),
+            (#""model":"""#, "model"),
+            (#""on_conflict":"explode""#, "on_conflict"), (#""on_conflict":7"#, "on_conflict"),
+            (#""on_disconnect":"stay""#, "on_disconnect"),
+            (#""on_disconnect":true"#, "on_disconnect"), (#""expected_length":-1"#, "expected_length"),
+            (#""expected_length":1.5"#, "expected_length"),
+            (#""expected_length":"3""#, "expected_length"), (#""expected_length":1e300"#, "expected_length"),
+            (#""metadata":[]"#, "metadata"),
+            (#""metadata":"x""#, "metadata"),
+        ]
+    )
     func theErrorNamesTheField(member: String, field: String) {
         let error = #expect(throws: RequestError.self) { try Self.with(member) }
         #expect(error?.code == .invalidRequest)
         #expect(error?.description.hasPrefix(field) == true, "\(error?.description ?? "")")
     }
 
-    @Test(arguments: [
-        ("7", "message"), ("{}", "message.content"), (#"{"content":null}"#, "message.content"), (#"{"content":7}"#, "message.content"),
-        (#"{"content":{}}"#, "message.content"), (#"{"content":[]}"#, "message.content"), (#"{"content":["x"]}"#, "message.content[0]"),
-        (#"{"content":[{"type":"text","text":"x"},{"text":"x"}]}"#, "message.content[1]"),
-        (#"{"content":[{"type":""}]}"#, "message.content[0]"),
-        (#"{"type":"shout","content":"x"}"#, "message.type"), (#"{"type":7,"content":"x"}"#, "message.type"),
-        (#"{"type":"","content":"x"}"#, "message.type"),
-        (#"{"type":"tool_result","result":"x"}"#, "message.call_id"),
-        (#"{"type":"tool_result","call_id":null,"result":"x"}"#, "message.call_id"),
-        (#"{"type":"tool_result","call_id":"","result":"x"}"#, "message.call_id"),
-        (#"{"type":"tool_result","call_id":7,"result":"x"}"#, "message.call_id"),
-        (#"{"type":"tool_result","call_id":"\#(String(repeating: "x", count: 129))","result":"x"}"#, "message.call_id"),
-        (#"{"type":"tool_result","call_id":"c","tool_name":7,"result":"x"}"#, "message.tool_name"),
-        (#"{"type":"tool_result","call_id":"c","tool_name":"","result":"x"}"#, "message.tool_name"),
-        (#"{"type":"tool_result","call_id":"c"}"#, "message.result"),
-        (#"{"type":"tool_result","call_id":"c","error":7}"#, "message.error"),
-        (#"{"type":"tool_result","call_id":"c","result":"x","error":"y"}"#, "message has both"),
-    ])
+    @Test(
+        "The error names the field of the message",
+        arguments: [
+            ("7", "message"), ("{}", "message.content"), (#"{"content":null}"#, "message.content"), (#"{"content":7}"#, "message.content"),
+            (#"{"content":{}}"#, "message.content"), (#"{"content":[]}"#, "message.content"), (#"{"content":["x"]}"#, "message.content[0]"),
+            (#"{"content":[{"type":"text","text":"x"},{"text":"x"}]}"#, "message.content[1]"),
+            (#"{"content":[{"type":""}]}"#, "message.content[0]"),
+            (#"{"type":"shout","content":"x"}"#, "message.type"), (#"{"type":7,"content":"x"}"#, "message.type"),
+            (#"{"type":"","content":"x"}"#, "message.type"),
+            (#"{"type":"tool_result","result":"x"}"#, "message.call_id"),
+            (#"{"type":"tool_result","call_id":null,"result":"x"}"#, "message.call_id"),
+            (#"{"type":"tool_result","call_id":"","result":"x"}"#, "message.call_id"),
+            (#"{"type":"tool_result","call_id":7,"result":"x"}"#, "message.call_id"),
+            (#"{"type":"tool_result","call_id":"\#(String(repeating: "x", count: 129))","result":"x"}"#, "message.call_id"),
+            (#"{"type":"tool_result","call_id":"c","tool_name":7,"result":"x"}"#, "message.tool_name"),
+            (#"{"type":"tool_result","call_id":"c","tool_name":"","result":"x"}"#, "message.tool_name"),
+            (#"{"type":"tool_result","call_id":"c"}"#, "message.result"),
+            (#"{"type":"tool_result","call_id":"c","error":7}"#, "message.error"),
+            (#"{"type":"tool_result","call_id":"c","result":"x","error":"y"}"#, "message has both"),
+        ]
+    )
     func theErrorNamesTheFieldOfTheMessage(message: String, field: String) {
         let error = #expect(throws: RequestError.self) { _ = try Self.message(message) }
         #expect(error?.code == .invalidRequest)
         #expect(error?.description.hasPrefix(field) == true, "\(error?.description ?? "")")
     }
 
-    @Test func lengthsAreBounded() throws {
+    @Test("Lengths are bounded")
+    func lengthsAreBounded() throws {
         #expect(
             try Self.parse(#"{"session_id":"\#(String(repeating: "s", count: 128))","message":{"content":""}}"#).session.text.count == 128)
         #expect(throws: RequestError.self) {
@@ -207,47 +232,57 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        (#"{"message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"s"}"#, "message"),
-        (#"{"session_id":null,"message":null}"#, "session_id"), ("{}", "session_id"),
-    ])
+    @Test(
+        "The error names a missing field",
+        arguments: [
+            (#"{"message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"s"}"#, "message"),
+            (#"{"session_id":null,"message":null}"#, "session_id"), ("{}", "session_id"),
+        ]
+    )
     func whatIsMissingIsNamed(body: String, field: String) {
         let error = #expect(throws: RequestError.self) { try Self.parse(body) }
         #expect(error?.code == .invalidRequest)
         #expect(error?.description == "\(field) is missing")
     }
 
-    @Test(arguments: [
-        "", " ", "{", "{}{}", "nonsense", #"{"session_id":"s",}"#, "{'a':1}", "\u{FEFF}{}", #"{"a":"\ud800"}"#, #"{"a":01}"#,
-        "{\"a\":\"\n\"}",
-    ])
+    @Test(
+        "A body that is not JSON is refused",
+        arguments: [
+            "", " ", "{", "{}{}", "nonsense", #"{"session_id":"s",}"#, "{'a':1}", "\u{FEFF}{}", #"{"a":"\ud800"}"#, #"{"a":01}"#,
+            "{\"a\":\"\n\"}",
+        ]
+    )
     func whatIsNotJSONIsRefused(body: String) {
         #expect(throws: RequestError.self) { try Self.parse(body) }
         let error = #expect(throws: RequestError.self) { try TurnRequest(legacyBody: ByteBuffer(string: body)) }
         #expect(error?.code == .invalidJSON)
     }
 
-    @Test(arguments: ["[]", "7", "null", #""text""#]) func whatIsNoObjectIsRefused(body: String) {
+    @Test("A body that is not an object is refused", arguments: ["[]", "7", "null", #""text""#])
+    func whatIsNoObjectIsRefused(body: String) {
         #expect(throws: RequestError.self) { try Self.parse(body) }
         #expect(throws: RequestError.self) { try TurnRequest(legacyBody: ByteBuffer(string: body)) }
     }
 
-    @Test func nestingIsBounded() throws {
+    @Test("Nesting is bounded")
+    func nestingIsBounded() throws {
         func nested(_ depth: Int) -> String { String(repeating: "[", count: depth) + String(repeating: "]", count: depth) }
         #expect(try Self.with(#""x":\#(nested(100))"#).session.text == "s")
         let error = #expect(throws: RequestError.self) { try Self.with(#""x":\#(nested(100_000))"#) }
         #expect(error?.code == .invalidJSON)
     }
 
-    @Test func bytesThatAreNotUTF8AreRefused() {
+    @Test("Bytes that are not UTF-8 are refused")
+    func bytesThatAreNotUTF8AreRefused() {
         var body = ByteBuffer(string: #"{"session_id":"s","message":{"content":""#)
         body.writeBytes([0xFF, 0xFE])
         body.writeString(#""}}"#)
         #expect(throws: RequestError.self) { try TurnRequest(body: body) }
     }
 
-    /// The digest tells the same request from another, and does not care for whitespace.
-    @Test func theDigestIsOfTheWholeBody() throws {
+    /// The digest distinguishes requests.
+    @Test("The digest covers the whole body without whitespace")
+    func theDigestIsOfTheWholeBody() throws {
         let one = try Self.parse(#"{"session_id":"s","message":{"content":"x"}}"#, key: "k").idempotency
         #expect(try Self.parse(#"{ "session_id" : "s" , "message" : {"content":"x"} }"#, key: "k").idempotency?.digest == one?.digest)
         #expect(try Self.parse(#"{"session_id":"s","message":{"content":"y"}}"#, key: "k").idempotency?.digest != one?.digest)
@@ -256,14 +291,16 @@ import Testing
 
     // MARK: Legacy
 
-    @Test func theLegacyBodyIsAUserMessageWithoutTools() throws {
+    @Test("A legacy body is a user message without tools")
+    func theLegacyBodyIsAUserMessageWithoutTools() throws {
         let request = try TurnRequest(legacyBody: ByteBuffer(string: #"{"role":"user","content":"Gr\u00fc\u00dfe","session_id":"s"}"#))
         #expect(request.session.text == "s")
         #expect(Self.user(request.input) == #"{"role":"user","content":"Gr\u00fc\u00dfe"}"#)
         #expect(request.settings.tools.map { String(buffer: $0) } == "[]")
     }
 
-    @Test func theLegacyBodyGetsASessionOfItsOwn() throws {
+    @Test("A legacy body without a session id gets a session of its own")
+    func theLegacyBodyGetsASessionOfItsOwn() throws {
         let ids = try ["", #","session_id":null,"role":null"#].map {
             try TurnRequest(legacyBody: ByteBuffer(string: #"{"content":"x"\#($0)}"#)).session.text
         }
@@ -271,12 +308,15 @@ import Testing
         #expect(Set(ids).count == 2)
     }
 
-    @Test(arguments: [
-        (#"{"role":"user"}"#, "content"), (#"{"content":null}"#, "content"), (#"{"content":[]}"#, "content"),
-        (#"{"role":"system","content":"x"}"#, "role"),
-        (#"{"role":7,"content":"x"}"#, "role"), (#"{"content":"x","session_id":"a b"}"#, "session_id"),
-        (#"{"content":"x","session_id":7}"#, "session_id"),
-    ])
+    @Test(
+        "The error names the field of the legacy body",
+        arguments: [
+            (#"{"role":"user"}"#, "content"), (#"{"content":null}"#, "content"), (#"{"content":[]}"#, "content"),
+            (#"{"role":"system","content":"x"}"#, "role"),
+            (#"{"role":7,"content":"x"}"#, "role"), (#"{"content":"x","session_id":"a b"}"#, "session_id"),
+            (#"{"content":"x","session_id":7}"#, "session_id"),
+        ]
+    )
     func theErrorNamesTheFieldOfTheLegacyBody(body: String, field: String) {
         let error = #expect(throws: RequestError.self) { try TurnRequest(legacyBody: ByteBuffer(string: body)) }
         #expect(error?.code == .invalidRequest)

@@ -8,8 +8,8 @@ import Testing
 
 @testable import agent_server
 
-/// What a log line looks like, and what it tells of requests and steps.
-@Suite struct LogLineTests {
+@Suite("Log lines", .tags(.processes), .serialized)
+struct LogLineTests {
     private func record(_ message: Logger.Message, _ metadata: Logger.Metadata, context: Logger.Metadata = [:]) -> LogRecord {
         let event = LogEvent(
             level: .notice, message: message, metadata: metadata, source: "here", file: "f", function: "g", line: 1)
@@ -22,20 +22,22 @@ import Testing
         return String(buffer: line)
     }
 
-    @Test func theTimeHasItsDateAndItsZone() throws {
+    @Test("The time has a date and a zone")
+    func theTimeHasItsDateAndItsZone() throws {
         for format in [LogFormat.text, .json(replica: "r")] {
             #expect(line(format, record("x", [:])).contains("2023-11-14T22:13:20.500Z"))
         }
     }
 
-    /// Against Foundation's formatter, which is too slow for a line of each request.
-    @Test func everyDateIsWrittenAsFoundationWritesIt() {
+    /// Foundation's formatter is too slow for a line of each request.
+    @Test("Dates equal those of Foundation's formatter")
+    func everyDateIsWrittenAsFoundationWritesIt() {
         var random = SeededGenerator(seed: 7)
         let format = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
         let odd = [0, 951_782_399, 951_782_400, 951_868_800, 4_107_542_399, 4_107_542_400, 1_709_164_800, 253_402_300_799]
         let times = odd.map(Double.init) + (0..<2000).map { _ in Double(Int.random(in: 0...253_402_300_799, using: &random)) }
         for time in times {
-            // Halves of a second are exact in binary, too.
+            // Halves of a second are exact in binary.
             let date = Date(timeIntervalSince1970: time + Double(Int.random(in: 0...3, using: &random)) / 4)
             var line = ByteBuffer()
             LogTime.write(date, into: &line)
@@ -46,8 +48,9 @@ import Testing
         #expect(String(buffer: line) == "1970-01-01T00:00:00.000Z" + String(repeating: "9999-12-31T23:59:59.999Z", count: 2))
     }
 
-    /// A second `time` or `message` would hide the first from whatever reads the line.
-    @Test func noKeyOccursTwice() throws {
+    /// A second `time` or `message` would hide the first from a parser of the line.
+    @Test("No key occurs twice in a line")
+    func noKeyOccursTwice() throws {
         let metadata: Logger.Metadata = [
             "time": "t", "level": "l", "message": "m", "logger": "g", "replica": "p", "meta_time": "own", "plain": "x",
         ]
@@ -60,13 +63,15 @@ import Testing
         #expect(text.hasSuffix("}\n") && text.filter { $0 == "\n" }.count == 1)
     }
 
-    @Test func whatOthersSentBeginsNoLineOfItsOwn() {
+    @Test("Text from clients and models never begins a line of its own")
+    func whatOthersSentBeginsNoLineOfItsOwn() {
         let text = line(.text, record("a\nb", ["key": "v\r\n\u{1B}[2Jw\u{2028}"]))
         #expect(text.filter(\.isNewline).count == 1 && !text.contains("\u{1B}"))
         #expect(text.contains(#"key=v\u{d}\u{a}\u{1b}[2Jw\u{2028}"#))
     }
 
-    @Test func everyLineOfAServerCanBeParsed() async throws {
+    @Test("Every line of a server is valid JSON")
+    func everyLineOfAServerCanBeParsed() async throws {
         let redis = try await RedisServer.shared()
         let replica = try await Replica.start(
             redis: redis.url, name: "r-\u{1F600}",
@@ -91,12 +96,12 @@ enum LogLines {
     }
 
     static func of(_ process: ChildProcess) throws -> [JSON] {
-        // The last line may not be whole yet.
+        // The last line may be incomplete.
         let text = process.log
         return try text.prefix(upTo: text.lastIndex(of: "\n") ?? text.startIndex).split(separator: "\n").map { try JSON(String($0)) }
     }
 
-    /// The line, once it is there.
+    /// Waits for the line and returns it.
     static func first(_ replica: Replica, _ what: String, _ condition: (JSON) -> Bool) async throws -> JSON {
         var found: JSON?
         try await eventually("\(what); the log: \(replica.process.log.suffix(3000))") {

@@ -12,15 +12,16 @@ import Testing
 import Glibc
 #endif
 
-/// Log lines wait in a bounded queue, and stop nothing.
-@Suite struct LogWriterTests {
-    /// A pipe that a test reads when it likes.
+@Suite("The log writer's bounded queue", .tags(.processes), .serialized)
+struct LogWriterTests {
+    /// A pipe that the test reads at a time of its choice.
     final class Pipe: Sendable {
         let reading: Int32
         let writing: Int32
 
         init() throws {
-            // As the server does: a writer's thread may outlive its test, and with it the reading end.
+            // The server ignores SIGPIPE as well: a writer's thread may outlive its test and the
+            // reading end.
             signal(SIGPIPE, SIG_IGN)
             var ends: [Int32] = [0, 0]
             guard pipe(&ends) == 0 else { throw NeverHappened(description: "a pipe") }
@@ -32,7 +33,7 @@ import Glibc
             close(writing)
         }
 
-        /// What is in it now.
+        /// Returns the pipe's content.
         func read() -> String {
             _ = fcntl(reading, F_SETFL, O_NONBLOCK)
             var bytes = [UInt8](repeating: 0, count: 1 << 20)
@@ -44,7 +45,7 @@ import Glibc
             }
         }
 
-        /// Fills it, so that the next writer waits.
+        /// Fills the pipe, so that the next writer blocks.
         func fill() {
             _ = fcntl(writing, F_SETFL, O_NONBLOCK)
             let bytes = [UInt8](repeating: UInt8(ascii: "#"), count: 4096)
@@ -58,7 +59,8 @@ import Glibc
         Logger(label: "test") { QueuedLogHandler(label: $0, writer: writer) }
     }
 
-    @Test func linesComeInTheirOrder() async throws {
+    @Test("Lines are written in order")
+    func linesComeInTheirOrder() async throws {
         let pipe = try Pipe()
         let writer = LogWriter(format: .text, limit: 10_000, descriptor: pipe.writing)
         let logger = logger(writer)
@@ -67,17 +69,18 @@ import Glibc
         let lines = pipe.read().split(separator: "\n")
         #expect(lines.count == 500)
         for (index, line) in lines.enumerated() { #expect(line.hasSuffix(" line \(index).")) }
-        // There is no thread any more, and nothing is lost.
+        // The writer's thread has ended, and no line is lost.
         logger.info("the last word")
         #expect(pipe.read().contains("the last word"))
     }
 
-    @Test func aPipeThatIsFullStopsNoOneAndWhatIsDroppedIsCounted() async throws {
+    @Test("A full pipe blocks no writer, and dropped lines are counted")
+    func aPipeThatIsFullStopsNoOneAndWhatIsDroppedIsCounted() async throws {
         let pipe = try Pipe()
         pipe.fill()
         let writer = LogWriter(format: .json(replica: "r"), limit: 100, descriptor: pipe.writing)
         let logger = logger(writer)
-        // The thread takes at most one batch before it is stuck.
+        // The thread takes at most one batch before it blocks.
         try await within(.seconds(20), "nobody waits for the pipe") { for index in 0..<5000 { logger.info("\(index)") } }
         var text = ""
         try await eventually("the thread is done with what waited") {
@@ -98,7 +101,8 @@ import Glibc
         #expect(written + dropped == 5000 && dropped > 4000, "\(written) written, \(dropped) dropped")
     }
 
-    @Test func anEndIsNotHeldUpByAFullPipe() async throws {
+    @Test("A full pipe does not delay the exit")
+    func anEndIsNotHeldUpByAFullPipe() async throws {
         let pipe = try Pipe()
         pipe.fill()
         let writer = LogWriter(format: .text, limit: 100, descriptor: pipe.writing)
@@ -107,13 +111,13 @@ import Glibc
         _ = pipe.read()
     }
 
-    /// The whole server: nobody reads its log, and its clients do not notice.
-    @Test func aServerWhoseLogNobodyReadsStillAnswers() async throws {
+    @Test("A server still responds when its log pipe has no reader")
+    func aServerWhoseLogNobodyReadsStillAnswers() async throws {
         let redis = try await RedisServer.shared()
         let directory = try temporaryDirectory()
         let fifo = directory.appending(path: "log").path
         guard mkfifo(fifo, 0o600) == 0 else { throw NeverHappened(description: "a fifo") }
-        // Held open, so that the server can open it.
+        // The test holds the pipe open, so that the server can open it.
         let reader = open(fifo, O_RDWR | O_CLOEXEC)
         defer { close(reader) }
         let port = try freePort()
@@ -125,7 +129,7 @@ import Glibc
             ], directory: directory)
         let client = AgentClient(url: "http://127.0.0.1:\(port)")
         try await eventually("it is ready") { (try? await client.get("/health/ready").status) == 200 }
-        // Some 200 bytes each, and a pipe holds 64 KiB.
+        // Each line has about 200 bytes, and a pipe holds 64 KiB.
         for _ in 0..<1000 { #expect(try await client.get("/health").status == 200) }
         #expect(try await client.say("hello", in: SessionID.unique().text).done["status"] == "completed")
         process.signal(SIGTERM)

@@ -5,8 +5,8 @@ import Testing
 
 @testable import agent_server
 
-/// Requests, refused keys and failed steps leave lines in the log.
-@Suite struct RequestLogTests {
+@Suite("Log lines of requests and steps", .tags(.processes), .serialized)
+struct RequestLogTests {
     let redis: RedisServer
     let upstream: Upstream
 
@@ -19,7 +19,8 @@ import Testing
             redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__LOG_FORMAT": "json"].merging(environment) { $1 })
     }
 
-    @Test func eachRequestLeavesALine() async throws {
+    @Test("Each request writes one line")
+    func eachRequestLeavesALine() async throws {
         let replica = try await replica()
         let session = SessionID.unique().text
         let answer = try await replica.client.say("secret words", in: session, headers: ["X-Request-ID": "req-1"])
@@ -43,7 +44,8 @@ import Testing
         try await replica.stop()
     }
 
-    @Test func aKeyThatIsRefusedLeavesALineButNotForEachOfMany() async throws {
+    @Test("Refused API keys are logged, but not once per request")
+    func aKeyThatIsRefusedLeavesALineButNotForEachOfMany() async throws {
         let replica = try await replica(["AGENT_RUNTIME__INTERNAL_API_KEY": "the-right-key-of-all"])
         for _ in 0..<200 {
             let answer = try await replica.client.get("/agent/sessions", headers: ["X-Internal-Auth": "guess-1234"])
@@ -66,7 +68,8 @@ import Testing
         try await replica.stop()
     }
 
-    @Test func aFailedStepLeavesALineThatNamesItsRequest() async throws {
+    @Test("A failed step writes a line with its request id")
+    func aFailedStepLeavesALineThatNamesItsRequest() async throws {
         let replica = try await replica()
         upstream.answer { _ in .error(503, "the words of the upstream") }
         let session = SessionID.unique().text
@@ -79,7 +82,8 @@ import Testing
         try await replica.stop()
     }
 
-    @Test func theStepOfALostLeaseNamesItsRequest() async throws {
+    @Test("A step that lost its lease writes a line with its request id")
+    func theStepOfALostLeaseNamesItsRequest() async throws {
         let (one, two) = (try await replica(), try await replica())
         let gate = Gate()
         upstream.answer { _ in UpstreamAnswer.text("a", "b").inserting(.gate(gate), after: 2) }
@@ -100,8 +104,9 @@ import Testing
         try await two.stop()
     }
 
-    /// What Redis said of a damaged session is for the operator.
-    @Test func whatIsDamagedIsToldToTheLog() async throws {
+    /// Redis's error text is for the operator.
+    @Test("The log holds Redis's error about a damaged session")
+    func whatIsDamagedIsToldToTheLog() async throws {
         let replica = try await replica()
         let session = SessionID.unique()
         _ = try redis.cli("SET", "agent:{\(session)}:history", "nonsense")

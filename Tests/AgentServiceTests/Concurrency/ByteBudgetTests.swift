@@ -3,10 +3,12 @@ import Testing
 
 @testable import AgentService
 
-@Suite(.timeLimit(.minutes(1))) struct ByteBudgetTests {
+@Suite("A bound on bytes", .timeLimit(.minutes(1)))
+struct ByteBudgetTests {
     private var later: ContinuousClock.Instant { .now.advanced(by: .seconds(30)) }
 
-    @Test func bytesCountUntilTheirShareIsLetGoOf() throws {
+    @Test("Bytes count until their share is released")
+    func bytesCountUntilTheirShareIsLetGoOf() throws {
         let budget = ByteBudget(limit: 100)
         var one = budget.take(60)
         #expect(one != nil && budget.used == 60)
@@ -17,21 +19,23 @@ import Testing
         #expect(budget.used == 40 && budget.released == 60)
         two.resize(to: 10)
         #expect(budget.used == 10 && budget.released == 90 && two.bytes == 10)
-        // What is there already is counted, and does not wait.
+        // Bytes that are already held count and do not wait.
         two.resize(to: 150)
         two.add(5)
         #expect(budget.used == 155 && budget.take(1) == nil)
         withExtendedLifetime(two) {}
     }
 
-    @Test func whoHasWaitedLongestComesFirst() async throws {
+    @Test("The longest waiter is served first")
+    func whoHasWaitedLongestComesFirst() async throws {
         let budget = ByteBudget(limit: 100)
         var held = budget.take(100)
         #expect(held != nil)
         var order: [Int] = []
         let deadline = later
         try await withThrowingTaskGroup(of: Int.self) { group in
-            // No two of them fit at the same time, the small one behind the first excepted: it does not overtake.
+            // No two of them fit at the same time. The small one would fit beside the first, and
+            // still does not overtake.
             for (number, bytes) in [95, 5, 96, 97].enumerated() {
                 group.addTask { await budget.take(bytes, until: deadline)?.bytes ?? -1 }
                 try await eventually("it waits") { budget.waitingCount == number + 1 }
@@ -45,7 +49,8 @@ import Testing
         #expect(budget.used == 0 && !budget.isCrowded)
     }
 
-    @Test func moreThanTheBoundIsLetInAlone() async throws {
+    @Test("A request larger than the bound is admitted alone")
+    func moreThanTheBoundIsLetInAlone() async throws {
         let budget = ByteBudget(limit: 100)
         var small = budget.take(1)
         async let large = budget.take(500, until: later)
@@ -58,7 +63,8 @@ import Testing
         #expect(budget.take(1) != nil)
     }
 
-    @Test func aWaitEndsAtItsDeadlineOrWhenItIsStopped() async throws {
+    @Test("A wait ends at its deadline or when it is stopped")
+    func aWaitEndsAtItsDeadlineOrWhenItIsStopped() async throws {
         let budget = ByteBudget(limit: 100)
         let held = budget.take(100)
         #expect(await budget.take(1, until: .now.advanced(by: .milliseconds(20))) == nil)
@@ -71,8 +77,9 @@ import Testing
         withExtendedLifetime(held) {}
     }
 
-    /// Those behind it need not wait for what it wanted.
-    @Test func whoLeavesMakesRoomForThoseBehind() async throws {
+    /// The waiters behind it need not wait for its share.
+    @Test("A waiter that leaves lets the waiters behind it proceed")
+    func whoLeavesMakesRoomForThoseBehind() async throws {
         let budget = ByteBudget(limit: 100)
         let held = budget.take(50)
         let large = Task { await budget.take(80, until: later) }

@@ -7,8 +7,9 @@ import Testing
 
 @testable import AgentService
 
-/// The JSON of the log and of histories, read by Foundation.
-@Suite struct LogCodecTests {
+/// Foundation reads the JSON of the log and of histories.
+@Suite("The form of events and messages in Redis")
+struct LogCodecTests {
     static let pieces = [
         "a", "Hello ", "\"", "\\", "/", "\n", "\r", "\r\n", "\t", "\u{0}", "\u{1}", "\u{8}", "\u{B}", "\u{C}", "\u{1C}", "\u{1D}", "\u{1E}",
         "\u{1F}", "\u{7F}",
@@ -49,7 +50,8 @@ import Testing
     }
 
     /// An owner emits an event, its followers the one that the log holds: a client sees no difference.
-    @Test(arguments: 0..<5) func whatTheLogHoldsIsTheEvent(seed: Int) throws {
+    @Test("An event is read from the log as it was written", arguments: 0..<5)
+    func whatTheLogHoldsIsTheEvent(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed))
         for _ in 0..<80 {
             let text = Self.text(&random)
@@ -66,7 +68,8 @@ import Testing
         }
     }
 
-    @Test func theLogsFormStaysAsItIs() throws {
+    @Test("The form of the log does not change")
+    func theLogsFormStaysAsItIs() throws {
         let session = try #require(SessionID("s"))
         let usage = TokenUsage(promptTokens: 9, completionTokens: 12, cachedTokens: 8, reasoningTokens: 3)
         let forms: [(TurnEvent, String, String)] = [
@@ -104,14 +107,16 @@ import Testing
     }
 
     /// Earlier builds said less at a step's end.
-    @Test func anEndWithoutAReasonIsRead() throws {
+    @Test("The end of a step of an earlier build is read")
+    func anEndWithoutAReasonIsRead() throws {
         let value = ByteBuffer(string: #"{"status":"completed","session_id":"s","step":1,"history_length":3,"pending_calls":[]}"#)
         let session = try #require(SessionID("s"))
         let summary = StepSummary(status: .completed, session: session, step: 1, historyLength: 3)
         #expect(try LogCodec.event("done", value) == .finished(summary))
     }
 
-    @Test(arguments: 0..<3) func storedMessagesAreWhatFoundationReads(seed: Int) throws {
+    @Test("Foundation reads stored messages back unchanged", arguments: 0..<3)
+    func storedMessagesAreWhatFoundationReads(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed))
         for _ in 0..<80 {
             let text = Self.text(&random)
@@ -137,8 +142,8 @@ import Testing
         }
     }
 
-    /// What Foundation writes is read back as well: the two agree in both directions.
-    @Test(arguments: 0..<3) func whatFoundationWritesIsRead(seed: Int) throws {
+    @Test("Event text written by Foundation is read back unchanged", arguments: 0..<3)
+    func whatFoundationWritesIsRead(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed) &+ 100)
         for _ in 0..<200 {
             let text = Self.text(&random)
@@ -148,8 +153,9 @@ import Testing
         }
     }
 
-    /// The scripts tell messages apart by the beginning of their text.
-    @Test func theRoleComesFirst() {
+    /// The scripts read the role there.
+    @Test("The role is the first member of a stored message")
+    func theRoleComesFirst() {
         let messages = [
             ChatMessage.system("x"), ChatMessage.user(content: ByteBuffer(string: #""x""#)),
             ChatMessage.tool(callID: "c", content: ByteBuffer(string: "x")),
@@ -160,7 +166,8 @@ import Testing
         }
     }
 
-    @Test func numbersAreWrittenInDigits() {
+    @Test("Numbers are written in digits")
+    func numbersAreWrittenInDigits() {
         var random = SeededGenerator(seed: 1)
         let numbers =
             [0, 1, 9, 10, 99, 100, -1, -10, .max, .min] + (0..<200).map { Int.random(in: .min ... .max, using: &random) >> ($0 % 64) }

@@ -8,9 +8,10 @@ import Testing
 @testable import AgentService
 @testable import SessionStore
 
-/// The way of a step's events into the log, with a real Redis.
-@Suite(.timeLimit(.minutes(2))) struct EventLogWriterTests {
-    /// A log, and what it has told of its lease.
+/// A step's events reach the log of a real Redis.
+@Suite("Writing a step's events into the log", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct EventLogWriterTests {
+    /// A log, and its reports about its lease.
     final class Logging: Sendable {
         let log: EventLogWriter
         private let losses: Losses
@@ -40,7 +41,7 @@ import Testing
         }
     }
 
-    /// Runs the clock of all logs for a test's body.
+    /// Runs the timer of all logs during `body`.
     static func withWriter<Value>(_ logs: [Logging], _ body: () async throws -> Value) async throws -> Value {
         let writer = LogFlushTimer(tick: .milliseconds(2))
         for log in logs { writer.add(log.log) }
@@ -50,7 +51,8 @@ import Testing
 
     // MARK: Batches
 
-    @Test func eventsGetTheirPlacesAndComeInOrder() async throws {
+    @Test("Events get consecutive positions and keep their order")
+    func eventsGetTheirPlacesAndComeInOrder() async throws {
         let session = try await SessionInRedis(.shared())
         let lease = try await session.begin()
         let logging = Logging(session, lease)
@@ -71,32 +73,34 @@ import Testing
         #expect(rest.nextSequence == 1005)
     }
 
-    @Test func aFullBatchDoesNotWaitForTheClock() async throws {
+    @Test("A full batch is written without waiting for the timer")
+    func aFullBatchDoesNotWaitForTheClock() async throws {
         let session = try await SessionInRedis(.shared())
         let lease = try await session.begin()
         let logging = Logging(session, lease, interval: .seconds(3600), batch: 10)
         logging.say(0..<9)
         logging.say(9..<10)
         try await eventually("it is written without a clock") { try await session.tokens(step: lease.step).count == 10 }
-        // A smaller one waits.
+        // A smaller batch waits.
         logging.say(10..<15)
         #expect(await logging.log.close().count == 5)
     }
 
-    /// Each failure puts the batch back: a log that tried again with every token would take ever longer for one.
-    @Test func aFullBatchThatHasFailedWaitsForTheClock() async throws {
+    /// Each failure puts the batch back. A retry with every token would make each token slower.
+    @Test("A full batch that failed waits for the timer")
+    func aFullBatchThatHasFailedWaitsForTheClock() async throws {
         let redis = try await RedisServer.start()
         let session = try await SessionInRedis(redis)
         let lease = try await session.begin()
         let logging = Logging(session, lease, interval: .zero, batch: 5)
-        // A note of activity that is due would be refused, too.
+        // A note of activity that is due would also be refused.
         await session.store.activity.flush()
         try redis.cli("CONFIG", "SET", "min-replicas-to-write", "1")
         logging.say(0..<5)
         try await eventually("it was refused") { try redis.refusals() == 1 }
         for number in 5..<15 {
             logging.say(number..<number + 1)
-            // Behind what would have been sent, on the same connection.
+            // Behind the commands of the log, on the same connection.
             #expect(try await session.entries(step: lease.step).isEmpty)
         }
         #expect(try redis.refusals() == 1)
@@ -109,8 +113,8 @@ import Testing
         }
     }
 
-    /// While one is under way, everything else gathers and goes along in one entry.
-    @Test func atMostOneAppendIsUnderWay() async throws {
+    @Test("At most one append is in flight, and later events share the next entry")
+    func atMostOneAppendIsUnderWay() async throws {
         let redis = try await RedisServer.start()
         let session = try await SessionInRedis(redis)
         let lease = try await session.begin()
@@ -132,14 +136,16 @@ import Testing
         try await redis.stop()
     }
 
-    @Test func theIntervalGrowsWithTheEntries() {
+    @Test("The flush interval grows with the number of entries")
+    func theIntervalGrowsWithTheEntries() {
         #expect(
             [0, 4999, 5000, 9999, 10_000, 15_000, 39_999, 40_000, 10_000_000].map { EventLogWriter.slowdown(entries: $0) } == [
                 1, 1, 2, 2, 4, 8, 128, 256, 256,
             ])
     }
 
-    @Test func manyStepsShareOneClock() async throws {
+    @Test("Many steps share one timer")
+    func manyStepsShareOneClock() async throws {
         let redis = try await RedisServer.shared()
         var sessions: [(SessionInRedis, StepLease, Logging)] = []
         for _ in 0..<10 {
@@ -155,7 +161,8 @@ import Testing
         }
     }
 
-    @Test func aLogThatWasTakenOutOrComesLateIsHandledByTheClock() async throws {
+    @Test("The timer handles a log that is removed or added late")
+    func aLogThatWasTakenOutOrComesLateIsHandledByTheClock() async throws {
         let redis = try await RedisServer.shared()
         let (one, two) = (try await SessionInRedis(redis), try await SessionInRedis(redis))
         let leases = (try await one.begin(), try await two.begin())
@@ -170,7 +177,7 @@ import Testing
         second.say("z")
         try await eventually("the second is written") { try await two.tokens(step: leases.1.step) == ["z"] }
         #expect(await first.log.close().count == 1)
-        // The clock stands still until there is a log, and goes on then.
+        // The timer stops while there is no log, and continues with the next one.
         writer.remove(second.log)
         second.say("a")
         writer.add(second.log)
@@ -178,8 +185,8 @@ import Testing
         writer.remove(second.log)
     }
 
-    /// More logs than are written at a time: each has its turn.
-    @Test func manyLogsAreWrittenInParts() async throws {
+    @Test("More logs than one tick writes are written in turns")
+    func manyLogsAreWrittenInParts() async throws {
         let redis = try await RedisServer.shared()
         var sessions: [(SessionInRedis, StepLease, Logging)] = []
         let first = try await SessionInRedis(redis)
@@ -196,8 +203,10 @@ import Testing
         }
     }
 
-    /// All replicas of a machine look at the same moments, and those with many steps at every second of them.
-    @Test(arguments: [(0, 2), (1, 1)], [1, 2, 4, 6]) func ticksAreOnOneGrid(round: (manySteps: Int, ticks: UInt64), parts: UInt64) {
+    /// All replicas of a machine wake at the same moments. Replicas with many steps wake at every
+    /// second one.
+    @Test("All replicas tick on one grid of time", arguments: [(0, 2), (1, 1)], [1, 2, 4, 6])
+    func ticksAreOnOneGrid(round: (manySteps: Int, ticks: UInt64), parts: UInt64) {
         let writer = LogFlushTimer(tick: .milliseconds(30), manySteps: round.manySteps)
         let grid = 30_000_000 * round.ticks / parts
         for now in [0, 1, grid - 1, grid, grid + 1, 7_777_777_777] as [UInt64] {
@@ -206,8 +215,9 @@ import Testing
         }
     }
 
-    /// A connection of a Cluster is another one each time it is asked for, and from each event loop.
-    @Test(arguments: [SharedRedis.single, .sentinel, .cluster]) func theClockLetsGoOfALogWhoeverTakesItOut(topology: SharedRedis)
+    /// On a Cluster, each request for a connection, and each event loop, gets another connection.
+    @Test("The timer releases a log, no matter who removes it", arguments: [SharedRedis.single, .sentinel, .cluster])
+    func theClockLetsGoOfALogWhoeverTakesItOut(topology: SharedRedis)
         async throws
     {
         let store = try await topology.configuration().store()
@@ -231,14 +241,15 @@ import Testing
 
     // MARK: The lease
 
-    @Test func silenceRenewsTheLease() async throws {
+    @Test("A silent step renews its lease")
+    func silenceRenewsTheLease() async throws {
         let session = try await SessionInRedis(.shared(), lease: .milliseconds(600))
         let lease = try await session.begin()
         let first = try #require(Int(try session.state("lease_until")))
         let logging = Logging(session, lease)
         try await Self.withWriter([logging]) {
             try await eventually("the lease moves on, again and again") {
-                // Beyond two leases: it would have run out long ago.
+                // After more than two leases: without a renewal, it would have expired.
                 let until = try #require(Int(try session.state("lease_until")))
                 return until > first + 1200
             }
@@ -250,7 +261,8 @@ import Testing
         #expect(hint > Double(first) + 1200)
     }
 
-    @Test(arguments: [true, false]) func aLossIsToldOnce(isSilent: Bool) async throws {
+    @Test("A lost lease is reported once", arguments: [true, false])
+    func aLossIsToldOnce(isSilent: Bool) async throws {
         let session = try await SessionInRedis(.shared(), lease: .milliseconds(300))
         let lease = try await session.begin()
         let logging = Logging(session, lease)
@@ -260,7 +272,7 @@ import Testing
             let other = try await session.seize(lease.step)
             if !isSilent { logging.say("too late") }
             try await eventually("the loss is told") { !logging.lost.isEmpty }
-            // Others still follow: none is written, none tells it again.
+            // Other batches follow: none is written, and none reports the loss again.
             for _ in 0..<20 {
                 logging.say("too late")
                 logging.log.tick(now: .now.advanced(by: .seconds(10)))
@@ -272,7 +284,8 @@ import Testing
         #expect(try await session.tokens(step: lease.step) == (isSilent ? [] : ["mine"]))
     }
 
-    @Test func aDeletedSessionIsALossToNobody() async throws {
+    @Test("A deleted session is reported as a loss without an owner")
+    func aDeletedSessionIsALossToNobody() async throws {
         let session = try await SessionInRedis(.shared(), lease: .milliseconds(300))
         let lease = try await session.begin()
         let logging = Logging(session, lease)
@@ -281,14 +294,16 @@ import Testing
             logging.say("x")
             try await eventually("the loss is told") { logging.lost == [.lost(step: 0, intent: "")] }
         }
-        // Nothing of the session is there again.
+        // No key of the session exists again.
         #expect(try session.redis.cli("EXISTS", session.keys.events, session.keys.state, session.keys.history) == "0")
     }
 
     // MARK: Failures
 
-    /// Redis goes and comes back with what it had: what could not be written goes along with the next batch.
-    @Test func whileRedisIsAwayNothingIsLostOrDoubled() async throws {
+    /// Redis goes down and comes back with its data. The next batch includes the events that could
+    /// not be written.
+    @Test("An outage of Redis loses and doubles no event")
+    func whileRedisIsAwayNothingIsLostOrDoubled() async throws {
         let durable = ["--appendonly", "yes", "--appendfsync", "always"]
         let redis = try await RedisServer.start(durable)
         let session = try await SessionInRedis(redis)
@@ -304,7 +319,7 @@ import Testing
             }
             say(100)
             try await eventually("the first are written") { try await session.tokens(step: lease.step).count == 100 }
-            // In the middle of writing, so that replies are lost as well.
+            // The outage falls into the middle of a write, so replies are lost too.
             let writing = Task {
                 for number in 100..<400 {
                     logging.say("\(number)")
@@ -321,7 +336,7 @@ import Testing
             say(100)
             try await eventually("all is written") { (try? await session.tokens(step: lease.step).count) == 600 }
             #expect(try await session.tokens(step: lease.step) == (0..<600).map(String.init))
-            // Entries may say again what one before has said, as one whose reply was lost does; never skip.
+            // An entry may repeat events after a lost reply. It never skips any.
             var last = 0
             for entry in try await session.entries(step: lease.step) {
                 #expect(entry.lastSequence > last)
@@ -334,14 +349,15 @@ import Testing
         #expect(logging.lost.isEmpty)
     }
 
-    @Test func closeGivesBackWhatIsNotWritten() async throws {
+    @Test("Closing returns the unwritten events")
+    func closeGivesBackWhatIsNotWritten() async throws {
         let redis = try await RedisServer.start()
         let session = try await SessionInRedis(redis)
         let lease = try await session.begin()
         let logging = Logging(session, lease, interval: .seconds(3600), batch: 3)
         logging.say(0..<3)
         try await eventually("the first batch is written") { try await session.tokens(step: lease.step).count == 3 }
-        // One under way, two that gather behind it.
+        // One append is in flight, and two batches wait behind it.
         try await session.holdWrites()
         logging.say(3..<6)
         try await eventually("it waits in Redis") { try redis.waiting() == 1 }
@@ -352,14 +368,15 @@ import Testing
         #expect(rest.firstSequence == 7)
         #expect(rest.count == 2)
         #expect(try await session.tokens(step: lease.step).count == 6)
-        // It writes no more by itself.
+        // The log writes nothing more on its own.
         logging.say(8..<30)
         logging.log.tick(now: .now.advanced(by: .seconds(7200)))
         #expect(await logging.log.close().count == 22)
         try await redis.stop()
     }
 
-    @Test func closeGivesBackWhatCouldNotBeWritten() async throws {
+    @Test("Closing returns the events that Redis refused")
+    func closeGivesBackWhatCouldNotBeWritten() async throws {
         let redis = try await RedisServer.start()
         let session = try await SessionInRedis(redis)
         let lease = try await session.begin()

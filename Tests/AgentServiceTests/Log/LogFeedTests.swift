@@ -8,13 +8,14 @@ import Testing
 @testable import SessionStore
 @testable import agent_server
 
-/// Many viewers of one session on one replica, with a real Redis of their own.
-@Suite(.timeLimit(.minutes(2))) struct LogFeedTests {
+/// The viewers share one replica and have a real Redis of their own.
+@Suite("Many viewers of one session", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct LogFeedTests {
     private let redis: RedisServer
 
     init() async throws { redis = try await RedisServer.start() }
 
-    /// Viewers that share a feed; `takeOvers` counts how often one had a lost step taken over.
+    /// Viewers that share a feed. `takeOvers` counts the requests to take a lost step over.
     private final class Viewers: Sendable {
         let feeds = LogFeeds()
         let takeOvers = Atomic<Int>(0)
@@ -41,7 +42,7 @@ import Testing
         return stats.firstMatch(of: /cmdstat_xrange:calls=([0-9]+)/).flatMap { Int($0.output.1) } ?? 0
     }
 
-    /// A running step, and a way to let it say more.
+    /// Begins a step and returns a way to add events to it.
     private func step() async throws -> (SessionInRedis, say: (_ first: Int, _ text: String) throws -> Void) {
         let session = try await SessionInRedis(redis, lease: .seconds(60))
         _ = try await session.begin()
@@ -55,8 +56,8 @@ import Testing
         )
     }
 
-    /// Redis is asked about as often for a hundred viewers as for one, and all are told the same.
-    @Test func aHundredViewersCostWhatOneCosts() async throws {
+    @Test("A hundred viewers cost Redis as many reads as one viewer")
+    func aHundredViewersCostWhatOneCosts() async throws {
         var costs: [Int] = []
         for count in [1, 100] {
             let (session, say) = try await step()
@@ -77,12 +78,13 @@ import Testing
             for listener in listeners { #expect(try await listener.all().compactMap(\.data["token"].string).joined() == text) }
             #expect(try Set(listeners.map { try $0.soFar().map(\.description) }).count == 1)
         }
-        // Some look once on their own after they have joined.
+        // Some viewers read once on their own after they joined.
         #expect(costs[1] <= costs[0] + 100, "\(costs)")
     }
 
-    /// Viewers come at any time, from any place, and leave at any time, the one that reads for the others as well.
-    @Test(arguments: 0..<4) func viewersComeAndGo(seed: UInt64) async throws {
+    /// The viewer that reads for the others may leave too.
+    @Test("Viewers that join and leave at random get every event from their position on", arguments: 0..<4)
+    func viewersComeAndGo(seed: UInt64) async throws {
         var random = SeededGenerator(seed: seed)
         let (session, say) = try await step()
         let viewers = Viewers(session)
@@ -113,8 +115,9 @@ import Testing
         try await eventually("nobody listens") { try redis.lines("PUBSUB", "NUMSUB", session.keys.wake).last == "0" }
     }
 
-    /// The rest of a feed goes on without the viewer that reads for it, at once and not after a tick.
-    @Test func theReaderHandsOver() async throws {
+    /// The other viewers do not wait for a tick.
+    @Test("Another viewer takes over reading at once when the reading viewer leaves")
+    func theReaderHandsOver() async throws {
         let (session, say) = try await step()
         let viewers = Viewers(session)
         let listeners = (0..<5).map { _ in Listener() }
@@ -130,8 +133,8 @@ import Testing
         #expect(try await listeners[4].all().last?.name == "done")
     }
 
-    /// One that takes nothing falls behind and holds up nobody; it is told all when it reads on.
-    @Test func aSlowViewerHoldsUpNobody() async throws {
+    @Test("A slow viewer delays no other viewer and gets everything later")
+    func aSlowViewerHoldsUpNobody() async throws {
         let (session, say) = try await step()
         let viewers = Viewers(session)
         let (slow, quick) = (ClientStream(encoder: NativeEncoder(), limit: 4000), Listener())
@@ -147,8 +150,8 @@ import Testing
         #expect(text.components(separatedBy: "\n\n").dropLast().count == 301)
     }
 
-    /// Of all viewers of a lost step one has it taken over.
-    @Test func aLostStepIsTakenOverOnce() async throws {
+    @Test("One viewer of a lost step has it taken over")
+    func aLostStepIsTakenOverOnce() async throws {
         let (session, _) = try await step()
         let viewers = Viewers(session)
         let listeners = (0..<50).map { _ in Listener() }
@@ -157,14 +160,15 @@ import Testing
         try session.expire()
         try redis.cli("PUBLISH", session.keys.wake, "1")
         try await eventually("one has noticed") { viewers.takeOvers.load(ordering: .relaxed) > 0 }
-        // Afterwards the step has an owner, and an end.
+        // Then the step has an owner, and an end.
         let lease = try await session.seize(1)
         try await session.commit(lease, saying: "from elsewhere")
         for listener in listeners { #expect(try await listener.all().done["status"] == "completed") }
         #expect(viewers.takeOvers.load(ordering: .relaxed) <= 5)
     }
 
-    @Test func allAreSentElsewhereWhenTheReplicaStops() async throws {
+    @Test("A stopping replica sends all viewers to another replica")
+    func allAreSentElsewhereWhenTheReplicaStops() async throws {
         let (session, say) = try await step()
         let viewers = Viewers(session)
         let stopSignal = StopSignal()
@@ -179,7 +183,8 @@ import Testing
         }
     }
 
-    @Test func aDeletedSessionIsToldToAll() async throws {
+    @Test("All viewers learn that the session was deleted")
+    func aDeletedSessionIsToldToAll() async throws {
         let (session, say) = try await step()
         let viewers = Viewers(session)
         let listeners = (0..<20).map { _ in Listener() }
@@ -190,8 +195,8 @@ import Testing
         for listener in listeners { #expect(try await listener.all().error["code"] == "session_deleted") }
     }
 
-    /// A failover of Redis gives a number out twice: what the feed holds is void.
-    @Test func whatIsHeldOfAnotherLogIsNotTold() async throws {
+    @Test("The feed drops cached events after a Redis failover reuses a number")
+    func whatIsHeldOfAnotherLogIsNotTold() async throws {
         let (session, say) = try await step()
         let viewers = Viewers(session)
         let listeners = (0..<5).map { _ in Listener() }

@@ -6,9 +6,10 @@ import Testing
 @testable import AgentService
 @testable import agent_server
 
-/// Clients that join and resume a session's stream, with a real Redis.
-@Suite(.timeLimit(.minutes(2))) struct LogFollowerTests {
-    /// Follows from the place that `GET …/stream` would.
+/// Clients join and resume a session's stream on a real Redis.
+@Suite("Following and resuming a stream", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct LogFollowerTests {
+    /// Follows from the position that `GET …/stream` would use.
     func follow(_ turns: Turns, after id: String? = nil) async throws -> Listener? {
         let id = id.flatMap { EventID($0) }
         guard case .position(let position) = try await turns.service.resumePoint(turns.session.id, after: id) else { return nil }
@@ -17,8 +18,9 @@ import Testing
         return listener
     }
 
-    /// I5: at every event of a step, while it runs and after.
-    @Test(arguments: [true, false]) func resumesBehindEveryEvent(whileItRuns: Bool) async throws {
+    /// While the step runs, and after its end.
+    @Test("A client resumes after every event of a step (I5)", arguments: [true, false])
+    func resumesBehindEveryEvent(whileItRuns: Bool) async throws {
         let gate = Gate()
         if !whileItRuns { gate.open() }
         let turns = Turns(try await SessionInRedis(.shared())) { _, sink in
@@ -39,12 +41,13 @@ import Testing
         let whole = try await owner.all()
         #expect(whole.count == 32 && whole.content == whole.tokens)
         for (index, listener) in followers { #expect(try await listener.all() == Array(whole.dropFirst(index + 1)), "after \(index)") }
-        // Who has `done` has everything.
+        // A client that has `done` has everything.
         #expect(try await follow(turns, after: whole.last?.id) == nil)
     }
 
-    /// Who has the end of a step is told the next one, whether it runs or has ended.
-    @Test func theEndOfAStepLeadsToTheNextOne() async throws {
+    /// The next step may run or may have ended.
+    @Test("A viewer at the end of a step gets the next step")
+    func theEndOfAStepLeadsToTheNextOne() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one"))
         let first = try await turns.say("a").all()
         let second = try await turns.say("b").all()
@@ -65,8 +68,10 @@ import Testing
         #expect(try await latest.all() == third)
     }
 
-    /// I5: a number that was given out twice, an id of a session that was deleted and begun anew, and one that is older than the log.
-    @Test func anIDThatIsNotTheLogsGetsARestartAndTheWholeStep() async throws {
+    /// The id may be of a number given out twice, of a deleted session that began again, or older
+    /// than the log.
+    @Test("An id that the log does not know gets a restart and the whole step (I5)")
+    func anIDThatIsNotTheLogsGetsARestartAndTheWholeStep() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
         let told = try await turns.say("hello").all()
 
@@ -88,8 +93,10 @@ import Testing
         #expect(old.dropFirst().map(\.data) == told.suffix(2).map(\.data))
     }
 
-    /// I5: an `EventSource` asks again with the last id that it was given, until there is nothing left. It is told each step that the log still has, once.
-    @Test(arguments: [0, 4]) func aViewerThatComesAgainAndAgainComesToTheEnd(laterSteps: Int) async throws {
+    /// An `EventSource` reconnects with its last id until nothing is left. It gets each step of the
+    /// log once.
+    @Test("A viewer that reconnects with its last id reaches the end and sees each step once (I5)", arguments: [0, 4])
+    func aViewerThatComesAgainAndAgainComesToTheEnd(laterSteps: Int) async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
         var last = try await turns.say("hello").all()[0].id
         for _ in 0..<laterSteps { _ = try await turns.say("more").all() }
@@ -105,8 +112,9 @@ import Testing
         #expect(ended == (laterSteps == 0 ? [1] : [1, 3, 4, 5]))
     }
 
-    /// The same where not even the journal knows the step.
-    @Test func whoIsToldThatAStepIsGoneGoesOnAfterIt() async throws {
+    /// Not even the journal knows the step.
+    @Test("A viewer of a step that the journal has dropped goes on after it")
+    func whoIsToldThatAStepIsGoneGoesOnAfterIt() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
         let told = try await turns.say("hello").all()
         try turns.session.redis.cli("DEL", turns.session.keys.events, turns.session.keys.steps)
@@ -115,8 +123,9 @@ import Testing
         #expect(try await follow(turns, after: gone.last?.id) == nil)
     }
 
-    /// Who sent the message is answered for that one alone.
-    @Test func aRequestThatIsSentAgainIsGivenNoIDOfAnotherStep() async throws {
+    /// A client that sent a message gets the events of that message alone.
+    @Test("A repeated request gets no event ids of another step")
+    func aRequestThatIsSentAgainIsGivenNoIDOfAnotherStep() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
         _ = try await turns.say("hello", key: "k").all()
         for _ in 0..<4 { _ = try await turns.say("more").all() }
@@ -124,21 +133,24 @@ import Testing
         #expect(again.done["step"] == 1 && again.allSatisfy { $0.id == nil })
     }
 
-    @Test func withoutAnyEventsTheEndIsToldFromTheHistory() async throws {
+    @Test("Without events in the log, the end is rebuilt from the history")
+    func withoutAnyEventsTheEndIsToldFromTheHistory() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
         let told = try await turns.say("hello").all()
         try turns.session.redis.cli("DEL", turns.session.keys.events)
         let rebuilt = try await #require(try await follow(turns)).all()
         #expect(rebuilt.map(\.data) == told.suffix(2).map(\.data))
-        // Not even the journal knows it.
+        // Not even the journal knows the step.
         try turns.session.redis.cli("DEL", turns.session.keys.steps)
         let gone = try await #require(try await follow(turns)).all()
         #expect(gone.map(\.name) == ["error", "done"])
         #expect(gone.error["code"] == "events_gone" && gone.done["status"] == "failed")
     }
 
-    /// I5: a failover of Redis takes back the end of the log, and the step's number is given out again while somebody follows.
-    @Test func aNumberThatIsGivenOutAgainVoidsWhatWasTold() async throws {
+    /// A failover of Redis removes the end of the log, and the step's number is given out again
+    /// while a viewer follows.
+    @Test("A step number reused after a failover voids the events sent before (I5)")
+    func aNumberThatIsGivenOutAgainVoidsWhatWasTold() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let turns = Turns(session, { $0.followTick = .seconds(3600) }, model: PlayedModel.saying("x"))
         _ = try await session.begin()
@@ -158,8 +170,10 @@ import Testing
         #expect(told.compactMap(\.data["token"].string).joined() == "cde")
     }
 
-    /// The same for whoever is answered for one message: what has its number now answers another one.
-    @Test func whoseStepIsAnotherOnesNowIsNotToldThatOne() async throws {
+    /// The same for a client that waits for one message: the step with its number now answers
+    /// another message.
+    @Test("A client whose step number now belongs to another message does not get that step")
+    func whoseStepIsAnotherOnesNowIsNotToldThatOne() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let lease = try await session.begin()
         let (redis, keys) = (session.redis, session.keys)
@@ -189,8 +203,10 @@ import Testing
         }
     }
 
-    /// What a failover of Redis took out of a running step's log: the viewer comes again, until the step has an end and is told from the history.
-    @Test func aHoleInTheLogOfARunningStepIsNotItsEnd() async throws {
+    /// A failover of Redis removed events of a running step. The viewer reconnects until the step
+    /// has an end, which comes from the history.
+    @Test("A hole in the log of a running step is not taken for its end")
+    func aHoleInTheLogOfARunningStepIsNotItsEnd() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         _ = try await session.begin()
         let turns = Turns(session, model: PlayedModel.saying("x"))
@@ -202,13 +218,13 @@ import Testing
         #expect(viewer.text.hasSuffix("retry: 1000\n\n"))
     }
 
-    /// What it has not read yet comes before the word that it goes on elsewhere.
-    @Test func aViewerThatIsBehindIsSentElsewhere() async throws {
+    @Test("A slow viewer gets its backlog before it is sent to another replica")
+    func aViewerThatIsBehindIsSentElsewhere() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let lease = try await session.begin()
         let token = String(repeating: "a", count: 200)
         try session.redis.cli("XADD", session.keys.events, "1-1", "token", token)
-        // More than half of what it may be behind.
+        // More than half of the limit.
         let (stopSignal, stream) = (StopSignal(), ClientStream(encoder: NativeEncoder(), limit: 400))
         let follower = LogFollower(
             store: session.store, session: session.id, stopSignal: stopSignal, stream: stream, position: .beginning(of: lease.step),
@@ -224,8 +240,9 @@ import Testing
         #expect(text.contains(token) && text.hasSuffix("retry: 100\n\n"))
     }
 
-    /// I5: events between were cut out of the log by hand.
-    @Test func aHoleInTheLogIsToldAndFilledFromTheHistory() async throws {
+    /// A person has removed events from the log.
+    @Test("A hole in the log causes a restart that is filled from the history (I5)")
+    func aHoleInTheLogIsToldAndFilledFromTheHistory() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
         let told = try await turns.say("hello").all()
         let events = turns.session.keys.events
@@ -237,7 +254,8 @@ import Testing
         #expect(rest.dropFirst().map(\.data) == told.suffix(2).map(\.data))
     }
 
-    @Test func aSessionWithoutStepsHasNothingToTell() async throws {
+    @Test("A session without steps has no events")
+    func aSessionWithoutStepsHasNothingToTell() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("x"))
         guard case .noSession = try await turns.service.resumePoint(turns.session.id, after: nil) else {
             Issue.record("there is a session")
@@ -247,7 +265,8 @@ import Testing
         #expect(try await follow(turns) == nil)
     }
 
-    @Test func aViewerOfADeletedSessionIsToldSo() async throws {
+    @Test("A viewer learns that its session was deleted")
+    func aViewerOfADeletedSessionIsToldSo() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.endless)
         let owner = try await turns.say("hello")
         let viewer = try #require(try await follow(turns))
@@ -260,8 +279,9 @@ import Testing
         }
     }
 
-    /// I5: a step that is taken over is the same stream, through to the final `done`, wherever a viewer stands.
-    @Test func aViewerGoesOnThroughATakeover() async throws {
+    /// A viewer at any position follows a step through takeovers.
+    @Test("A viewer's stream continues through takeovers to the final done event (I6)")
+    func aViewerGoesOnThroughATakeover() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let turns = Turns(session, model: PlayedModel.endless)
         let owner = try await turns.say("hello", key: "k")
@@ -277,7 +297,7 @@ import Testing
             #expect(told[restart...].map(\.name) == ["restart", "message", "done"])
             #expect(told.content == "from elsewhere")
         }
-        // Sent again, with an id of the step that took the place, the request goes on there (I2).
+        // A repeated request with an id of the replacing step continues there (I2).
         let whole = try await owner.all()
         let id = try #require(whole.first { $0.name == "restart" }?.id)
         #expect(try await turns.say("hello", key: "k", lastEventID: id).all() == Array(whole.suffix(2)))
@@ -286,19 +306,20 @@ import Testing
 
     // MARK: POST
 
-    @Test func aRequestSentAgainGoesOnBehindItsID() async throws {
+    @Test("A repeated request continues after its last event id")
+    func aRequestSentAgainGoesOnBehindItsID() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two ", "three"))
         let told = try await turns.say("hello", key: "k").all()
         for (index, event) in told.enumerated() {
             let rest = try await turns.say("hello", key: "k", lastEventID: event.id).all()
-            // A request is always answered with `done`.
+            // A request always ends with `done`.
             #expect(rest == (event.name == "done" ? [event] : Array(told.dropFirst(index + 1))))
         }
-        // An id of another step, or of none.
+        // An id of another step, or of no step.
         let foreign = try await turns.say("hello", key: "k", lastEventID: "4-1.zzzz").all()
         #expect(foreign.first?.data == ["type": "restart", "step": 1, "replaces": 4, "reason": "unknown_event_id"])
         #expect(Array(foreign.dropFirst()) == told)
-        // One that was never accepted begins now, and says that it begins.
+        // A request that was never accepted begins now, and its stream says so.
         let new = try await turns.say("hello", key: "other", lastEventID: told[0].id).all()
         #expect(new.first?.data == ["type": "restart", "step": 2, "replaces": 1, "reason": "unknown_event_id"])
         #expect(new.content == "one two three")
@@ -307,8 +328,9 @@ import Testing
 
     // MARK: Bounds
 
-    /// A step that nobody takes over may yet be: its viewer is asked to come again, not told that it has failed.
-    @Test func aViewerOfAStepWithoutAReplicaIsAskedToComeAgain() async throws {
+    /// Another replica may still take the step over, so the viewer is not told that it failed.
+    @Test("A viewer of a step without an owner is asked to reconnect")
+    func aViewerOfAStepWithoutAReplicaIsAskedToComeAgain() async throws {
         let session = try await SessionInRedis(.shared(), lease: .milliseconds(100))
         _ = try await session.begin()
         let turns = Turns(session, model: PlayedModel.saying("x"))
@@ -317,8 +339,10 @@ import Testing
         #expect(viewer.text.hasSuffix("\nretry: 1000\n\n"))
     }
 
-    /// Redis is away for longer than a lease: so it is for the step's replica, which may yet store the end.
-    @Test func aViewerWhoseLogCannotBeReadIsAskedToComeAgain() async throws {
+    /// Redis is down for longer than a lease. The step's owner cannot reach it either, and may
+    /// still store the end.
+    @Test("A viewer whose log cannot be read is asked to reconnect")
+    func aViewerWhoseLogCannotBeReadIsAskedToComeAgain() async throws {
         let redis = try await RedisServer.start()
         let session = try await SessionInRedis(redis, lease: .milliseconds(100)) { $0.commitPatience = .milliseconds(300) }
         _ = try await session.begin()
@@ -332,8 +356,8 @@ import Testing
         #expect(viewer.text.hasSuffix("\nretry: 1000\n\n"))
     }
 
-    /// A replica that stops sends its viewers elsewhere at once, whatever the tick.
-    @Test func aViewerOfAReplicaThatStopsIsSentElsewhere() async throws {
+    @Test("A stopping replica sends its viewers away at once")
+    func aViewerOfAReplicaThatStopsIsSentElsewhere() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let lease = try await session.begin()
         let (stopSignal, listener) = (StopSignal(), Listener())
@@ -352,8 +376,8 @@ import Testing
         #expect(listener.text.hasSuffix("retry: 100\n\n"))
     }
 
-    /// Nobody follows for a client that has left.
-    @Test func aViewerThatLeavesIsLetGo() async throws {
+    @Test("The follower ends when its client disconnects")
+    func aViewerThatLeavesIsLetGo() async throws {
         let turns = Turns(try await SessionInRedis(.shared(), lease: .seconds(60))) {
             $0.followTick = .seconds(3600)
         } model: { _, sink in

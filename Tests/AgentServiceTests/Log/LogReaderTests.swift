@@ -6,7 +6,7 @@ import Testing
 @testable import AgentService
 @testable import SessionStore
 
-/// A log without Redis: entries as a session's log holds them.
+/// A log without Redis: the entries of a session's log.
 private struct WrittenLog {
     var entries: [LogEntry] = []
 
@@ -20,7 +20,7 @@ private struct WrittenLog {
         append(step, last: 0, fields)
     }
 
-    /// Events numbered from `first` on, one entry.
+    /// One entry with events numbered from `first` on.
     mutating func batch(_ step: Int, from first: Int, _ texts: [String], done: Bool = false) {
         var fields = texts.map { ("token", $0) }
         if done { fields.append(("done", SessionInRedis.done)) }
@@ -31,13 +31,13 @@ private struct WrittenLog {
         entries.append(LogEntry(step: step, lastSequence: last, fields: fields.map { ($0.0, ByteBuffer(string: $0.1)) }))
     }
 
-    /// What Redis answers to a look behind a place.
+    /// Returns Redis's reply to a read behind a position.
     func after(_ position: (step: Int, sequence: Int)) -> [LogEntry] {
         entries.filter { ($0.step, $0.lastSequence) > (position.step, position.sequence) }
     }
 }
 
-/// All events that a reader returns.
+/// Collects every event of a reader.
 private func tell(
     _ log: WrittenLog, from position: LogPosition, page: Int = .max
 ) -> (events: [IdentifiedEvent], outcome: LogReader.Outcome) {
@@ -52,9 +52,11 @@ private func tell(
 
 private func ids(_ events: [IdentifiedEvent]) -> [String] { events.map(\.id.description) }
 
-@Suite struct LogReaderTests {
-    /// I5: from every event of a step on, exactly the later ones, however they were batched and however they are read.
-    @Test(arguments: 0..<8) func whoeverResumesGetsTheRest(seed: UInt64) throws {
+@Suite("Reading a log")
+struct LogReaderTests {
+    /// The batches and the sizes of the reads do not matter.
+    @Test("A reader that resumes after any event gets exactly the later events (I5)", arguments: 0..<8)
+    func whoeverResumesGetsTheRest(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         var log = WrittenLog()
         log.open(6)
@@ -76,13 +78,15 @@ private func ids(_ events: [IdentifiedEvent]) -> [String] { events.map(\.id.desc
             #expect(rest.outcome == .done)
             #expect(rest.events == Array(whole.events.dropFirst(sequence)), "seed \(seed), after \(sequence)")
         }
-        // Who has it all has nothing left to be told, and who asks for the end once more gets it.
+        // A client that has everything gets nothing more. A client that asks for the end once more
+        // gets it.
         #expect(tell(log, from: .after(EventID(step: 7, sequence: next + 1, nonce: "aaaa"))).events.isEmpty)
         #expect(tell(log, from: .before(EventID(step: 7, sequence: next + 1, nonce: "aaaa"))).events == Array(whole.events.suffix(1)))
     }
 
-    /// Through steps that replace each other, with the nonce of each, to the final `done`.
-    @Test func goesOnThroughTakeovers() {
+    /// Each step that replaces another one has its own nonce.
+    @Test("The reader continues through takeovers to the final done event")
+    func goesOnThroughTakeovers() {
         var log = WrittenLog()
         log.open(7, nonce: "aaaa")
         log.batch(7, from: 1, ["a", "b"])
@@ -94,13 +98,15 @@ private func ids(_ events: [IdentifiedEvent]) -> [String] { events.map(\.id.desc
         #expect(ids(whole.events) == ["7-1.aaaa", "7-2.aaaa", "8-0.bbbb", "8-1.bbbb", "9-1.cccc", "9-2.cccc"])
         #expect(whole.events[2].event == .restarted(StepRestart(step: 8, replaces: 7, reason: .replicaLost)))
         #expect(whole.outcome == .done)
-        // The former owner's client has had everything of its step, also what never came into the log.
+        // The former owner's client has seen everything of its step, including events that never
+        // reached the log.
         #expect(ids(tell(log, from: .end(of: 7, nonce: "aaaa")).events) == ["8-0.bbbb", "8-1.bbbb", "9-1.cccc", "9-2.cccc"])
         #expect(ids(tell(log, from: .after(EventID(step: 8, sequence: 0, nonce: "bbbb"))).events) == ["8-1.bbbb", "9-1.cccc", "9-2.cccc"])
     }
 
-    /// The client's own id may be ahead of the log, which its owner writes later.
-    @Test func anIDAheadOfTheLogSkipsWhatItHasSeen() {
+    /// The step's owner writes the log after it has sent the events.
+    @Test("The reader skips events up to an id that is ahead of the log")
+    func anIDAheadOfTheLogSkipsWhatItHasSeen() {
         var log = WrittenLog()
         log.open(7)
         log.batch(7, from: 1, ["a", "b"])
@@ -110,8 +116,10 @@ private func ids(_ events: [IdentifiedEvent]) -> [String] { events.map(\.id.desc
         #expect(ids(tell(log, from: position).events) == ["7-5.aaaa", "7-6.aaaa"])
     }
 
-    /// What comes next is not there: never silence, and never something else in its place.
-    @Test func aHoleIsFound() {
+    /// The reader reports a missing event. It neither stays silent nor puts another event in its
+    /// place.
+    @Test("The reader reports a hole")
+    func aHoleIsFound() {
         var log = WrittenLog()
         log.open(7)
         log.batch(7, from: 1, ["a", "b"])
@@ -119,14 +127,15 @@ private func ids(_ events: [IdentifiedEvent]) -> [String] { events.map(\.id.desc
         #expect(tell(log, from: .beginning(of: 7)).outcome == .gone)
         #expect(tell(log, from: .after(EventID(step: 7, sequence: 2, nonce: "aaaa"))).outcome == .gone)
         #expect(tell(log, from: .after(EventID(step: 7, sequence: 4, nonce: "aaaa"))).outcome == .done)
-        // The step was trimmed away, wholly or at its head.
+        // The log was trimmed: the step is missing as a whole, or its beginning is.
         #expect(tell(log, from: .beginning(of: 6)).outcome == .gone)
         log.entries.removeFirst()
         #expect(tell(log, from: .beginning(of: 7)).outcome == .gone)
     }
 
-    /// What a hand has written into the log, and what a later build has.
-    @Test func whatCannotBeReadIsAHoleAndWhatIsNotKnownIsSkipped() {
+    /// A person has edited the log, or a later build has written it.
+    @Test("A field that cannot be read is a hole, and an unknown one is skipped")
+    func whatCannotBeReadIsAHoleAndWhatIsNotKnownIsSkipped() {
         var log = WrittenLog()
         log.open(7)
         let fields = [("token", "a"), ("hint", "x"), ("message", #"{"type":"video"}"#), ("token", "b"), ("done", "{}")]
@@ -140,8 +149,9 @@ private func ids(_ events: [IdentifiedEvent]) -> [String] { events.map(\.id.desc
         #expect(tell(log, from: .beginning(of: 7)).outcome == .gone)
     }
 
-    /// A step that began by itself answers another message.
-    @Test func aStepThatReplacesNothingIsNotGoneOnWith() {
+    /// A step that began on its own answers another message.
+    @Test("The reader does not continue with a step that replaces nothing")
+    func aStepThatReplacesNothingIsNotGoneOnWith() {
         var log = WrittenLog()
         log.open(7)
         log.batch(7, from: 1, ["a"])
@@ -152,7 +162,8 @@ private func ids(_ events: [IdentifiedEvent]) -> [String] { events.map(\.id.desc
     }
 }
 
-@Suite struct LogPositionTests {
+@Suite("Positions in a log")
+struct LogPositionTests {
     private let id = EventID(step: 7, sequence: 3, nonce: "aaaa")
 
     private func view(
@@ -167,18 +178,20 @@ private func ids(_ events: [IdentifiedEvent]) -> [String] { events.map(\.id.desc
         .resuming(after: id, in: view, joinsNext: joinsNext)
     }
 
-    @Test func goesOnBehindTheID() {
+    @Test("A known id resolves to the position after it")
+    func goesOnBehindTheID() {
         var log = WrittenLog()
         log.open(7)
         log.batch(7, from: 1, ["a", "b", "c"])
         #expect(resuming(view(log, status: .running)) == .after(id))
-        // All that is there is told, and nothing runs.
+        // The client gets all existing events, and no step runs.
         #expect(resuming(view(log)) == nil)
         log.batch(7, from: 4, ["d"], done: true)
         #expect(resuming(view(log)) == .after(id))
     }
 
-    @Test func theEndOfAStepIsFollowedByTheNextOne() {
+    @Test("The id of a step's end resolves to the next step")
+    func theEndOfAStepIsFollowedByTheNextOne() {
         var log = WrittenLog()
         log.open(7)
         log.batch(7, from: 1, ["a", "b"], done: true)
@@ -187,7 +200,8 @@ private func ids(_ events: [IdentifiedEvent]) -> [String] { events.map(\.id.desc
         #expect(resuming(view(log, status: .running, step: 9), joinsNext: false) == nil)
     }
 
-    @Test func aStepThatTookThePlaceIsTheSameStream() {
+    @Test("A step that replaced another one belongs to the same stream")
+    func aStepThatTookThePlaceIsTheSameStream() {
         var log = WrittenLog()
         log.open(7)
         log.batch(7, from: 1, ["a", "b", "c"])
@@ -196,15 +210,16 @@ private func ids(_ events: [IdentifiedEvent]) -> [String] { events.map(\.id.desc
         #expect(resuming(view(log, status: .running, step: 8), joinsNext: false) == .after(id))
     }
 
-    /// I5: an id that is not the log's gets the whole step, and is told so.
-    @Test func anIDThatIsNotTheLogsVoidsWhatTheClientHas() {
+    /// The client is told so.
+    @Test("An id that the log does not know restarts the whole step (I5)")
+    func anIDThatIsNotTheLogsVoidsWhatTheClientHas() {
         var log = WrittenLog()
         log.open(7, nonce: "zzzz")
         log.batch(7, from: 1, ["a", "b", "c", "d"])
         #expect(resuming(view(log, status: .running)) == .beginning(of: 7, voiding: 7))
         // Older than the log.
         #expect(resuming(view(WrittenLog(), step: 12)) == .beginning(ofStepOf: id))
-        // Of a session that has begun anew.
+        // Of a session that was deleted and began again.
         #expect(resuming(view(WrittenLog(), step: 2)) == .beginning(of: 2, voiding: 7))
     }
 }

@@ -6,7 +6,8 @@ import Testing
 @testable import AgentService
 @testable import SessionStore
 
-@Suite struct LogWindowTests {
+@Suite("The window of recent log entries")
+struct LogWindowTests {
     private func entry(_ sequence: Int, _ text: String = "x", step: Int = 7) -> LogEntry {
         LogEntry(step: step, lastSequence: sequence, fields: [("token", ByteBuffer(string: text))])
     }
@@ -30,7 +31,8 @@ import Testing
         look(window, from: sequence)?.isPlain(before: reader(sequence))
     }
 
-    @Test func readersAtAnyPlaceWithinAreToldTheRest() {
+    @Test("A reader at any position in the window gets the rest")
+    func readersAtAnyPlaceWithinAreToldTheRest() {
         var window = LogWindow(at: (7, 2))
         #expect(look(window, from: 2) == nil, "nothing was read")
         window.add(view([entry(3), entry(4)]))
@@ -42,16 +44,16 @@ import Testing
             #expect(ids(told) == (position..<5).map { "7-\($0 + 1).aaaa" } && told?.reader == reader(5))
             #expect(isPlain(window, from: position) == true && told?.hasEntries == (position < 5))
         }
-        // One that is ahead of what was read is told nothing.
+        // A reader ahead of the window gets nothing.
         #expect(ids(look(window, from: 9)) == [])
-        // Most are at the same place; they are told the same.
+        // Most readers stand at the same position and get the same events.
         let first = window.look(reader(3))
         let second = window.look(reader(3))
         #expect(first?.events == second?.events && ids(second) == ["7-4.aaaa", "7-5.aaaa"])
     }
 
-    /// The last read is there for all; older ones are bounded.
-    @Test func whatIsOldGoes() {
+    @Test("The window keeps the last read and bounds older ones")
+    func whatIsOldGoes() {
         var window = LogWindow(at: (7, 0))
         window.add(view((1...1000).map { entry($0) }))
         #expect(ids(look(window, from: 0))?.count == 1000)
@@ -66,7 +68,8 @@ import Testing
         #expect(ids(look(window, from: 1002)) == ["7-1003.aaaa"])
     }
 
-    @Test func anotherLogVoidsWhatIsHeld() {
+    @Test("Another nonce empties the window")
+    func anotherLogVoidsWhatIsHeld() {
         for (step, nonce) in [(7, "zzzz"), (1, "bbbb")] {
             var window = LogWindow(at: (7, 0))
             window.add(view([entry(1), entry(2)]))
@@ -76,8 +79,9 @@ import Testing
         }
     }
 
-    /// What might be old is looked at again before anything but tokens is made of it.
-    @Test func onlyTheRunningStepsEventsArePlain() {
+    /// Other events may be stale, so they are read again before they are used.
+    @Test("Only the running step's events are served without another read")
+    func onlyTheRunningStepsEventsArePlain() {
         var window = LogWindow(at: (7, 0))
         var idle = view([entry(1)])
         idle.status = .idle

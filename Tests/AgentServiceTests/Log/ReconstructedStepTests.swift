@@ -5,8 +5,9 @@ import Testing
 
 @testable import AgentService
 
-/// The end of a step, from the journal and the history.
-@Suite(.timeLimit(.minutes(2))) struct ReconstructedStepTests {
+/// The journal and the history yield the end of a step.
+@Suite("Rebuilding the end of a step", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct ReconstructedStepTests {
     private func line(_ step: Int) -> ByteBuffer {
         ByteBuffer(string: #"{"step":\#(step),"status":"completed","history":[\#(2 * step),\#(2 * step + 1)]}"#)
     }
@@ -16,9 +17,10 @@ import Testing
         return step
     }
 
-    /// Lines name the nonce of their step's event ids, and of the steps whose place it took: a session that was deleted and begun
-    /// anew has steps of the same numbers.
-    @Test func theLineOfAnotherSessionIsNoAnswer() {
+    /// Lines name the nonces of their step's event ids and of the replaced steps, since a session
+    /// that was deleted and began again reuses the step numbers.
+    @Test("A journal line with another nonce is not used")
+    func theLineOfAnotherSessionIsNoAnswer() {
         let lines = [
             ByteBuffer(string: #"{"step":1,"status":"completed","history":[2,3],"nonce":"aaaa"}"#),
             ByteBuffer(string: #"{"step":3,"status":"completed","history":[4,5],"nonce":"cccc","replaced":["2.bbbb"]}"#),
@@ -35,14 +37,15 @@ import Testing
         #expect(look(4, "dddd") == "missing")
     }
 
-    @Test func findsTheLineOfAStepOrOfItsSuccessor() {
+    @Test("The journal line of a step or its successor is found")
+    func findsTheLineOfAStepOrOfItsSuccessor() {
         let lines = [line(3), line(6), line(7)]
         #expect(found(6, lines, isComplete: false)?.step == 6)
-        // Steps 4 and 5 were taken over: 6 ended them.
+        // Steps 4 and 5 were taken over, and step 6 ended them.
         #expect(found(4, lines, isComplete: false)?.step == 6)
         #expect(found(4, lines, isComplete: false)?.range == 12..<13)
         #expect(found(8, lines, isComplete: true) == nil)
-        // A line before 3 may have been dropped, which may have been that of 2.
+        // The journal may have dropped a line before 3, perhaps that of step 2.
         #expect(found(2, lines, isComplete: false) == nil)
         #expect(found(2, lines, isComplete: true)?.step == 3)
         #expect(found(1, [], isComplete: true) == nil)
@@ -50,14 +53,18 @@ import Testing
     }
 
     /// Earlier builds wrote no reason.
-    @Test func aLineWithoutAReasonHasNone() throws {
+    @Test("A journal line without a finish reason has none")
+    func aLineWithoutAReasonHasNone() throws {
         let session = try #require(SessionID("s"))
         let rebuilt = try #require(found(3, [line(3)], isComplete: true)).events(session, messages: [])
         #expect(rebuilt.summary.finishReason == nil)
     }
 
-    /// Whatever a step said at its end is said again from the history, word for word, when its events have left the log.
-    @Test(arguments: ["text", "calls", "text and calls", "repaired", "failed", "bad arguments", "empty", "cut", "cut call", "counted"])
+    /// The step's events have left the log.
+    @Test(
+        "A rebuilt step says word for word what the step said",
+        arguments: ["text", "calls", "text and calls", "repaired", "failed", "bad arguments", "empty", "cut", "cut call", "counted"]
+    )
     func saysWhatTheStepSaid(kind: String) async throws {
         let call = (id: "a", name: "read_file", arguments: #"{"path":"x\n😀","n":[1,2.5,{}]}"#)
         let turns = Turns(try await SessionInRedis(.shared())) { request, sink in

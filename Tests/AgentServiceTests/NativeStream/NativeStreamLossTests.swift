@@ -7,7 +7,8 @@ import Testing
 @testable import SessionStore
 
 /// The native stream, byte for byte as it was recorded: steps that are cancelled, moved or lost.
-@Suite(.timeLimit(.minutes(2))) struct NativeStreamLossTests {
+@Suite("The native stream of lost steps as it was recorded", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct NativeStreamLossTests {
     /// Says two pieces of text and then nothing, until it is cancelled.
     private static let half: PlayedModel.Script = { _, sink in
         try await sink([.textDelta("half "), .textDelta("a ")])

@@ -4,7 +4,8 @@ import Testing
 
 @testable import AgentService
 
-@Suite struct ChatCompletionDecoderTests {
+@Suite("Decoding a response")
+struct ChatCompletionDecoderTests {
     static let stream =
         [
             Decoded.delta(#"{"role":"assistant","content":""}"#), Decoded.delta(#"{"content":"Grüße, "}"#),
@@ -19,7 +20,7 @@ import Testing
         .usage(TokenUsage(promptTokens: 9, completionTokens: 12)), .finish(.toolCalls),
     ]
 
-    /// Pieces of `length` bytes.
+    /// Cuts the body into pieces of `length` bytes.
     static func pieces(_ text: String, every length: Int) -> [ByteBuffer] {
         var rest = ByteBuffer(string: text)
         var pieces: [ByteBuffer] = []
@@ -27,15 +28,16 @@ import Testing
         return pieces
     }
 
-    @Test(arguments: ["\n", "\r\n", "\r"], [1, 2, 3, 5, 7, 11, 13, 64, 1 << 20])
+    @Test("Bytes split at any length decode to the same events", arguments: ["\n", "\r\n", "\r"], [1, 2, 3, 5, 7, 11, 13, 64, 1 << 20])
     func theSplitOfTheBytesDoesNotMatter(lineEnd: String, length: Int) {
         let decoded = Decoded(parts: Self.pieces(Self.stream.replacing("\n", with: lineEnd), every: length))
         #expect(decoded.events == Self.events)
         #expect(decoded.error == nil)
     }
 
-    /// Every position, so that every character and every line end is cut once.
-    @Test func theSplitInTwoDoesNotMatterAnywhere() {
+    /// Every position cuts each character and each line end once.
+    @Test("Bytes split once at any position decode to the same events")
+    func theSplitInTwoDoesNotMatterAnywhere() {
         let bytes = ByteBuffer(string: Self.stream.replacing("\n", with: "\r\n"))
         for position in 0...bytes.readableBytes {
             var rest = bytes
@@ -46,25 +48,29 @@ import Testing
         }
     }
 
-    @Test func nothingAfterTheEndMarkCounts() {
+    @Test("Bytes after the end mark are ignored")
+    func nothingAfterTheEndMarkCounts() {
         let decoded = Decoded(parts: [ByteBuffer(string: Self.stream + "data: nonsense\n\n" + Self.stream)])
         #expect(decoded.events == Self.events)
         #expect(decoded.error == nil)
     }
 
-    @Test func theEndMarkMayBeMissingWhereThereIsAReason() {
+    @Test("The end mark may be missing after a finish reason")
+    func theEndMarkMayBeMissingWhereThereIsAReason() {
         #expect(Decoded(parts: [ByteBuffer(string: Self.stream.replacing("data: [DONE]\n\n", with: ""))]).events == Self.events)
         let unfinished = Decoded(parts: [ByteBuffer(string: "data: \(Decoded.delta(#"{"content":"x"}"#))\n\n")])
         #expect(unfinished.error == .unavailable)
         #expect(unfinished.events == [.textDelta("x")])
     }
 
-    @Test func commentsEmptyEventsAndOtherFieldsAreNoAnswer() {
+    @Test("Comments, empty events and other fields are not a completion")
+    func commentsEmptyEventsAndOtherFieldsAreNoAnswer() {
         let noise = Self.stream.replacing("data: {", with: ": ping\n\nid: 1\nretry: 5\nevent: chunk\ndata:\n\ndata: {")
         #expect(Decoded(parts: Self.pieces(noise, every: 17)).events == Self.events)
     }
 
-    @Test(arguments: ["error", "message"]) func anErrorEventEndsTheStream(name: String) {
+    @Test("An error event ends the stream", arguments: ["error", "message"])
+    func anErrorEventEndsTheStream(name: String) {
         let before = "data: \(Decoded.delta(#"{"content":"so far"}"#))\n\n"
         let data = name == "error" ? #"{"message":"it broke","code":500}"# : #"{"error":{"message":"it broke","code":500}}"#
         let decoded = Decoded(parts: [ByteBuffer(string: before + "event: \(name)\ndata: \(data)\n\n" + Self.stream)])
@@ -73,7 +79,8 @@ import Testing
         #expect(decoded.events == [.textDelta("so far")])
     }
 
-    @Test func anErrorEventNeedNotBeJSON() {
+    @Test("An error event may hold plain text")
+    func anErrorEventNeedNotBeJSON() {
         let decoded = Decoded(parts: [ByteBuffer(string: "event: error\ndata: boom\n\n")])
         #expect(decoded.error == .upstream && decoded.message.contains("boom"))
     }
@@ -87,9 +94,11 @@ import Testing
         """#
 
     @Test(
-        arguments: ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/problem+json"], [1, 7, 1 << 20])
+        "A whole completion gives the same events as a stream",
+        arguments: ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/problem+json"], [1, 7, 1 << 20]
+    )
     func aWholeAnswerGivesTheSameEvents(contentType: String, length: Int) {
-        // Either form may come, whatever was asked for.
+        // A server may send either form, whichever was requested.
         for expectsStream in [true, false] {
             let decoded = Decoded(parts: Self.pieces(Self.whole, every: length), contentType: contentType, expectsStream: expectsStream)
             #expect(
@@ -101,7 +110,8 @@ import Testing
         }
     }
 
-    @Test func aContentTypeThatDoesNotTellIsWhatWasAskedFor() {
+    @Test("A response with another content type is read in the requested form")
+    func aContentTypeThatDoesNotTellIsWhatWasAskedFor() {
         #expect(Decoded(parts: [ByteBuffer(string: Self.stream)], contentType: nil).events == Self.events)
         #expect(Decoded(parts: [ByteBuffer(string: Self.stream)], contentType: "text/plain").events == Self.events)
         #expect(
@@ -109,14 +119,18 @@ import Testing
         #expect(Decoded(parts: [ByteBuffer(string: Self.whole)], contentType: nil, expectsStream: false).text == "Hello")
     }
 
-    @Test(arguments: ["", "{", "nonsense", "{}", #"{"choices":[]}"#, #"{"choices":[{"message":null,"finish_reason":null}]}"#])
+    @Test(
+        "A body that is not a completion is an error",
+        arguments: ["", "{", "nonsense", "{}", #"{"choices":[]}"#, #"{"choices":[{"message":null,"finish_reason":null}]}"#]
+    )
     func aWholeAnswerThatIsNoneIsAnError(body: String) {
         let decoded = Decoded(parts: [ByteBuffer(string: body)], contentType: "application/json", expectsStream: false)
         #expect(decoded.error == .invalidResponse || decoded.error == .unavailable)
         #expect(decoded.events.isEmpty)
     }
 
-    @Test func aWebPageIsNoAnswer() {
+    @Test("A web page is not a completion")
+    func aWebPageIsNoAnswer() {
         let decoded = Decoded(parts: [ByteBuffer(string: "<html>login</html>")], contentType: "text/html; charset=utf-8")
         #expect(decoded.error == .invalidResponse)
         #expect(decoded.message.contains("web page"))
@@ -124,7 +138,8 @@ import Testing
 
     // MARK: Bounds, errors, losses
 
-    @Test func anAnswerIsNotLargerThanTheBound() {
+    @Test("A completion larger than the bound fails")
+    func anAnswerIsNotLargerThanTheBound() {
         let size = Self.stream.utf8.count
         #expect(Decoded(parts: Self.pieces(Self.stream, every: 100), maxBytes: size).error == nil)
         #expect(Decoded(parts: Self.pieces(Self.stream, every: 100), maxBytes: size - 20).error == .invalidResponse)
@@ -135,11 +150,15 @@ import Testing
         #expect(endless.error == .invalidResponse)
     }
 
-    @Test(arguments: [
-        (400, LLMError.Code.rejected, false), (401, .rejected, false), (404, .rejected, false), (408, .timeout, true),
-        (422, .rejected, false),
-        (429, .rateLimited, true), (500, .unavailable, true), (503, .unavailable, true), (529, .unavailable, true), (302, .rejected, false),
-    ])
+    @Test(
+        "Each status becomes an error code",
+        arguments: [
+            (400, LLMError.Code.rejected, false), (401, .rejected, false), (404, .rejected, false), (408, .timeout, true),
+            (422, .rejected, false),
+            (429, .rateLimited, true), (500, .unavailable, true), (503, .unavailable, true), (529, .unavailable, true),
+            (302, .rejected, false),
+        ]
+    )
     func aStatusBecomesACode(status: Int, code: LLMError.Code, isRetryable: Bool) {
         let body = ByteBuffer(string: #"{"error":{"message":"because"}}"#)
         let decoded = Decoded(parts: [body], contentType: "application/json", status: status)
@@ -150,24 +169,29 @@ import Testing
         #expect(ErrorBody.httpError(status: status, body: body).isRetryable == isRetryable)
     }
 
-    @Test(arguments: [
-        ("too busy\n now", "too busy now"), ("<html><h1>502</h1></html>", nil), (#"{"error":{"mess"#, nil), ("", nil),
-        (#""just text""#, "just text"),
-        (#"{"error":"flat"}"#, "flat"),
-    ])
+    @Test(
+        "The error text is found in each form of body",
+        arguments: [
+            ("too busy\n now", "too busy now"), ("<html><h1>502</h1></html>", nil), (#"{"error":{"mess"#, nil), ("", nil),
+            (#""just text""#, "just text"),
+            (#"{"error":"flat"}"#, "flat"),
+        ]
+    )
     func theWordsOfAnErrorAreFoundWhereverTheyStand(body: String, words: String?) {
         let decoded = Decoded(parts: Self.pieces(body, every: 3), contentType: "text/html", status: 503)
         #expect(decoded.message == "The model's server failed (HTTP 503)\(words.map { ": \($0)" } ?? ".")")
     }
 
-    @Test func anEndlessErrorIsReadToItsBound() {
+    @Test("An endless error body is read up to its bound")
+    func anEndlessErrorIsReadToItsBound() {
         let parts = (0..<100).map { _ in ByteBuffer(string: String(repeating: "e", count: 1000)) }
         let decoded = Decoded(parts: parts, status: 500)
         #expect(decoded.error == .unavailable)
         #expect(decoded.message.count < 400)
     }
 
-    @Test func aLossAfterTheReasonIsNone() throws {
+    @Test("A connection lost after the finish reason is not a failure")
+    func aLossAfterTheReasonIsNone() throws {
         var answer = ChatCompletionDecoder(expectsStream: true, maxBytes: 1 << 20, maxErrorBytes: 1000)
         var events: [LLMEvent] = []
         try answer.receiveHead(status: 200, contentType: "text/event-stream")
@@ -181,14 +205,15 @@ import Testing
         let isComplete = answer.receiveLoss(into: &events)
         #expect(isComplete)
         #expect(events == [.textDelta("x"), .finish(.stop)])
-        // Its end is said once.
+        // The end is emitted once.
         let isStillComplete = answer.receiveLoss(into: &events)
         #expect(isStillComplete)
         try answer.receiveEnd(into: &events)
         #expect(events.count == 2)
     }
 
-    @Test func aBodyWithoutAHeadIsNoAnswer() {
+    @Test("A body without a head is not a completion")
+    func aBodyWithoutAHeadIsNoAnswer() {
         var answer = ChatCompletionDecoder(expectsStream: true, maxBytes: 100, maxErrorBytes: 100)
         var events: [LLMEvent] = []
         #expect(throws: LLMError.self) { try answer.receiveBody(ByteBuffer(string: "x"), into: &events) }

@@ -6,31 +6,36 @@ import Testing
 
 @testable import AgentService
 
-@Suite struct ChunkTemplateTests {
+@Suite("Templates of repeated chunks")
+struct ChunkTemplateTests {
     private static func template(_ chunk: String, _ path: (JSONSlice) -> JSONSlice?) throws -> ChunkTemplate {
         let json = ByteBuffer(string: chunk)
         let text = try #require(path(try JSONSlice(parsing: json)))
         return try #require(ChunkTemplate(json, around: text))
     }
 
-    @Test(arguments: [
-        (#"{"a":1,"b":"other","c":"x"}"#, "other"), (#"{"a":1,"b":"","c":"x"}"#, ""), (#"{"a":1,"b":"é\n\u00e9","c":"x"}"#, "é\né"),
-        (#"{"a":1,"b":"x","c":"y"}"#, nil), (#"{"a":2,"b":"x","c":"x"}"#, nil), (#"{"a":1,"b":7,"c":"x"}"#, nil), ("", nil),
-        (#"{"a":1,"b":"x","d":"y","c":"x"}"#, nil), (#"{"a":1,"b":"x\","c":"x"}"#, nil), (#"{"a":1,"b": "x" ,"c":"x"}"#, nil),
-        (#"{"a":1,"b":","c":"x"}"#, nil), (#"{"a":1,"b":,"c":"x"}"#, nil), ("{\"a\":1,\"b\":\"x\ny\",\"c\":\"x\"}", nil),
-    ])
+    @Test(
+        "A chunk matches a template if only its string differs",
+        arguments: [
+            (#"{"a":1,"b":"other","c":"x"}"#, "other"), (#"{"a":1,"b":"","c":"x"}"#, ""), (#"{"a":1,"b":"é\n\u00e9","c":"x"}"#, "é\né"),
+            (#"{"a":1,"b":"x","c":"y"}"#, nil), (#"{"a":2,"b":"x","c":"x"}"#, nil), (#"{"a":1,"b":7,"c":"x"}"#, nil), ("", nil),
+            (#"{"a":1,"b":"x","d":"y","c":"x"}"#, nil), (#"{"a":1,"b":"x\","c":"x"}"#, nil), (#"{"a":1,"b": "x" ,"c":"x"}"#, nil),
+            (#"{"a":1,"b":","c":"x"}"#, nil), (#"{"a":1,"b":,"c":"x"}"#, nil), ("{\"a\":1,\"b\":\"x\ny\",\"c\":\"x\"}", nil),
+        ]
+    )
     func onlyTheStringMayDiffer(chunk: String, text: String?) throws {
         let template = try Self.template(#"{"a":1,"b":"text","c":"x"}"#) { $0["b"] }
         #expect(template.string(in: ByteBuffer(string: chunk))?.string == text)
     }
 
-    @Test func aStringOfAnotherBufferIsNoTemplate() throws {
+    @Test("A string of another buffer makes no template")
+    func aStringOfAnotherBufferIsNoTemplate() throws {
         let other = try JSONSlice(parsing: ByteBuffer(string: #""text""#))
         #expect(ChunkTemplate(ByteBuffer(string: #"{"b":"text"}"#), around: other) == nil)
     }
 
-    /// Whatever comes in whatever order: with templates and without, the same events and the same errors.
-    @Test(arguments: 0..<40)
+    /// The events and the errors are the same.
+    @Test("Repeated chunks decode the same with and without templates", arguments: 0..<40)
     func repeatsAreReadAsTheyWouldBeWithoutTemplate(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         for _ in 0..<50 {
@@ -52,7 +57,7 @@ import Testing
         return decoded
     }
 
-    /// A stream whose chunks are mostly alike, with all that could be taken for alike and is not.
+    /// A stream of mostly similar chunks, with every kind of chunk that only looks similar.
     private static func chunks(using random: inout SeededGenerator) -> [String] {
         let contents = [
             #""a""#, #""two words""#, #""""#, #""é😀""#, #""line\nfeed \"quoted\" \\""#, #""\ud83d\ude00""#, #""x","refusal":"y""#,

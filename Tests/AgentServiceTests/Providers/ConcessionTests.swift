@@ -4,12 +4,13 @@ import Testing
 
 @testable import AgentService
 
-/// What a server takes in another form only is found out once, and remembered.
-@Suite struct ConcessionTests {
+/// The provider learns once which form a server accepts, and remembers it.
+@Suite("Concessions to a model's server")
+struct ConcessionTests {
     private static let refusal =
         #"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}}"#
 
-    /// Refuses requests with `stream_options`, and those without as `others` says.
+    /// Refuses requests with `stream_options`, and treats others as `others` says.
     private func upstream(
         status: Int = 422, refusal: String = refusal,
         others: @escaping @Sendable () -> [RawUpstream.Step] = { RawUpstream.answer(OpenAIProviderFailureTests.whole) }
@@ -24,7 +25,8 @@ import Testing
 
     private func asked(_ upstream: RawUpstream) -> [Bool] { upstream.requests.map { $0.text.contains("stream_options") } }
 
-    @Test(arguments: [400, 422]) func theSameRequestGoesOnceMoreAndIsRemembered(status: Int) async throws {
+    @Test("A refused option is left out of a second request, and the provider remembers it", arguments: [400, 422])
+    func theSameRequestGoesOnceMoreAndIsRemembered(status: Int) async throws {
         let upstream = try await upstream(status: status)
         defer { upstream.stop() }
         try await withProvider(upstream.url) { provider in
@@ -38,8 +40,9 @@ import Testing
         #expect(bodies[0].replacing(#","stream_options":{"include_usage":true}"#, with: "") == bodies[1] && bodies[1] == bodies[2])
     }
 
-    /// Words that only happen to name it change nothing for the requests that follow.
-    @Test func whatFailsWithoutAsWellIsNotRemembered() async throws {
+    /// The refusal names the option by accident.
+    @Test("A request that fails without the option too changes nothing for later requests")
+    func whatFailsWithoutAsWellIsNotRemembered() async throws {
         let upstream = try await upstream(others: { [.bytes("HTTP/1.1 422 No\r\nContent-Length: 4\r\n\r\nelse")] })
         defer { upstream.stop() }
         try await withProvider(upstream.url) { provider in
@@ -51,14 +54,16 @@ import Testing
         #expect(asked(upstream) == [true, false, true, false])
     }
 
-    @Test func anotherRefusalIsFinal() async throws {
+    @Test("A refusal for another reason is final")
+    func anotherRefusalIsFinal() async throws {
         let upstream = try await upstream(refusal: #"{"error":"no such model"}"#)
         defer { upstream.stop() }
         #expect(try await withProvider(upstream.url) { try await $0.collect() }.error == .rejected)
         #expect(asked(upstream) == [true])
     }
 
-    @Test func theSettingDecidesBeforehand() async throws {
+    @Test("The setting decides before the first request")
+    func theSettingDecidesBeforehand() async throws {
         let upstream = try await upstream()
         defer { upstream.stop() }
         let never = try await withProvider(upstream.url) {
@@ -77,8 +82,9 @@ import Testing
 
     private static let template = #"{"object":"error","message":"Conversation roles must alternate user/assistant/user/assistant/..."}"#
 
-    /// A template that passes over calls and results wants an answer between two users.
-    @Test func aTemplateOfTurnsGetsItsAnswerOnceItHasRefused() async throws {
+    /// Such a template ignores calls and results, and wants an assistant message between two users.
+    @Test("After a refusal, a template of alternating turns gets a filler message between two users")
+    func aTemplateOfTurnsGetsItsAnswerOnceItHasRefused() async throws {
         let upstream = try await RawUpstream.start { request in
             guard request.text.contains("(no answer)") || !request.text.contains(#""role":"tool""#) else {
                 let words = Self.template
@@ -99,7 +105,7 @@ import Testing
             }
         }
         #expect(upstream.requests.map { $0.text.contains("(no answer)") } == [false, true, true])
-        // Where there is nothing to fill, the refusal is final.
+        // Without a gap to fill, the refusal is final.
         let plain = try await RawUpstream.start { _ in
             [.bytes("HTTP/1.1 400 No\r\nContent-Length: \(Self.template.utf8.count)\r\n\r\n" + Self.template)]
         }

@@ -5,20 +5,21 @@ import Testing
 
 @testable import AgentService
 
-/// Recorded streams, cut at any byte, with events that are lost, doubled or swapped: an answer is complete only if the bytes
-/// held its end, and its text is then what another reader takes from them.
-@Suite struct CutStreamTests {
-    /// Reads a stream after the standard's words and OpenAI's, slowly and plainly.
+/// A completion counts as whole only if the bytes held its end. Its text then equals that of
+/// another reader.
+@Suite("Cut and damaged streams")
+struct CutStreamTests {
+    /// Reads a stream by the wording of the standard and of OpenAI, slowly and plainly.
     struct Reader {
         var text = ""
         var isMarked = false
         var hasReason = false
-        /// Text has followed a reason: it was none.
+        /// Text has followed the reason, so it was not the end.
         var isDoubtful = false
         var isBroken = false
-        /// The last event broke off.
+        /// The last event is truncated.
         var isCutOff = false
-        /// A reason has come behind words, and not with the first of them.
+        /// A reason came after text, and not with the first text.
         var isBehindWords = false
 
         init(_ bytes: [UInt8], isLost: Bool) {
@@ -27,7 +28,7 @@ import Testing
                 events[events.count - 1].append(byte)
                 if events[events.count - 1].suffix(2) == [10, 10] { events.append([]) }
             }
-            // The last one has no blank line: it counts where the body has ended well.
+            // The last event has no blank line. It counts only if the body has ended properly.
             if let last = events.popLast(), !last.isEmpty {
                 let isWhole = Self.data(last).map { $0 == "[DONE]" || (try? JSON($0)) != nil } ?? false
                 if isWhole, !isLost { events.append(last) }
@@ -64,17 +65,17 @@ import Testing
 
     static let streams: [String] = [
         OddStream.text,
-        // Azure: filters' verdicts first, no end mark.
+        // Azure: verdicts of filters first, without an end mark.
         OddStream.events([#"{"choices":[],"prompt_filter_results":[{"prompt_index":0}]}"#] + OddStream.chunks),
         // Gemini: few large chunks, the reason with the last text.
         OddStream.events([
             Decoded.delta(#"{"role":"assistant","content":"Eins, zwei, "}"#), Decoded.delta(#"{"content":"drei 🙂."}"#, finish: "stop"),
         ])
             + OddStream.mark,
-        // KoboldCpp: a word for nothing.
+        // KoboldCpp: a placeholder as the reason.
         OddStream.events(["eins ", "zwei ", "drei"].map { Decoded.delta(#"{"content":"\#($0)"}"#, finish: "null") } + [OddStream.stop])
             + OddStream.mark,
-        // Without a reason: the mark alone is the end.
+        // Without a reason, the mark alone is the end.
         OddStream.events(["eins ", "zwei"].map { Decoded.delta(#"{"content":"\#($0)"}"#) }) + OddStream.mark,
         // DeepSeek: reasoning first.
         OddStream.events([
@@ -91,14 +92,16 @@ import Testing
         if heard.status == .completed { #expect(heard.text == reader.text, "\(what())") }
     }
 
-    @Test(arguments: streams.indices, [false, true]) func cutAtAnyByte(stream: Int, isLost: Bool) {
+    @Test("A stream cut at any byte is complete only if its end was received", arguments: streams.indices, [false, true])
+    func cutAtAnyByte(stream: Int, isLost: Bool) {
         let bytes = Array(Self.streams[stream].utf8)
         for position in 0...bytes.count {
             Self.check(Array(bytes[..<position]), isLost: isLost, "cut at \(position)")
         }
     }
 
-    @Test(arguments: streams.indices, 0..<4) func withEventsLostDoubledAndSwapped(stream: Int, seed: UInt64) {
+    @Test("A stream with lost, doubled or swapped events is complete only if its end was received", arguments: streams.indices, 0..<4)
+    func withEventsLostDoubledAndSwapped(stream: Int, seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         for round in 0..<150 {
             var events = Self.streams[stream].split(separator: "\n\n").map { Array($0.utf8) + [10, 10] }

@@ -2,20 +2,20 @@ import NIOCore
 
 @testable import AgentService
 
-/// What a decoder made of an answer: the events, and the error that ended it.
+/// The events that a decoder emitted, and the error that ended it.
 struct Decoded: Equatable {
     var events: [LLMEvent] = []
     var error: LLMError.Code?
     var message = ""
-    /// What the error says of the model's reason to stop.
+    /// The error's finish reason.
     var reason: FinishReason?
 
-    /// The text of all tokens.
+    /// The text of all deltas.
     var text: String {
         events.map { if case .textDelta(let token) = $0 { token } else { "" } }.joined()
     }
 
-    /// The calls, each with its fragments put together.
+    /// The calls, each with its fragments joined.
     var calls: [Call] {
         var calls: [Int: Call] = [:]
         for case .toolCall(let index, let id, let name, let arguments) in events {
@@ -46,7 +46,7 @@ struct Decoded: Equatable {
 
     init() {}
 
-    /// Decodes chunks, and their end.
+    /// Decodes chunks and their end.
     init(chunks: [String], isMarked: Bool = true) {
         var decoder = ChatCompletionChunkDecoder()
         run { events throws(LLMError) in
@@ -55,9 +55,9 @@ struct Decoded: Equatable {
         }
     }
 
-    /// Reads a body that comes in parts.
+    /// Decodes a body that arrives in parts.
     ///
-    /// - Parameter isLost: The connection is lost behind them.
+    /// - Parameter isLost: Whether the connection is lost after the parts.
     init(
         parts: [ByteBuffer], contentType: String? = "text/event-stream", status: Int = 200, expectsStream: Bool = true,
         maxBytes: Int = 1 << 20, isLost: Bool = false

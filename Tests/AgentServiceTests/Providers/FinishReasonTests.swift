@@ -4,8 +4,9 @@ import Testing
 
 @testable import AgentService
 
-/// What a model's server gives as the reason of an end, and what a client hears of it.
-@Suite struct FinishReasonTests {
+/// A server's reason for an end, and the client's view of it.
+@Suite("Finish reasons")
+struct FinishReasonTests {
     static let words: [(FinishReason, [String])] = [
         (.stop, ["stop", "STOP", "end_turn", "eos", "eos_token", "stop_sequence", "COMPLETE", "normal", "FINISH_REASON_STOP"]),
         (.toolCalls, ["tool_calls", "function_call", "tool_use", "TOOL_CALL", "tool-calls"]),
@@ -36,18 +37,21 @@ import Testing
         #"{"content":"so","tool_calls":[{"index":0,"id":"c","function":{"name":"echo","arguments":"{\"text\":\"a very lo"}}]}"#
     static let wholeCall = call.replacing("a very lo", with: #"a\"}"#)
 
-    @Test(arguments: words) func everyVendorsWordHasItsMeaning(meaning: FinishReason, words: [String]) {
+    @Test("Each vendor's finish reason has its meaning", arguments: words)
+    func everyVendorsWordHasItsMeaning(meaning: FinishReason, words: [String]) {
         for word in words { #expect(FinishReason(word) == meaning, "\(word)") }
         #expect(FinishReason(meaning.text) == meaning)
     }
 
-    @Test(arguments: ["", " ", "null", "NULL", "None", "undefined"]) func aWordForNothingIsNoReason(word: String) {
+    @Test("A placeholder such as \"null\" is not a reason", arguments: ["", " ", "null", "NULL", "None", "undefined"])
+    func aWordForNothingIsNoReason(word: String) {
         #expect(FinishReason(word) == nil)
         let heard = Heard(OddStream.events([Decoded.delta(#"{"content":"half"}"#, finish: word)]))
         #expect(heard.code == "llm_unavailable", "\(heard)")
     }
 
-    @Test func aWordFromOutsideIsBounded() {
+    @Test("An unknown reason is bounded in length")
+    func aWordFromOutsideIsBounded() {
         let long = String(repeating: "long ", count: 10_000)
         #expect(FinishReason(long)?.text.count == 64)
         #expect(FinishReason("error")?.text == "error")
@@ -55,7 +59,8 @@ import Testing
 
     // MARK: What it leads to
 
-    @Test(arguments: ["length", "MAX_TOKENS", "content_filter", "SAFETY"]) func textThatWasCutIsToldWithItsReason(word: String) {
+    @Test("Truncated text ends with its reason", arguments: ["length", "MAX_TOKENS", "content_filter", "SAFETY"])
+    func textThatWasCutIsToldWithItsReason(word: String) {
         let heard = Self.ending(word)
         #expect(heard.status == .completed && heard.text == "half a sen")
         #expect(heard.reason == FinishReason(word)?.text)
@@ -63,9 +68,11 @@ import Testing
         #expect(nothing.status == .completed && nothing.text == "" && nothing.reason == heard.reason)
     }
 
-    /// A call that was cut looks like a call. Nothing of it is offered or stored, and the model is not asked again by itself.
+    /// A truncated call looks like a call. The model is not asked again automatically.
     @Test(
-        arguments: [("length", "llm_length"), ("max_tokens", "llm_length"), ("content_filter", "llm_content_filter")], [call, wholeCall])
+        "Truncated calls fail, and nothing of them is offered or stored",
+        arguments: [("length", "llm_length"), ("max_tokens", "llm_length"), ("content_filter", "llm_content_filter")], [call, wholeCall]
+    )
     func callsThatWereCutFail(word: (reason: String, code: String), delta: String) throws {
         let heard = Self.ending(word.reason, delta)
         #expect(heard.status == .failed && heard.calls.isEmpty && heard.code == word.code, "\(heard)")
@@ -73,25 +80,27 @@ import Testing
         #expect(LLMError.Code(rawValue: word.code)?.isRetryable == false)
     }
 
-    @Test(arguments: failures, [#"{"content":"half a sen"}"#, call, wholeCall, "{}"])
+    @Test("A reason that means an error fails the step", arguments: failures, [#"{"content":"half a sen"}"#, call, wholeCall, "{}"])
     func aReasonThatIsAnErrorFailsTheStep(word: String, delta: String) {
         let heard = Self.ending(word, delta)
         #expect(heard.status == .failed && heard.code == "llm_error" && heard.calls.isEmpty, "\(heard)")
         #expect(heard.reason == word && heard.message.contains(word))
     }
 
-    @Test(arguments: unknown) func aWordThatNobodyKnowsIsNoEnd(word: String) {
+    @Test("An unknown reason does not end a text", arguments: unknown)
+    func aWordThatNobodyKnowsIsNoEnd(word: String) {
         for delta in [#"{"content":"half a sen"}"#, "{}", Self.call, Self.call.replacing(#"{\"text\":\"a very lo"#, with: "")] {
             let heard = Self.ending(word, delta)
             #expect(heard.status == .failed && heard.code == "llm_error" && heard.calls.isEmpty, "\(heard)")
             #expect(heard.reason == word && heard.message.contains(word))
         }
-        // Calls that are whole show by themselves that nothing is missing.
+        // Whole calls show that nothing is missing.
         let heard = Self.ending(word, Self.wholeCall)
         #expect(heard.status == .waiting && heard.calls == [#"echo {"text":"a"}"#] && heard.reason == "tool_calls")
     }
 
-    @Test(arguments: ["stop", "tool_calls", "end_turn"]) func callsAreCallsWhateverTheWord(word: String) {
+    @Test("Whole calls count with any reason", arguments: ["stop", "tool_calls", "end_turn"])
+    func callsAreCallsWhateverTheWord(word: String) {
         #expect(Self.ending(word, Self.wholeCall).reason == "tool_calls")
     }
 
@@ -101,14 +110,15 @@ import Testing
         OddStream.events([Decoded.delta(text.map { #"{"content":"\#($0)"}"# } ?? #"{"role":"assistant"}"#, finish: reason)])
     }
 
-    @Test func aReasonBeforeTheTextDoesNotEndIt() throws {
+    @Test("A reason before the text does not end it")
+    func aReasonBeforeTheTextDoesNotEndIt() throws {
         var answer = ChatCompletionDecoder(expectsStream: true, maxBytes: 1 << 20, maxErrorBytes: 100)
         var events: [LLMEvent] = []
         try answer.receiveHead(status: 200, contentType: nil)
         func receive(_ text: String) throws -> ChatCompletionDecoder.Progress {
             try answer.receiveBody(ByteBuffer(string: text), into: &events)
         }
-        // Nothing has been said: the model may be about to.
+        // No text has come yet, and the model may still send some.
         #expect(try receive(Self.chunk(nil, "stop")) == .more)
         #expect(try receive(Self.chunk("one ", "stop")) == .more)
         #expect(try receive(Self.chunk("two ", "stop")) == .more)
@@ -123,12 +133,13 @@ import Testing
         #expect(events == [.textDelta("one "), .textDelta("two "), .finish(.stop)])
     }
 
-    @Test func aReasonIsDiscreditedByWhatFollows() {
+    @Test("Text after a reason discredits the reason")
+    func aReasonIsDiscreditedByWhatFollows() {
         let late = Self.chunk("one ", "stop") + Self.chunk("two", nil)
         #expect(Heard(late, isLost: true).code == "llm_unavailable")
         #expect(Heard(late).status == .completed && Heard(late).text == "one two")
         #expect(Heard(late + OddStream.mark, isLost: true).text == "one two")
-        // The last one counts, where there is an end.
+        // With an end, the last reason counts.
         let cut = Heard(late + Self.chunk(nil, "length") + OddStream.mark)
         #expect(cut.status == .completed && cut.reason == "length")
         #expect(Heard(late + Self.chunk(nil, "stop"), isLost: true).code == "llm_unavailable")
@@ -137,7 +148,8 @@ import Testing
         #expect(Heard(call + OddStream.mark).status == .waiting)
     }
 
-    @Test func aLossWhereNothingWasSaidIsOne() {
+    @Test("A connection lost before any text is a failure")
+    func aLossWhereNothingWasSaidIsOne() {
         #expect(Heard(Self.chunk(nil, "stop"), isLost: true).code == "llm_unavailable")
         #expect(Heard(Self.chunk(nil, "stop")).status == .completed)
         #expect(Heard(Self.chunk(nil, "content_filter"), isLost: true).reason == "content_filter")

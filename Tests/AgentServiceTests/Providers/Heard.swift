@@ -4,9 +4,9 @@ import TestSupport
 
 @testable import AgentService
 
-/// What a client hears of an answer: through the decoder and the step's own decisions.
+/// The client's view of a completion, after the decoder and the step's state machine.
 struct Heard: Equatable, CustomStringConvertible {
-    /// Nil where the model is asked again.
+    /// Nil if the model is asked again.
     var status: StepStatus?
     var text = ""
     var calls: [String] = []
@@ -58,7 +58,7 @@ struct Heard: Equatable, CustomStringConvertible {
         "\(status.map { "\($0)" } ?? "asked again") \(text.debugDescription) \(calls) \(reason ?? "-") \(code ?? "-") \(message)"
     }
 
-    /// `bytes` in pieces of `length`.
+    /// Cuts `bytes` into pieces of `length`.
     static func pieces(_ bytes: [UInt8], every length: Int) -> [ByteBuffer] {
         stride(from: 0, to: bytes.count, by: length).map { ByteBuffer(bytes: bytes[$0..<min(bytes.count, $0 + length)]) }
     }

@@ -4,7 +4,8 @@ import Testing
 @testable import AgentService
 
 /// Status lines that no server should send.
-@Suite struct OddStatusTests {
+@Suite("Odd status lines")
+struct OddStatusTests {
     static let whole = OpenAIProviderFailureTests.whole
     static let expected: [LLMEvent] = [.textDelta("so far"), .finish(.stop)]
 
@@ -12,7 +13,8 @@ import Testing
         .bytes("HTTP/1.1 \(status) Odd\r\nContent-Type: text/event-stream\r\nContent-Length: 2\r\n\r\nhi")
     }
 
-    @Test(arguments: ["000", "001", "099", "100", "101", "199", "600", "999"]) func anOddStatusIsAnInvalidResponse(status: String)
+    @Test("An odd status is an invalid response", arguments: ["000", "001", "099", "100", "101", "199", "600", "999"])
+    func anOddStatusIsAnInvalidResponse(status: String)
         async throws
     {
         for place in [0, 1] {
@@ -25,7 +27,7 @@ import Testing
                 let odd = try await provider.collect()
                 #expect(odd.error == .invalidResponse, "\(odd.message)")
                 #expect(odd.events == [])
-                // The connection is not used again, and the next one is.
+                // The connection is not reused, and the next one works.
                 try await eventually("the connection is closed") { upstream.openConnections == 0 }
                 #expect(try await provider.collect().events == Self.expected)
             }
@@ -33,13 +35,17 @@ import Testing
         }
     }
 
-    /// The body, the trailers and the connection's end may each come in a segment of their own.
-    @Test(arguments: [
-        ["HTTP/1.1 000\r\n\r\n", "to the end"],
-        ["HTTP/1.1 099 Odd\r\nTransfer-Encoding: chunked\r\n\r\n", "2\r\nhi\r\n", "0\r\nX: y\r\n\r\n"],
-        ["HTTP/1.0 042 Odd\r\n\r\n"], ["HTTP/1.1 101 Odd\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", "PRI * HTTP/2.0\r\n\r\n"],
-        ["HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 000 Odd\r\nContent-Length: 0\r\n\r\n"],
-    ])
+    /// The body, the trailers and the end of the connection may each come in a segment of their
+    /// own.
+    @Test(
+        "An odd status is an invalid response in any segmentation",
+        arguments: [
+            ["HTTP/1.1 000\r\n\r\n", "to the end"],
+            ["HTTP/1.1 099 Odd\r\nTransfer-Encoding: chunked\r\n\r\n", "2\r\nhi\r\n", "0\r\nX: y\r\n\r\n"],
+            ["HTTP/1.0 042 Odd\r\n\r\n"], ["HTTP/1.1 101 Odd\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", "PRI * HTTP/2.0\r\n\r\n"],
+            ["HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 000 Odd\r\nContent-Length: 0\r\n\r\n"],
+        ]
+    )
     func howeverItComes(segments: [String]) async throws {
         let upstream = try await RawUpstream.start { _ in segments.map(RawUpstream.Step.bytes) + [.close] }
         defer { upstream.stop() }
@@ -49,7 +55,8 @@ import Testing
         #expect(upstream.requests.count == 1)
     }
 
-    @Test(arguments: [100, 102, 103, 199]) func anInformationalStatusIsPassedOver(status: Int) async throws {
+    @Test("An informational status is skipped", arguments: [100, 102, 103, 199])
+    func anInformationalStatusIsPassedOver(status: Int) async throws {
         let upstream = try await RawUpstream.start { _ in
             [.bytes("HTTP/1.1 \(status) Soon\r\nX: y\r\n\r\n"), .bytes("HTTP/1.1 \(status) Soon\r\n\r\n")] + RawUpstream.answer(Self.whole)
         }
@@ -63,8 +70,10 @@ import Testing
         #expect(upstream.connections == 1)
     }
 
-    /// Only a connection that has answered before may have been closed in the moment of its use.
-    @Test func aLossAfterAnInformationalStatusIsNotRepeated() async throws {
+    /// Only a connection that has already carried a response may have closed at the moment of its
+    /// reuse.
+    @Test("A connection lost after an informational status is not retried")
+    func aLossAfterAnInformationalStatusIsNotRepeated() async throws {
         let upstream = try await RawUpstream.start { _ in [.bytes("HTTP/1.1 100 Continue\r\n\r\n"), .close] }
         defer { upstream.stop() }
         let decoded = try await withProvider(upstream.url) { try await $0.collect() }

@@ -5,9 +5,11 @@ import Testing
 
 @testable import AgentService
 
-/// Whatever form a server gives its answer, and however its bytes are cut on the way: a client hears the same.
-@Suite struct OddStreamTests {
-    @Test func thePlainFormsAreWhatTheyAreTakenFor() {
+/// The client sees the same completion in every form and at every split.
+@Suite("Odd forms of streams")
+struct OddStreamTests {
+    @Test("The plain forms decode as expected")
+    func thePlainFormsAreWhatTheyAreTakenFor() {
         let text = Heard(OddStream.text)
         #expect(text.status == .completed && text.text == "Grüße 😀!" && text.reason == "stop")
         #expect(text.usage == TokenUsage(promptTokens: 9, completionTokens: 12))
@@ -15,7 +17,8 @@ import Testing
         #expect(calls.status == .waiting && calls.calls == [#"read_file {"path":"a"}"#, #"echo {"text":"😀"}"#])
     }
 
-    @Test(arguments: OddStream.all) func anOddFormSaysTheSame(stream: OddStream) {
+    @Test("An odd form decodes like the plain form, however it is split", arguments: OddStream.all)
+    func anOddFormSaysTheSame(stream: OddStream) {
         let expected = Heard(stream.plain)
         for length in [stream.bytes.count, 1, 2, 3, 5, 7, 64] {
             let heard = Heard(Heard.pieces(stream.bytes, every: length), contentType: stream.contentType)
@@ -41,8 +44,9 @@ import Testing
         return parts
     }
 
-    /// Text passes on as it comes, also where only the blank lines are missing.
-    @Test func singleNewlinesHoldNothingBack() throws {
+    /// Only the blank lines are missing.
+    @Test("Single newlines between events hold no text back")
+    func singleNewlinesHoldNothingBack() throws {
         var answer = ChatCompletionDecoder(expectsStream: true, maxBytes: 1 << 20, maxErrorBytes: 100)
         var events: [LLMEvent] = []
         try answer.receiveHead(status: 200, contentType: "text/event-stream")
@@ -53,12 +57,15 @@ import Testing
 
     // MARK: Characters
 
-    @Test(arguments: [
-        (#""A \ud83d"|" B""#, "A \u{FFFD} B"), (#""A \udc00 B""#, "A \u{FFFD} B"), (#""A \ud83d\ud83d\ude00 B""#, "A \u{FFFD}😀 B"),
-        (#""A \ud83d"|"\ud83d"|"\ude00 B""#, "A \u{FFFD}😀 B"), (#""A \ud83dx"|"\ude00 B""#, "A \u{FFFD}x\u{FFFD} B"),
-        (#""A B \ud83d""#, "A B \u{FFFD}"), (#""A \ude00\ud83d B""#, "A \u{FFFD}\u{FFFD} B"), (#""A "|"😀 B""#, "A 😀 B"),
-        (#""A \ud83d"|""|"\ude00 B""#, "A 😀 B"),
-    ])
+    @Test(
+        "Halves of surrogate pairs are joined or replaced",
+        arguments: [
+            (#""A \ud83d"|" B""#, "A \u{FFFD} B"), (#""A \udc00 B""#, "A \u{FFFD} B"), (#""A \ud83d\ud83d\ude00 B""#, "A \u{FFFD}😀 B"),
+            (#""A \ud83d"|"\ud83d"|"\ude00 B""#, "A \u{FFFD}😀 B"), (#""A \ud83dx"|"\ude00 B""#, "A \u{FFFD}x\u{FFFD} B"),
+            (#""A B \ud83d""#, "A B \u{FFFD}"), (#""A \ude00\ud83d B""#, "A \u{FFFD}\u{FFFD} B"), (#""A "|"😀 B""#, "A 😀 B"),
+            (#""A \ud83d"|""|"\ude00 B""#, "A 😀 B"),
+        ]
+    )
     func halvesOfPairsAreJoinedOrReplaced(pieces: String, text: String) {
         let chunks = pieces.split(separator: "|").map { Decoded.delta(#"{"content":\#($0)}"#) }
         let decoded = Decoded(chunks: chunks + [Decoded.delta("{}", finish: "stop")])
@@ -67,11 +74,13 @@ import Testing
     }
 
     @Test(
+        "Bytes of a split character are joined or replaced",
         arguments: [
             ([[0xF0, 0x9F], [0x98, 0x80]], "😀"), ([[0xF0], [0x9F], [0x98], [0x80]], "😀"), ([[0xE2, 0x82], [0xAC]], "€"),
             ([[0xC3], [0xA9]], "é"), ([[0x80]], "\u{FFFD}"), ([[0xFF]], "\u{FFFD}"), ([[0xED, 0xA0, 0xBD], [0xED, 0xB8, 0x80]], "😀"),
             ([[0xC3], [0x41]], "\u{FFFD}A"),
-        ] as [([[UInt8]], String)])
+        ] as [([[UInt8]], String)]
+    )
     func bytesOfCharactersAreJoinedOrReplaced(pieces: [[UInt8]], text: String) {
         var body: [UInt8] = []
         for piece in pieces { body += Array(#"data: {"choices":[{"delta":{"content":""#.utf8) + piece + Array("\"}}]}\n\n".utf8) }
@@ -82,8 +91,9 @@ import Testing
         }
     }
 
-    /// Whatever is cut wherever: the text is that of the whole, and never fails.
-    @Test(arguments: 0..<4) func textThatIsCutBetweenAnyTwoUnitsIsWhole(seed: UInt64) {
+    /// The text equals the whole text, and decoding never fails.
+    @Test("Text split between any two units is whole again", arguments: 0..<4)
+    func textThatIsCutBetweenAnyTwoUnitsIsWhole(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         for _ in 0..<100 {
             let text = String((0..<Int.random(in: 1...8, using: &random)).map { _ in "aé€😀𝄞\u{FFFD}".randomElement(using: &random) ?? "a" })
@@ -97,14 +107,16 @@ import Testing
         }
     }
 
-    // MARK: What is no odd form
+    // MARK: Unknown forms
 
-    @Test(arguments: ["nonsense", "7", #""text""#, "{", #"{"choices":{}}"#, "true"]) func whatNobodyKnowsIsAnError(data: String) {
+    @Test("Data of an unknown form is an error", arguments: ["nonsense", "7", #""text""#, "{", #"{"choices":{}}"#, "true"])
+    func whatNobodyKnowsIsAnError(data: String) {
         let heard = Heard("data: \(data)\n\n" + OddStream.text)
         #expect(heard.status == .failed && heard.code == "llm_invalid_response", "\(heard)")
     }
 
-    @Test func countsOfTheCacheAndOfReasoningAreKept() {
+    @Test("Cached and reasoning token counts are kept")
+    func countsOfTheCacheAndOfReasoningAreKept() {
         func usage(_ members: String) -> TokenUsage? {
             Heard(
                 OddStream.bare.replacing(

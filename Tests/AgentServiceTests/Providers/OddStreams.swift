@@ -3,7 +3,7 @@ import Testing
 
 @testable import AgentService
 
-/// An answer in a form that some server sends, and the same answer in the plain one.
+/// A completion in a form that some server sends, and the same completion in the plain form.
 struct OddStream: CustomTestStringConvertible, Sendable {
     var name: String
     var bytes: [UInt8]
@@ -180,7 +180,7 @@ struct OddStream: CustomTestStringConvertible, Sendable {
 
     private static let path = #""{\"path\":\"a\"}""#
     private static let emoji = #""{\"text\":\"😀\"}""#
-    /// The plain form: two calls, their arguments in pieces.
+    /// The plain form: two calls with their arguments in pieces.
     static let calls = calling(
         call(#""index":0,"id":"c1","type":"function","#, "read_file", #""""#), call(#""index":0,"#, nil, #""{\"path\"""#),
         call(#""index":0,"#, nil, #"":\"a\"}""#), call(#""index":1,"id":"c2","type":"function","#, "echo", #""""#),
@@ -192,7 +192,7 @@ struct OddStream: CustomTestStringConvertible, Sendable {
         call(#""index":0,"id":"c1","#, "read_file", path), call(#""index":1,"id":"c2","#, "read_file", other))
     private static let none = calling(call(#""index":0,"id":"c1","#, "read_file", #""{}""#))
 
-    /// What stands for the ids of two calls.
+    /// Placeholders for the ids of two calls.
     private static let ids: [(name: String, first: String, second: String)] = [
         ("other ids", #""id":"c1","#, #""id":"c2","#), ("empty ids", #""id":"","#, #""id":"","#), ("no ids", "", ""),
         ("the same id", #""id":"x","#, #""id":"x","#), ("the tools' names as ids", #""id":"read_file","#, #""id":"echo","#),

@@ -4,13 +4,14 @@ import Testing
 
 @testable import AgentService
 
-/// What goes wrong between the provider and its server.
-@Suite struct OpenAIProviderFailureTests {
+@Suite("Failures between the provider and its server")
+struct OpenAIProviderFailureTests {
     static let token = "data: \(Decoded.delta(#"{"content":"so far"}"#))\n\n"
     static let reason = "data: \(Decoded.delta("{}", finish: "stop"))\n\n"
     static let whole = token + reason + "data: [DONE]\n\n"
 
-    @Test func aRefusedConnectionIsUnavailable() async throws {
+    @Test("A refused connection is unavailable")
+    func aRefusedConnectionIsUnavailable() async throws {
         let decoded = try await withProvider("http://127.0.0.1:\(try freePort())") { try await $0.collect() }
         #expect(decoded.error == .unavailable)
         #expect(decoded.events.isEmpty)
@@ -18,7 +19,8 @@ import Testing
 
     // MARK: Hang-ups
 
-    @Test func aNewConnectionThatIsClosedBeforeTheHeadIsNotTriedAgain() async throws {
+    @Test("A new connection that closes before the head is not retried")
+    func aNewConnectionThatIsClosedBeforeTheHeadIsNotTriedAgain() async throws {
         let upstream = try await RawUpstream.start { _ in [.close] }
         defer { upstream.stop() }
         let decoded = try await withProvider(upstream.url) { try await $0.collect() }
@@ -26,7 +28,8 @@ import Testing
         #expect(upstream.requests.count == 1)
     }
 
-    @Test func aKeptConnectionThatIsClosedBeforeTheHeadIsTriedAgain() async throws {
+    @Test("A kept connection that closes before the head is retried")
+    func aKeptConnectionThatIsClosedBeforeTheHeadIsTriedAgain() async throws {
         let upstream = try await RawUpstream.start { $0.place == 0 ? RawUpstream.answer(Self.whole) : [.close] }
         defer { upstream.stop() }
         try await withProvider(upstream.url) { provider in
@@ -39,8 +42,9 @@ import Testing
         #expect(Set(upstream.requests.map(\.text)).count == 1)
     }
 
-    /// However many others open connections meanwhile.
-    @Test func whatOthersOpenDoesNotMatter() async throws {
+    /// Any number of other requests open connections meanwhile.
+    @Test("Connections of other requests do not affect the retry")
+    func whatOthersOpenDoesNotMatter() async throws {
         let (isSecond, isClosed) = (Gate(), Gate())
         let upstream = try await RawUpstream.start { request in
             if request.connection == 0, request.place == 1 {
@@ -62,7 +66,8 @@ import Testing
         }
     }
 
-    @Test func itIsTriedAgainOnceOnly() async throws {
+    @Test("A request is retried once only")
+    func itIsTriedAgainOnceOnly() async throws {
         let upstream = try await RawUpstream.start { $0.connection == 0 && $0.place == 0 ? RawUpstream.answer(Self.whole) : [.close] }
         defer { upstream.stop() }
         try await withProvider(upstream.url) { provider in
@@ -74,7 +79,8 @@ import Testing
         #expect(upstream.requests.map { [$0.connection, $0.place] } == [[0, 0], [0, 1], [1, 0]])
     }
 
-    @Test func aKeptConnectionThatIsClosedAfterTheHeadIsNotTriedAgain() async throws {
+    @Test("A kept connection that closes after the head is not retried")
+    func aKeptConnectionThatIsClosedAfterTheHeadIsNotTriedAgain() async throws {
         let upstream = try await RawUpstream.start {
             $0.place == 0 ? RawUpstream.answer(Self.whole) : [.bytes(RawUpstream.head + "Content-Length: 1000\r\n\r\n"), .close]
         }
@@ -88,7 +94,8 @@ import Testing
         #expect(upstream.requests.count == 2)
     }
 
-    @Test func aHangUpInTheMiddleIsUnavailable() async throws {
+    @Test("A connection that closes in mid-stream is unavailable")
+    func aHangUpInTheMiddleIsUnavailable() async throws {
         let answer = UpstreamAnswer.text("one ", "two").inserting(.hangUp, after: 2)
         let upstream = try await Upstream.start { _ in answer }
         defer { upstream.stop() }
@@ -98,7 +105,8 @@ import Testing
         #expect(upstream.requests.count == 1)
     }
 
-    @Test(arguments: [4, 5]) func aHangUpAfterTheReasonIsNoFailure(parts: Int) async throws {
+    @Test("A connection that closes after the finish reason is not a failure", arguments: [4, 5])
+    func aHangUpAfterTheReasonIsNoFailure(parts: Int) async throws {
         let answer = UpstreamAnswer.text("one ", "two").inserting(.hangUp, after: parts)
         let upstream = try await Upstream.start { _ in answer }
         defer { upstream.stop() }
@@ -108,7 +116,8 @@ import Testing
         #expect(decoded.events.last == .finish(.stop))
     }
 
-    @Test func anEndWithoutAReasonIsUnavailable() async throws {
+    @Test("An end without a reason is unavailable")
+    func anEndWithoutAReasonIsUnavailable() async throws {
         var answer = UpstreamAnswer()
         answer.add(delta: ["content": "half"])
         let upstream = try await Upstream.start { [answer] _ in answer }
@@ -116,17 +125,22 @@ import Testing
         #expect(try await withProvider(upstream.url) { try await $0.collect() }.error == .unavailable)
     }
 
-    @Test func whatIsNotHTTPIsAnInvalidResponse() async throws {
+    @Test("Bytes that are not HTTP are an invalid response")
+    func whatIsNotHTTPIsAnInvalidResponse() async throws {
         let upstream = try await RawUpstream.start { _ in [.bytes("SSH-2.0-OpenSSH_9.6\r\n\r\n"), .close] }
         defer { upstream.stop() }
         #expect(try await withProvider(upstream.url) { try await $0.collect() }.error == .invalidResponse)
     }
 
-    // MARK: Answers that are errors
+    // MARK: Error responses
 
-    @Test(arguments: [
-        (400, LLMError.Code.rejected), (401, .rejected), (404, .rejected), (429, .rateLimited), (500, .unavailable), (503, .unavailable),
-    ])
+    @Test(
+        "Each status becomes an error code",
+        arguments: [
+            (400, LLMError.Code.rejected), (401, .rejected), (404, .rejected), (429, .rateLimited), (500, .unavailable),
+            (503, .unavailable),
+        ]
+    )
     func statusesBecomeCodes(status: Int, code: LLMError.Code) async throws {
         let upstream = try await Upstream.start { _ in .error(status, "because of \(status)") }
         defer { upstream.stop() }
@@ -142,8 +156,9 @@ import Testing
         #expect(upstream.requests.count == 2)
     }
 
-    /// A redirection would carry the keys to wherever it points.
-    @Test func aRedirectionIsNotFollowed() async throws {
+    /// A redirection would send the keys to any address.
+    @Test("A redirection is not followed")
+    func aRedirectionIsNotFollowed() async throws {
         let elsewhere = try await Upstream.start()
         let upstream = try await Upstream.start { _ in
             var answer = UpstreamAnswer.error(307, "moved")
@@ -163,7 +178,8 @@ import Testing
         #expect(elsewhere.requests.isEmpty)
     }
 
-    @Test func anErrorInTheStreamEndsIt() async throws {
+    @Test("An error in the stream ends it")
+    func anErrorInTheStreamEndsIt() async throws {
         var answer = UpstreamAnswer()
         answer.add(delta: ["content": "so far"])
         answer.add(event: #"{"error":{"message":"overloaded","code":529}}"#)
@@ -174,7 +190,8 @@ import Testing
         #expect(decoded.events == [.textDelta("so far")])
     }
 
-    @Test(arguments: [true, false]) func anAnswerIsNotLargerThanTheBound(stream: Bool) async throws {
+    @Test("A completion larger than the bound fails", arguments: [true, false])
+    func anAnswerIsNotLargerThanTheBound(stream: Bool) async throws {
         let upstream = try await RawUpstream.start { _ in
             let head = "HTTP/1.1 200 OK\r\nContent-Type: \(stream ? "text/event-stream" : "application/json")\r\nConnection: close\r\n\r\n"
             return [.bytes(head), .flood(ByteBuffer(string: String(repeating: stream ? Self.token : "[", count: 100)), count: 1_000_000)]
@@ -197,8 +214,9 @@ import Testing
     static let apiKey = "sk-live-0123456789abcdefghijklmnopqrstuvwxyz"
     static let internalKey = "internal/9876543210"
 
-    /// Even if the server repeats them, wherever in its words they stand, and where these are cut off.
-    @Test func keysAreNeverInAnError() async throws {
+    /// The server may repeat them anywhere in its text, and the text may be cut inside a key.
+    @Test("An error never shows a key, even if the server repeats it")
+    func keysAreNeverInAnError() async throws {
         let upstream = try await Upstream.start()
         defer { upstream.stop() }
         try await withProvider(upstream.url) {
@@ -214,7 +232,7 @@ import Testing
                         upstream.answer { _ in answer }
                         let decoded = try await provider.collect()
                         #expect(decoded.error == .rejected || decoded.error == .upstream)
-                        // Nor a part of it that would help anybody.
+                        // The error does not show a useful part of a key either.
                         #expect(!decoded.message.contains(key.prefix(8)), "\(decoded.message)")
                         #expect(!decoded.message.contains(key.suffix(8)), "\(decoded.message)")
                     }
@@ -223,13 +241,15 @@ import Testing
         }
     }
 
-    @Test func aKeyThatIsPartOfTheOtherDoesNotShowTheRestOfIt() {
+    @Test("A key that is part of another key does not reveal the rest")
+    func aKeyThatIsPartOfTheOtherDoesNotShowTheRestOfIt() {
         let configuration = OpenAIProvider.Configuration(baseURL: "http://h", apiKey: "secret", internalKey: "secret-and-more")
         #expect(configuration.redacted("a secret, a secret-and-more, a secret-and…") == "a ***, a ***, a ***…")
         #expect(configuration.redacted("nothing to hide…") == "nothing to hide…")
     }
 
-    @Test func theDescriptionOfAConfigurationShowsNoKey() {
+    @Test("The description of a configuration shows no key")
+    func theDescriptionOfAConfigurationShowsNoKey() {
         let configuration = OpenAIProvider.Configuration(
             baseURL: "http://user:password@h", apiKey: Self.apiKey, internalKey: Self.internalKey)
         var dumped = ""

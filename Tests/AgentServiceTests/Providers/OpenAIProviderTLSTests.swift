@@ -10,9 +10,11 @@ import Testing
 import Glibc
 #endif
 
-/// A model's server behind TLS: openssl's, which speaks what it is told to.
-@Suite struct OpenAIProviderTLSTests {
-    /// `openssl s_server`. It shows what it is sent, and says what a test writes into its input.
+/// The server is openssl's, which speaks the versions that the test names.
+@Suite("A model's server behind TLS", .tags(.processes), .serialized)
+struct OpenAIProviderTLSTests {
+    /// `openssl s_server`. It prints the request, and sends the lines that the test writes to its
+    /// input.
     private final class TLSServer: Sendable {
         let process: ChildProcess
         let port: Int
@@ -47,14 +49,14 @@ import Glibc
         {"choices":[{"index":0,"message":{"role":"assistant","content":"over TLS"},"finish_reason":"stop"}]}
         """
 
-    /// What comes of one generation, answered where the request arrives.
+    /// Runs one generation, and responds when the request arrives.
     private func ask(
         _ server: TLSServer, host: String = "localhost", _ change: (inout OpenAIProvider.Configuration) -> Void = { _ in }
     ) async throws -> Decoded {
         try await withProvider("https://\(host):\(server.port)", change) { provider in
             let answering = Task {
                 try await eventually("the request") { server.process.log.contains("POST /v1/chat/completions") }
-                // Line by line: the server takes its input as a terminal's.
+                // Line by line, since the server treats its input as a terminal.
                 server.say(
                     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: \(Self.answer.utf8.count)\r\n\r\n\(Self.answer)\n"
                 )
@@ -68,7 +70,8 @@ import Glibc
         #expect(decoded.error == .unavailable && decoded.message.contains(words), "\(decoded)")
     }
 
-    @Test func anAuthorityOfOnesOwn() async throws {
+    @Test("A private certificate authority is trusted when configured")
+    func anAuthorityOfOnesOwn() async throws {
         let (certificates, strangers) = (try await Certificates(), try await Certificates())
         let server = try await TLSServer(certificates)
         expectRefusal(try await ask(server), "certificate is not trusted")
@@ -77,14 +80,16 @@ import Glibc
         #expect(try await ask(server) { $0.tls.caFile = certificates.authority }.text == "over TLS")
     }
 
-    @Test func aCertificateForAnotherName() async throws {
+    @Test("A certificate for another name is refused")
+    func aCertificateForAnotherName() async throws {
         let certificates = try await Certificates()
         let server = try await TLSServer(certificates, names: "DNS:other.example")
         expectRefusal(try await ask(server) { $0.tls.caFile = certificates.authority }, "certificate is for another name")
         #expect(!server.process.log.contains("POST"))
     }
 
-    @Test func aServerThatWantsAClientCertificate() async throws {
+    @Test("A server that requires a client certificate gets it")
+    func aServerThatWantsAClientCertificate() async throws {
         let certificates = try await Certificates()
         let server = try await TLSServer(certificates, names: "DNS:localhost", "-Verify", "1", "-verify_return_error")
         expectRefusal(try await ask(server) { $0.tls.caFile = certificates.authority }, "certificate")
@@ -96,7 +101,8 @@ import Glibc
         #expect(decoded.text == "over TLS")
     }
 
-    @Test func nothingOlderThanTLS12IsSpoken() async throws {
+    @Test("TLS older than 1.2 is refused")
+    func nothingOlderThanTLS12IsSpoken() async throws {
         let certificates = try await Certificates()
         let old = try await TLSServer(certificates, names: "DNS:localhost", "-tls1_1", "-cipher", "DEFAULT:@SECLEVEL=0")
         expectRefusal(try await ask(old) { $0.tls.caFile = certificates.authority }, "TLS 1.2")

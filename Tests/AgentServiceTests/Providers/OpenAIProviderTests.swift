@@ -5,8 +5,8 @@ import Testing
 
 @testable import AgentService
 
-/// Generations over real HTTP.
-@Suite struct OpenAIProviderTests {
+@Suite("Generations over HTTP")
+struct OpenAIProviderTests {
     static let answer: UpstreamAnswer = {
         var answer = UpstreamAnswer()
         answer.add(delta: ["role": "assistant", "content": ""])
@@ -22,8 +22,9 @@ import Testing
         return answer
     }()
 
-    /// Every length that cuts characters, lines and events in another way; then random ones.
-    @Test func theSplitOfTheAnswerDoesNotMatter() async throws {
+    /// Every length that cuts characters, lines and events differently, then random lengths.
+    @Test("A response split at any length gives the same events")
+    func theSplitOfTheAnswerDoesNotMatter() async throws {
         let upstream = try await Upstream.start { _ in Self.answer }
         defer { upstream.stop() }
         try await withProvider(upstream.url) { provider in
@@ -64,7 +65,8 @@ import Testing
         return split
     }
 
-    @Test func whatIsReadyTogetherIsHandedOnTogether() async throws {
+    @Test("Events that arrive together are delivered together")
+    func whatIsReadyTogetherIsHandedOnTogether() async throws {
         let whole = ByteBuffer(string: ChatCompletionDecoderTests.stream)
         let upstream = try await Upstream.start { _ in UpstreamAnswer(parts: [.bytes(whole)]) }
         defer { upstream.stop() }
@@ -75,7 +77,8 @@ import Testing
         #expect(batches == [ChatCompletionDecoderTests.events])
     }
 
-    @Test func aWholeAnswerIsAskedForWithoutStreaming() async throws {
+    @Test("A provider without streaming asks for a whole completion")
+    func aWholeAnswerIsAskedForWithoutStreaming() async throws {
         let upstream = try await Upstream.start { _ in
             .whole([
                 "role": "assistant", "content": "Hello",
@@ -102,7 +105,8 @@ import Testing
 
     // MARK: The request
 
-    @Test func theRequestSaysWhatItMust() async throws {
+    @Test("The request has its headers and members")
+    func theRequestSaysWhatItMust() async throws {
         let upstream = try await Upstream.start()
         defer { upstream.stop() }
         let tools = ByteBuffer(
@@ -134,7 +138,8 @@ import Testing
         #expect(String(buffer: request.raw) == expected)
     }
 
-    @Test(arguments: [nil, "[]", " [ ] "]) func withoutToolsNoneAreMentioned(tools: String?) async throws {
+    @Test("A request without tools has no tools member", arguments: [nil, "[]", " [ ] "])
+    func withoutToolsNoneAreMentioned(tools: String?) async throws {
         let upstream = try await Upstream.start()
         defer { upstream.stop() }
         _ = try await withProvider(upstream.url) {
@@ -147,7 +152,8 @@ import Testing
         #expect(upstream.violations.isEmpty)
     }
 
-    @Test func aTraceContextThatCannotStandInAHeaderIsLeftOut() async throws {
+    @Test("A trace context that is not valid in a header is left out")
+    func aTraceContextThatCannotStandInAHeaderIsLeftOut() async throws {
         let upstream = try await Upstream.start()
         defer { upstream.stop() }
         let decoded = try await withProvider(upstream.url) {
@@ -158,21 +164,26 @@ import Testing
         #expect(upstream.requests.first?.headers["x-evil"] == nil)
     }
 
-    @Test(arguments: ["", "/", "///", "/v1", "/v1/", "/v1//"]) func theBaseURLMayHaveAnyOfItsForms(suffix: String) async throws {
+    @Test("The base URL may have any of its forms", arguments: ["", "/", "///", "/v1", "/v1/", "/v1//"])
+    func theBaseURLMayHaveAnyOfItsForms(suffix: String) async throws {
         let upstream = try await Upstream.start()
         defer { upstream.stop() }
         #expect(try await withProvider(upstream.url + suffix) { try await $0.collect() }.text == "Hello, world")
         #expect(upstream.requests.map(\.path) == ["/v1/chat/completions"])
     }
 
-    @Test(arguments: ["", "localhost:80", "ftp://host", "http://", "https:///path", "http://a b", "redis://x"])
+    @Test(
+        "A string that is not a base URL is refused",
+        arguments: ["", "localhost:80", "ftp://host", "http://", "https:///path", "http://a b", "redis://x"]
+    )
     func whatIsNoBaseURLIsRefused(url: String) {
         #expect(throws: OpenAIProvider.ConfigurationError.self) {
             try OpenAIProvider(configuration: .init(baseURL: url), eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: .quiet)
         }
     }
 
-    @Test(arguments: ["", "a\nb", "a\r\nX: y", "schlüssel", "\0"]) func whatCannotStandInAHeaderIsNoKey(key: String) {
+    @Test("A key that is not valid in a header is refused", arguments: ["", "a\nb", "a\r\nX: y", "schlüssel", "\0"])
+    func whatCannotStandInAHeaderIsNoKey(key: String) {
         let both = [OpenAIProvider.Configuration(baseURL: "http://h", apiKey: key), .init(baseURL: "http://h", internalKey: key)]
         for configuration in both {
             let error = #expect(throws: OpenAIProvider.ConfigurationError.self) {
@@ -184,10 +195,12 @@ import Testing
 
     // MARK: Many
 
-    @Test func twoHundredGenerationsRunAtOnce() async throws {
+    @Test("Two hundred generations run at the same time")
+    func twoHundredGenerationsRunAtOnce() async throws {
         let all = Gate()
         let upstream = try await Upstream.start { request in
-            // Nobody gets an answer before all have asked: were one waiting for another's connection, none would.
+            // The server responds only after all requests have come. If one generation waited for
+            // another one's connection, none would end.
             await all.pass()
             return .text("answer ", request.lastContent)
         }

@@ -5,13 +5,15 @@ import Testing
 
 @testable import AgentService
 
-/// Clocks and cancellation. One after the other, so that they do not make each other slow.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct OpenAIProviderTimeTests {
+/// The tests run one after another, so that they do not slow each other down.
+@Suite("Timeouts and cancellation of generations", .tags(.clock), .serialized, .timeLimit(.minutes(2)))
+struct OpenAIProviderTimeTests {
     static let token = OpenAIProviderFailureTests.token
 
     // MARK: Time limits
 
-    @Test func silenceBeforeTheHeadIsATimeout() async throws {
+    @Test("Silence before the head is a timeout")
+    func silenceBeforeTheHeadIsATimeout() async throws {
         let upstream = try await RawUpstream.start { _ in [.gate(Gate())] }
         defer { upstream.stop() }
         let decoded = try await withProvider(upstream.url) {
@@ -24,7 +26,8 @@ import Testing
         try await eventually("the connection is closed") { upstream.openConnections == 0 }
     }
 
-    @Test func silenceInTheMiddleIsATimeout() async throws {
+    @Test("Silence in mid-stream is a timeout")
+    func silenceInTheMiddleIsATimeout() async throws {
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + Self.token), .gate(Gate())] }
         defer { upstream.stop() }
         let decoded = try await withProvider(upstream.url) {
@@ -37,8 +40,9 @@ import Testing
         try await eventually("the connection is closed") { upstream.openConnections == 0 }
     }
 
-    /// Every part of the body begins the silence anew: together they may take longer.
-    @Test func anAnswerThatKeepsComingIsNotSilent() async throws {
+    /// Every part of the body restarts the clock of silence.
+    @Test("A response that keeps arriving may take longer than the silence limit")
+    func anAnswerThatKeepsComingIsNotSilent() async throws {
         var answer = UpstreamAnswer()
         for _ in 0..<10 {
             answer.add(delta: ["content": "x"])
@@ -58,7 +62,8 @@ import Testing
         #expect(decoded.text == "xxxxxxxxxx")
     }
 
-    @Test func aWholeGenerationHasALimit() async throws {
+    @Test("A whole generation has a time limit")
+    func aWholeGenerationHasALimit() async throws {
         var answer = UpstreamAnswer()
         for _ in 0..<2000 {
             answer.add(delta: ["content": "x"])
@@ -80,12 +85,16 @@ import Testing
 
     private static func chunk(_ delta: String, finish: String? = nil) -> String { "data: \(Decoded.delta(delta, finish: finish))\n\n" }
 
-    /// Text that follows a reason shows that it was none: the clocks are those of a model that writes.
-    @Test(arguments: [
-        chunk("{}", finish: "stop"), chunk(#"{"content":"so "}"#, finish: "stop") + chunk(#"{"content":"far "}"#, finish: "stop"),
-    ])
+    /// Text after a reason shows that the completion goes on: the clocks are those of a writing
+    /// model.
+    @Test(
+        "A premature reason does not cut the text",
+        arguments: [
+            chunk("{}", finish: "stop"), chunk(#"{"content":"so "}"#, finish: "stop") + chunk(#"{"content":"far "}"#, finish: "stop"),
+        ]
+    )
     func aReasonThatComesTooEarlyDoesNotCutTheText(beginning: String) async throws {
-        // The pause is longer than the rest of a finished answer is waited for.
+        // The pause is longer than the wait for the rest of a finished completion.
         let rest = Self.chunk(#"{"content":"late"}"#) + "data: [DONE]\n\n"
         let answer = UpstreamAnswer(parts: [
             .bytes(ByteBuffer(string: beginning)), .pause(.milliseconds(400)), .bytes(ByteBuffer(string: rest)),
@@ -101,8 +110,9 @@ import Testing
         #expect(decoded.text.hasSuffix("late") && decoded.events.last == .finish(.stop))
     }
 
-    /// And where nothing more comes, the answer is not complete.
-    @Test func silenceBehindAReasonThatWasNoneIsATimeout() async throws {
+    /// If nothing more comes, the completion is incomplete.
+    @Test("Silence after a discredited reason is a timeout")
+    func silenceBehindAReasonThatWasNoneIsATimeout() async throws {
         let beginning = Self.chunk(#"{"content":"one "}"#, finish: "stop") + Self.chunk(#"{"content":"two "}"#, finish: "stop")
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + beginning), .gate(Gate())] }
         defer { upstream.stop() }
@@ -115,8 +125,11 @@ import Testing
         #expect(decoded.text == "one two ")
     }
 
-    /// A server that does not end its stream after the model has finished is not waited for.
-    @Test(arguments: ["", "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n"])
+    /// The server keeps the stream open after the model has finished.
+    @Test(
+        "After the finish reason the provider waits only briefly for the stream's end",
+        arguments: ["", "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n"]
+    )
     func theEndOfTheStreamIsNotWaitedForLong(usage: String) async throws {
         let body = Self.token + OpenAIProviderFailureTests.reason + usage
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + body), .gate(Gate())] }
@@ -135,8 +148,11 @@ import Testing
         try await eventually("the connection is closed") { upstream.openConnections == 0 }
     }
 
-    /// Nor is one that keeps saying something that is of no interest, before its end mark or behind it.
-    @Test(arguments: [OpenAIProviderFailureTests.reason, OpenAIProviderFailureTests.reason + "data: [DONE]\n\n"])
+    /// The server keeps sending bytes without meaning, before its end mark or after it.
+    @Test(
+        "A rest that trickles in is awaited only briefly",
+        arguments: [OpenAIProviderFailureTests.reason, OpenAIProviderFailureTests.reason + "data: [DONE]\n\n"]
+    )
     func aRestThatTricklesInIsNotWaitedForLong(rest: String) async throws {
         let isEnough = Gate()
         let upstream = try await RawUpstream.start { _ in
@@ -158,7 +174,8 @@ import Testing
         #expect(decoded.events == [.textDelta("so far"), .finish(.stop)])
     }
 
-    @Test func afterTheEndMarkNothingIsWaitedFor() async throws {
+    @Test("The provider waits for nothing after the end mark")
+    func afterTheEndMarkNothingIsWaitedFor() async throws {
         let upstream = try await RawUpstream.start { _ in
             [.bytes(RawUpstream.unboundedHead + OpenAIProviderFailureTests.whole), .gate(Gate())]
         }
@@ -173,7 +190,8 @@ import Testing
         #expect(decoded.events == [.textDelta("so far"), .finish(.stop)])
     }
 
-    @Test func whoFindsNoFreeConnectionFailsInTime() async throws {
+    @Test("A generation without a free connection fails in time")
+    func whoFindsNoFreeConnectionFailsInTime() async throws {
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + Self.token), .gate(Gate())] }
         defer { upstream.stop() }
         try await withProvider(upstream.url) {
@@ -192,7 +210,8 @@ import Testing
 
     enum Moment: CaseIterable { case beforeTheHead, inTheMiddle, inAFlood }
 
-    @Test(arguments: Moment.allCases) func cancellationClosesTheConnectionAtOnce(moment: Moment) async throws {
+    @Test("Cancellation closes the connection at once", arguments: Moment.allCases)
+    func cancellationClosesTheConnectionAtOnce(moment: Moment) async throws {
         let flood = ByteBuffer(string: String(repeating: Self.token, count: 1000))
         let upstream = try await RawUpstream.start { _ in
             switch moment {
@@ -222,11 +241,12 @@ import Testing
                 }
             }
         }
-        // The best of five, since the machine may be busy with other tests.
+        // The best of five, since other processes may keep the machine busy.
         #expect(fastest < .milliseconds(100))
     }
 
-    @Test func nothingIsHandedOnAfterACancellation() async throws {
+    @Test("No event is delivered after a cancellation")
+    func nothingIsHandedOnAfterACancellation() async throws {
         let upstream = try await Upstream.start { _ in .text("one", "two", "three") }
         defer { upstream.stop() }
         try await withProvider(upstream.url) { provider in
@@ -240,8 +260,9 @@ import Testing
         #expect(upstream.requests.isEmpty)
     }
 
-    /// What is dropped after a cancellation is no end of a whole answer.
-    @Test func anEndThatCrossesACancellationIsNone() async throws {
+    /// Events dropped after a cancellation do not complete a completion.
+    @Test("An end that crosses a cancellation does not count")
+    func anEndThatCrossesACancellationIsNone() async throws {
         try await withProvider("http://127.0.0.1:1") { provider in
             let told = Told()
             let generation = HTTPGeneration(provider, client: nil, receiver: told)
@@ -254,7 +275,8 @@ import Testing
         }
     }
 
-    @Test func anErrorOfTheReceiverEndsTheGenerationAndIsToldUnchanged() async throws {
+    @Test("An error of the receiver ends the generation and is rethrown unchanged")
+    func anErrorOfTheReceiverEndsTheGenerationAndIsToldUnchanged() async throws {
         struct Enough: Error {}
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + Self.token), .gate(Gate())] }
         defer { upstream.stop() }
@@ -264,7 +286,8 @@ import Testing
         }
     }
 
-    @Test func theReceiverIsLetGoAtTheEnd() async throws {
+    @Test("The receiver is released at the end")
+    func theReceiverIsLetGoAtTheEnd() async throws {
         let upstream = try await Upstream.start { _ in .text("one") }
         defer { upstream.stop() }
         try await withProvider(upstream.url) { provider in
@@ -281,7 +304,8 @@ import Testing
         }
     }
 
-    @Test func whatStillRunsAtTheShutdownFails() async throws {
+    @Test("Generations that run at the shutdown fail")
+    func whatStillRunsAtTheShutdownFails() async throws {
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + Self.token), .gate(Gate())] }
         defer { upstream.stop() }
         let task = Mutex<Task<Decoded, any Error>?>(nil)

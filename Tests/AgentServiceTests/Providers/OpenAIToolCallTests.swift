@@ -4,13 +4,15 @@ import Testing
 
 @testable import AgentService
 
-/// Tool calls as OpenAI and others stream them.
-@Suite struct OpenAIToolCallTests {
+/// Tool calls in the forms of OpenAI and of other servers.
+@Suite("Streamed tool calls")
+struct OpenAIToolCallTests {
     static func decode(_ chunks: String...) -> Decoded { Decoded(chunks: chunks + [Decoded.delta("{}", finish: "tool_calls")]) }
 
     static let both = [Decoded.Call("c1", "f", #"{"a":1}"#), Decoded.Call("c2", "g", #"{"b":2}"#)]
 
-    @Test func fragmentsAreHandedOnAsTheyCome() {
+    @Test("Fragments are delivered as they arrive")
+    func fragmentsAreHandedOnAsTheyCome() {
         let decoded = Self.decode(
             Decoded.calls(#"{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":""}}"#),
             Decoded.calls(#"{"index":0,"function":{"arguments":"{\"a\""}}"#), Decoded.calls(#"{"index":0,"function":{"arguments":":1}"}}"#))
@@ -21,85 +23,89 @@ import Testing
             ])
     }
 
-    /// The same two calls in the ways that servers have of telling them apart.
-    @Test(arguments: [
-        // OpenAI, interleaved.
-        [
-            Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":""}}"#),
-            Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":""}}"#),
-            Decoded.calls(#"{"index":1,"function":{"arguments":"{\"b\""}}"#, #"{"index":0,"function":{"arguments":"{\"a\""}}"#),
-            Decoded.calls(#"{"index":0,"function":{"arguments":":1}"}}"#, #"{"index":1,"function":{"arguments":":2}"}}"#),
-        ],
-        // Indexes that do not begin at 0 and have gaps.
-        [
-            Decoded.calls(#"{"index":7,"id":"c1","function":{"name":"f","arguments":"{\"a\":"}}"#),
-            Decoded.calls(#"{"index":3,"id":"c2","function":{"name":"g","arguments":"{\"b\":"}}"#),
-            Decoded.calls(#"{"index":7,"function":{"arguments":"1}"}}"#), Decoded.calls(#"{"index":3,"function":{"arguments":"2}"}}"#),
-        ],
-        // Absurd indexes.
-        [
-            Decoded.calls(#"{"index":-1,"id":"c1","function":{"name":"f","arguments":"{\"a\":"}}"#),
-            Decoded.calls(#"{"index":9223372036854775807,"id":"c2","function":{"name":"g","arguments":"{\"b\":"}}"#),
-            Decoded.calls(#"{"index":-1,"function":{"arguments":"1}"}}"#),
-            Decoded.calls(#"{"index":9223372036854775807,"function":{"arguments":"2}"}}"#),
-        ],
-        [
-            Decoded.calls(#"{"index":9223372036854775808,"id":"c1","function":{"name":"f","arguments":"{\"a\":1}"}}"#),
-            Decoded.calls(#"{"index":"one","id":"c2","function":{"name":"g","arguments":"{\"b\":2}"}}"#),
-        ],
-        // The index is 0 for all.
-        [
-            Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":"{\"a\":"}}"#),
-            Decoded.calls(#"{"index":0,"function":{"arguments":"1}"}}"#),
-            Decoded.calls(#"{"index":0,"id":"c2","function":{"name":"g","arguments":"{\"b\":"}}"#),
-            Decoded.calls(#"{"index":0,"function":{"arguments":"2}"}}"#),
-        ],
-        // The index is 0 for all, and the fragments are interleaved: only the id tells.
-        [
-            Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":""}}"#),
-            Decoded.calls(#"{"index":0,"id":"c2","function":{"name":"g","arguments":""}}"#),
-            Decoded.calls(#"{"index":0,"id":"c1","function":{"arguments":"{\"a\":1}"}}"#),
-            Decoded.calls(#"{"index":0,"id":"c2","function":{"arguments":"{\"b\":2}"}}"#),
-        ],
-        // Every fragment repeats id and name.
-        [
-            Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":"{\"a\""}}"#),
-            Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":"{\"b\""}}"#),
-            Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":":1}"}}"#),
-            Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":":2}"}}"#),
-        ],
-        // Every fragment has an id of its own.
-        [
-            Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":"{\"a\""}}"#),
-            Decoded.calls(#"{"index":0,"id":"x1","function":{"arguments":":1}"}}"#),
-            Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":"{\"b\""}}"#),
-            Decoded.calls(#"{"index":1,"id":"x2","function":{"arguments":":2}"}}"#),
-        ],
-        // No index, both calls in one chunk.
-        [
-            Decoded.calls(
-                #"{"id":"c1","function":{"name":"f","arguments":"{\"a\":1}"}}"#,
-                #"{"id":"c2","function":{"name":"g","arguments":"{\"b\":2}"}}"#)
-        ],
-        // No index, one after the other, the later fragments bare.
-        [
-            Decoded.calls(#"{"id":"c1","function":{"name":"f","arguments":"{\"a\""}}"#),
-            Decoded.calls(#"{"function":{"arguments":":1}"}}"#),
-            Decoded.calls(#"{"id":"c2","function":{"name":"g","arguments":"{\"b\""}}"#),
-            Decoded.calls(#"{"id":"","function":{"arguments":":2}"}}"#),
-        ],
-        // No index, interleaved by id.
-        [
-            Decoded.calls(#"{"id":"c1","function":{"name":"f","arguments":""}}"#, #"{"id":"c2","function":{"name":"g","arguments":""}}"#),
-            Decoded.calls(#"{"id":"c2","function":{"arguments":"{\"b\":2}"}}"#),
-            Decoded.calls(#"{"id":"c1","function":{"arguments":"{\"a\":1}"}}"#),
-        ],
-        // The arguments as an object.
-        [
-            Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":{ "a" : 1 }}}"#),
-            Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":{"b":2}}}"#),
-        ],
-    ])
+    /// The same two calls in each form by which servers separate them.
+    @Test(
+        "Parallel calls are told apart in each server's form",
+        arguments: [
+            // OpenAI, interleaved.
+            [
+                Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":""}}"#),
+                Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":""}}"#),
+                Decoded.calls(#"{"index":1,"function":{"arguments":"{\"b\""}}"#, #"{"index":0,"function":{"arguments":"{\"a\""}}"#),
+                Decoded.calls(#"{"index":0,"function":{"arguments":":1}"}}"#, #"{"index":1,"function":{"arguments":":2}"}}"#),
+            ],
+            // Indexes that do not begin at 0 and have gaps.
+            [
+                Decoded.calls(#"{"index":7,"id":"c1","function":{"name":"f","arguments":"{\"a\":"}}"#),
+                Decoded.calls(#"{"index":3,"id":"c2","function":{"name":"g","arguments":"{\"b\":"}}"#),
+                Decoded.calls(#"{"index":7,"function":{"arguments":"1}"}}"#), Decoded.calls(#"{"index":3,"function":{"arguments":"2}"}}"#),
+            ],
+            // Absurd indexes.
+            [
+                Decoded.calls(#"{"index":-1,"id":"c1","function":{"name":"f","arguments":"{\"a\":"}}"#),
+                Decoded.calls(#"{"index":9223372036854775807,"id":"c2","function":{"name":"g","arguments":"{\"b\":"}}"#),
+                Decoded.calls(#"{"index":-1,"function":{"arguments":"1}"}}"#),
+                Decoded.calls(#"{"index":9223372036854775807,"function":{"arguments":"2}"}}"#),
+            ],
+            [
+                Decoded.calls(#"{"index":9223372036854775808,"id":"c1","function":{"name":"f","arguments":"{\"a\":1}"}}"#),
+                Decoded.calls(#"{"index":"one","id":"c2","function":{"name":"g","arguments":"{\"b\":2}"}}"#),
+            ],
+            // The index is 0 for all.
+            [
+                Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":"{\"a\":"}}"#),
+                Decoded.calls(#"{"index":0,"function":{"arguments":"1}"}}"#),
+                Decoded.calls(#"{"index":0,"id":"c2","function":{"name":"g","arguments":"{\"b\":"}}"#),
+                Decoded.calls(#"{"index":0,"function":{"arguments":"2}"}}"#),
+            ],
+            // The index is 0 for all, and the fragments are interleaved: only the id tells.
+            [
+                Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":""}}"#),
+                Decoded.calls(#"{"index":0,"id":"c2","function":{"name":"g","arguments":""}}"#),
+                Decoded.calls(#"{"index":0,"id":"c1","function":{"arguments":"{\"a\":1}"}}"#),
+                Decoded.calls(#"{"index":0,"id":"c2","function":{"arguments":"{\"b\":2}"}}"#),
+            ],
+            // Every fragment repeats id and name.
+            [
+                Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":"{\"a\""}}"#),
+                Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":"{\"b\""}}"#),
+                Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":":1}"}}"#),
+                Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":":2}"}}"#),
+            ],
+            // Every fragment has an id of its own.
+            [
+                Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":"{\"a\""}}"#),
+                Decoded.calls(#"{"index":0,"id":"x1","function":{"arguments":":1}"}}"#),
+                Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":"{\"b\""}}"#),
+                Decoded.calls(#"{"index":1,"id":"x2","function":{"arguments":":2}"}}"#),
+            ],
+            // No index, both calls in one chunk.
+            [
+                Decoded.calls(
+                    #"{"id":"c1","function":{"name":"f","arguments":"{\"a\":1}"}}"#,
+                    #"{"id":"c2","function":{"name":"g","arguments":"{\"b\":2}"}}"#)
+            ],
+            // No index, one after the other, the later fragments bare.
+            [
+                Decoded.calls(#"{"id":"c1","function":{"name":"f","arguments":"{\"a\""}}"#),
+                Decoded.calls(#"{"function":{"arguments":":1}"}}"#),
+                Decoded.calls(#"{"id":"c2","function":{"name":"g","arguments":"{\"b\""}}"#),
+                Decoded.calls(#"{"id":"","function":{"arguments":":2}"}}"#),
+            ],
+            // No index, interleaved by id.
+            [
+                Decoded.calls(
+                    #"{"id":"c1","function":{"name":"f","arguments":""}}"#, #"{"id":"c2","function":{"name":"g","arguments":""}}"#),
+                Decoded.calls(#"{"id":"c2","function":{"arguments":"{\"b\":2}"}}"#),
+                Decoded.calls(#"{"id":"c1","function":{"arguments":"{\"a\":1}"}}"#),
+            ],
+            // The arguments as an object.
+            [
+                Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":{ "a" : 1 }}}"#),
+                Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":{"b":2}}}"#),
+            ],
+        ]
+    )
     func parallelCallsAreToldApart(chunks: [String]) {
         let decoded = Decoded(chunks: chunks + [Decoded.delta("{}", finish: "tool_calls")])
         #expect(decoded.error == nil)
@@ -107,14 +113,16 @@ import Testing
         #expect(decoded.events.last == .finish(.toolCalls))
     }
 
-    @Test func callsWithoutIndexAndIDAreToldApartByTheirNames() {
+    @Test("Calls without index and id are told apart by their names")
+    func callsWithoutIndexAndIDAreToldApartByTheirNames() {
         let decoded = Self.decode(
             Decoded.calls(#"{"function":{"name":"f","arguments":{"a":1}}}"#),
             Decoded.calls(#"{"function":{"name":"f","arguments":{"a":2}}}"#))
         #expect(decoded.calls == [Decoded.Call(nil, "f", #"{"a":1}"#), Decoded.Call(nil, "f", #"{"a":2}"#)])
     }
 
-    @Test func anIDOrANameThatComesLateIsStillHandedOnOnce() {
+    @Test("A late id or name is delivered once")
+    func anIDOrANameThatComesLateIsStillHandedOnOnce() {
         let decoded = Self.decode(
             Decoded.calls(#"{"index":0,"function":{"arguments":"{"}}"#), Decoded.calls(#"{"index":0,"id":"c1"}"#),
             Decoded.calls(#"{"index":0,"function":{"name":"f","arguments":"}"}}"#),
@@ -123,7 +131,8 @@ import Testing
         #expect(decoded.events.filter { if case .toolCall = $0 { true } else { false } }.count == 3)
     }
 
-    @Test func theRetiredFunctionCallIsOneCall() {
+    @Test("The retired function_call is one call")
+    func theRetiredFunctionCallIsOneCall() {
         let decoded = Self.decode(
             Decoded.delta(#"{"content":null,"function_call":{"name":"f","arguments":""}}"#),
             Decoded.delta(#"{"function_call":{"arguments":"{\"a\""}}"#),
@@ -133,17 +142,22 @@ import Testing
         #expect(Self.decode(Decoded.delta(#"{"content":"x","function_call":null}"#)).calls.isEmpty)
     }
 
-    @Test(arguments: [("null", ""), ("[1, 2]", "[1,2]"), ("7", "7"), ("true", "true"), (#""plain""#, "plain")])
+    @Test(
+        "Arguments of any JSON type become text",
+        arguments: [("null", ""), ("[1, 2]", "[1,2]"), ("7", "7"), ("true", "true"), (#""plain""#, "plain")]
+    )
     func argumentsOfAnyKindBecomeText(arguments: String, text: String) {
         let decoded = Self.decode(Decoded.calls(#"{"index":0,"id":"c","function":{"name":"f","arguments":\#(arguments)}}"#))
         #expect(decoded.calls == [Decoded.Call("c", "f", text)])
     }
 
-    @Test func aCallWithoutAFunctionIsACallWithoutAName() {
+    @Test("A call without a function is a call without a name")
+    func aCallWithoutAFunctionIsACallWithoutAName() {
         #expect(Self.decode(Decoded.calls(#"{"index":0,"id":"c","function":7}"#)).calls == [Decoded.Call("c", nil, "")])
     }
 
-    @Test(arguments: [true, false]) func thereAreNotMoreCallsThanTheBound(inOneChunk: Bool) {
+    @Test("The number of calls is bounded", arguments: [true, false])
+    func thereAreNotMoreCallsThanTheBound(inOneChunk: Bool) {
         func entries(_ count: Int) -> [String] {
             (0..<count).map { #"{"index":\#($0),"id":"c\#($0)","function":{"name":"f","arguments":"{}"}}"# }
         }
@@ -160,8 +174,9 @@ import Testing
         #expect(absurd.calls.count == bound)
     }
 
-    /// However the fragments of OpenAI's form are interleaved, each call gets its own.
-    @Test(arguments: 0..<6) func randomInterleavingsKeepCallsApart(seed: Int) {
+    /// The fragments have OpenAI's form.
+    @Test("Random interleavings keep the calls apart", arguments: 0..<6)
+    func randomInterleavingsKeepCallsApart(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         for _ in 0..<50 {
             let count = Int.random(in: 1...6, using: &random)
@@ -172,7 +187,7 @@ import Testing
                 [#"{"index":\#(index),"id":"\#(call.id ?? "")","function":{"name":"\#(call.name ?? "")","arguments":""}}"#]
                     + call.arguments.split(separator: ".").map { #"{"index":\#(index),"function":{"arguments":"\#($0)."}}"# }
             }
-            // The calls begin in order; the rest comes anyhow.
+            // The calls begin in order. The rest comes in any order.
             var entries = queues.indices.map { queues[$0].removeFirst() }
             while let index = queues.indices.filter({ !queues[$0].isEmpty }).randomElement(using: &random) {
                 entries.append(queues[index].removeFirst())

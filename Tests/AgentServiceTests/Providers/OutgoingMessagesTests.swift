@@ -4,8 +4,9 @@ import Testing
 
 @testable import AgentService
 
-/// Histories as strict servers accept them. What is stored stays as it is.
-@Suite struct OutgoingMessagesTests {
+/// The stored history stays as it is.
+@Suite("Histories in the form that strict servers accept")
+struct OutgoingMessagesTests {
     private func written(_ messages: [String], strictTurns: Bool = false, _ change: (inout RequestForm) -> Void = { _ in }) -> [String] {
         var form = RequestForm()
         change(&form)
@@ -21,26 +22,35 @@ import Testing
 
     // MARK: Empty answers
 
-    @Test(arguments: [
-        #"{"role":"assistant","content":""}"#, #"{"role":"assistant","content":null}"#, #"{"role":"assistant","content":[]}"#,
-        #"{"role":"assistant"}"#, #"{"role":"assistant","content":"","tool_calls":[]}"#, #"{"role":"assistant", "content": ""}"#,
-    ]) func anEmptyAnswerIsLeftOutAndItsNeighboursAreJoined(empty: String) {
+    @Test(
+        "An empty assistant message is left out, and its neighbours are joined",
+        arguments: [
+            #"{"role":"assistant","content":""}"#, #"{"role":"assistant","content":null}"#, #"{"role":"assistant","content":[]}"#,
+            #"{"role":"assistant"}"#, #"{"role":"assistant","content":"","tool_calls":[]}"#, #"{"role":"assistant", "content": ""}"#,
+        ]
+    )
+    func anEmptyAnswerIsLeftOutAndItsNeighboursAreJoined(empty: String) {
         #expect(written([Self.user, empty, Self.user]) == [#"{"role":"user","content":"u\n\nu"}"#])
         #expect(written([Self.user, empty]) == [Self.user])
     }
 
-    @Test(arguments: [
-        call, #"{"role":"assistant","content":"\u0061"}"#, #"{"role":"assistant","content":" "}"#,
-        #"{"role":"assistant","content":[{"type":"text","text":"a"}]}"#,
-        #"{"role":"assistant","content":"","tool_calls":[{"id":"c1"}]}"#, #"{"role":"assistant","content":null,"refusal":"no"}"#,
-        #"{"role":"user","content":""}"#, #"{"role":"assistant","content":""#,
-    ]) func nothingElseIsLeftOut(message: String) {
+    @Test(
+        "No other message is left out",
+        arguments: [
+            call, #"{"role":"assistant","content":"\u0061"}"#, #"{"role":"assistant","content":" "}"#,
+            #"{"role":"assistant","content":[{"type":"text","text":"a"}]}"#,
+            #"{"role":"assistant","content":"","tool_calls":[{"id":"c1"}]}"#, #"{"role":"assistant","content":null,"refusal":"no"}"#,
+            #"{"role":"user","content":""}"#, #"{"role":"assistant","content":""#,
+        ]
+    )
+    func nothingElseIsLeftOut(message: String) {
         #expect(written([message]) == [message])
     }
 
     // MARK: Names and roles
 
-    @Test func toolMessagesGetTheNameOfTheirCall() {
+    @Test("Tool messages get the name of their call")
+    func toolMessagesGetTheNameOfTheirCall() {
         let other = #"{"role":"tool","tool_call_id":"c2","content":"r"}"#
         let named = #"{"role":"tool","name":"f","tool_call_id":"c1","content":"r"}"#
         let history = [Self.user, Self.call, Self.result, other, named]
@@ -48,7 +58,8 @@ import Testing
         #expect(written(history) { $0.toolNames = true } == [Self.user, Self.call, named, other, named])
     }
 
-    @Test func theSystemPromptMayBeADevelopers() {
+    @Test("The system prompt may have the developer role")
+    func theSystemPromptMayBeADevelopers() {
         let history = [#"{"role":"system","content":"s"}"#, Self.user]
         #expect(written(history) == history)
         #expect(written(history) { $0.systemRole = .developer } == [#"{"role":"developer","content":"s"}"#, Self.user])
@@ -56,7 +67,8 @@ import Testing
         #expect(written([]) { $0.systemRole = .developer } == [])
     }
 
-    @Test func aUserBehindAResultMayBeBridged() {
+    @Test("A user message after a tool result may get a bridging message")
+    func aUserBehindAResultMayBeBridged() {
         let history = [Self.user, Self.call, Self.result, Self.user]
         #expect(written(history) == history)
         let filler = #"{"role":"assistant","content":"(no answer)"}"#
@@ -73,7 +85,7 @@ import Testing
         return (form, bits & 2 != 0)
     }
 
-    /// What sessions become through failures, cancels and empty answers.
+    /// A session after failures, cancels and empty completions.
     private static func history(seed: UInt64) -> [ByteBuffer] {
         var random = SeededGenerator(seed: seed)
         var history = [#"{"role":"system","content":"s"}"#]
@@ -97,8 +109,8 @@ import Testing
         return history.map { ByteBuffer(string: $0) }
     }
 
-    /// A longer history changes nothing of what a shorter one has sent, but its last message.
-    @Test(arguments: 0..<12 as Range<UInt64>) func requestsOnlyGrow(seed: UInt64) {
+    @Test("A longer history changes nothing but the last message of a shorter one", arguments: 0..<12 as Range<UInt64>)
+    func requestsOnlyGrow(seed: UInt64) {
         let history = Self.history(seed: seed)
         for (form, strictTurns) in Self.forms {
             let sent = (0...history.count).map { OutgoingMessages.written(Array(history.prefix($0)), form: form, strictTurns: strictTurns) }
@@ -110,8 +122,9 @@ import Testing
         }
     }
 
-    /// The rule of Mistral's and Gemma's templates, over all that sessions go through.
-    @Test(arguments: 0..<12 as Range<UInt64>) func userAndAssistantTakeTurns(seed: UInt64) throws {
+    /// Mistral's and Gemma's templates require this.
+    @Test("User and assistant messages alternate for every session", arguments: 0..<12 as Range<UInt64>)
+    func userAndAssistantTakeTurns(seed: UInt64) throws {
         for (form, strictTurns) in Self.forms {
             let sent = OutgoingMessages.written(Self.history(seed: seed), form: form, strictTurns: strictTurns)
             let messages = try sent.dropFirst().map { try JSON(parsing: $0) }
@@ -124,8 +137,8 @@ import Testing
         }
     }
 
-    /// A request that is changed after its refusal is the one that would have been written had the server been known.
-    @Test(arguments: 0..<12 as Range<UInt64>) func whatIsConcededLaterIsWhatWouldHaveBeenWritten(seed: UInt64) {
+    @Test("A request changed after its refusal equals one written for a known server", arguments: 0..<12 as Range<UInt64>)
+    func whatIsConcededLaterIsWhatWouldHaveBeenWritten(seed: UInt64) {
         var request = LLMRequest(model: "m", messages: Self.history(seed: seed))
         request.tools = ByteBuffer(string: "[1]")
         for stream in [true, false] {
@@ -135,7 +148,7 @@ import Testing
                 let changed = plain.conceding(concessions)
                 #expect(changed.bytes == OpenAIRequestBody(request, stream: stream, concessions: concessions).bytes)
                 #expect(changed.concessions == plain.concessions.subtracting(concessions))
-                // One after the other is the same.
+                // Conceding one by one gives the same request.
                 #expect(changed.conceding([.streamOptions, .strictTurns]).bytes == plain.conceding([.streamOptions, .strictTurns]).bytes)
             }
         }

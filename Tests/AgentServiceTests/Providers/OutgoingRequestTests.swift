@@ -4,8 +4,9 @@ import Testing
 
 @testable import AgentService
 
-/// What is kept of a request to the model, and for how long.
-@Suite(.timeLimit(.minutes(2))) struct OutgoingRequestTests {
+/// The provider holds a request only as long as it may have to send it.
+@Suite("Memory of requests to the model", .timeLimit(.minutes(2)))
+struct OutgoingRequestTests {
     private static let token = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n"
     private static let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
 
@@ -16,8 +17,10 @@ import Testing
         return request
     }
 
-    /// One that goes in one part, one in several, and one that is written elsewhere than on the event loop.
-    @Test(arguments: [1000, 600_000, 5_000_000]) func theRequestIsLetGoOfWithTheAnswersHead(bytes: Int) async throws {
+    /// One request is sent in one part, one in several, and one is written away from the event
+    /// loop.
+    @Test("The request is released when the response head arrives", arguments: [1000, 600_000, 5_000_000])
+    func theRequestIsLetGoOfWithTheAnswersHead(bytes: Int) async throws {
         let (head, rest) = (Gate(), Gate())
         let upstream = try await RawUpstream.start { _ in
             [.gate(head), .bytes(RawUpstream.unboundedHead + Self.token), .gate(rest), .bytes(Self.end), .close]
@@ -28,7 +31,7 @@ import Testing
             let told = Told()
             let generation = provider.generate(request(bytes, of: budget), receiver: told)
             try await eventually("the model has the request") { head.arrivals == 1 }
-            // The messages are gone by then, what goes over the wire is not.
+            // The messages are gone by then, and the bytes in flight are not.
             #expect(budget.used > bytes && budget.used < bytes + 1000)
             #expect(upstream.requests.first?.text.hasSuffix(#"x"}],"stream":true,"stream_options":{"include_usage":true}}"#) == true)
             head.open()
@@ -40,7 +43,8 @@ import Testing
         }
     }
 
-    @Test func whatIsCancelledOrFailsIsLetGoOf() async throws {
+    @Test("A cancelled or failed request is released")
+    func whatIsCancelledOrFailsIsLetGoOf() async throws {
         let gate = Gate()
         let upstream = try await RawUpstream.start { _ in [.gate(gate)] }
         defer {
@@ -67,8 +71,9 @@ import Testing
         }
     }
 
-    /// A kept connection that was closed: the same bytes are sent once more.
-    @Test func aLargeRequestIsSentAgainAsItWas() async throws {
+    /// The kept connection was closed.
+    @Test("A large request is resent with the same bytes")
+    func aLargeRequestIsSentAgainAsItWas() async throws {
         let upstream = try await RawUpstream.start { received in
             if received.connection == 1, received.place == 1 { return [.close] }
             return RawUpstream.answer(Self.token + Self.end)

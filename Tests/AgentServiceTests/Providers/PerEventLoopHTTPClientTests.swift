@@ -9,8 +9,9 @@ import Testing
 
 @testable import AgentService
 
-@Suite struct PerEventLoopHTTPClientTests {
-    /// Asks for the body when it is told of the head, and notes which way it comes.
+@Suite("The HTTP client's shortcut for bodies")
+struct PerEventLoopHTTPClientTests {
+    /// Asks for the body when the head arrives, and notes on which path the body comes.
     private final class Reader: HTTPClientResponseDelegate, BodyReceiver {
         struct Seen: Equatable {
             var direct = 0
@@ -19,7 +20,7 @@ import Testing
         }
 
         let seen = Mutex(Seen())
-        /// Opened when all tokens are there.
+        /// Opens when all deltas have arrived.
         let hasTokens = Gate()
         private let client: PerEventLoopHTTPClient
         private let tokenBytes: Int
@@ -52,8 +53,9 @@ import Testing
         }
     }
 
-    /// That the HTTP client tells of a head while the connection hands it on is not promised anywhere.
-    @Test func theBodyComesWithoutTheClientsDetour() async throws {
+    /// AsyncHTTPClient does not promise to deliver a head inside the connection's call.
+    @Test("The body bypasses the HTTP client's own path")
+    func theBodyComesWithoutTheClientsDetour() async throws {
         let client = PerEventLoopHTTPClient(eventLoop: MultiThreadedEventLoopGroup.singleton.any(), configuration: .init())
         let tokens = UpstreamAnswer.text((0..<50).map { "token \($0)" })
         func size(_ parts: some Sequence<UpstreamAnswer.Part>) -> Int {
@@ -74,10 +76,10 @@ import Testing
             reader.withLock { $0 = current }
             try await client.http.execute(request: request, delegate: current).get()
             let seen = current.seen.withLock { $0 }
-            // What comes together with the end may go through the client.
+            // Bytes that come together with the end may take the client's path.
             #expect(seen.direct >= tokenBytes)
             #expect(seen.direct + seen.throughClient == size(tokens.parts))
-            // The client sees that the answer has ended, and keeps the connection.
+            // The HTTP client sees the end of the response, and keeps the connection.
             #expect(seen.isKept == (round > 0))
         }
         #expect(upstream.violations.isEmpty)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import AgentService
 
-/// An ``OpenAIProvider`` with what a test wants of its configuration; shut down after the test's body.
+/// An ``OpenAIProvider`` with a test's configuration. It is shut down after the test's body.
 func withProvider<Value>(
     _ url: String, _ change: (inout OpenAIProvider.Configuration) -> Void = { _ in },
     _ body: (OpenAIProvider) async throws -> Value
@@ -29,7 +29,8 @@ extension LLMRequest {
     static let hello = LLMRequest(model: "test", messages: [ByteBuffer(string: #"{"role":"user","content":"hello"}"#)])
 }
 
-/// Keeps what a provider tells for a task that asks, and finds fault with what it must not tell.
+/// Keeps a provider's events for a task that asks for them. Records an issue for events that must
+/// not come.
 final class Told: LLMReceiver {
     private struct State {
         var batches: [[LLMEvent]] = []
@@ -39,7 +40,7 @@ final class Told: LLMReceiver {
     }
 
     private let state = Mutex(State())
-    /// Thrown at every batch.
+    /// The error to throw at every batch.
     private let refusal: (any Error)?
 
     init(refusing refusal: (any Error)? = nil) {
@@ -71,7 +72,7 @@ final class Told: LLMReceiver {
         reader?.resume()
     }
 
-    /// The next batch; nil at the end. A cancelled task still waits for the end.
+    /// Returns the next batch; nil at the end. A cancelled task still waits for the end.
     func next() async throws -> [LLMEvent]? {
         await withCheckedContinuation { continuation in
             let isThere = state.withLock { state in
@@ -90,7 +91,7 @@ final class Told: LLMReceiver {
 }
 
 extension LLMProvider {
-    /// A generation for a task, and cancelled with it.
+    /// Runs a generation for a task, and cancels it with the task.
     func generate(_ request: LLMRequest, refusing refusal: (any Error)? = nil, sink: ([LLMEvent]) async throws -> Void) async throws {
         try Task.checkCancellation()
         let told = Told(refusing: refusal)
@@ -102,7 +103,7 @@ extension LLMProvider {
         }
     }
 
-    /// Everything that a generation said, and how it ended.
+    /// Returns all events of a generation, and its end.
     func collect(_ request: LLMRequest = .hello) async throws -> Decoded {
         var decoded = Decoded()
         do {

@@ -6,8 +6,9 @@ import Testing
 
 @testable import AgentService
 
-/// What models say beside their answers, gathered from the pieces in which it is streamed.
-@Suite struct ReasoningCollectorTests {
+/// Models stream reasoning beside their text, in pieces.
+@Suite("Collecting reasoning")
+struct ReasoningCollectorTests {
     private static let end = Decoded.delta("{}", finish: "stop")
 
     private func decode(_ chunks: [String], shows: Bool = false, recognizesRepeats: Bool = true) throws(LLMError) -> [LLMEvent] {
@@ -52,7 +53,7 @@ import Testing
         #expect(try collected([#"a\ud83d"#, "b"]) == #""a\ufffdb""#)
     }
 
-    @Test("A half that stays alone never goes back, wherever it stands")
+    @Test("A half character that stays alone never goes back to the model")
     func brokenMembersAreRepaired() throws {
         let deltas = [
             #"{"reasoning_details":[{"type":"x","other":"a\ud83d"}]}"#, #"{"tool_calls":[{"index":0,"id":"a","extra":{"b":"\ude00"}}]}"#,
@@ -69,7 +70,7 @@ import Testing
         #expect(shown.joined() == "a😀b")
     }
 
-    @Test("Of two members with the same text the first one counts")
+    @Test("The first of two members with the same text counts")
     func theFirstMemberCounts() throws {
         let delta = #"{"reasoning":"x","reasoning_content":"x"}"#
         #expect(try fields([delta, delta]) == ["reasoning": #""xx""#])
@@ -90,7 +91,7 @@ import Testing
         #expect(try fields(deltas) == ["reasoning_details": expected])
     }
 
-    @Test("Details without an index are joined where they are text, and stand alone where they are not")
+    @Test("Text details without an index are joined, and others stand alone")
     func detailsWithoutAnIndex() throws {
         let deltas = [
             #"{"reasoning_details":[{"type":"reasoning.text","text":"a"}]}"#,
@@ -114,7 +115,7 @@ import Testing
         #expect(found?.calls == [0: [member]])
     }
 
-    @Test("Reasoning is shown as it comes where it is to be shown, and only then")
+    @Test("Reasoning is streamed to the client only if the setting says so")
     func reasoningIsShown() throws {
         let chunks = (0..<4).map { Decoded.delta(#"{"reasoning_content":"\#($0)"}"#) } + [Decoded.delta(#"{"content":"x"}"#)]
         let shown = try decode(chunks, shows: true)
@@ -125,7 +126,7 @@ import Testing
         #expect(shown.suffix(2) == hidden.suffix(2))
     }
 
-    @Test("What is read by comparing says the same as what is parsed", arguments: 0..<20)
+    @Test("Chunks read by template yield the same reasoning as parsed chunks", arguments: 0..<20)
     func repeatsSayTheSame(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed))
         let texts = ["a", "", #"\n"#, "日本", #"\ud83d\ude00"#]
@@ -142,7 +143,7 @@ import Testing
         }
     }
 
-    @Test("An answer with too much of it keeps none")
+    @Test("A completion with too much reasoning keeps none")
     func tooMuchIsDropped() throws {
         let piece = String(repeating: "x", count: 1 << 19)
         let delta = #"{"reasoning_content":"\#(piece)"}"#

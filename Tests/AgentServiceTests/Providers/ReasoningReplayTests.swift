@@ -4,8 +4,9 @@ import Testing
 
 @testable import AgentService
 
-/// What goes back to a model of what it said before.
-@Suite struct ReasoningReplayTests {
+/// A request returns to the model what the model said before.
+@Suite("Returning reasoning to the model")
+struct ReasoningReplayTests {
     private static let history = [
         #"{"role":"system","content":"s"}"#,
         #"{"role":"user","content":"one"}"#,
@@ -35,7 +36,7 @@ import Testing
         #"{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}},"#
         + #"{"id":"functions.g:1","type":"function","function":{"name":"g","arguments":"{}"},"extra_content":{"a":[1]}}]"#
 
-    @Test("All of it goes back to the model that said it, byte for byte, under its own call ids")
+    @Test("All reasoning goes back to the model that said it, byte for byte, under its own call ids")
     func allGoesBack() {
         var expected = Self.history
         expected[2] = Self.calls + #","reasoning_content":"th\u0069nk"}"#
@@ -50,7 +51,7 @@ import Testing
         #expect(apply(by: "other/m") == Self.history)
     }
 
-    @Test("Of earlier turns only what belongs to their calls goes back where the loop alone is wanted")
+    @Test("With the loop setting, earlier turns return only the reasoning of their calls")
     func theLoopAlone() {
         var expected = Self.history
         expected[2] = Self.calls + "}"
@@ -60,7 +61,7 @@ import Testing
         #expect(apply(ReasoningReplay(scope: .loop)) == expected)
     }
 
-    @Test("Where it is required, each answer without has an empty member")
+    @Test("Where the server requires it, each assistant message without reasoning has an empty member")
     func emptyWhereRequired() {
         let messages = apply(ReasoningReplay(isRequired: true), by: "default/other")
         for (sent, stored) in zip(messages, Self.history) {
@@ -72,20 +73,21 @@ import Testing
     }
 
     @Test(
-        "What does not fit the history is ignored",
+        "Reasoning that does not fit the history is ignored",
         arguments: [
             "", "nonsense", "[]", "{}", #"{"at":0,"by":"default/m","fields":{"a":1},"calls":{}}"#,
             #"{"at":99,"by":"default/m","fields":{"a":1},"calls":{}}"#, #"{"at":-1,"by":"default/m","fields":{"a":1},"calls":{}}"#,
             #"{"at":1e300,"by":"default/m","fields":{"a":1},"calls":{}}"#, #"{"at":5,"by":"default/m","fields":[1],"calls":[2]}"#,
             #"{"at":2,"by":"default/m","fields":{},"calls":{"c9":{"id":"x"}}}"#, #"{"at":5,"by":"default/m","calls":{"c1":{"id":"x"}}}"#,
             #"{"at":2,"by":"default/m","fields":null,"calls":{"c1":"x"}}"#, #"{"at":2,"by":"default/m","calls":{"c1":{"id":7}}}"#,
-        ])
+        ]
+    )
     func whatDoesNotFit(element: String) throws {
         let messages = apply(ReasoningReplay(), [element])
         #expect(try messages.map { try JSON($0) } == Self.history.map { try JSON($0) })
     }
 
-    @Test("A history that somebody has edited is not broken further")
+    @Test("An edited history is not damaged further")
     func editedHistories() {
         var edited = Self.history
         edited[7] = "  {  }  "

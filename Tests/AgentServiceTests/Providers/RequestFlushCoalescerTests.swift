@@ -6,8 +6,9 @@ import Testing
 
 @testable import AgentService
 
-@Suite struct RequestFlushCoalescerTests {
-    /// Notes each flush with what was written before it.
+@Suite("Flushes of requests to the model")
+struct RequestFlushCoalescerTests {
+    /// Notes each flush with the writes before it.
     private final class Flushes: ChannelOutboundHandler {
         typealias OutboundIn = HTTPClientRequestPart
         typealias OutboundOut = HTTPClientRequestPart
@@ -39,7 +40,8 @@ import Testing
         try channel.pipeline.syncOperations.addHandlers([flushes, RequestFlushCoalescer()])
     }
 
-    @Test func aHeadGoesWithItsBody() throws {
+    @Test("A head is flushed together with its body")
+    func aHeadGoesWithItsBody() throws {
         for _ in 0..<3 {
             flushes.flushed = []
             channel.writeAndFlush(head, promise: nil)
@@ -51,17 +53,19 @@ import Testing
         }
     }
 
-    @Test func aHeadWithoutABodyGoesInTheSameTurnOfTheLoop() throws {
+    @Test("A head without a body is flushed in the same turn of the event loop")
+    func aHeadWithoutABodyGoesInTheSameTurnOfTheLoop() throws {
         channel.writeAndFlush(head, promise: nil)
         #expect(flushes.flushed.isEmpty)
         channel.embeddedEventLoop.run()
         #expect(flushes.flushed == [["head"]])
-        // A body that comes later has its own.
+        // A body that comes later has a flush of its own.
         channel.writeAndFlush(body, promise: nil)
         #expect(flushes.flushed == [["head"], ["body"]])
     }
 
-    @Test func aRequestThatIsWrittenWholeIsFlushedAtOnce() throws {
+    @Test("A whole request is flushed at once")
+    func aRequestThatIsWrittenWholeIsFlushedAtOnce() throws {
         channel.write(head, promise: nil)
         channel.write(HTTPClientRequestPart.end(nil), promise: nil)
         channel.flush()
@@ -70,7 +74,8 @@ import Testing
         #expect(flushes.flushed.count == 1)
     }
 
-    @Test func aConnectionThatClosesMeanwhileIsLeftAlone() throws {
+    @Test("A connection that closes meanwhile is not flushed")
+    func aConnectionThatClosesMeanwhileIsLeftAlone() throws {
         channel.writeAndFlush(head, promise: nil)
         channel.close(promise: nil)
         channel.embeddedEventLoop.run()

@@ -3,9 +3,11 @@ import Testing
 
 @testable import AgentService
 
-/// What an operator adds to each request goes over the wire as it was written, and never in place of what the server writes itself.
-@Suite struct RequestParametersTests {
-    @Test func membersStayAsTheyWereWritten() throws {
+/// An operator's members are sent as they were written, and never replace the server's own members.
+@Suite("Additional parameters of model requests")
+struct RequestParametersTests {
+    @Test("Members keep their text")
+    func membersStayAsTheyWereWritten() throws {
         let text = #" { "reasoning_effort" : "low", "temperature":0.10, "seed":12345678901234567890, "x":{"a":[1, null]} } "#
         let parameters = try RequestParameters(parsing: text)
         #expect(
@@ -14,16 +16,21 @@ import Testing
         #expect(try RequestParameters(parsing: "{}") == RequestParameters())
     }
 
-    @Test(arguments: [
-        ("", "JSON object"), ("[]", "JSON object"), ("{", "JSON object"), (#""a""#, "JSON object"), (#"{"messages":[]}"#, "messages"),
-        (#"{"a":1,"model":"m"}"#, "model"), (#"{"tools":[]}"#, "tools"), (#"{"stream":false}"#, "stream"),
-        (#"{"stream_options":{}}"#, "stream_options"), (#"{"mod\u0065l":"m"}"#, "model"), (#"{"a":1,"a":2}"#, "a twice"),
-    ]) func whatCannotBeAddedIsNamed(text: String, words: String) {
+    @Test(
+        "An error names a parameter that cannot be added",
+        arguments: [
+            ("", "JSON object"), ("[]", "JSON object"), ("{", "JSON object"), (#""a""#, "JSON object"), (#"{"messages":[]}"#, "messages"),
+            (#"{"a":1,"model":"m"}"#, "model"), (#"{"tools":[]}"#, "tools"), (#"{"stream":false}"#, "stream"),
+            (#"{"stream_options":{}}"#, "stream_options"), (#"{"mod\u0065l":"m"}"#, "model"), (#"{"a":1,"a":2}"#, "a twice"),
+        ]
+    )
+    func whatCannotBeAddedIsNamed(text: String, words: String) {
         let error = #expect(throws: ParameterError.self) { try RequestParameters(parsing: text) }
         #expect(error?.description.contains(words) == true, "\(error?.description ?? "")")
     }
 
-    @Test func theyStandBetweenTheServersOwnMembers() throws {
+    @Test("Parameters stand between the server's own members")
+    func theyStandBetweenTheServersOwnMembers() throws {
         var form = RequestForm()
         form.parameters = try RequestParameters(parsing: #"{"temperature":0}"#)
         var request = LLMRequest.hello

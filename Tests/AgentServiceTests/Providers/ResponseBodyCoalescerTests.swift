@@ -5,7 +5,8 @@ import Testing
 
 @testable import AgentService
 
-@Suite struct ResponseBodyCoalescerTests {
+@Suite("Joining parts of a response")
+struct ResponseBodyCoalescerTests {
     private static let head = HTTPClientResponsePart.head(HTTPResponseHead(version: .http1_1, status: .ok))
 
     private static func body(_ text: String) -> HTTPClientResponsePart { .body(ByteBuffer(string: text)) }
@@ -17,7 +18,7 @@ import Testing
         return (channel, current)
     }
 
-    /// A part from the decoder; a head answers a request that was sent before.
+    /// A part from the decoder. A head responds to an earlier request.
     private static func read(_ part: HTTPClientResponsePart, on channel: EmbeddedChannel) {
         if case .head = part {
             channel.pipeline.write(HTTPClientRequestPart.head(HTTPRequestHead(version: .http1_1, method: .POST, uri: "/")), promise: nil)
@@ -25,7 +26,7 @@ import Testing
         channel.pipeline.fireChannelRead(part)
     }
 
-    /// What comes out after each read from the socket.
+    /// Returns the output after each read from the socket.
     private static func joined(_ reads: [HTTPClientResponsePart]...) throws -> [[HTTPClientResponsePart]] {
         let (channel, _) = try joiningChannel()
         defer { _ = try? channel.finish() }
@@ -38,19 +39,22 @@ import Testing
         }
     }
 
-    @Test func partsOfOneReadAreOne() throws {
+    @Test("Parts of one read become one")
+    func partsOfOneReadAreOne() throws {
         let out = try Self.joined(
             [Self.head, Self.body("a"), Self.body("b"), Self.body("c")], [Self.body("d")], [Self.body("e"), .end(nil)])
         #expect(out == [[Self.head, Self.body("abc")], [Self.body("d")], [Self.body("e"), .end(nil)]])
     }
 
-    @Test func nothingIsHandedOnBeforeWhatCameBefore() throws {
+    @Test("Parts keep their order")
+    func nothingIsHandedOnBeforeWhatCameBefore() throws {
         let out = try Self.joined([Self.head], [Self.body("a"), Self.body("b"), .end(nil), Self.head, Self.body("c")])
         #expect(out == [[Self.head], [Self.body("ab"), .end(nil), Self.head, Self.body("c")]])
     }
 
-    /// An answer that is cut off is still read as far as it came.
-    @Test func whatWasReadGoesOnBeforeTheConnectionEnds() throws {
+    /// A truncated response is read as far as it came.
+    @Test("Bytes read before the connection ends are delivered")
+    func whatWasReadGoesOnBeforeTheConnectionEnds() throws {
         let (channel, _) = try Self.joiningChannel()
         Self.read(Self.head, on: channel)
         #expect(try channel.readInbound(as: HTTPClientResponsePart.self) == Self.head)
@@ -68,7 +72,8 @@ import Testing
         func receiveBody(_ bytes: ByteBuffer) { parts.append(String(buffer: bytes)) }
     }
 
-    /// Stands for the HTTP client: whoever asks for the body while a head is handed on, gets it.
+    /// Stands for the HTTP client: a receiver that asks for the body during the delivery of a head
+    /// gets it.
     private final class Claim: ChannelInboundHandler {
         typealias InboundIn = HTTPClientResponsePart
         let current: NIOLoopBoundBox<ResponseBodyCoalescer?>
@@ -82,7 +87,8 @@ import Testing
         }
     }
 
-    @Test func aReceiverGetsTheBodyOfItsResponse() throws {
+    @Test("A receiver gets the body of its own response")
+    func aReceiverGetsTheBodyOfItsResponse() throws {
         let (channel, current) = try Self.joiningChannel()
         let claim = Claim(current)
         try channel.pipeline.syncOperations.addHandler(claim)
@@ -101,11 +107,11 @@ import Testing
         #expect(try read(Self.body("c")) == [])
         #expect(try read(.end(nil)) == [.end(nil)])
         claim.receiver = two
-        // What comes with the end goes on in its order, behind which the HTTP client has its connection free.
+        // Bytes with the end keep their order. After them the HTTP client's connection is free.
         #expect(try read(Self.head, Self.body("d"), .end(nil)) == [Self.head, Self.body("d"), .end(nil)])
         #expect(try read(Self.head, Self.body("g")) == [Self.head])
         #expect(try read(Self.body("h"), Self.body("i"), .end(nil)) == [Self.body("hi"), .end(nil)])
-        // Nobody asks: the HTTP client gets it.
+        // No receiver asks, so the HTTP client gets the body.
         claim.receiver = nil
         #expect(try read(Self.head, Self.body("e"), .end(nil)) == [Self.head, Self.body("e"), .end(nil)])
         claim.receiver = one
@@ -116,8 +122,9 @@ import Testing
         #expect(two.parts == ["g"])
     }
 
-    /// A connection that is kept does not keep the receivers of answers that have ended.
-    @Test func aReceiverIsLetGo() throws {
+    /// A kept connection does not keep the receivers of finished responses.
+    @Test("A receiver is released when its response has ended")
+    func aReceiverIsLetGo() throws {
         let (channel, current) = try Self.joiningChannel()
         let claim = Claim(current)
         try channel.pipeline.syncOperations.addHandler(claim)
@@ -137,14 +144,15 @@ import Testing
         }
     }
 
-    // MARK: What the gate refuses
+    // MARK: Refusals of the gate
 
     private static func head(_ code: UInt) -> HTTPClientResponsePart {
         .head(HTTPResponseHead(version: .http1_1, status: .init(statusCode: Int(code))))
     }
 
-    /// The HTTP client learns that its connection has failed, and nothing of what follows.
-    @Test(arguments: [0, 1, 99, 101, 600, 999] as [UInt]) func whatIsRefusedEndsTheConnection(code: UInt) throws {
+    /// The HTTP client learns that its connection has failed, and gets nothing after that.
+    @Test("A refused status ends the connection", arguments: [0, 1, 99, 101, 600, 999] as [UInt])
+    func whatIsRefusedEndsTheConnection(code: UInt) throws {
         let (channel, current) = try Self.joiningChannel()
         let claim = Claim(current)
         try channel.pipeline.syncOperations.addHandler(claim)
@@ -164,8 +172,9 @@ import Testing
         #expect(receiver.parts == [])
     }
 
-    /// A server that is only about to answer has not answered.
-    @Test func anInformationalHeadDoesNotMakeAConnectionKept() throws {
+    /// An informational response is not a response yet.
+    @Test("An informational head does not mark a connection as kept")
+    func anInformationalHeadDoesNotMakeAConnectionKept() throws {
         let (channel, _) = try Self.joiningChannel()
         defer { _ = try? channel.finish() }
         let joiner = try channel.pipeline.syncOperations.handler(type: ResponseBodyCoalescer.self)

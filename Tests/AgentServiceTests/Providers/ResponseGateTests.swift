@@ -4,7 +4,8 @@ import Testing
 
 @testable import AgentService
 
-@Suite struct ResponseGateTests {
+@Suite("The order of response parts")
+struct ResponseGateTests {
     private enum Event: CaseIterable {
         case request, head, informational, odd, body, end
 
@@ -20,9 +21,10 @@ import Testing
         }
     }
 
-    /// Every order of six events: what goes on is a head, bodies and an end for each request, and
-    /// nothing goes on after a refusal.
-    @Test func whateverComesTheOrderIsRight() {
+    /// Six events in every order: a head, bodies and an end pass for each request, and nothing
+    /// passes after a refusal.
+    @Test("Every order of events yields a valid order of parts")
+    func whateverComesTheOrderIsRight() {
         let kinds = Event.allCases
         for number in 0..<46_656 {
             var rest = number
@@ -35,7 +37,7 @@ import Testing
             for event in events {
                 guard let part = event.part else {
                     gate.requestBegan()
-                    // The HTTP client sends one when the answer before has ended.
+                    // The HTTP client sends a request when the response before it has ended.
                     isAwaited = isAwaited || !isOpen && !isShut
                     continue
                 }
@@ -58,7 +60,8 @@ import Testing
         }
     }
 
-    @Test(arguments: 0...1_100 as ClosedRange<UInt>) func whichStatusesGoOn(code: UInt) {
+    @Test("Only valid statuses pass", arguments: 0...1_100 as ClosedRange<UInt>)
+    func whichStatusesGoOn(code: UInt) {
         var gate = ResponseGate()
         gate.requestBegan()
         let verdict = gate.judge(.head(HTTPResponseHead(version: .http1_1, status: .custom(code: code, reasonPhrase: ""))))

@@ -6,8 +6,9 @@ import Testing
 
 @testable import AgentService
 
-@Suite(.timeLimit(.minutes(1))) struct ResponseReceiveAllocatorTests {
-    /// Notes what each read brings, and the memory that it was read into.
+@Suite("Receive buffers", .timeLimit(.minutes(1)))
+struct ResponseReceiveAllocatorTests {
+    /// Notes the bytes of each read, and their memory.
     private final class Reads: ChannelInboundHandler, Sendable {
         typealias InboundIn = ByteBuffer
         struct Read {
@@ -23,8 +24,9 @@ import Testing
         }
     }
 
-    /// However much comes at once, it begins with a small read, and the large buffer is not kept.
-    @Test func whatIsThereFirstIsReadByItself() async throws {
+    /// The amount of waiting bytes does not matter.
+    @Test("The first read is small, and the large buffer is not kept")
+    func whatIsThereFirstIsReadByItself() async throws {
         let (reads, group) = (Reads(), MultiThreadedEventLoopGroup.singleton)
         let sender = Mutex<(any Channel)?>(nil)
         let listener = try await ServerBootstrap(group: group)

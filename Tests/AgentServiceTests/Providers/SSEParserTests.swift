@@ -4,8 +4,10 @@ import Testing
 
 @testable import AgentService
 
-@Suite struct SSEParserTests {
-    /// The whole text at once, character by character after the standard's words: slow and plain.
+@Suite("SSE parser")
+struct SSEParserTests {
+    /// Parses the whole text at once, character by character by the standard's wording: slow and
+    /// plain.
     static func reference(_ bytes: [UInt8]) -> [SSEEvent] {
         var text = bytes
         if text.starts(with: [0xEF, 0xBB, 0xBF]) { text.removeFirst(3) }
@@ -67,7 +69,7 @@ import Testing
         "event:\ndata: default\n\n", "data: a:b:c\n\n", "data: x\nevent: after\n\n",
     ]
 
-    @Test(arguments: streams, ["\n", "\r\n", "\r"])
+    @Test("A stream parses the same at every split position", arguments: streams, ["\n", "\r\n", "\r"])
     func readsTheSameAtEverySplitPosition(stream: String, lineEnd: String) throws {
         let bytes = Array(stream.replacing("\n", with: lineEnd).utf8)
         let expected = Self.reference(bytes)
@@ -81,7 +83,7 @@ import Testing
         }
     }
 
-    @Test(arguments: 0..<8)
+    @Test("Random streams parse as in the reference parser", arguments: 0..<8)
     func agreesWithTheReferenceOnRandomStreams(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed))
         let words = ["data", "event", ":", ": ", " ", "\n", "\r", "\r\n", "\n\n", "x", "é", "\u{FEFF}", "data: ", "id: 1"]
@@ -99,7 +101,8 @@ import Testing
         }
     }
 
-    @Test func boundsLinesAndEvents() throws {
+    @Test("Lines and events are bounded")
+    func boundsLinesAndEvents() throws {
         let line = Array("data: 0123456789".utf8)
         #expect(try Self.parse([line[...], [10, 10]], maxEventBytes: line.count).count == 1)
         #expect(throws: SSEEventTooLarge(limit: line.count - 1)) { try Self.parse([line[...]], maxEventBytes: line.count - 1) }
@@ -109,7 +112,8 @@ import Testing
         #expect(throws: SSEEventTooLarge(limit: 64)) { try Self.parse([many[...]], maxEventBytes: 64) }
     }
 
-    @Test func doesNotCopyAnEventThatLiesInOneChunk() throws {
+    @Test("An event inside one chunk is not copied")
+    func doesNotCopyAnEventThatLiesInOneChunk() throws {
         let chunk = ByteBuffer(string: "data: 0123456789\n\n")
         var parser = SSEParser(maxEventBytes: 1_000)
         parser.append(chunk)

@@ -4,7 +4,8 @@ import Testing
 
 @testable import AgentService
 
-@Suite struct ScriptedProviderTests {
+@Suite("The scripted model")
+struct ScriptedProviderTests {
     static func user(_ text: String) -> ByteBuffer {
         var json = ByteBuffer(string: #"{"role":"user","content":"#)
         json.writeString(JSON.string(text).text)
@@ -23,31 +24,35 @@ import Testing
         return decoded
     }
 
-    @Test func acknowledgesText() async throws {
+    @Test("The model acknowledges text")
+    func acknowledgesText() async throws {
         let answer = try await Self.answer(to: [ChatMessage.system("be brief"), Self.user("good morning")])
         #expect(answer.text == "You said: good morning")
         #expect(answer.events.count == 6)
         #expect(answer.events.suffix(2) == [.usage(TokenUsage(promptTokens: 4, completionTokens: 4)), .finish(.stop)])
     }
 
-    @Test func saysSomethingToAnEmptyMessage() async throws {
+    @Test("The model replies to an empty message")
+    func saysSomethingToAnEmptyMessage() async throws {
         #expect(try await Self.answer(to: [Self.user("  \n ")]).text.isEmpty == false)
         #expect(try await Self.answer(to: [Self.user("")]).text == "You said nothing.")
         #expect(try await Self.answer(to: []).text == "You said nothing.")
     }
 
-    @Test func callsTools() async throws {
+    @Test("The model calls a tool, with arguments in pieces")
+    func callsTools() async throws {
         let answer = try await Self.answer(to: [Self.user(#"read_file some dir/a "b".txt"#)])
         #expect(answer.text.isEmpty)
         #expect(answer.calls.map(\.name) == ["read_file"])
         #expect(try answer.calls.map { try JSON($0.arguments) } == [["path": #"some dir/a "b".txt"#]])
         #expect(answer.calls.first?.id?.isEmpty == false)
         #expect(answer.events.last == .finish(.toolCalls))
-        // Arguments come in pieces, as they do from other models.
+        // Arguments come in pieces, as from other models.
         #expect(answer.events.count > 4)
     }
 
-    @Test func severalLinesMakeParallelCalls() async throws {
+    @Test("Several lines make parallel calls")
+    func severalLinesMakeParallelCalls() async throws {
         let answer = try await Self.answer(to: [Self.user("echo one\nread_file a.txt\nplease\necho two")])
         #expect(answer.text == "You said: please")
         #expect(answer.calls.map(\.name) == ["echo", "read_file", "echo"])
@@ -55,13 +60,15 @@ import Testing
         #expect(Set(answer.calls.map(\.id)).count == 3)
     }
 
-    @Test func callIDsDifferFromRunToRun() async throws {
+    @Test("Call ids differ from run to run")
+    func callIDsDifferFromRunToRun() async throws {
         let first = try await Self.answer(to: [Self.user("echo x")]).calls.first?.id
         let second = try await Self.answer(to: [Self.user("echo x")]).calls.first?.id
         #expect(first != second)
     }
 
-    @Test func toolsThatAreNotOfferedAreNotCalled() async throws {
+    @Test("The model calls only offered tools")
+    func toolsThatAreNotOfferedAreNotCalled() async throws {
         let tools = ByteBuffer(string: #"[{"type":"function","function":{"name":"echo"}}]"#)
         let answer = try await Self.answer(to: [Self.user("read_file a\necho b")], tools: tools)
         #expect(answer.text == "I have no tool named read_file.")
@@ -69,11 +76,13 @@ import Testing
         #expect(try await Self.answer(to: [Self.user("echo b")], tools: nil).events.last == .finish(.stop))
     }
 
-    @Test func aToolWithoutAnArgumentIsText() async throws {
+    @Test("A tool name without an argument is text")
+    func aToolWithoutAnArgumentIsText() async throws {
         #expect(try await Self.answer(to: [Self.user("echo")]).text == "You said: echo")
     }
 
-    @Test func saysWordsOneByOne() async throws {
+    @Test("The model emits words one by one")
+    func saysWordsOneByOne() async throws {
         let answer = try await Self.answer(to: [Self.user("slow 5")])
         #expect(answer.text == "1 2 3 4 5")
         #expect(answer.events.count == 7)
@@ -84,7 +93,8 @@ import Testing
         }
     }
 
-    @Test func quotesResultsWithTheNamesOfTheirTools() async throws {
+    @Test("The model quotes results with the names of their tools")
+    func quotesResultsWithTheNamesOfTheirTools() async throws {
         let calls = [
             ToolCall(id: "c1", name: "read_file", arguments: ByteBuffer(string: "{}")),
             ToolCall(id: "c2", name: "echo", arguments: ByteBuffer(string: "{}")),
@@ -98,11 +108,12 @@ import Testing
         #expect(answer.text.hasPrefix("The result of echo: B\nThe result of read_file: long long"))
         #expect(answer.text.count < 2 * ScriptedProvider.maxExcerpt)
         #expect(answer.calls.isEmpty)
-        // The next question is answered, not the old results.
+        // The model answers the next question, not the old results.
         #expect(try await Self.answer(to: history + [Self.user("thanks")]).text == "You said: thanks")
     }
 
-    @Test func readsContentParts() async throws {
+    @Test("The model reads content parts")
+    func readsContentParts() async throws {
         let parts = ByteBuffer(
             string:
                 #"{"role":"user","content":[{"type":"text","text":"one"},{"type":"image_url","image_url":{}},{"type":"text","text":"two"}]}"#
@@ -110,12 +121,14 @@ import Testing
         #expect(try await Self.answer(to: [parts]).text == "You said: one\ntwo")
     }
 
-    @Test func aMessageThatIsNoneIsRejected() async {
+    @Test("An invalid message is rejected")
+    func aMessageThatIsNoneIsRejected() async {
         let error = await #expect(throws: LLMError.self) { try await Self.answer(to: [ByteBuffer(string: "[]")]) }
         #expect(error?.code == .rejected)
     }
 
-    @Test(arguments: [Duration.zero, .milliseconds(1)]) func isCancelledInTheMiddle(delay: Duration) async throws {
+    @Test("A cancellation stops the model in mid-completion", arguments: [Duration.zero, .milliseconds(1)])
+    func isCancelledInTheMiddle(delay: Duration) async throws {
         let told = Gate()
         let task = Task {
             var count = 0
@@ -123,7 +136,7 @@ import Testing
                 count += 1
                 if count == 3 {
                     told.open()
-                    // Goes on at once, but from now on with the cancellation that is on its way.
+                    // The model continues at once, with the cancellation on its way.
                     while !Task.isCancelled { await Task.yield() }
                 }
             }
@@ -134,7 +147,8 @@ import Testing
         #expect(throws: CancellationError.self) { try result.get() }
     }
 
-    @Test func anErrorOfTheSinkEndsIt() async {
+    @Test("An error of the receiver ends the generation")
+    func anErrorOfTheSinkEndsIt() async {
         struct Enough: Error {}
         await #expect(throws: Enough.self) {
             try await ScriptedProvider(tokenDelay: .zero).generate(LLMRequest(model: "m", messages: [Self.user("hello")])) { _ in

@@ -5,12 +5,13 @@ import Testing
 
 @testable import AgentService
 
-/// Errors in the middle of an answer that began well.
-@Suite struct StreamErrorTests {
+/// An error comes in the middle of a completion that began well.
+@Suite("Errors inside a stream")
+struct StreamErrorTests {
     static let sentence = "Upstream overloaded"
     private static let begun = OddStream.events([Decoded.delta(#"{"content":"half a sen"}"#)])
 
-    /// What servers write in the place of the next chunk. `S` is their sentence.
+    /// Servers write these in place of the next chunk. `S` is their sentence.
     private static let objects: [String] = [
         #"{"error":{"message":"S","code":502}}"#, #"{"error":"S"}"#,
         #"{"object":"error","message":"S","type":"ServerError","code":500}"#,
@@ -22,7 +23,7 @@ import Testing
         #"{"choices":[{"index":0,"error":{"message":"S"}}]}"#,
         #"{"error":{"message":"S"},"choices":[{"delta":{"content":""},"finish_reason":"error"}]}"#,
     ]
-    /// Errors that are no chunk, and two in the place of the rest of an event.
+    /// Errors that are not chunks, and two in place of the rest of an event.
     private static let others: [String] = [
         "event: error\ndata: S\n\n", "event: error\ndata: \"S\"\n\n",
         #"data: {"choices":[{"delta":{"content":"ha{"error":{"message":"S"}}"# + "\n\n",
@@ -39,8 +40,9 @@ import Testing
         return events.map { $0.replacing("\"S\"", with: "\"\(sentence)\"").replacing("data: S", with: "data: \(sentence)") }
     }()
 
-    /// The class is that of the same error as an HTTP response.
-    @Test(arguments: errors) func theServersSentenceIsTold(error: String) {
+    /// The class equals that of the same error as an HTTP response.
+    @Test("The server's error sentence is kept", arguments: errors)
+    func theServersSentenceIsTold(error: String) {
         let isOfServer = [#":502"#, #":500}"#, "overloaded_error"].contains { error.contains($0) }
         let code = isOfServer ? "llm_unavailable" : "llm_error"
         for rest in ["", OddStream.mark, OddStream.text] {
@@ -56,29 +58,35 @@ import Testing
         }
     }
 
-    @Test func theReasonBesideAnErrorIsTold() {
+    @Test("The finish reason beside an error is kept")
+    func theReasonBesideAnErrorIsTold() {
         let error = #"{"choices":[{"delta":{},"finish_reason":"error","error":{"message":"x"}}]}"#
         #expect(Heard(OddStream.events([error])).reason == "error")
     }
 
-    @Test func anErrorEventWithoutWordsIsOne() {
+    @Test("An error event without text is an error")
+    func anErrorEventWithoutWordsIsOne() {
         for data in ["data: \n", "", "data: [DONE]\n"] {
             let heard = Heard(Self.begun + "event: error\n\(data.isEmpty ? "data\n" : data)\n" + OddStream.text)
             #expect(heard.status == .failed && heard.code == "llm_error", "\(heard)")
         }
     }
 
-    /// Members that servers send with every chunk, and that say that all is well.
-    @Test(arguments: [
-        #"{"error_code":0,"choices":[]}"#, #"{"error":null,"choices":[]}"#, #"{"error_code":0,"text":"x"}"#,
-        #"{"base_resp":{"status_code":0,"status_msg":"success"}}"#, #"{"code":200,"message":"ok"}"#, #"{"code":"","message":""}"#,
-        #"{"detail":null}"#, #"{"type":"ping"}"#, #"{"object":"chat.completion.chunk"}"#, #"{"success":true,"message":"x"}"#,
-    ])
+    /// Servers send these members with every chunk to say that all is well.
+    @Test(
+        "Members that only look like an error are ignored",
+        arguments: [
+            #"{"error_code":0,"choices":[]}"#, #"{"error":null,"choices":[]}"#, #"{"error_code":0,"text":"x"}"#,
+            #"{"base_resp":{"status_code":0,"status_msg":"success"}}"#, #"{"code":200,"message":"ok"}"#, #"{"code":"","message":""}"#,
+            #"{"detail":null}"#, #"{"type":"ping"}"#, #"{"object":"chat.completion.chunk"}"#, #"{"success":true,"message":"x"}"#,
+        ]
+    )
     func whatLooksLikeAnErrorAndIsNone(chunk: String) {
         #expect(Heard(OddStream.events([chunk]) + OddStream.text) == Heard(OddStream.text))
     }
 
-    @Test(arguments: ["application/json", "text/event-stream"]) func aWholeBodyThatIsAnErrorTellsIt(contentType: String) {
+    @Test("A whole body that is an error is reported", arguments: ["application/json", "text/event-stream"])
+    func aWholeBodyThatIsAnErrorTellsIt(contentType: String) {
         for json in [#"{"error":{"message":"because"}}"#, #"{"detail":"because"}"#, #"{"object":"error","message":"because"}"#] {
             for rest in ["", "\n\ndata: [DONE]\n\n"] {
                 let heard = Heard(json + rest, contentType: contentType)

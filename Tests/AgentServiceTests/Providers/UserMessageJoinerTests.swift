@@ -4,20 +4,24 @@ import Testing
 
 @testable import AgentService
 
-/// User messages that follow each other reach the model as one: some templates want user and assistant to take turns.
-@Suite struct UserMessageJoinerTests {
+/// Consecutive user messages reach the model as one, since some templates require user and
+/// assistant to alternate.
+@Suite("Joining user messages")
+struct UserMessageJoinerTests {
     private func joined(_ messages: String...) throws -> [JSON] {
         try UserMessageJoiner.joined(messages.map { ByteBuffer(string: $0) }).map { try JSON(parsing: $0) }
     }
 
-    @Test func textsAreJoinedWithABlankLine() throws {
+    @Test("Texts are joined with a blank line")
+    func textsAreJoinedWithABlankLine() throws {
         let messages = try joined(
             #"{"role":"system","content":"s"}"#, #"{"role":"user","content":"a\"b"}"#, #"{"role":"user","content":"c\u00e9"}"#,
             #"{"role":"assistant","content":"x"}"#, #"{"role":"user","content":"d"}"#)
         #expect(messages.map { $0["content"] } == ["s", "a\"b\n\nc\u{e9}", "x", "d"])
     }
 
-    @Test func partsAreJoinedWithTexts() throws {
+    @Test("Parts and texts are joined")
+    func partsAreJoinedWithTexts() throws {
         let image = #"{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}"#
         let messages = try joined(
             #"{"role":"user","content":"look"}"#, #"{"role":"user","content":[\#(image),{"type":"text","text":"here"}]}"#,
@@ -27,8 +31,9 @@ import Testing
         #expect(messages[0]["content"].array.map { $0["text"] } == ["look", .null, "here", "and"])
     }
 
-    /// What has a name of its own speaks for itself.
-    @Test func whatCannotBeJoinedStays() throws {
+    /// A message with a name of its own stays on its own.
+    @Test("Messages that cannot be joined stay separate")
+    func whatCannotBeJoinedStays() throws {
         #expect(try joined(#"{"role":"user","content":"a","name":"n"}"#, #"{"role":"user","content":"b"}"#).count == 2)
         #expect(UserMessageJoiner.joined([]).isEmpty)
         #expect(!UserMessageJoiner.isNeeded([ByteBuffer(string: #"{"role":"user","content":"a"}"#)]))

@@ -4,17 +4,19 @@ import Testing
 
 @testable import AgentService
 
-/// Steps that are ended before their model does, on any replica.
-@Suite(.timeLimit(.minutes(2))) struct CancelTests {
-    /// The text so far stays in the history, and everybody who listens hears the end.
-    @Test(arguments: [true, false]) func aRunningStepIsCancelled(byItsOwner: Bool) async throws {
+/// A replica ends a step before its model does. It may be the owner or another replica.
+@Suite("Cancelling steps", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct CancelTests {
+    /// The text so far stays in the history, and every listener gets the end.
+    @Test("A cancel ends a running step and stores its text", arguments: [true, false])
+    func aRunningStepIsCancelled(byItsOwner: Bool) async throws {
         let session = try await SessionInRedis(.shared())
         let owner = Turns(session, model: PlayedModel.endless)
         let listener = try await owner.say("hello", ["metadata": ["a": 1]])
         try await eventually("it is in the log") { try await !session.tokens(step: 1).isEmpty }
         let other = byItsOwner ? owner : Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
         #expect(try await other.service.cancel(session.id, step: nil) == 1)
-        // It is stored by now.
+        // Redis has stored it by now.
         #expect(try session.state("status") == "idle" && session.state("intent") == "")
         let text = try await session.tokens(step: 1).joined()
         #expect(!text.isEmpty)
@@ -37,7 +39,8 @@ import Testing
         #expect(Conversation.violation(try owner.history()) == nil)
     }
 
-    @Test func withoutTextNothingIsStored() async throws {
+    @Test("A cancel before any text stores nothing")
+    func withoutTextNothingIsStored() async throws {
         let session = try await SessionInRedis(.shared())
         _ = try await session.begin()
         let turns = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
@@ -46,8 +49,9 @@ import Testing
         #expect(try await session.entries(step: 2).flatMap(\.fields).map(\.name) == ["done"])
     }
 
-    /// Nobody answers for the step any more; the log does.
-    @Test func theStepOfALostReplicaIsCancelled() async throws {
+    /// The step has no owner any more.
+    @Test("A cancel ends the step of a lost replica from its log")
+    func theStepOfALostReplicaIsCancelled() async throws {
         let session = try await SessionInRedis(.shared())
         let lease = try await session.begin()
         try await session.log(lease, tokens: "half an ", "ans\u{2028}wer")
@@ -59,7 +63,8 @@ import Testing
     }
 
     /// A long text comes in many entries.
-    @Test func aLongLogIsReadToItsEnd() async throws {
+    @Test("A cancel reads a long log to its end")
+    func aLongLogIsReadToItsEnd() async throws {
         let session = try await SessionInRedis(.shared())
         let lease = try await session.begin()
         for place in 1...700 {
@@ -71,8 +76,9 @@ import Testing
         #expect(try turns.history().last?["content"].string == (1...700).map { "\($0) " }.joined())
     }
 
-    /// Whoever takes over from a replica that was lost while it cancelled finishes the cancel, with the text of the step that spoke.
-    @Test func aCancelIsFinishedByWhoeverComesAfter() async throws {
+    /// The next owner stores the text of the step that the lost replica was cancelling.
+    @Test("The next owner finishes the cancel of a lost replica")
+    func aCancelIsFinishedByWhoeverComesAfter() async throws {
         let session = try await SessionInRedis(.shared())
         let lease = try await session.begin()
         try await session.log(lease, tokens: "half")
@@ -86,8 +92,9 @@ import Testing
         #expect(try await session.entries(step: 3).flatMap(\.fields).map(\.name) == ["message", "done"])
     }
 
-    /// However often that happens: the text is there, and every number of the step means it.
-    @Test func aCancelThatIsLostThreeTimesKeepsTheText() async throws {
+    /// The text survives any number of losses, and every number of the step names it.
+    @Test("A cancel lost three times keeps the text")
+    func aCancelThatIsLostThreeTimesKeepsTheText() async throws {
         let session = try await SessionInRedis(.shared())
         try await session.commit(try await session.begin(), saying: "before")
         let lease = try await session.begin("again")
@@ -100,8 +107,9 @@ import Testing
         #expect(try turns.history().last == ["role": "assistant", "content": "half"])
     }
 
-    /// Its client names the step that it knows of, however often it was taken over since.
-    @Test func aStepThatWasTakenOverTwiceIsCancelledByItsFirstNumber() async throws {
+    /// A client names the step number that it knows, after any number of takeovers.
+    @Test("A step taken over twice can be cancelled by its first number")
+    func aStepThatWasTakenOverTwiceIsCancelledByItsFirstNumber() async throws {
         let session = try await SessionInRedis(.shared())
         _ = try await session.begin()
         for step in 1...2 { try await session.seize(step) }
@@ -110,8 +118,9 @@ import Testing
         #expect(try session.state("status") == "idle")
     }
 
-    /// A cancel that comes late must not hit the next step; one that was sent before a take-over means the step that took its place.
-    @Test func onlyTheStepThatIsMeantIsCancelled() async throws {
+    /// A cancel sent before a takeover means the step that replaced its step.
+    @Test("A late cancel does not hit the next step")
+    func onlyTheStepThatIsMeantIsCancelled() async throws {
         let session = try await SessionInRedis(.shared())
         let turns = Turns(try await session.elsewhere(), model: PlayedModel.endless)
         func refusal(_ step: Int?) async -> TurnError? {
@@ -141,7 +150,7 @@ import Testing
             Issue.record("nothing runs")
             return
         }
-        // The next step is nobody's successor.
+        // The next step does not replace any step.
         _ = try await session.begin("three")
         guard case .notRunning? = await refusal(2), case .notRunning? = await refusal(3), case .notRunning? = await refusal(4) else {
             Issue.record("another step was cancelled")
@@ -149,7 +158,8 @@ import Testing
         }
     }
 
-    @Test func manyCancelsAtOnceEndItOnce() async throws {
+    @Test("Many cancels at once end a step once")
+    func manyCancelsAtOnceEndItOnce() async throws {
         let session = try await SessionInRedis(.shared())
         let owner = Turns(session, model: PlayedModel.endless)
         let listener = try await owner.say("hello")
@@ -174,8 +184,8 @@ import Testing
         #expect(try owner.history().map { $0["role"] } == ["system", "user", "assistant"])
     }
 
-    /// I1, I2: whichever comes first, there is one end.
-    @Test func aCancelRacesWithTheEnd() async throws {
+    @Test("A cancel that races with the end leaves one end (I1, I2)")
+    func aCancelRacesWithTheEnd() async throws {
         let session = try await SessionInRedis(.shared())
         let owner = Turns(session, model: PlayedModel.saying("a", "b"))
         let other = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
@@ -199,7 +209,8 @@ import Testing
 
     // MARK: on_disconnect
 
-    @Test func aStepCanEndWithItsClient() async throws {
+    @Test("With on_disconnect, a step ends when its client disconnects")
+    func aStepCanEndWithItsClient() async throws {
         let session = try await SessionInRedis(.shared())
         let turns = Turns(session, model: PlayedModel.endless)
         let listener = try await turns.say("hello", ["on_disconnect": "cancel"])
@@ -214,8 +225,9 @@ import Testing
         #expect(try JSON(try session.redis.cli("LINDEX", session.keys.steps, "-1"))["status"] == "cancelled")
     }
 
-    /// Its client stays here when the step runs elsewhere, and is missed here.
-    @Test func aStepThatChangedHandsEndsWithItsClient() async throws {
+    /// The client stays connected to the first replica while another replica runs the step.
+    @Test("With on_disconnect, a step that changed its owner still ends with its client")
+    func aStepThatChangedHandsEndsWithItsClient() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let turns = Turns(session, model: PlayedModel.endless)
         let listener = try await turns.say("hello", ["on_disconnect": "cancel"])

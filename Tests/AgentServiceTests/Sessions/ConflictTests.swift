@@ -5,11 +5,11 @@ import Testing
 
 @testable import AgentService
 
-/// Messages to a session whose step runs.
-@Suite(.timeLimit(.minutes(2))) struct ConflictTests {
+@Suite("Messages to a session whose step runs", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct ConflictTests {
     private let gate = Gate()
 
-    /// Turns whose first answer waits for the gate, on a Redis that nobody else looks at.
+    /// Turns whose first completion waits for the gate, on a Redis without other users.
     private func turns(wait: Duration = .seconds(30), maximumSteps: Int = 100) async throws -> Turns {
         let gate = gate
         return Turns(try await SessionInRedis(.start(), lease: .seconds(60)), maximumSteps: maximumSteps) {
@@ -22,7 +22,8 @@ import Testing
         }
     }
 
-    @Test func whoWaitsIsAcceptedOnceTheStepHasEnded() async throws {
+    @Test("A waiting message is accepted after the step has ended")
+    func whoWaitsIsAcceptedOnceTheStepHasEnded() async throws {
         let turns = try await turns()
         let first = try await turns.say("first")
         try await eventually("it runs") { try await !turns.session.tokens(step: 1).isEmpty }
@@ -32,7 +33,7 @@ import Testing
         let hint = try turns.session.redis.cli("ZSCORE", turns.session.keys.running, turns.session.id.text)
         let looks = try turns.session.looks()
         try await eventually("both have looked more than once") { try turns.session.looks() > looks + 4 }
-        // Nothing is written meanwhile: no message, and no hint that would keep sweepers from looking.
+        // A waiting message writes nothing: no message, and no hint that would keep sweepers away.
         #expect(try turns.session.redis.cli("HGETALL", turns.session.keys.state) == before)
         #expect(try turns.session.redis.cli("ZSCORE", turns.session.keys.running, turns.session.id.text) == hint)
         #expect(try turns.history().count == 2)
@@ -45,7 +46,8 @@ import Testing
         #expect(Conversation.violation(try turns.history()) == nil)
     }
 
-    @Test func whoHasWaitedLongEnoughIsRefused() async throws {
+    @Test("A message that waited too long is refused")
+    func whoHasWaitedLongEnoughIsRefused() async throws {
         let turns = try await turns(wait: .milliseconds(150))
         let first = try await turns.say("first")
         guard case .busy(step: 1, let left)? = await turns.refusal("second", ["on_conflict": "wait"]) else {
@@ -58,12 +60,13 @@ import Testing
         #expect(try await first.all().content == "answer to first")
     }
 
-    /// Whoever waits takes one of the places for steps.
-    @Test func onlySoManyMayWait() async throws {
+    /// A waiting message occupies one of the slots for steps.
+    @Test("The number of waiting messages is bounded")
+    func onlySoManyMayWait() async throws {
         let turns = try await turns(maximumSteps: 2)
         let first = try await turns.say("first")
         async let second = turns.say("second", ["on_conflict": "wait"])
-        // Its attempt to begin has a place as well, and gives it back before it waits.
+        // The attempt to begin has a slot as well, and releases it before it waits.
         try await eventually("it waits") { try turns.session.redis.lines("PUBSUB", "NUMSUB", turns.session.keys.wake).last == "1" }
         #expect(turns.scheduler.slots == 2)
         guard case .overloaded? = await turns.refusal("third", ["on_conflict": "wait"]) else {
@@ -74,7 +77,8 @@ import Testing
         for answer in [first, try await second] { #expect(try await answer.all().done["status"] == "completed") }
     }
 
-    @Test(arguments: [30, 0]) func anInterruptEndsTheStepAndKeepsItsText(waitSeconds: Int) async throws {
+    @Test("An interrupt ends the step and keeps its text", arguments: [30, 0])
+    func anInterruptEndsTheStepAndKeepsItsText(waitSeconds: Int) async throws {
         let turns = try await turns(wait: .seconds(waitSeconds))
         let first = try await turns.say("first")
         try await eventually("it is in the log") { try await !turns.session.tokens(step: 1).isEmpty }
@@ -87,15 +91,16 @@ import Testing
             try turns.history().compactMap { $0["content"].string } == ["be brief", "first", "answer to ", "second", "answer to second"])
     }
 
-    /// Where nothing runs it is a message like any other.
-    @Test func anInterruptOfNothing() async throws {
+    @Test("An interrupt without a running step is an ordinary message")
+    func anInterruptOfNothing() async throws {
         let turns = try await turns()
         #expect(try await turns.say("second", ["on_conflict": "interrupt"]).all().content == "answer to second")
         #expect(try await turns.say("third", ["on_conflict": "wait"]).all().content == "answer to third")
     }
 
-    /// I1, I2: each message is in the history once, and each step has one end.
-    @Test func twoInterruptsAtOnce() async throws {
+    /// Each step has one end.
+    @Test("Two interrupts at once write each message once (I1, I2)")
+    func twoInterruptsAtOnce() async throws {
         let session = try await SessionInRedis(.shared())
         let one = Turns(session, model: PlayedModel.endless)
         let two = Turns(try await session.elsewhere(), model: PlayedModel.endless)
@@ -104,7 +109,7 @@ import Testing
         async let a = one.say("a", ["on_conflict": "interrupt"])
         async let b = two.say("b", ["on_conflict": "interrupt"])
         let streams = try await [first, a, b]
-        // One of them was interrupted by the other, and runs no more.
+        // The second one has interrupted the first, which does not run.
         try await eventually("one is left") { try streams.count { try $0.soFar().done.isNull } == 1 }
         _ = try await one.service.cancel(session.id, step: nil)
         for stream in streams { #expect(try await stream.all().done["status"] == "cancelled") }
@@ -114,8 +119,9 @@ import Testing
         #expect(history.count { $0["role"] == "user" } == 3)
     }
 
-    /// The step's replica is lost: it is not waited for in vain.
-    @Test func whoWaitsTakesOver() async throws {
+    /// The owner is lost, so waiting for its end alone would be in vain.
+    @Test("A waiting message has a lost step taken over")
+    func whoWaitsTakesOver() async throws {
         let lost = try await SessionInRedis(.shared())
         _ = try await lost.begin("lost")
         try lost.expire()
@@ -126,7 +132,7 @@ import Testing
 }
 
 extension SessionInRedis {
-    /// How often anybody has looked at a session's fields.
+    /// Returns how often any client has read a session's fields.
     fileprivate func looks() throws -> Int {
         try redis.cli("INFO", "commandstats").firstMatch(of: /cmdstat_hmget:calls=([0-9]+)/).flatMap { Int($0.output.1) } ?? 0
     }

@@ -7,9 +7,10 @@ import Testing
 @testable import SessionStore
 @testable import agent_server
 
-/// What a replica holds of histories at the same time.
-@Suite(.timeLimit(.minutes(2))) struct HistoryBudgetTests {
-    /// A session on whose history an answer is due, of about so many bytes.
+/// A replica bounds the histories that it holds at the same time.
+@Suite("Bound on the bytes of histories", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct HistoryBudgetTests {
+    /// A session whose history has about so many bytes and needs a completion.
     private func session(_ bytes: Int, beside other: SessionInRedis? = nil) async throws -> SessionInRedis {
         let session = if let other { SessionInRedis(beside: other) } else { try await SessionInRedis(.shared(), lease: .seconds(60)) }
         let turns = Turns(session, model: PlayedModel.saying("x"))
@@ -23,7 +24,8 @@ import Testing
         return session
     }
 
-    /// Turns of one replica with room for 512 KiB of large histories. Its model keeps a request until the gate opens.
+    /// Turns of one replica with room for 512 KiB of large histories. Its model keeps a request
+    /// until the gate opens.
     private func turns(_ session: SessionInRedis, gate: Gate, wait: Duration = .seconds(60)) -> Turns {
         Turns(
             session, holdsRequests: true,
@@ -37,8 +39,9 @@ import Testing
             })
     }
 
-    /// The stream that is open holds nothing of its history: neither the step, nor what waits for the model.
-    @Test(arguments: [1000, 300_000]) func aHistoryIsLetGoOfOnceTheModelAnswers(bytes: Int) async throws {
+    /// Neither the open stream nor the waiting model request holds the history.
+    @Test("A step releases its history when the model responds", arguments: [1000, 300_000])
+    func aHistoryIsLetGoOfOnceTheModelAnswers(bytes: Int) async throws {
         let session = try await session(bytes)
         let gate = Gate()
         defer { gate.open() }
@@ -57,8 +60,9 @@ import Testing
         #expect(try await listener.all().done["status"] == "completed")
     }
 
-    /// The second generation of a step reads the history again, and the client's tools.
-    @Test func aRepairHasAllThatTheFirstGenerationHad() async throws {
+    /// The second generation of the step needs them.
+    @Test("A repair reads the history and the client's tools again")
+    func aRepairHasAllThatTheFirstGenerationHad() async throws {
         let session = try await session(100_000)
         let turns = Turns(
             session,
@@ -74,12 +78,13 @@ import Testing
         #expect(requests.map(\.messages.count) == [5, 7])
         #expect(Array(requests[1].messages.prefix(5)) == requests[0].messages)
         #expect(try requests.map { try JSON(parsing: try #require($0.tools)) } == [tools, tools])
-        // The id of the call that was repaired is used up, too.
+        // The id of the repaired call counts as used.
         #expect(told.calls.count == 1 && told.calls[0]["call_id"] != "a")
         #expect(turns.service.histories.used == 0)
     }
 
-    @Test func aStepWaitsForItsTurnUnderItsLease() async throws {
+    @Test("A step waits for room under its lease, and small histories do not wait")
+    func aStepWaitsForItsTurnUnderItsLease() async throws {
         let first = try await session(200_000)
         let second = try await session(200_000, beside: first)
         let gate = Gate()
@@ -90,7 +95,7 @@ import Testing
         let two = try await turns.say("two", in: second)
         try await eventually("it waits") { turns.service.histories.areCrowded }
         #expect(try second.state("status") == "running" && turns.model.requests.count == 1)
-        // Small ones do not wait behind large ones.
+        // Small histories do not wait behind large ones.
         let small = try await session(0, beside: first)
         #expect(try await turns.say("three", in: small).all().done["status"] == "completed")
         #expect(turns.service.histories.areCrowded)
@@ -99,8 +104,10 @@ import Testing
         #expect(turns.service.histories.used == 0)
     }
 
-    /// It is accepted, so it is not refused: another replica has it, and its client finds it there.
-    @Test func aStepThatGetsNoTurnIsGivenBack() async throws {
+    /// The message was accepted, so it is not refused: another replica runs the step, and the
+    /// client finds it there.
+    @Test("A step that gets no room is released for another replica")
+    func aStepThatGetsNoTurnIsGivenBack() async throws {
         let first = try await session(200_000)
         let second = try await session(200_000, beside: first)
         let gate = Gate()
@@ -119,22 +126,23 @@ import Testing
         #expect(told.text.hasSuffix("retry: 1000\n\n"))
         #expect(try second.state("status") == "running" && second.state("lease_until") == "0")
         #expect(try second.redis.history(second.id).last?["content"] == "two")
-        // It was no attempt.
+        // The release did not count as an attempt.
         let elsewhere = Turns(try await second.elsewhere(), model: PlayedModel.saying("better here"))
         #expect(try await elsewhere.service.takeOver(second.id, step: 2))
         try await eventually("it is answered") { try second.redis.history(second.id).last?["content"] == "better here" }
         #expect(try second.state("attempt") == "1")
     }
 
-    /// While others wait, a message waits before it is accepted; so it can be refused.
-    @Test func aMessageThatComesToACrowdIsRefusedInTheEnd() async throws {
+    /// The message waits before it is accepted, so the replica can still refuse it.
+    @Test("A message that comes while others wait is refused in the end")
+    func aMessageThatComesToACrowdIsRefusedInTheEnd() async throws {
         let first = try await session(200_000)
         let (second, third) = (try await session(200_000, beside: first), try await session(200_000, beside: first))
         let gate = Gate()
         let turns = turns(first, gate: gate, wait: .milliseconds(300))
         let one = try await turns.say("one")
         try await eventually("it is asked") { turns.model.requests.count == 1 }
-        // Its lease is a minute's, so it waits for that long.
+        // Its lease lasts a minute, and the message waits as long.
         let two = try await turns.say("two", in: second)
         try await eventually("it waits") { turns.service.histories.areCrowded }
         let length = try third.redis.history(third.id).count

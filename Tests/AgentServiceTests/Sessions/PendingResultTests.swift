@@ -5,7 +5,8 @@ import Testing
 @testable import AgentService
 
 /// The result of a request: given once, and given in any case.
-@Suite struct PendingResultTests {
+@Suite("Results that are given exactly once")
+struct PendingResultTests {
     private typealias Pending = PendingResult<Int>
 
     /// - Returns: The result that the caller received, and the lines that were logged meanwhile.
@@ -23,13 +24,15 @@ import Testing
         if case .failure(.lostResult) = result { true } else { false }
     }
 
-    @Test func aDroppedResultFailsItsCallerAndIsLogged() async {
+    @Test("A dropped result fails its caller and is logged")
+    func aDroppedResultFailsItsCallerAndIsLogged() async {
         let (result, log) = await result { _ in }
         #expect(isLost(result) && log.contains("internal_error"))
     }
 
     /// A path that returns early is the defect that this is about.
-    @Test func aPathWithoutAResultFailsItsCaller() async {
+    @Test("A path without a result fails its caller")
+    func aPathWithoutAResultFailsItsCaller() async {
         let (result, _) = await result { pending in
             guard Int("x") != nil else { return }
             pending.succeed(1)
@@ -37,7 +40,8 @@ import Testing
         #expect(isLost(result))
     }
 
-    @Test func aGivenResultIsNotGivenAgain() async throws {
+    @Test("A given result is not given again")
+    func aGivenResultIsNotGivenAgain() async throws {
         let (success, log) = await result { $0.succeed(7) }
         #expect(try success.get() == 7 && log.isEmpty)
         let (failure, none) = await result { $0.fail(.draining) }
@@ -45,8 +49,10 @@ import Testing
         #expect(none.isEmpty)
     }
 
-    /// A checked continuation ends the process when it is resumed twice, so a second result would be seen.
-    @Test func aDecidedResultIsGivenOnceAndBeforeWhatFollows() async throws {
+    /// A checked continuation ends the process when it is resumed twice, so a second result would
+    /// be seen.
+    @Test("A decided result is given once, before the next action")
+    func aDecidedResultIsGivenOnceAndBeforeWhatFollows() async throws {
         let isOver = Mutex(false)
         let (result, log) = await result { pending in
             let epilogue = pending.decided(.success(3)) { isOver.withLock { $0 = true } }

@@ -6,8 +6,9 @@ import Testing
 @testable import AgentService
 @testable import SessionStore
 
-/// A model's reasoning, from its answer to the next request, through Redis.
-@Suite(.timeLimit(.minutes(2))) struct ReasoningTests {
+/// Reasoning passes from a completion through Redis to the next request.
+@Suite("Reasoning from a completion to the next request", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct ReasoningTests {
     private static func trace(_ text: String, calls: [Int: String] = [:]) -> LLMEvent {
         let json = { (text: String) in ByteBuffer(string: text) }
         return .reasoning(
@@ -16,7 +17,7 @@ import Testing
                 calls: calls.mapValues { [ReasoningTrace.Member(name: "extra_content", json: json($0))] }))
     }
 
-    /// The last message but those of tools that a request sends, with what goes back to the model.
+    /// Returns a request's last message that is not a tool's, with the returned reasoning.
     private func lastAnswer(_ request: LLMRequest) throws -> JSON {
         try #require(try JSON(parsing: OpenAIRequestBody(request, stream: true).bytes)["messages"].array.last { $0["role"] == "assistant" })
     }
@@ -27,7 +28,7 @@ import Testing
         return Turns(session, model: model)
     }
 
-    @Test("It is stored beside the history and goes back with the tool's result, at the call that it came with")
+    @Test("Reasoning is stored beside the history and returned with the tool's result")
     func itGoesBackWithTheResult() async throws {
         let turns = try await turns { request, sink in
             guard request.messages.count < 4 else { return try await PlayedModel.saying("done")(request, sink) }
@@ -55,7 +56,7 @@ import Testing
         #expect(body["messages"].array.last?["tool_call_id"] == "functions.echo:0")
     }
 
-    @Test("Another model, for the same session, gets none of it")
+    @Test("Another model gets none of a session's reasoning")
     func anotherModelGetsNone() async throws {
         let turns = try await turns { request, sink in
             if request.model == "thinker" {
@@ -73,7 +74,7 @@ import Testing
         #expect(body.map { $0["reasoning_content"].string } == [nil, nil, "secret", nil, nil, nil])
     }
 
-    @Test("A second try of a step has the first one's, and both are stored with their messages")
+    @Test("A repair returns the first attempt's reasoning, and both attempts are stored")
     func aRepairHasTheFirstOnes() async throws {
         let turns = try await turns { request, sink in
             let isRepair = request.messages.count > 2
@@ -89,7 +90,7 @@ import Testing
         #expect(stored.map { $0["fields"]["reasoning_content"].string } == [nil, "first", "second"])
     }
 
-    @Test("A failed answer leaves none, and neither does a rewind behind it")
+    @Test("A failed completion and a rewind leave no reasoning behind")
     func whatGoesLeavesNone() async throws {
         let turns = try await turns { request, sink in
             try await sink([.textDelta("x"), Self.trace("t")])
@@ -109,7 +110,7 @@ import Testing
         #expect(after < before && after == history.reduce(0) { $0 + $1.text.utf8.count })
     }
 
-    @Test("A long history is read in pages, and so is what belongs to it")
+    @Test("The reasoning of a long history is read in pages")
     func pages() async throws {
         let text = String(repeating: "t", count: 40_000)
         let turns = try await turns { request, sink in
@@ -124,7 +125,7 @@ import Testing
         #expect(sent.count == 4 && sent.allSatisfy { $0 == text })
     }
 
-    @Test("Where it is shown, a client reads it beside the text, and a follower reads the same")
+    @Test("With the setting, client and follower get the same reasoning beside the text")
     func itIsShown() async throws {
         let turns = try await turns { _, sink in
             try await sink([.reasoningDelta("let me "), .reasoningDelta("see")])
@@ -142,7 +143,7 @@ import Testing
 }
 
 extension SessionInRedis {
-    /// All elements of a list.
+    /// Returns all elements of a list.
     func list(_ key: String) async throws -> [String] {
         try await store.client.connection(for: keys.prefix).send(RedisCommand("LRANGE", key, "0", "-1")).plainElements
     }

@@ -4,10 +4,12 @@ import Testing
 @testable import AgentService
 @testable import SessionStore
 
-/// What a turn waits for at Redis.
-@Suite(.timeLimit(.minutes(2))) struct RoundTripTests {
-    /// One to begin and one to commit, and for a history that is not small its pages. What goes in the same write takes no trip of its own.
-    @Test(arguments: [(0, 0), (10, 0), (100, 0), (1000, 4)]) func aTurnHasTwoBesideTheLog(count: Int, pages: Int) async throws {
+@Suite("Round trips to Redis", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct RoundTripTests {
+    /// One round trip begins the step, one commits it. Everything else shares a write or waits for
+    /// nothing.
+    @Test("A turn waits for two round trips, and for the pages of a large history", arguments: [(0, 0), (10, 0), (100, 0), (1000, 4)])
+    func aTurnHasTwoBesideTheLog(count: Int, pages: Int) async throws {
         let redis = try await RedisServer.shared()
         let proxy = try await FaultyProxy.start(to: redis)
         let session = try await SessionInRedis(redis, through: proxy)
@@ -15,17 +17,18 @@ import Testing
             let messages = (0..<count).map { #"{"role":"user","content":"\#($0)"}"# }
             try redis.cli(["RPUSH", session.keys.history] + messages)
         }
-        // The log is not written before the commit brings all of it.
+        // The log is not written before the commit, which brings all of it.
         let turns = Turns(session, { $0.logInterval = .seconds(600) }, model: PlayedModel.saying("a", "b"))
-        // So that Redis knows the scripts.
+        // The first turn makes the scripts known to Redis.
         _ = try await turns.say("hello").all()
-        // Nobody waits for what is noted in the index and, at the end, in the sweeper's list.
+        // The turn does not wait for notes in the index or, at its end, in the sweeper's list.
         proxy.noteRoundTrips { words in
             ["PING", "CLIENT"].contains(words.first) || words.first == "ZREM" || words.dropFirst().first == RedisKeys(session.id).index
         }
         #expect(try await turns.say("again").all().done["status"] == "completed")
         #expect(turns.model.requests.last?.messages.count == (count == 0 ? 1 : 0) + count + 3)
-        // The last of what comes before the commit says that the model is asked: what came with the begin was enough to say so.
+        // The last command before the commit notes that the model is asked. For a small history,
+        // the begin has noted it.
         let reading = Array(repeating: "LRANGE", count: pages) + (pages > 0 ? ["EVALSHA"] : [])
         #expect(proxy.roundTrips.map(\.first) == ["ZADD"] + reading + ["EVALSHA"])
         try await proxy.stop()

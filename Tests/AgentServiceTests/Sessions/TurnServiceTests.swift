@@ -5,17 +5,19 @@ import Testing
 
 @testable import AgentService
 
-/// Turns from a message to `done`, with a real Redis.
-@Suite(.timeLimit(.minutes(2))) struct TurnServiceTests {
+/// Turns run on a real Redis.
+@Suite("Turns from a message to done", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct TurnServiceTests {
     static func turns(
         maximumSteps: Int = 100, _ change: (inout TurnConfiguration) -> Void = { _ in }, model: @escaping PlayedModel.Script
     ) async throws -> Turns {
         Turns(try await SessionInRedis(.shared()), maximumSteps: maximumSteps, change, model: model)
     }
 
-    // MARK: Good turns
+    // MARK: Successful turns
 
-    @Test func anAnswerIsToldStoredAndLogged() async throws {
+    @Test("A completion is streamed, stored and logged")
+    func anAnswerIsToldStoredAndLogged() async throws {
         let turns = try await Self.turns(model: PlayedModel.saying("Hel", "lo ", "😀"))
         let told = try await turns.say("hello").all()
         #expect(told.tokens == "Hello 😀")
@@ -30,7 +32,7 @@ import Testing
                 ["role": "system", "content": "be brief"], ["role": "user", "content": "hello"],
                 ["role": "assistant", "content": "Hello 😀"],
             ])
-        // Every event has the next place, and the log holds the same.
+        // Every event has the next position, and the log holds the same events.
         let ids = told.compactMap { $0.id.flatMap { EventID($0) } }
         #expect(ids.map(\.sequence) == Array(1...told.count))
         #expect(Set(ids.map(\.nonce)) == [try turns.session.state("nonce")])
@@ -42,7 +44,8 @@ import Testing
         #expect(journal["status"] == "completed" && journal["owner"] == "owner" && journal["history"] == [2, 3])
     }
 
-    @Test func theModelIsAskedWithWhatTheTurnSays() async throws {
+    @Test("The request to the model follows the turn's settings")
+    func theModelIsAskedWithWhatTheTurnSays() async throws {
         let turns = try await Self.turns(model: PlayedModel.saying("x"))
         let listener = try await turns.post(
             ["content": "hello"], ["model": "m-1", "tools": [], "metadata": ["a": [1, "\u{2028}"]]], traceparent: "00-aa-bb-01")
@@ -57,7 +60,8 @@ import Testing
         #expect(try requests[1].messages.map { try JSON(parsing: $0)["role"] } == ["system", "user", "assistant", "user"])
     }
 
-    @Test func callsAreToldAndTheirResultsGoOn() async throws {
+    @Test("Calls are emitted, and their results continue the turn")
+    func callsAreToldAndTheirResultsGoOn() async throws {
         let turns = try await Self.turns(
             model: PlayedModel.calling((id: "a", name: "read_file", arguments: #"{"path":"x"}"#), (id: "b", name: "echo", arguments: "")))
         let told = try await turns.say("read it").all()
@@ -71,7 +75,7 @@ import Testing
         #expect(first.done["status"] == "waiting" && first.done["pending_calls"] == ["a"])
         #expect(turns.model.requests.count == 1)
         #expect(try await turns.result(["json": true], of: "a").all().content == "fine")
-        // The same again is the same answer, without the model.
+        // The repeated request gets the same events, without the model.
         #expect(try await turns.result(["json": true], of: "a").all().content == "fine")
         #expect(turns.model.requests.count == 2)
         let history = try turns.history()
@@ -79,7 +83,8 @@ import Testing
         #expect(Conversation.violation(history) == nil)
     }
 
-    @Test func theSameKeyIsAnsweredFromTheLog() async throws {
+    @Test("A repeated key is answered from the log")
+    func theSameKeyIsAnsweredFromTheLog() async throws {
         let turns = try await Self.turns(model: PlayedModel.saying("one", "two"))
         let first = try await turns.say("hello", key: "k").all()
         let second = try await turns.say("hello", key: "k").all()
@@ -89,12 +94,13 @@ import Testing
         #expect(try turns.history().count == 3)
     }
 
-    /// I1: some models repeat their ids, and Redis's JSON library writes some of them in its own way.
-    @Test(arguments: ["call_0", "a/b", "\u{2028}", "\u{7F}", "ü\"\\"]) func anIDIsNeverUsedTwice(id: String) async throws {
+    /// Some models repeat their ids, and Redis's JSON library spells some of them differently.
+    @Test("A call id is never used twice (I1)", arguments: ["call_0", "a/b", "\u{2028}", "\u{7F}", "ü\"\\"])
+    func anIDIsNeverUsedTwice(id: String) async throws {
         let turns = try await Self.turns(model: PlayedModel.calling((id: id, name: "echo", arguments: "{}")))
         let first = try #require(try await turns.say("one").all().done["pending_calls"][0].string)
         #expect(CallID.isAccepted(id) ? first == id : first != id && CallID.isAccepted(first))
-        // The user goes on: the call is closed by the script.
+        // The user goes on, so the script closes the call.
         let second = try await turns.say("two").all()
         let fresh = try #require(second.done["pending_calls"][0].string)
         #expect(fresh != first)
@@ -107,7 +113,8 @@ import Testing
         for request in turns.model.requests { #expect(Conversation.violation(try request.messages.map { try JSON(parsing: $0) }) == nil) }
     }
 
-    @Test func invalidArgumentsAreRepairedInTheSameStep() async throws {
+    @Test("Invalid arguments are repaired in the same step")
+    func invalidArgumentsAreRepairedInTheSameStep() async throws {
         let turns = try await Self.turns { request, sink in
             let isRepair = request.messages.count > 2
             try await PlayedModel.calling((id: "a", name: "echo", arguments: isRepair ? #"{"text":"x"}"# : "nonsense"))(request, sink)
@@ -123,13 +130,14 @@ import Testing
 
     // MARK: I4
 
-    /// While Redis has not acknowledged the end, nobody hears of it.
-    @Test(arguments: [true, false]) func nothingFinalIsToldBeforeItIsStored(calls: Bool) async throws {
+    /// Until Redis has acknowledged the end, no client sees it.
+    @Test("No final event is sent before Redis has stored it (I4)", arguments: [true, false])
+    func nothingFinalIsToldBeforeItIsStored(calls: Bool) async throws {
         let redis = try await RedisServer.start()
         let gate = Gate()
         let session = try await SessionInRedis(redis, lease: .seconds(60))
         let turns = Turns(session) {
-            // The commit is all that is written.
+            // The commit is the only write.
             $0.logInterval = .seconds(3600)
         } model: { request, sink in
             try await sink([.textDelta("Hello")])
@@ -154,7 +162,8 @@ import Testing
 
     // MARK: Failures
 
-    @Test func aFailureIsToldAndCanBeRetried() async throws {
+    @Test("A failure is reported and can be retried")
+    func aFailureIsToldAndCanBeRetried() async throws {
         let turns = try await Self.turns { _, sink in
             try await sink([.textDelta("half")])
             throw LLMError(.timeout, "The model was silent.")
@@ -171,7 +180,7 @@ import Testing
         turns.model.play(PlayedModel.saying("whole"))
         #expect(try await turns.post(["type": "retry"]).all().content == "whole")
         #expect(try turns.history().map { $0["role"] } == ["system", "user", "assistant"])
-        // And then there is nothing to retry.
+        // After that, nothing is left to retry.
         let error = await #expect(throws: TurnError.self) { _ = try await turns.post(["type": "retry"]) }
         guard case .refused(.nothingToRetry) = error else {
             Issue.record("\(String(describing: error))")
@@ -179,7 +188,8 @@ import Testing
         }
     }
 
-    @Test func invalidArgumentsTwiceLeaveAGoodHistory() async throws {
+    @Test("Invalid arguments twice leave a valid history")
+    func invalidArgumentsTwiceLeaveAGoodHistory() async throws {
         let turns = try await Self.turns(model: PlayedModel.calling((id: "a", name: "echo", arguments: "nonsense")))
         let told = try await turns.say("hello").all()
         #expect(told.error["code"] == "invalid_tool_arguments")
@@ -190,7 +200,8 @@ import Testing
         #expect(Conversation.violation(history) == nil)
     }
 
-    @Test func anAnswerThatIsTooLargeFails() async throws {
+    @Test("A completion that is too large fails")
+    func anAnswerThatIsTooLargeFails() async throws {
         let turns = try await Self.turns {
             $0.maximumAnswerBytes = 1000
         } model: { _, sink in
@@ -202,7 +213,8 @@ import Testing
         #expect(told.done["status"] == "failed")
     }
 
-    @Test func aSecondMessageIsRefusedWhileAStepRuns() async throws {
+    @Test("A second message is refused while a step runs")
+    func aSecondMessageIsRefusedWhileAStepRuns() async throws {
         let turns = try await Self.turns(model: PlayedModel.endless)
         let listener = try await turns.say("hello")
         let error = await #expect(throws: TurnError.self) { _ = try await turns.say("too soon") }
@@ -215,7 +227,8 @@ import Testing
         _ = try await listener.all()
     }
 
-    @Test func overTheBoundNothingIsWritten() async throws {
+    @Test("A turn beyond the bound writes nothing")
+    func overTheBoundNothingIsWritten() async throws {
         let gate = Gate()
         let turns = try await Self.turns(maximumSteps: 1) { request, sink in
             await gate.pass()
@@ -232,7 +245,8 @@ import Testing
         #expect(try turns.history().count == 3)
     }
 
-    @Test func theStepGoesOnWithoutItsClient() async throws {
+    @Test("The step goes on without its client")
+    func theStepGoesOnWithoutItsClient() async throws {
         let gate = Gate()
         let turns = try await Self.turns { request, sink in
             await gate.pass()

@@ -8,14 +8,15 @@ import TestSupport
 @testable import SessionStore
 @testable import agent_server
 
-/// A model that a test plays, within the process.
+/// A model that a test plays inside the process.
 final class PlayedModel: LLMProvider, Sendable {
     typealias Sink = ([LLMEvent]) async throws -> Void
     typealias Script = @Sendable (LLMRequest, Sink) async throws -> Void
 
     private let script: Mutex<Script>
     private let received = Mutex<[LLMRequest]>([])
-    /// Whether a request counts as held until its script has ended, and not only until that begins.
+    /// Whether a request counts as held until its script has ended, and not only until the script
+    /// begins.
     private let holdsRequests: Bool
 
     let name = "played"
@@ -39,7 +40,7 @@ final class PlayedModel: LLMProvider, Sendable {
         return TaskGeneration(for: receiver) { sink in try await script(played, sink) }
     }
 
-    /// Says it all and ends.
+    /// Emits all events and ends.
     static func saying(_ tokens: String..., finish: FinishReason = .stop) -> Script {
         { _, sink in
             for token in tokens { try await sink([.textDelta(token)]) }
@@ -56,7 +57,7 @@ final class PlayedModel: LLMProvider, Sendable {
         }
     }
 
-    /// Says words until it is cancelled.
+    /// Emits words until it is cancelled.
     static let endless: Script = { _, sink in
         while true {
             try await sink([.textDelta("word ")])
@@ -69,7 +70,7 @@ extension EventLoopExecutors {
     static let shared = EventLoopExecutors(MultiThreadedEventLoopGroup.singleton)
 }
 
-/// Turns as a replica runs them, without its HTTP: a real Redis, a played model.
+/// Turns as a replica runs them, without HTTP: a real Redis, a played model.
 final class Turns: Sendable {
     let session: SessionInRedis
     let model: PlayedModel
@@ -110,7 +111,7 @@ final class Turns: Sendable {
         return listener
     }
 
-    /// Posts to fail; nil where it does not.
+    /// Posts a message and expects an error; returns nil if none comes.
     func refusal(_ text: String, _ extra: [String: JSON] = [:]) async -> TurnError? {
         do {
             _ = try await say(text, extra)
@@ -128,7 +129,7 @@ final class Turns: Sendable {
         try await post(["type": "tool_result", "call_id": .string(call), "result": result])
     }
 
-    /// What a follower is told from the beginning of a step, once all of it was told.
+    /// Returns a follower's events from the beginning of a step, once all have come.
     func follow(_ step: Int) async throws -> [Listener.Told] {
         let listener = Listener()
         try service.follow(session.id, from: .beginning(of: step), stream: listener.stream)
@@ -163,10 +164,10 @@ final class Listener: Sendable {
         }
     }
 
-    /// What was heard so far, as it came.
+    /// Returns the text so far.
     var text: String { heard.text.withLock { $0 } }
 
-    /// What was heard so far.
+    /// Returns the events so far.
     func soFar() throws -> [Told] {
         try heard.text.withLock { $0 }.components(separatedBy: "\n\n").dropLast().filter { !$0.hasPrefix(":") }.map { block in
             var told = Told(id: nil, name: "", data: .null)
@@ -182,7 +183,7 @@ final class Listener: Sendable {
         }
     }
 
-    /// Everything, once the stream has ended.
+    /// Returns all events, once the stream has ended.
     func all() async throws -> [Told] {
         try await task.value("the stream ends")
         return try soFar()

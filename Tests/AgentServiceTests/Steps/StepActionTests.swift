@@ -5,8 +5,9 @@ import Testing
 
 @testable import AgentService
 
-/// What a step does next, for each result of what it did last.
-@Suite struct StepActionTests {
+/// Each result of an action leads to the next one.
+@Suite("The actions of a step")
+struct StepActionTests {
     private let machine = StepStateMachine(maximumBytes: 1000, maximumCalls: 1)
     private static let stored = StepStateMachine.Conclusion.commit(StepStateMachine.Ending(status: .completed))
     private static let lost = StopReason.lost(step: 2, intent: "cancel")

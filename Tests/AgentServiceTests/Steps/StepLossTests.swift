@@ -8,14 +8,16 @@ import Testing
 @testable import SessionStore
 @testable import agent_server
 
-/// Steps that are taken away, or whose Redis goes.
-@Suite(.timeLimit(.minutes(2))) struct StepLossTests {
-    /// I3: nothing of the former owner enters the history or the events, and its client hears of the step that replaces its own.
-    @Test(arguments: [true, false]) func anOwnerThatLostItsLeaseFollowsTheNewOne(noticedAtTheEnd: Bool) async throws {
+/// A step is taken over, or its Redis goes down.
+@Suite("Steps that lose their lease or their Redis", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct StepLossTests {
+    /// The former owner's client gets the step that replaces its own.
+    @Test("An owner that lost its lease writes nothing and follows the new owner (I3)", arguments: [true, false])
+    func anOwnerThatLostItsLeaseFollowsTheNewOne(noticedAtTheEnd: Bool) async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let gate = Gate()
         let turns = Turns(session) {
-            // Without appends only the commit finds it out.
+            // Without appends, the owner learns of the loss only at the commit.
             if noticedAtTheEnd { $0.logInterval = .seconds(3600) }
         } model: { request, sink in
             guard noticedAtTheEnd else { return try await PlayedModel.endless(request, sink) }
@@ -41,11 +43,13 @@ import Testing
         #expect(told.content == "from elsewhere")
         #expect(try turns.history().map { $0["content"] } == ["be brief", "hello", "from elsewhere"])
         #expect(try session.redis.cli("HLEN", session.keys.pending) == "0")
-        // The old step's entries are those from before; the new one's are the new owner's.
+        // The old step's entries are from before the loss. The new step's entries are the new
+        // owner's.
         #expect(try await session.entries(step: 2).flatMap(\.fields).map(\.name) == ["message", "done"])
     }
 
-    @Test func aStepWhoseSessionIsDeletedEnds() async throws {
+    @Test("The deletion of a session ends its step and leaves nothing behind")
+    func aStepWhoseSessionIsDeletedEnds() async throws {
         let session = try await SessionInRedis(.shared())
         let turns = Turns(session, model: PlayedModel.endless)
         let listener = try await turns.say("hello")
@@ -55,11 +59,12 @@ import Testing
         #expect(told.error["code"] == "session_deleted" && told.error["retryable"] == false)
         #expect(told.done["status"] == "failed")
         #expect(told.suffix(2).allSatisfy { $0.id == nil })
-        // Nothing of it comes back.
+        // No key of the session comes back.
         #expect(try session.redis.cli(["EXISTS"] + session.keys.all) == "0")
     }
 
-    @Test func whereTheEndCannotBeStoredTheClientIsToldSo() async throws {
+    @Test("A client learns that the end could not be stored")
+    func whereTheEndCannotBeStoredTheClientIsToldSo() async throws {
         let redis = try await RedisServer.start()
         let gate = Gate()
         let session = try await SessionInRedis(redis) { $0.commitPatience = .milliseconds(200) }
@@ -78,13 +83,14 @@ import Testing
         #expect(told.error["code"] == "store_unavailable" && told.error["retryable"] == true)
         #expect(told.done["status"] == "failed" && told.done["metadata"] == ["a": 1])
         #expect(told.done["history_length"].isNull)
-        // They are not in the log, so they have no id.
+        // These events are not in the log, so they have no id.
         #expect(told.suffix(2).map(\.id) == [nil, nil])
         #expect(told.suffix(2).map(\.name) == ["error", "done"])
     }
 
-    /// Redis is away while the model speaks and back before the commit gives up: nobody notices.
-    @Test func aRedisThatComesBackInTimeIsNotNoticed() async throws {
+    /// Redis is down while the model writes, and back before the commit gives up.
+    @Test("A short outage of Redis is not noticed")
+    func aRedisThatComesBackInTimeIsNotNoticed() async throws {
         let durable = ["--appendonly", "yes", "--appendfsync", "always"]
         let redis = try await RedisServer.start(durable)
         let gate = Gate()
@@ -100,7 +106,7 @@ import Testing
         try await redis.kill()
         gate.open()
         let text = "Hello" + String(repeating: ".", count: 100) + "!"
-        // Tokens flow on while Redis is away.
+        // Text flows on while Redis is down.
         try await eventually("all tokens are told") { try listener.tokens() == text }
         try FileManager.default.removeItem(atPath: redis.socket)
         let again = try await RedisServer.start(durable, directory: redis.directory, port: redis.port)
@@ -112,7 +118,8 @@ import Testing
         try await again.stop()
     }
 
-    @Test func whereTheMessageCannotBeStoredNothingBegins() async throws {
+    @Test("A message that cannot be stored begins no step")
+    func whereTheMessageCannotBeStoredNothingBegins() async throws {
         let redis = try await RedisServer.start()
         let session = try await SessionInRedis(redis) { $0.retryPatience = .milliseconds(200) }
         let turns = Turns(session, model: PlayedModel.saying("x"))
@@ -127,8 +134,9 @@ import Testing
         try await eventually("nothing runs") { turns.scheduler.runningSteps == 0 }
     }
 
-    /// A server that stops gives its steps away, and sends their clients after them. That does not count as an attempt.
-    @Test func aDrainedStepGoesOnElsewhere() async throws {
+    /// The stop sends the clients after their steps. A release does not count as an attempt.
+    @Test("A stopping replica releases its steps, and another replica runs them at once")
+    func aDrainedStepGoesOnElsewhere() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let draining = try await DrainingTurns(session)
         let follower = Listener()
@@ -148,14 +156,15 @@ import Testing
             Double(try session.redis.cli("ZSCORE", session.keys.running, session.id.text)) ?? .infinity
                 <= Double(try await session.store.now()))
 
-        // At once, though its lease would last for a minute, and though that replica knows nothing of Redis's past.
+        // At once, although the step's lease would last a minute, and the other replica knows
+        // nothing of Redis's past.
         let elsewhere = Turns(try await session.elsewhere(outagePause: .seconds(60)), model: PlayedModel.saying("better here"))
         #expect(try await elsewhere.service.takeOver(session.id, step: 1))
         try await eventually("it is answered") { try session.redis.history(session.id).last?["content"] == "better here" }
         #expect(try session.state("attempt") == "1")
     }
 
-    /// Turns of a replica that can be told to stop.
+    /// Turns of a replica that the test can stop.
     struct DrainingTurns {
         let service: TurnService
         let group: ServiceGroup

@@ -6,9 +6,9 @@ import Testing
 
 @testable import AgentService
 
-/// Who runs steps, and how it ends.
-@Suite struct StepSchedulerTests {
-    /// A supervisor that runs as a service.
+@Suite("The step scheduler")
+struct StepSchedulerTests {
+    /// A scheduler that runs as a service.
     struct Running {
         let scheduler: StepScheduler
         let group: ServiceGroup
@@ -22,7 +22,7 @@ import Testing
             task = Task { try await group.run() }
         }
 
-        /// SIGTERM has come, and the supervisor knows.
+        /// Sends SIGTERM, and waits until the scheduler has seen it.
         func drain() async throws {
             await group.triggerGracefulShutdown()
             try await eventually("it drains") { scheduler.isDraining }
@@ -33,7 +33,7 @@ import Testing
         }
     }
 
-    /// What a job leaves behind.
+    /// Notes the jobs that ran.
     final class Box: Sendable {
         let isOver = Mutex(false)
         let reason = Mutex<StopReason?>(nil)
@@ -55,7 +55,8 @@ import Testing
         var isSuspended: Bool { suspension.withLock { $0 != nil } }
     }
 
-    @Test func jobsRunAtOnce() async throws {
+    @Test("Jobs run at the same time")
+    func jobsRunAtOnce() async throws {
         let running = Running()
         let gate = Gate()
         for _ in 0..<10 { try running.scheduler.launch { await gate.pass() } }
@@ -65,22 +66,24 @@ import Testing
         try await running.ended()
     }
 
-    /// Load balancers must have the time to notice, also where nothing runs.
-    @Test func aStopIsNoticedBeforeItsEnd() async throws {
+    /// Load balancers need that time, even if no step runs.
+    @Test("A stop lasts at least as long as the drain notice")
+    func aStopIsNoticedBeforeItsEnd() async throws {
         let running = Running(notice: .milliseconds(300))
         let begun = ContinuousClock.now
         try await running.drain()
         #expect(throws: StepScheduler.Refusal.draining) { try running.scheduler.launch {} }
         try await running.ended()
         #expect(begun.duration(to: .now) >= .milliseconds(300))
-        // It is a part of the drain.
+        // The notice is a part of the drain.
         let short = Running(drain: .milliseconds(10), notice: .seconds(600))
         try await short.drain()
         try await short.ended()
     }
 
-    /// A step that is cancelled makes room, also while it holds up the stop.
-    @Test func whatEndsAStepIsLetInWhileItDrains() async throws {
+    /// A cancelled step frees its slot, and no longer delays the stop.
+    @Test("Cancels are accepted during the drain")
+    func whatEndsAStepIsLetInWhileItDrains() async throws {
         let running = Running(maximumSteps: 1)
         let gate = Gate()
         try running.scheduler.launch { await gate.pass() }
@@ -91,8 +94,9 @@ import Testing
         #expect(throws: StepScheduler.Refusal.draining) { try running.scheduler.launch(endsStep: true) {} }
     }
 
-    /// What is no task has its place all the same, holds up the stop, and is gone on with in a job.
-    @Test func whatIsWaitedForHasItsPlace() async throws {
+    /// A suspended step is not a task. It continues in a job.
+    @Test("A suspended step keeps its slot and delays the stop")
+    func whatIsWaitedForHasItsPlace() async throws {
         let running = Running(maximumSteps: 1)
         let (ways, over) = (Box(), Gate())
         try running.scheduler.start {
@@ -113,7 +117,8 @@ import Testing
     }
 
     /// A dropped suspension is a defect. It must not hold up a stop for ever.
-    @Test func aDroppedSuspensionReleasesItsSlot() async throws {
+    @Test("A dropped suspension releases its slot")
+    func aDroppedSuspensionReleasesItsSlot() async throws {
         let running = Running(maximumSteps: 1)
         let box = Box()
         try running.scheduler.start { .suspend { box.keep($0) } }
@@ -125,8 +130,9 @@ import Testing
         try await running.ended()
     }
 
-    /// A service that is cancelled, without a graceful end, stops what it waits for; that is still gone on with.
-    @Test func aCancellationStopsWhatIsWaitedFor() async throws {
+    /// The service ends without a graceful stop.
+    @Test("A cancelled scheduler stops suspended steps, and their next jobs still run")
+    func aCancellationStopsWhatIsWaitedFor() async throws {
         let scheduler = StepScheduler(maximumSteps: 1, drain: .seconds(30), executors: .shared, logger: .quiet)
         let service = Task { try await scheduler.run() }
         let (stopSignal, over, box) = (StopSignal(), Gate(), Box())
@@ -151,8 +157,9 @@ import Testing
         try await service.value("the scheduler ends")
     }
 
-    /// What comes after a cancellation is refused, not lost.
-    @Test func aJobThatNobodyWillRunIsRefused() async throws {
+    /// The job is not lost silently.
+    @Test("A job after the cancellation is refused")
+    func aJobThatNobodyWillRunIsRefused() async throws {
         let scheduler = StepScheduler(maximumSteps: 1, drain: .seconds(30), executors: .shared, logger: .quiet)
         let service = Task { try await scheduler.run() }
         service.cancel()
@@ -162,8 +169,9 @@ import Testing
         #expect(scheduler.slots == 0)
     }
 
-    /// A job and what follows it have one place between them, and whoever waits for the end finds it free.
-    @Test func whatFollowsAJobHasItsPlace() async throws {
+    /// A caller that waits for the end of both finds the slot free.
+    @Test("A job and its successor share one slot")
+    func whatFollowsAJobHasItsPlace() async throws {
         let running = Running(maximumSteps: 1)
         let gate = Gate()
         let places: Int = await withCheckedContinuation { continuation in
@@ -181,7 +189,8 @@ import Testing
         try await running.ended()
     }
 
-    @Test func thereAreNotMoreThanTheBound() async throws {
+    @Test("The number of steps is bounded")
+    func thereAreNotMoreThanTheBound() async throws {
         let running = Running(maximumSteps: 2)
         let gate = Gate()
         for _ in 0..<2 { try running.scheduler.launch { await gate.pass() } }
@@ -192,7 +201,8 @@ import Testing
         try await running.ended()
     }
 
-    @Test func itEndsAtOnceWhereNothingRuns() async throws {
+    @Test("An idle scheduler ends at once")
+    func itEndsAtOnceWhereNothingRuns() async throws {
         let running = Running()
         #expect(!running.scheduler.isDraining)
         try await running.drain()
@@ -200,7 +210,8 @@ import Testing
         #expect(throws: StepScheduler.Refusal.draining) { try running.scheduler.launch {} }
     }
 
-    @Test func whatRunsIsWaitedForAndNothingNewIsTaken() async throws {
+    @Test("The drain waits for running steps and refuses new ones")
+    func whatRunsIsWaitedForAndNothingNewIsTaken() async throws {
         let running = Running()
         let (gate, box, stopSignal) = (Gate(), Box(), StopSignal())
         running.scheduler.register(stopSignal)
@@ -216,7 +227,8 @@ import Testing
         #expect(box.isOver.withLock { $0 })
     }
 
-    @Test func whatRunsAfterTheDrainTimeIsStopped() async throws {
+    @Test("Steps that outlast the drain are stopped")
+    func whatRunsAfterTheDrainTimeIsStopped() async throws {
         let running = Running(drain: .milliseconds(50))
         let box = Box()
         try running.scheduler.launch {
@@ -233,8 +245,9 @@ import Testing
         #expect(running.scheduler.runningSteps == 0)
     }
 
-    /// Its message was on the way to Redis while the time ran out.
-    @Test func whatBeginsAfterTheDrainTimeIsStoppedToo() async throws {
+    /// Its message was on the way to Redis when the time ran out.
+    @Test("A step that begins after the drain is stopped as well")
+    func whatBeginsAfterTheDrainTimeIsStoppedToo() async throws {
         let running = Running(drain: .milliseconds(50))
         let (gate, box, first) = (Gate(), Box(), StopSignal())
         running.scheduler.register(first)
@@ -255,7 +268,7 @@ import Testing
 }
 
 extension StepScheduler {
-    /// A job after which nothing comes.
+    /// A job without a successor.
     fileprivate func launch(endsStep: Bool = false, _ job: @escaping @Sendable () async -> Void) throws(Refusal) {
         try start(endsStep: endsStep) { () -> NextAction in
             await job()

@@ -5,8 +5,9 @@ import Testing
 
 @testable import AgentService
 
-/// I1, whatever a model says: random sessions, and after every step the history is one that a provider accepts.
-@Suite struct StepStateMachineHistoryTests {
+/// Random models and random sessions.
+@Suite("Histories of random sessions")
+struct StepStateMachineHistoryTests {
     struct Model {
         var random: SeededGenerator
 
@@ -38,13 +39,14 @@ import Testing
         mutating func pick<Value>(_ values: [Value], _ other: Value) -> Value { values.randomElement(using: &random) ?? other }
     }
 
-    /// As the script writes it, with the escapes of Redis's JSON library.
+    /// The same text as the script writes it, with the escapes of Redis's JSON library.
     static func closed(_ id: String) -> ByteBuffer {
         let escaped = JSON.string(id).text.replacing("/", with: "\\/").replacing("\u{7F}", with: "\\u007f")
         return ByteBuffer(string: #"{"role":"tool","tool_call_id":\#(escaped),"content":"cancelled"}"#)
     }
 
-    @Test(arguments: 0..<6) func theHistoryIsAlwaysOneThatAProviderAccepts(seed: Int) throws {
+    @Test("Every step leaves a history that a provider accepts (I1)", arguments: 0..<6)
+    func theHistoryIsAlwaysOneThatAProviderAccepts(seed: Int) throws {
         var model = Model(random: SeededGenerator(seed: UInt64(seed)))
         var history = [ChatMessage.system("be brief")]
         func check(_ messages: [ByteBuffer], _ what: String) throws {
@@ -80,7 +82,7 @@ import Testing
         }
     }
 
-    /// What the client is told agrees with what is stored.
+    /// The events for the client agree with the stored history.
     private func compare(_ ending: StepStateMachine.Ending, shown: String, seed: Int) throws {
         let events = try StepStateMachineTests.events(ending)
         let comment = Comment(rawValue: "seed \(seed): \(events)")

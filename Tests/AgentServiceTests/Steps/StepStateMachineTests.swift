@@ -5,11 +5,12 @@ import Testing
 
 @testable import AgentService
 
-/// What one generation, or two, lead to.
-@Suite struct StepStateMachineTests {
+/// One or two generations lead to one end of a step.
+@Suite("The step's state machine")
+struct StepStateMachineTests {
     enum Unexpected: Error { case repair, ending }
 
-    /// A machine and the generations it has been through.
+    /// A machine, and the generations so far.
     struct Driver {
         var machine: StepStateMachine
         var history: [ByteBuffer]
@@ -20,7 +21,7 @@ import Testing
             self.history = history
         }
 
-        /// One generation; its repair messages go into `history`, as the step runner has it.
+        /// Runs one generation. Its repair messages go into `history`, as in the step runner.
         mutating func generate(_ events: [LLMEvent]) throws(LLMError) -> StepStateMachine.Conclusion {
             for event in events { try machine.receive(event) }
             var known = UsedCallIDs()
@@ -37,7 +38,7 @@ import Testing
             return conclusion
         }
 
-        /// The ending of a generation that is expected to be the last.
+        /// Returns the end of a generation that must be the last one.
         mutating func end(_ events: [LLMEvent]) throws -> StepStateMachine.Ending {
             guard case .commit(let ending) = try generate(events) else { throw Unexpected.repair }
             return ending
@@ -66,14 +67,16 @@ import Testing
 
     // MARK: Text
 
-    /// Whatever a provider says: half an answer never enters the history.
-    @Test func anAnswerWithoutAFinishIsNone() throws {
+    /// A provider may end in any way.
+    @Test("Text without an end never enters the history")
+    func anAnswerWithoutAFinishIsNone() throws {
         var driver = Driver()
         let ending = try driver.end([.textDelta("half")])
         #expect(ending.status == .failed && ending.messages.isEmpty)
     }
 
-    @Test func textIsStoredAndSaidOnce() throws {
+    @Test("Text is stored and streamed once")
+    func textIsStoredAndSaidOnce() throws {
         var driver = Driver()
         let ending = try driver.end([
             .textDelta("Hel"), .textDelta("lo 😀"), .usage(TokenUsage(promptTokens: 9, completionTokens: 2)), .finish(.stop),
@@ -86,7 +89,8 @@ import Testing
         #expect(driver.machine.finish == .stop)
     }
 
-    @Test func anEmptyAnswerStoresNothing() throws {
+    @Test("An empty completion stores nothing")
+    func anEmptyAnswerStoresNothing() throws {
         var driver = Driver()
         let ending = try driver.end([.finish(.stop)])
         #expect(ending.status == .completed)
@@ -96,7 +100,8 @@ import Testing
 
     // MARK: Calls
 
-    @Test func callsAreStoredPendingAndSaidInTheModelsOrder() throws {
+    @Test("Calls are stored, left pending and emitted in the model's order")
+    func callsAreStoredPendingAndSaidInTheModelsOrder() throws {
         var driver = Driver()
         let ending = try driver.end([
             .textDelta("Let me look."), Self.call(1, "b", "echo", ""), Self.call(0, "a", "read_file", #"{ "path":"#),
@@ -125,23 +130,25 @@ import Testing
             try JSON(parsing: ending.calls[0].pendingJSON(step: 7)) == ["tool_name": "read_file", "arguments": ["path": "x"], "step": 7])
     }
 
-    @Test func callsWithoutTextHaveNoTextEvent() throws {
+    @Test("Calls without text emit no text event")
+    func callsWithoutTextHaveNoTextEvent() throws {
         var driver = Driver()
         let ending = try driver.end([Self.call(0, "a", "echo", "{}"), .finish(.toolCalls)])
         #expect(try Self.json(ending.messages)[0]["content"].isNull)
         #expect(try Self.events(ending).map { $0["type"] } == ["tool_call"])
     }
 
-    @Test(arguments: ["", " ", "\n\t "]) func noArgumentsAreAnEmptyObject(arguments: String) throws {
+    @Test("Missing arguments become an empty object", arguments: ["", " ", "\n\t "])
+    func noArgumentsAreAnEmptyObject(arguments: String) throws {
         var driver = Driver()
         let ending = try driver.end([Self.call(0, "a", "echo", arguments), .finish(.toolCalls)])
         #expect(try Self.events(ending)[0]["arguments"] == [:])
         #expect(try Self.json(ending.messages)[0]["tool_calls"][0]["function"]["arguments"] == "{}")
     }
 
-    @Test(arguments: [nil, "", "used", String(repeating: "x", count: 41), "used/too", "used\u{2028}"])
+    @Test("Unusable call ids are replaced", arguments: [nil, "", "used", String(repeating: "x", count: 41), "used/too", "used\u{2028}"])
     func idsThatCannotBeUsedAreReplaced(id: String?) throws {
-        // As this program writes a result, and as the script writes that a call was closed.
+        // A result as this program writes it, and a closed call as the script writes it.
         let history = [
             ChatMessage.tool(callID: "used", content: ByteBuffer(string: "x")),
             ByteBuffer(string: #"{"role":"tool","tool_call_id":"used\/too","content":"cancelled"}"#),
@@ -154,26 +161,30 @@ import Testing
         #expect(try Self.events(ending).map { $0["call_id"] } == ["fresh_1", "ok"])
     }
 
-    @Test func anIDOfTheGreatestLengthIsKept() throws {
+    @Test("A call id of the greatest length is kept")
+    func anIDOfTheGreatestLengthIsKept() throws {
         var driver = Driver()
         let id = String(repeating: "x", count: CallID.maximumStoredBytes)
         #expect(try driver.end([Self.call(0, id, "echo", "{}"), .finish(.toolCalls)]).calls.map(\.id) == [id])
     }
 
-    @Test func ofTwoCallsWithTheSameIDTheSecondIsReplaced() throws {
+    @Test("The second of two equal call ids is replaced")
+    func ofTwoCallsWithTheSameIDTheSecondIsReplaced() throws {
         var driver = Driver()
         let ending = try driver.end([Self.call(0, "a", "echo", "{}"), Self.call(1, "a", "echo", "{}"), .finish(.toolCalls)])
         #expect(ending.calls.map(\.id) == ["a", "fresh_1"])
     }
 
-    /// The model has quoted the id; that does not make it used.
-    @Test func anIDThatOnlyStandsInTextIsNotUsed() throws {
+    /// The model has only quoted the id.
+    @Test("A call id quoted in text does not count as used")
+    func anIDThatOnlyStandsInTextIsNotUsed() throws {
         let quoted = ChatMessage.user(content: ByteBuffer(string: JSON.string(#"{"tool_call_id":"a"}"#).text))
         var driver = Driver(history: [quoted])
         #expect(try driver.end([Self.call(0, "a", "echo", "{}"), .finish(.toolCalls)]).calls.map(\.id) == ["a"])
     }
 
-    @Test func aCallWithoutANameFails() throws {
+    @Test("A call without a name fails")
+    func aCallWithoutANameFails() throws {
         var driver = Driver()
         let ending = try driver.end([.textDelta("x"), Self.call(0, "a", nil, "{}"), .finish(.toolCalls)])
         #expect(ending.status == .failed)
@@ -192,7 +203,8 @@ import Testing
         String(repeating: #"{"a":"#, count: 200),
     ]
 
-    @Test(arguments: invalid) func invalidArgumentsAreRepairedOnce(arguments: String) throws {
+    @Test("Invalid arguments are repaired once", arguments: invalid)
+    func invalidArgumentsAreRepairedOnce(arguments: String) throws {
         var driver = Driver()
         let messages = try Self.json(try driver.repair([.textDelta("one "), Self.call(0, "a", "echo", arguments), .finish(.toolCalls)]))
         #expect(messages.map { $0["role"] } == ["assistant", "tool"])
@@ -205,12 +217,13 @@ import Testing
         #expect(ending.status == .waiting)
         #expect(try Self.json(ending.messages).map { $0["role"] } == ["assistant", "tool", "assistant"])
         #expect(try Self.json(ending.messages)[2]["content"] == "two")
-        // The client is told everything it was shown.
+        // The client gets the rest of the text that it has seen in part.
         #expect(try Self.events(ending)[0]["content"] == "one two")
         #expect(ending.calls.map(\.id) == ["b"])
     }
 
-    @Test func theRepairMayAlsoBeText() throws {
+    @Test("The repair may also be text")
+    func theRepairMayAlsoBeText() throws {
         var driver = Driver()
         _ = try driver.repair([Self.call(0, "a", "echo", "x"), .finish(.toolCalls)])
         let ending = try driver.end([.textDelta("I can't"), .finish(.stop)])
@@ -219,8 +232,12 @@ import Testing
         #expect(try Self.events(ending)[0]["content"] == "I can't")
     }
 
-    /// Models invent names that no server accepts in a history: stored as they are, every later request would be refused.
-    @Test(arguments: ["multi_tool_use.parallel", "read file", "näme", String(repeating: "x", count: 65), "functions.echo:0"])
+    /// Models invent names that no server accepts in a history. A stored one would make every later
+    /// request fail.
+    @Test(
+        "Tool names that no server accepts are repaired",
+        arguments: ["multi_tool_use.parallel", "read file", "näme", String(repeating: "x", count: 65), "functions.echo:0"]
+    )
     func namesThatNoServerAcceptsAreRepaired(name: String) throws {
         var driver = Driver()
         let messages = try Self.json(try driver.repair([Self.call(0, "a", name, #"{"n":1}"#), .finish(.toolCalls)]))
@@ -234,7 +251,8 @@ import Testing
                 == "the calls [\"b\"] have no answer")
     }
 
-    @Test func aNameThatNoServerAcceptsBesideOthersIsAnsweredAtOnce() throws {
+    @Test("A bad tool name beside valid calls gets an error result at once")
+    func aNameThatNoServerAcceptsBesideOthersIsAnsweredAtOnce() throws {
         var driver = Driver()
         let ending = try driver.end([Self.call(0, "a", "x.y", "{}"), Self.call(1, "b", "echo", "{}"), .finish(.toolCalls)])
         #expect(ending.calls.map(\.id) == ["b"])
@@ -244,7 +262,8 @@ import Testing
         #expect(try twice.end([Self.call(0, "b", "x.y", "{}"), .finish(.toolCalls)]).errorCode == "invalid_tool_arguments")
     }
 
-    @Test func invalidArgumentsTwiceFail() throws {
+    @Test("Invalid arguments twice fail the step")
+    func invalidArgumentsTwiceFail() throws {
         var driver = Driver()
         _ = try driver.repair([Self.call(0, "a", "echo", "x"), .finish(.toolCalls)])
         let ending = try driver.end([Self.call(0, "a", "echo", "y"), .finish(.toolCalls)])
@@ -255,11 +274,12 @@ import Testing
         let messages = try Self.json(ending.messages)
         #expect(messages.map { $0["role"] } == ["assistant", "tool", "assistant", "tool"])
         #expect(Conversation.violation(messages) == nil)
-        // The same id again is one that was used.
+        // The same id again counts as used.
         #expect(messages[2]["tool_calls"][0]["id"] == "fresh_1")
     }
 
-    @Test func ofValidAndInvalidCallsTheValidOnesAreSent() throws {
+    @Test("Valid calls are emitted beside invalid ones")
+    func ofValidAndInvalidCallsTheValidOnesAreSent() throws {
         var driver = Driver()
         let ending = try driver.end([
             Self.call(0, "a", "echo", "x"), Self.call(1, "b", "echo", #"{"text":"b"}"#), Self.call(2, "c", "echo", "[1]"),
@@ -275,7 +295,8 @@ import Testing
         #expect(Conversation.violation(messages + [["role": "tool", "tool_call_id": "b", "content": "ok"]]) == nil)
     }
 
-    @Test func theModelsOwnTextIsQuotedToABound() throws {
+    @Test("The repair quotes the model's text up to a bound")
+    func theModelsOwnTextIsQuotedToABound() throws {
         var driver = Driver()
         let messages = try driver.repair([Self.call(0, "a", "echo", String(repeating: "😀", count: 100_000)), .finish(.toolCalls)])
         #expect(messages[1].readableBytes < 5000)
@@ -284,7 +305,8 @@ import Testing
 
     // MARK: Bounds and failures
 
-    @Test func anAnswerIsNotLargerThanTheBound() throws {
+    @Test("A completion larger than the bound fails")
+    func anAnswerIsNotLargerThanTheBound() throws {
         var driver = Driver(maximumBytes: 10)
         #expect(
             try driver.end([.textDelta("12345"), Self.call(0, "a", "f", "{}"), Self.call(0, nil, nil, " "), .finish(.stop)]).status
@@ -293,14 +315,15 @@ import Testing
         #expect(throws: LLMError.self) { _ = try driver.generate([.textDelta("12345"), .textDelta("67890"), .textDelta("1")]) }
         driver = Driver(maximumBytes: 10)
         #expect(throws: LLMError.self) { _ = try driver.generate([Self.call(0, "a", "f", "12345678"), Self.call(0, nil, nil, "9")]) }
-        // Over both generations together.
+        // The bound covers both generations together.
         driver = Driver(maximumBytes: 10)
         _ = try driver.repair([Self.call(0, "a", "f", "1234"), .finish(.toolCalls)])
         let error = #expect(throws: LLMError.self) { _ = try driver.generate([.textDelta("12345")]) }
         #expect(error?.code == .invalidResponse)
     }
 
-    @Test func thereAreNotMoreCallsThanTheBound() throws {
+    @Test("The number of calls is bounded")
+    func thereAreNotMoreCallsThanTheBound() throws {
         var driver = Driver(maximumCalls: 2)
         for index in 0..<2 { try driver.machine.receive(Self.call(index, "c\(index)", "f", "{}")) }
         try driver.machine.receive(Self.call(1, nil, nil, " "))
@@ -309,7 +332,8 @@ import Testing
         #expect(throws: LLMError.self) { try driver.machine.receive(Self.call(-1, "c", "f", "")) }
     }
 
-    @Test func usageIsTheSumOfTheGenerationsAndOfEachTheLast() throws {
+    @Test("Usage sums the last counts of each generation")
+    func usageIsTheSumOfTheGenerationsAndOfEachTheLast() throws {
         var driver = Driver()
         _ = try driver.repair([
             .usage(TokenUsage(promptTokens: 1, completionTokens: 1)), Self.call(0, "a", "f", "x"),
@@ -321,8 +345,8 @@ import Testing
         #expect(driver.machine.usage.totalTokens == 42)
     }
 
-    /// Only what a server has counted is told.
-    @Test func countsOfTheCacheAndOfReasoningAddUpWhereTheyAreKnown() throws {
+    @Test("Cached and reasoning counts add up where servers report them")
+    func countsOfTheCacheAndOfReasoningAddUpWhereTheyAreKnown() throws {
         var driver = Driver()
         _ = try driver.repair([
             .usage(TokenUsage(promptTokens: 10, completionTokens: 5, cachedTokens: 8)), Self.call(0, "a", "f", "x"), .finish(.toolCalls),
@@ -333,7 +357,8 @@ import Testing
 
     // MARK: Reasons
 
-    @Test func theReasonIsThatOfTheLastGeneration() throws {
+    @Test("The finish reason is that of the last generation")
+    func theReasonIsThatOfTheLastGeneration() throws {
         var driver = Driver()
         _ = try driver.repair([Self.call(0, "a", "echo", "x"), .finish(.toolCalls)])
         #expect(try driver.end([.textDelta("cut"), .finish(.length)]).finishReason == .length)
@@ -342,15 +367,16 @@ import Testing
         #expect(try driver.end([Self.call(0, "a", "echo", "y"), .finish(.stop)]).finishReason == .toolCalls)
     }
 
-    @Test func anEndThatIsNotTheModelsHasNoReason() {
+    @Test("An end that the model did not make has no reason")
+    func anEndThatIsNotTheModelsHasNoReason() {
         let driver = Driver()
         #expect(StepStateMachine.cancelled(text: ByteBuffer(string: "half")).finishReason == nil)
         #expect(driver.machine.failed(LLMError(.unavailable, "lost")).finishReason == nil)
         #expect(driver.machine.failure("gone", code: "takeover_exhausted", retryable: true).finishReason == nil)
     }
 
-    /// Whatever is said of it, a cut call leaves nothing behind.
-    @Test func aCutCallStoresNothing() throws {
+    @Test("A truncated call stores nothing")
+    func aCutCallStoresNothing() throws {
         var driver = Driver()
         let ending = try driver.end([.textDelta("I look"), Self.call(0, "a", "echo", #"{"a":"#), .finish(.length)])
         #expect(ending.status == .failed && ending.messages.isEmpty && ending.calls.isEmpty && ending.errorCode == "llm_length")
@@ -358,7 +384,8 @@ import Testing
         #expect(event["type"] == "error" && event["retryable"] == false)
     }
 
-    @Test func aNameMayComeInPieces() throws {
+    @Test("A tool name may come in pieces")
+    func aNameMayComeInPieces() throws {
         var driver = Driver()
         let ending = try driver.end([
             Self.call(0, "a", "read_", ""), Self.call(0, nil, "file", ""), Self.call(0, nil, nil, "{}"), .finish(.toolCalls),
@@ -366,7 +393,8 @@ import Testing
         #expect(ending.calls.map(\.name) == ["read_file"])
     }
 
-    @Test(arguments: LLMError.Code.allCases) func aFailedGenerationStoresNothing(code: LLMError.Code) throws {
+    @Test("A failed generation stores nothing", arguments: LLMError.Code.allCases)
+    func aFailedGenerationStoresNothing(code: LLMError.Code) throws {
         var driver = Driver()
         try driver.machine.receive(.textDelta("half"))
         let error = LLMError(code, "it went wrong")
@@ -382,8 +410,8 @@ import Testing
             ])
     }
 
-    /// What the model's server says beside its sentence is told, too.
-    @Test func theServersOwnCodeAndItsPatienceAreTold() throws {
+    @Test("The error carries the server's code and retry time")
+    func theServersOwnCodeAndItsPatienceAreTold() throws {
         var error = LLMError(.rateLimited, "slow down")
         (error.upstreamCode, error.retryAfter, error.upstreamRequest) = ("1302", 7, "req_1")
         let ending = Driver().machine.failed(error)
@@ -392,8 +420,9 @@ import Testing
         #expect(ending.upstreamCode == "1302" && ending.upstreamRequest == "req_1")
     }
 
-    /// A message that makes the conversation one that is refused goes when the next one comes; nobody's fault but its own does that.
-    @Test(arguments: LLMError.Code.allCases) func onlyRefusedConversationsLoseTheirLastMessage(code: LLMError.Code) throws {
+    /// The next message replaces it. Only a message that caused the refusal is removed.
+    @Test("Only a refused conversation loses its last message", arguments: LLMError.Code.allCases)
+    func onlyRefusedConversationsLoseTheirLastMessage(code: LLMError.Code) throws {
         var driver = Driver()
         #expect(driver.machine.failed(LLMError(code, "no")).isRejected == [.rejected, .contextFull].contains(code))
         try driver.machine.receive(.textDelta("half"))

@@ -6,9 +6,11 @@ import Testing
 @testable import AgentService
 @testable import agent_server
 
-/// I6: steps whose replica is lost.
-@Suite(.timeLimit(.minutes(2))) struct StepTakeOverTests {
-    @Test func aLostStepIsRunAgainFromTheHistory() async throws {
+/// A step's replica is lost (I6).
+@Suite("Taking over steps", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct StepTakeOverTests {
+    @Test("A lost step runs again from the history (I6)")
+    func aLostStepIsRunAgainFromTheHistory() async throws {
         let lost = try await SessionInRedis(.shared())
         let lease = try await lost.begin()
         try await lost.log(lease, tokens: "half an ", "ans")
@@ -16,7 +18,7 @@ import Testing
         // A living step is left alone.
         #expect(try await !turns.service.takeOver(lost.id, step: 1))
         try lost.expire()
-        // Only the step that is meant is taken.
+        // Only the named step is taken.
         #expect(try await !turns.service.takeOver(lost.id, step: 2))
         #expect(try await turns.service.takeOver(lost.id, step: 1))
         let told = try await turns.follow(1)
@@ -26,13 +28,14 @@ import Testing
         #expect(told.content == "whole" && told.done["status"] == "completed" && told.done["step"] == 2)
         #expect(try turns.history().map { $0["content"] } == ["hello", "whole"])
         #expect(try turns.model.requests.map { try $0.messages.map { try JSON(parsing: $0)["content"] } } == [["hello"]])
-        // I3: whoever had it before writes nothing.
+        // The former owner writes nothing (I3).
         await #expect(throws: SessionInRedis.NotStarted.self) { try await lost.log(lease, tokens: "late") }
         await #expect(throws: SessionInRedis.NotStarted.self) { try await lost.commit(lease, saying: "late") }
         #expect(try turns.history().count == 2)
     }
 
-    @Test func aTurnsSettingsGoAlong() async throws {
+    @Test("The turn's settings stay with a step that is taken over")
+    func aTurnsSettingsGoAlong() async throws {
         let lost = try await SessionInRedis(.shared())
         let settings = TurnSettings(
             model: "m-1", tools: ByteBuffer(string: "[]"), metadata: ByteBuffer(string: #"{"a":1}"#), onDisconnect: .cancel)
@@ -41,14 +44,15 @@ import Testing
         try lost.expire()
         let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("whole"))
         #expect(try await turns.service.takeOver(lost.id, step: 1))
-        // Nobody listens, and that is no client who has left.
+        // No client listens. That does not count as a client that has left.
         try await eventually("it is answered") { try turns.history().last?["content"] == "whole" }
         #expect(turns.model.requests.map(\.model) == ["m-1"] && turns.model.requests.allSatisfy { $0.tools == nil })
         let journal = try JSON(try lost.redis.cli("LINDEX", lost.keys.steps, "-1"))
         #expect(journal["metadata"] == ["a": 1] && journal["step"] == 2 && journal["history"] == [1, 2])
     }
 
-    @Test func afterThreeAttemptsItFails() async throws {
+    @Test("A step fails after three attempts")
+    func afterThreeAttemptsItFails() async throws {
         let lost = try await SessionInRedis(.shared())
         _ = try await lost.begin()
         try await lost.seize(1)
@@ -66,7 +70,8 @@ import Testing
     }
 
     /// Living replicas renew first.
-    @Test func afterAnOutageNothingIsTakenForAWhile() async throws {
+    @Test("After an outage no step is taken over for a while")
+    func afterAnOutageNothingIsTakenForAWhile() async throws {
         let lost = try await SessionInRedis(.shared(), lease: .milliseconds(200))
         _ = try await lost.begin()
         try lost.expire()
@@ -78,8 +83,9 @@ import Testing
         #expect(ContinuousClock.now - begun >= pause)
     }
 
-    /// A client that sends its request again does not wait for a sweeper.
-    @Test func aRetryTakesOverAtOnce() async throws {
+    /// The client does not wait for a sweeper.
+    @Test("A repeated request takes the step over at once")
+    func aRetryTakesOverAtOnce() async throws {
         let lost = try await SessionInRedis(.shared())
         let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("whole"))
         let body = AgentClient.body(lost.id.text, ["content": "hello"])
@@ -93,8 +99,9 @@ import Testing
         #expect(try turns.history().count == 2)
     }
 
-    /// A client that sends what is refused, again and again, does not keep the step from being taken over.
-    @Test func aRefusedRequestTakesOverToo() async throws {
+    /// A client that repeats a refused request does not prevent the takeover.
+    @Test("A refused request takes the step over as well")
+    func aRefusedRequestTakesOverToo() async throws {
         let lost = try await SessionInRedis(.shared())
         _ = try await lost.begin()
         try lost.expire()
@@ -107,8 +114,9 @@ import Testing
         try await eventually("it is answered") { try turns.history().last?["content"] == "whole" }
     }
 
-    /// The session was deleted and begun anew while its replica was paused: its client is not told the other conversation's answer.
-    @Test func aFormerSessionsClientIsToldOfItsEnd() async throws {
+    /// The session was deleted and began again while its replica was paused.
+    @Test("The client of a deleted session learns its end, not the new session's text")
+    func aFormerSessionsClientIsToldOfItsEnd() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
         let gate = Gate()
         let turns = Turns(session) {
@@ -139,8 +147,8 @@ import Testing
         #expect(told.error["code"] == "session_deleted" && told.done["status"] == "failed")
     }
 
-    /// Another message is refused while the step runs, but the step runs again.
-    @Test func anotherMessageTakesOverToo() async throws {
+    @Test("Another message is refused and still has the lost step taken over")
+    func anotherMessageTakesOverToo() async throws {
         let lost = try await SessionInRedis(.shared())
         _ = try await lost.begin()
         try lost.expire()

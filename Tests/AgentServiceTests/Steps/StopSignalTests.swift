@@ -4,8 +4,10 @@ import Testing
 
 @testable import AgentService
 
-@Suite struct StopSignalTests {
-    @Test func theFirstReasonCounts() async {
+@Suite("Stop signals")
+struct StopSignalTests {
+    @Test("The first reason counts")
+    func theFirstReasonCounts() async {
         let stopSignal = StopSignal()
         #expect(stopSignal.reason == nil)
         stopSignal.stop(.lost(step: 3, intent: "cancel"))
@@ -15,7 +17,8 @@ import Testing
         #expect(await stopSignal.stopped() == .lost(step: 3, intent: "cancel"))
     }
 
-    @Test func handlersAreCalledOnce() {
+    @Test("Handlers run once")
+    func handlersAreCalledOnce() {
         let (stopSignal, calls) = (StopSignal(), Calls())
         stopSignal.whenStopped { calls.count.add(1, ordering: .relaxed) }
         #expect(calls.count.load(ordering: .relaxed) == 0)
@@ -30,7 +33,8 @@ import Testing
         let count = Atomic(0)
     }
 
-    @Test func whoWaitsIsWoken() async throws {
+    @Test("The signal wakes a waiting task")
+    func whoWaitsIsWoken() async throws {
         for _ in 0..<50 {
             let stopSignal = StopSignal()
             let waiter = Task { await stopSignal.stopped() }

@@ -5,9 +5,10 @@ import Testing
 
 @testable import AgentService
 
-/// I6: nobody asks, and the step is taken over all the same.
-@Suite(.timeLimit(.minutes(2))) struct SweeperTests {
-    /// A sweeper that runs beside a replica's turns.
+/// No client asks for the steps.
+@Suite("The sweeper", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct SweeperTests {
+    /// Runs a sweeper beside a replica's turns.
     private final class Sweeping: Sendable {
         let turns: Turns
         private let task: Task<Void, any Error>
@@ -25,7 +26,8 @@ import Testing
         Double(try session.redis.cli("ZSCORE", session.keys.running, session.id.text))
     }
 
-    @Test func lostStepsAreFound() async throws {
+    @Test("Sweepers find lost steps, each once (I6)")
+    func lostStepsAreFound() async throws {
         let redis = try await RedisServer.start()
         var lost: [SessionInRedis] = []
         for _ in 0..<40 {
@@ -37,16 +39,17 @@ import Testing
         for session in lost {
             try await eventually("\(session.id) is answered") { try redis.history(session.id).last?["content"] == "whole" }
         }
-        // Once each, by either of the two.
+        // Each step is found once, by one of the two sweepers.
         #expect(one.turns.model.requests.count + two.turns.model.requests.count == lost.count)
         for session in lost { #expect(try redis.history(session.id).count == 2) }
-        // No hint stays where nothing runs.
+        // No hint stays without a running step.
         try await eventually("all hints are gone") { try redis.cli("--scan", "--pattern", "agent:running:*") == "" }
         withExtendedLifetime((one, two)) {}
     }
 
-    /// A hint that was set too early moves along; it is there as long as the step runs.
-    @Test func aLivingStepIsLeftAlone() async throws {
+    /// A hint that was set too early moves along. It exists as long as the step runs.
+    @Test("A sweeper leaves a living step alone and moves its hint")
+    func aLivingStepIsLeftAlone() async throws {
         let session = try await SessionInRedis(.start(), lease: .seconds(60))
         _ = try await session.begin()
         try session.redis.cli("ZADD", session.keys.running, "1", session.id.text)
@@ -58,8 +61,9 @@ import Testing
         #expect(sweeping.turns.model.requests.isEmpty)
     }
 
-    /// Its replica could not store its end while Redis was away, and has told its client so.
-    @Test func aStepWhoseEndWasNotStoredIsRunAgain() async throws {
+    /// The replica could not store the end while Redis was down, and has told its client so.
+    @Test("A step whose end was not stored runs again")
+    func aStepWhoseEndWasNotStoredIsRunAgain() async throws {
         let durable = ["--appendonly", "yes", "--appendfsync", "always"]
         let redis = try await RedisServer.start(durable)
         let session = try await SessionInRedis(redis, lease: .milliseconds(500)) { $0.commitPatience = .milliseconds(100) }
@@ -85,8 +89,8 @@ import Testing
         try await again.stop()
     }
 
-    /// One step that cannot be taken over does not stand before the others.
-    @Test func aSessionThatIsBrokenIsPutOff() async throws {
+    @Test("A damaged session does not delay other steps")
+    func aSessionThatIsBrokenIsPutOff() async throws {
         let redis = try await RedisServer.start()
         let broken = try await SessionInRedis(redis)
         _ = try await broken.begin()

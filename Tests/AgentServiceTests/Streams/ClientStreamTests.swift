@@ -5,21 +5,23 @@ import Testing
 
 @testable import AgentService
 
-@Suite(.timeLimit(.minutes(1))) struct ClientStreamTests {
+@Suite("A client's stream", .timeLimit(.minutes(1)))
+struct ClientStreamTests {
     static func rest(of stream: ClientStream) async -> String {
         var text = ""
         while let bytes = await stream.next() { text += String(buffer: bytes) }
         return text
     }
 
-    /// Calls of a handler.
+    /// Counts the calls of a handler.
     final class Counter: Sendable {
         private let number = Atomic<Int>(0)
         var count: Int { number.load(ordering: .relaxed) }
         func add() { number.add(1, ordering: .relaxed) }
     }
 
-    @Test func everythingThatIsReadyIsTakenAtOnceAndInOrder() async {
+    @Test("A read takes all ready bytes, in order")
+    func everythingThatIsReadyIsTakenAtOnceAndInOrder() async {
         let stream = ClientStream()
         for number in 0..<100 { stream.write { $0.writeString("\(number) ") } }
         let bytes = await stream.next()
@@ -28,16 +30,19 @@ import Testing
         #expect(await stream.next().map { String(buffer: $0) } == "more")
     }
 
-    @Test func aReaderThatWaitsIsWoken() async throws {
+    @Test("A write wakes a waiting reader")
+    func aReaderThatWaitsIsWoken() async throws {
         let stream = ClientStream()
         let reader = Task { await stream.next() }
-        // Whether it waits already or not, it gets the bytes; nothing gets none.
+        // The reader gets the bytes, whether it already waits or not. An empty write gives it
+        // nothing.
         stream.write { _ in }
         stream.write { $0.writeString("x") }
         #expect(try await reader.value("the reader is woken").map { String(buffer: $0) } == "x")
     }
 
-    @Test func nothingWakesNobody() async throws {
+    @Test("An empty write wakes no reader")
+    func nothingWakesNobody() async throws {
         for _ in 0..<50 {
             let stream = ClientStream()
             let reader = Task { await stream.next() }
@@ -50,7 +55,8 @@ import Testing
         }
     }
 
-    @Test func whatWasWrittenBeforeTheEndIsDelivered() async {
+    @Test("Bytes written before the end are delivered")
+    func whatWasWrittenBeforeTheEndIsDelivered() async {
         let stream = ClientStream()
         stream.write { $0.writeString("a") }
         stream.finish()
@@ -60,7 +66,8 @@ import Testing
         #expect(await stream.next() == nil)
     }
 
-    @Test func aReaderThatWaitsLearnsOfTheEnd() async throws {
+    @Test("The end wakes a waiting reader")
+    func aReaderThatWaitsLearnsOfTheEnd() async throws {
         let finished = ClientStream()
         let closed = ClientStream()
         let readers = [finished, closed].map { stream in Task { await stream.next() } }
@@ -72,24 +79,26 @@ import Testing
 
     // MARK: Falling behind
 
-    @Test func whoFallsBehindIsCutOff() async {
+    @Test("A reader that falls behind is cut off")
+    func whoFallsBehindIsCutOff() async {
         let stream = ClientStream(limit: 100)
         let closed = Counter()
         stream.whenClosed { closed.add() }
         stream.write { $0.writeString(String(repeating: "x", count: 100)) }
-        // One write may go beyond the limit, however large it is; the next one finds the client behind.
+        // One write of any size may exceed the limit. The next write finds the client behind.
         stream.write { $0.writeString(String(repeating: "x", count: 1000)) }
         #expect(stream.isOpen)
         #expect(stream.isBehind)
         stream.write { $0.writeString("x") }
         #expect(!stream.isOpen)
         #expect(closed.count == 1)
-        // Nothing half is delivered, and nothing is kept.
+        // No partial event is delivered, and nothing is kept.
         #expect(await stream.next() == nil)
         stream.write { _ in Issue.record("nobody reads this") }
     }
 
-    @Test func whoReadsInTimeIsNotCutOff() async {
+    @Test("A reader that keeps up is not cut off")
+    func whoReadsInTimeIsNotCutOff() async {
         let stream = ClientStream(limit: 100)
         for _ in 0..<50 {
             stream.write { $0.writeString(String(repeating: "x", count: 90)) }
@@ -100,7 +109,8 @@ import Testing
 
     // MARK: Leaving
 
-    @Test func theHandlerIsCalledOnceHoweverTheClientLeaves() {
+    @Test("The disconnect handler runs once, however the client leaves")
+    func theHandlerIsCalledOnceHoweverTheClientLeaves() {
         let (stream, counter) = (ClientStream(), Counter())
         stream.whenClosed { counter.add() }
         stream.whenClosed { counter.add() }
@@ -111,7 +121,8 @@ import Testing
         #expect(counter.count == 3)
     }
 
-    @Test func theHandlerIsNotCalledAfterTheEnd() async {
+    @Test("The disconnect handler does not run after the end")
+    func theHandlerIsNotCalledAfterTheEnd() async {
         let (stream, counter) = (ClientStream(), Counter())
         stream.whenClosed { counter.add() }
         stream.finish()
@@ -121,7 +132,8 @@ import Testing
         #expect(counter.count == 0)
     }
 
-    @Test func aReaderThatIsCancelledHasLeft() async throws {
+    @Test("A cancelled reader counts as a disconnect")
+    func aReaderThatIsCancelledHasLeft() async throws {
         let (stream, counter) = (ClientStream(), Counter())
         stream.whenClosed { counter.add() }
         let reader = Task { await stream.next() }
@@ -131,7 +143,8 @@ import Testing
         #expect(!stream.isOpen)
     }
 
-    @Test func aHandlerThatComesWhileTheClientLeavesIsCalledOnce() async {
+    @Test("A handler set while the client leaves runs once")
+    func aHandlerThatComesWhileTheClientLeavesIsCalledOnce() async {
         for _ in 0..<500 {
             let (stream, counter) = (ClientStream(), Counter())
             async let closing: Void = stream.close()
@@ -143,7 +156,8 @@ import Testing
 
     // MARK: Many at once
 
-    @Test func manyWritersKeepTheirOrder() async throws {
+    @Test("Bytes of many writers keep each writer's order")
+    func manyWritersKeepTheirOrder() async throws {
         let stream = ClientStream(limit: .max)
         let (writers, each) = (8, 1000)
         let reader = Task { await Self.rest(of: stream) }
@@ -167,7 +181,8 @@ import Testing
 
     // MARK: Keep-alive
 
-    @Test func aCommentComesAfterSilenceOnly() async {
+    @Test("A keep-alive comment is written only after silence")
+    func aCommentComesAfterSilenceOnly() async {
         let stream = ClientStream()
         func ticks(_ count: Int) { for _ in 0..<count { stream.tick(silenceLimit: 3) } }
         ticks(2)
@@ -180,7 +195,7 @@ import Testing
         ticks(2)
         stream.write { $0.writeString("y") }
         #expect(await stream.next().map { String(buffer: $0) } == "y")
-        // An event that says nothing to the client does not.
+        // An event without bytes for the client does not end the silence.
         ticks(2)
         stream.write { _ in }
         ticks(1)
@@ -190,8 +205,9 @@ import Testing
         #expect(await Self.rest(of: stream) == "")
     }
 
-    /// Nothing else would end its connection. What it has just been given is a reason to wait.
-    @Test func whoDoesNotTakeTheEndIsCutOffAfterAWhile() {
+    /// Nothing else would end its connection. Bytes that were just delivered are a reason to wait.
+    @Test("A client that does not take the end is cut off after a while")
+    func whoDoesNotTakeTheEndIsCutOffAfterAWhile() {
         for isGivenSome in [false, true] {
             let stream = ClientStream()
             func ticks(_ count: Int) { for _ in 0..<count { stream.tick(silenceLimit: 3) } }
@@ -210,7 +226,8 @@ import Testing
         }
     }
 
-    @Test func theServiceSendsCommentsToSilentStreamsAndLetsGoOfDeadOnes() async throws {
+    @Test("The keep-alive service writes comments to silent streams and releases dead ones")
+    func theServiceSendsCommentsToSilentStreamsAndLetsGoOfDeadOnes() async throws {
         let keepAlive = KeepAlive(period: .milliseconds(150))
         let silent = ClientStream()
         let gone = ClientStream()

@@ -5,20 +5,26 @@ import Testing
 
 @testable import RedisClient
 
-/// What no Redis sends, but what answers at Redis's address may.
-@Suite struct HostileReplyTests {
-    /// RESP3's types, HTTP, TLS, lengths out of range, numbers that are none.
-    @Test(arguments: [
-        "%1\r\n+a\r\n+b\r\n", "~1\r\n+a\r\n", ",1.5\r\n", "#t\r\n", "_\r\n", "=5\r\ntxt:a\r\n", "(12345\r\n", ">1\r\n+a\r\n",
-        "|1\r\n+a\r\n+b\r\n",
-        "!3\r\nERR\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "\u{15}\u{3}\u{1}\0\u{2}\u{2}", "\r\n", "\n", " +OK\r\n", "\0",
-        "*2147483648\r\n", "*4294967296\r\n", "*9223372036854775807\r\n", "*9223372036854775808\r\n", "*18446744073709551617\r\n",
-        "*-2\r\n",
-        "*-9223372036854775808\r\n", "*\r\n", "*x\r\n", "*1x\r\n", "* 1\r\n", "*1.0\r\n", "$-2\r\n", "$-9223372036854775808\r\n",
-        "$9223372036854775808\r\n", "$99999999999999999999999999\r\n", "$\r\n", "$a\r\n", "$ 1\r\nx\r\n", "$+\r\n", ":\r\n", ":x\r\n",
-        ":1x\r\n",
-        ":1.5\r\n", ":9223372036854775808\r\n", ":-9223372036854775809\r\n", ":99999999999999999999999999999999\r\n", ":-\r\n", ":--1\r\n",
-    ]) func whatIsNoReplyEndsInAnErrorThatStays(text: String) throws {
+/// No Redis sends these bytes, but any program may listen at Redis's address.
+@Suite("Hostile replies")
+struct HostileReplyTests {
+    /// RESP3's types, HTTP, TLS, lengths out of range, malformed numbers.
+    @Test(
+        "Bytes that are not a reply end in a lasting error",
+        arguments: [
+            "%1\r\n+a\r\n+b\r\n", "~1\r\n+a\r\n", ",1.5\r\n", "#t\r\n", "_\r\n", "=5\r\ntxt:a\r\n", "(12345\r\n", ">1\r\n+a\r\n",
+            "|1\r\n+a\r\n+b\r\n",
+            "!3\r\nERR\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "\u{15}\u{3}\u{1}\0\u{2}\u{2}", "\r\n", "\n", " +OK\r\n", "\0",
+            "*2147483648\r\n", "*4294967296\r\n", "*9223372036854775807\r\n", "*9223372036854775808\r\n", "*18446744073709551617\r\n",
+            "*-2\r\n",
+            "*-9223372036854775808\r\n", "*\r\n", "*x\r\n", "*1x\r\n", "* 1\r\n", "*1.0\r\n", "$-2\r\n", "$-9223372036854775808\r\n",
+            "$9223372036854775808\r\n", "$99999999999999999999999999\r\n", "$\r\n", "$a\r\n", "$ 1\r\nx\r\n", "$+\r\n", ":\r\n", ":x\r\n",
+            ":1x\r\n",
+            ":1.5\r\n", ":9223372036854775808\r\n", ":-9223372036854775809\r\n", ":99999999999999999999999999999999\r\n", ":-\r\n",
+            ":--1\r\n",
+        ]
+    )
+    func whatIsNoReplyEndsInAnErrorThatStays(text: String) throws {
         for input in [text, "+OK\r\n" + text, "*3\r\n:1\r\n" + text] {
             let whole = try Decoding(input)
             #expect(whole.error == .protocolViolation, "\(input.debugDescription)")
@@ -28,8 +34,10 @@ import Testing
         }
     }
 
-    /// A length costs nothing by being claimed; what is really sent is bounded.
-    @Test(arguments: ["*2147483647\r\n", "$2147483648\r\n", "$4294967296\r\n", "$9223372036854775807\r\n", "*100000000\r\n*100000000\r\n"])
+    @Test(
+        "A claimed length takes no memory and meets the bound",
+        arguments: ["*2147483647\r\n", "$2147483648\r\n", "$4294967296\r\n", "$9223372036854775807\r\n", "*100000000\r\n*100000000\r\n"]
+    )
     func aClaimedLengthTakesNoMemoryAndRunsIntoTheBound(header: String) throws {
         let before = residentKiB()
         let claims = try (0..<200).map { _ in
@@ -53,7 +61,8 @@ import Testing
         }
     }
 
-    @Test func boundsTheBytesOfOneReply() throws {
+    @Test("The bytes of one reply are bounded")
+    func boundsTheBytesOfOneReply() throws {
         let reply = "$92\r\n" + String(repeating: "x", count: 92) + "\r\n"
         let pieces = Array(reply.utf8).map { [$0][...] }
         #expect(reply.utf8.count == 99)
@@ -63,16 +72,17 @@ import Testing
             #expect(decoding.error == .protocolViolation && decoding.replies.isEmpty)
             #expect(decoding.message == "a reply is larger than 98 bytes")
         }
-        // The bound is each reply's own: many replies are no larger reply.
+        // The bound is each reply's own: many replies do not count as one larger reply.
         #expect(try Decoding(Array(repeating: Array(reply.utf8)[...], count: 50), maxBytes: 99).replies.count == 50)
         #expect(try Decoding(Array(Array(repeating: pieces, count: 50).joined()), maxBytes: 99).replies.count == 50)
-        // Neither a line without an end nor an array without one grows for ever.
+        // A line without an end and an array without an end are bounded.
         for endless in ["+" + String(repeating: "x", count: 500), "*1000000\r\n" + String(repeating: "$-1\r\n", count: 100)] {
             #expect(try Decoding(Array(endless.utf8).map { [$0] }, maxBytes: 200).message == "a reply is larger than 200 bytes")
         }
     }
 
-    @Test func boundsTheValuesOfOneReply() throws {
+    @Test("The values of one reply are bounded")
+    func boundsTheValuesOfOneReply() throws {
         let flat = "*9\r\n" + String(repeating: ":1\r\n", count: 9)
         #expect(try Decoding(flat, maxNodes: 10).replies.count == 1)
         #expect(try Decoding(flat + flat + flat, maxNodes: 10).replies.count == 3)
@@ -85,9 +95,10 @@ import Testing
         }
     }
 
-    /// Valid replies with a few bytes changed, and bytes of the protocol's alphabet in any order: the same outcome however the
-    /// bytes are cut, and never more than the bounds allow.
-    @Test(arguments: 0..<8) func randomBytesEndInRepliesOrAnErrorHoweverTheyAreCut(seed: UInt64) async throws {
+    /// The input is valid replies with a few bytes changed, and bytes of the protocol's alphabet in
+    /// any order.
+    @Test("Random bytes end in the same replies or error at any split", arguments: 0..<8)
+    func randomBytesEndInRepliesOrAnErrorHoweverTheyAreCut(seed: UInt64) async throws {
         var random = SeededGenerator(seed: seed + 100)
         var failures = 0
         for round in 0..<1_500 {
@@ -104,7 +115,7 @@ import Testing
             #expect(bounded.replies.allSatisfy { $0.nodeCount <= 6 }, comment())
             #expect(bounded.replies == Array(whole.replies.prefix(bounded.replies.count)), comment())
         }
-        // Else the inputs would not be hostile, or be nothing but noise.
+        // Otherwise the inputs would be harmless, or nothing but noise.
         #expect((150...1_450).contains(failures), "seed \(seed)")
     }
 

@@ -3,7 +3,7 @@ import TestSupport
 
 @testable import RedisClient
 
-/// A reply as a plain tree, to hold a flat `RedisReply` against.
+/// A reply as a plain tree, for comparison with a flat `RedisReply`.
 indirect enum PlainReply: Equatable, Sendable {
     case string([UInt8])
     case status(String)
@@ -12,7 +12,7 @@ indirect enum PlainReply: Equatable, Sendable {
     case null
     case array([PlainReply])
 
-    /// What a decoded reply holds, read through every way there is to read it; nil when they disagree.
+    /// Reads a decoded reply through each of its accessors; nil if they disagree.
     init?(_ reply: RedisReply) {
         var elements: [RedisReply] = []
         reply.forEachElement { elements.append($0) }
@@ -58,7 +58,7 @@ indirect enum PlainReply: Equatable, Sendable {
         }
     }
 
-    /// How many values it has, itself included.
+    /// The number of its values, itself included.
     var nodeCount: Int {
         if case .array(let elements) = self { elements.reduce(1) { $0 + $1.nodeCount } } else { 1 }
     }
@@ -75,7 +75,7 @@ indirect enum PlainReply: Equatable, Sendable {
     }
 }
 
-/// What a decoder makes of bytes that come in these pieces.
+/// The output of a decoder for bytes that come in these pieces.
 struct Decoding: Equatable, Sendable {
     var replies: [PlainReply] = []
     var error: RedisError.Code?
@@ -104,7 +104,7 @@ struct Decoding: Equatable, Sendable {
         try self.init([Array(text.utf8)[...]], maxBytes: maxBytes, maxNodes: maxNodes)
     }
 
-    /// Whether a decoder that has failed refuses what is right, too.
+    /// Returns whether a failed decoder also refuses valid bytes.
     private static func staysFailed(_ decoder: RedisReplyDecoder) -> Bool {
         func isRefused(_ body: () throws(RedisError) -> Void) -> Bool {
             do throws(RedisError) { try body() } catch { return error.code == .protocolViolation && error.mayHaveBeenApplied }

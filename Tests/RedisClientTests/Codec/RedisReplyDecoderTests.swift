@@ -5,7 +5,8 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct RedisReplyDecoderTests {
+@Suite("Decoding replies")
+struct RedisReplyDecoderTests {
     static let values: [(text: String, reply: PlainReply)] = [
         ("$5\r\nhello\r\n", .string(Array("hello".utf8))), ("$0\r\n\r\n", .string([])), ("$-1\r\n", .null), ("*-1\r\n", .null),
         ("$4\r\n\r\n\0\r\r\n", .string([13, 10, 0, 13])), ("+OK\r\n", .status("OK")), ("+\r\n", .status("")),
@@ -18,12 +19,14 @@ import Testing
         ),
     ]
 
-    @Test func readsEveryTypeOfReply() throws {
+    @Test("Every type of reply is read")
+    func readsEveryTypeOfReply() throws {
         for (text, reply) in Self.values { #expect(try Decoding(text).replies == [reply], "\(text.debugDescription)") }
         #expect(try Decoding(Self.values.map(\.text).joined()).replies == Self.values.map(\.reply))
     }
 
-    @Test func readsTheSameAtEverySplitPosition() throws {
+    @Test("Replies read the same at every split position")
+    func readsTheSameAtEverySplitPosition() throws {
         let bytes = Array(Self.values.map(\.text).joined().utf8)
         let expected = Self.values.map(\.reply)
         #expect(try Decoding(bytes.indices.map { bytes[$0...$0] }).replies == expected)
@@ -35,7 +38,8 @@ import Testing
         }
     }
 
-    @Test(arguments: 0..<6) func readsRandomRepliesInRandomPieces(seed: UInt64) throws {
+    @Test("Random replies read the same in random pieces", arguments: 0..<6)
+    func readsRandomRepliesInRandomPieces(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         for round in 0..<150 {
             let replies = (0..<Int.random(in: 1...6, using: &random)).map { _ in PlainReply.random(using: &random) }
@@ -46,7 +50,8 @@ import Testing
         }
     }
 
-    @Test func readsLargeStringsAndLongArrays() throws {
+    @Test("Large strings and long arrays are read")
+    func readsLargeStringsAndLongArrays() throws {
         var random = SeededGenerator(seed: 7)
         let large = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
         let reply = PlainReply.array([.string(large), .array((0..<3_000).map { .integer(Int64($0)) }), .string(large.dropLast())])
@@ -55,11 +60,13 @@ import Testing
         #expect(decoding.error == nil && decoding.replies.count == 1 && decoding.replies.first == reply)
     }
 
-    /// hiredis 0.14 reads arrays eight deep. What is deeper must fail, not crash.
-    @Test func readsArraysAsDeepAsHiredisDoes() throws {
+    /// hiredis 0.14 reads arrays eight deep. Deeper arrays must fail, not crash.
+    @Test("Arrays are read as deep as hiredis reads them")
+    func readsArraysAsDeepAsHiredisDoes() throws {
         func nested(_ depth: Int) -> PlainReply { depth == 0 ? .integer(5) : .array([nested(depth - 1)]) }
         for depth in 1...8 { #expect(try Decoding([nested(depth).bytes[...]]).replies == [nested(depth)], "depth \(depth)") }
-        // Not at the end of its parent, so that it has brothers and sisters to come back to.
+        // The array is not the last element of its parent, so the decoder has to return to its
+        // siblings.
         let wide = PlainReply.array([.integer(1), nested(6), .string([97]), nested(6), .null])
         #expect(try Decoding([wide.bytes[...]]).replies == [wide])
         for depth in [9, 10, 100, 10_000, 200_000] where HIREDIS_MAJOR == 0 {
@@ -69,7 +76,8 @@ import Testing
         }
     }
 
-    @Test func aReplyThatIsNotWholeIsNoReplyYet() throws {
+    @Test("An incomplete reply is not delivered")
+    func aReplyThatIsNotWholeIsNoReplyYet() throws {
         for (text, _) in Self.values {
             let bytes = Array(text.utf8)
             for end in 0..<bytes.count {
@@ -77,7 +85,7 @@ import Testing
                 #expect(decoding.replies.isEmpty && decoding.error == nil, "\(text.debugDescription) up to \(end)")
             }
         }
-        // The elements that came first are not lost, and not a reply.
+        // The elements that came first are not lost, and are not a reply.
         let decoder = try RedisReplyDecoder(maxBytes: 100, maxNodes: 100)
         try decoder.feed(ByteBuffer(string: "*3\r\n$1\r\na\r\n:1\r\n"))
         #expect(try decoder.next() == nil)
@@ -87,8 +95,9 @@ import Testing
         #expect(PlainReply(reply) == .array([.string([97]), .integer(1), .status("x")]))
     }
 
-    /// A reply is a value: what is decoded after it must not change it.
-    @Test func aReplyOutlivesItsDecoder() throws {
+    /// A reply is a value: decoding more must not change it.
+    @Test("A reply outlives its decoder")
+    func aReplyOutlivesItsDecoder() throws {
         var decoder: RedisReplyDecoder? = try RedisReplyDecoder(maxBytes: 1_000, maxNodes: 100)
         try decoder?.feed(ByteBuffer(string: "$3\r\none\r\n$3\r\ntwo\r\n"))
         let one = try #require(try decoder?.next())
@@ -100,7 +109,7 @@ import Testing
 }
 
 extension [UInt8] {
-    /// Cut into random pieces of 1 to `limit` bytes.
+    /// Cuts the bytes into random pieces of 1 to `limit` bytes.
     func pieces(upTo limit: Int, using random: inout SeededGenerator) -> [ArraySlice<UInt8>] {
         var pieces: [ArraySlice<UInt8>] = []
         var position = 0

@@ -4,7 +4,8 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct RedisCommandTests {
+@Suite("Writing commands")
+struct RedisCommandTests {
     static func resp(_ arguments: [[UInt8]]) -> ByteBuffer {
         ByteBuffer(bytes: Array("*\(arguments.count)\r\n".utf8) + arguments.flatMap { Array("$\($0.count)\r\n".utf8) + $0 + [13, 10] })
     }
@@ -14,7 +15,8 @@ import Testing
         return command.encode(into: &output) ? output : nil
     }
 
-    @Test func writesArgumentsOfEveryKind() {
+    @Test("Arguments of every kind are written")
+    func writesArgumentsOfEveryKind() {
         #expect(Self.encoded(RedisCommand("PING")) == ByteBuffer(string: "*1\r\n$4\r\nPING\r\n"))
         #expect(
             Self.encoded(RedisCommand("SET", "ключ", "")) == ByteBuffer(string: "*3\r\n$3\r\nSET\r\n$8\r\nключ\r\n$0\r\n\r\n"))
@@ -24,18 +26,20 @@ import Testing
         command.append(contentsOf: ["a", "", "b"])
         let text = ["X", "-9223372036854775808"].map { Array($0.utf8) } + [[0, 13, 10, 255], [97], [], [98]]
         #expect(Self.encoded(command) == Self.resp(text))
-        // Every argument empty, where no buffer may have an address.
+        // Every argument is empty, so no buffer may have an address.
         #expect(Self.encoded(RedisCommand("", "", "")) == Self.resp([[], [], []]))
     }
 
-    @Test func appendsToWhatIsInTheBuffer() {
+    @Test("A command is appended to the buffer")
+    func appendsToWhatIsInTheBuffer() {
         var output = ByteBuffer(string: "before")
         #expect(RedisCommand("A").encode(into: &output))
         #expect(RedisCommand("B", "c").encode(into: &output))
         #expect(output == ByteBuffer(string: "before*1\r\n$1\r\nA\r\n*2\r\n$1\r\nB\r\n$1\r\nc\r\n"))
     }
 
-    @Test func writesAPartOfABufferAndLeavesTheBufferAlone() throws {
+    @Test("A part of a buffer is written, and the buffer stays unchanged")
+    func writesAPartOfABufferAndLeavesTheBufferAlone() throws {
         let whole = ByteBuffer(string: "0123456789")
         let part = try #require(whole.getSlice(at: 3, length: 4))
         var command = RedisCommand("X", capacity: 4)
@@ -44,7 +48,8 @@ import Testing
         #expect(part.readableBytes == 4)
     }
 
-    @Test(arguments: 0..<4) func writesRandomBinaryArguments(seed: UInt64) throws {
+    @Test("Random binary arguments are written", arguments: 0..<4)
+    func writesRandomBinaryArguments(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         for round in 0..<200 {
             let arguments = Self.arguments(using: &random)
@@ -52,13 +57,15 @@ import Testing
         }
     }
 
-    @Test func writesAMebibyte() {
+    @Test("A mebibyte is written")
+    func writesAMebibyte() {
         let large = (0..<(1 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 7) }
         // Not with ==, which would print megabytes.
         #expect((Self.encoded(Self.command([[65], large, [], large])) == Self.resp([[65], large, [], large])) == true)
     }
 
-    @Test(arguments: 0..<4) func replacesTheFirstArguments(seed: UInt64) throws {
+    @Test("The first arguments can be replaced", arguments: 0..<4)
+    func replacesTheFirstArguments(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed + 50)
         for round in 0..<200 {
             let arguments = Self.arguments(using: &random)
@@ -70,7 +77,8 @@ import Testing
         }
     }
 
-    @Test func aScriptCallIsByItsSHAOrItsSource() {
+    @Test("A script is called by its SHA or its source")
+    func aScriptCallIsByItsSHAOrItsSource() {
         // The SHA-1 of "return 1", as SCRIPT LOAD gives it.
         let script = RedisScript(name: "one", source: Array("return 1".utf8))
         #expect(script.sha == "e0e1f9fabfc9d4800c877a703b823ac0578ff8db")

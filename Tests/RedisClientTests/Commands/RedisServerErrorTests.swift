@@ -3,9 +3,10 @@ import Testing
 
 @testable import RedisClient
 
-/// Errors as real servers give them.
-@Suite struct RedisServerErrorTests {
-    @Test func aFullServerSaysOutOfMemoryToCommandsAndScripts() async throws {
+@Suite("Errors of real servers", .tags(.redis), .serialized)
+struct RedisServerErrorTests {
+    @Test("A full server refuses commands and scripts with OOM")
+    func aFullServerSaysOutOfMemoryToCommandsAndScripts() async throws {
         let redis = try await RedisServer.start(["--maxmemory-policy", "noeviction"])
         let connection = try await RedisConnection.open(redis.configuration).ready()
         defer { connection.shutDown() }
@@ -20,12 +21,13 @@ import Testing
         let scripted = await #expect(throws: RedisError.self) { try await connection.evaluate(call) }
         #expect(scripted?.code == .outOfMemory && scripted?.mayHaveBeenApplied == false)
         #expect(try redis.cli("EXISTS", "k") == "0")
-        // Reading goes on.
+        // Reads still work.
         #expect(try await connection.send(RedisCommand("GET", "k")).isNull)
         try await redis.kill()
     }
 
-    @Test func aReplicaIsReadOnlyAndSaysWhenItsMasterIsDown() async throws {
+    @Test("A replica is read-only and reports a lost master")
+    func aReplicaIsReadOnlyAndSaysWhenItsMasterIsDown() async throws {
         let master = try await RedisServer.start()
         let replica = try await RedisServer.start(["--replicaof", "127.0.0.1", "\(master.port)", "--replica-serve-stale-data", "no"])
         try await eventually("the replica follows") { try replica.cli("INFO", "replication").contains("master_link_status:up") }
@@ -45,7 +47,8 @@ import Testing
         try await replica.kill()
     }
 
-    @Test func aMasterWithoutEnoughReplicasRefusesToWrite() async throws {
+    @Test("A master without enough replicas refuses writes")
+    func aMasterWithoutEnoughReplicasRefusesToWrite() async throws {
         let redis = try await RedisServer.start(["--min-replicas-to-write", "1"])
         let connection = try await RedisConnection.open(redis.configuration).ready()
         defer { connection.shutDown() }
@@ -53,7 +56,8 @@ import Testing
         try await redis.kill()
     }
 
-    @Test func aClusterRedirectsAndSaysWhenItIsDown() async throws {
+    @Test("A cluster redirects and reports when it is down")
+    func aClusterRedirectsAndSaysWhenItIsDown() async throws {
         func node() async throws -> RedisServer {
             try await RedisServer.start([
                 "--cluster-enabled", "yes", "--cluster-port", "\(freePort())", "--cluster-require-full-coverage", "no",
@@ -83,7 +87,8 @@ import Testing
         try await two.kill()
     }
 
-    @Test func aScriptThatTheServerHasForgottenIsSentAgain() async throws {
+    @Test("A forgotten script is sent again")
+    func aScriptThatTheServerHasForgottenIsSentAgain() async throws {
         let redis = try await RedisServer.start()
         let connection = try await RedisConnection.open(redis.configuration).ready()
         defer { connection.shutDown() }
@@ -101,7 +106,7 @@ import Testing
                 let replies = try await connection.evaluate(call, preceding: [RedisCommand("INCR", "before")], following: [after])
                 #expect(try replies.map { try $0.get().integerValue } == [Int64(round * 3 + 1), Int64(round * 3 + 1)])
             }
-            // From now on by its SHA: nothing but the first call sent the source.
+            // After that the SHA is enough: only the first call sent the source.
             #expect(try redis.cli("SCRIPT", "EXISTS", call.script.sha) == "1")
             try redis.cli("CONFIG", "RESETSTAT")
             #expect(try await connection.evaluate(call).integer == Int64(round * 3 + 2))
@@ -114,8 +119,9 @@ import Testing
         try await redis.kill()
     }
 
-    /// `BUSY` is said by a server in which a script runs for too long.
-    @Test func aServerThatIsInAScriptIsBusy() async throws {
+    /// A server in which a script runs for too long replies `BUSY`.
+    @Test("A server inside a long script is busy")
+    func aServerThatIsInAScriptIsBusy() async throws {
         let redis = try await RedisServer.start(["--busy-reply-threshold", "10"])
         let connection = try await RedisConnection.open(redis.configuration).ready()
         let other = try await RedisConnection.open(redis.configuration).ready()
@@ -138,8 +144,10 @@ import Testing
         try await redis.kill()
     }
 
-    /// A server that reads its file, slowly: open connections hear `LOADING`, new ones wait until it serves.
-    @Test func aServerThatReadsItsFileIsLoading() async throws {
+    /// The file takes long to read. Open connections get `LOADING`, and new ones wait until the
+    /// server is ready.
+    @Test("A server that loads its file replies LOADING")
+    func aServerThatReadsItsFileIsLoading() async throws {
         let redis = try await RedisServer.start(["--rdbcompression", "no", "--loading-process-events-interval-bytes", "1024"])
         let connection = try await RedisConnection.open(redis.configuration).ready()
         let reloading = try await RedisConnection.open(redis.configuration).ready()

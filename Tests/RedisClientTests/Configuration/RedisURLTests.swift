@@ -2,7 +2,8 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct RedisURLTests {
+@Suite("Redis URLs")
+struct RedisURLTests {
     struct Expected: Sendable {
         var address: RedisConfiguration.Address
         var user: String?
@@ -35,7 +36,8 @@ import Testing
         ("unix:///%20" + String(repeating: "x", count: 101), Expected(address: .unix(path: "/ " + String(repeating: "x", count: 101)))),
     ]
 
-    @Test func readsGoodURLs() throws {
+    @Test("Valid URLs are read")
+    func readsGoodURLs() throws {
         for (url, expected) in Self.good {
             let configuration = try RedisConfiguration(url: url)
             #expect(configuration.address == expected.address, "\(url)")
@@ -46,41 +48,56 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        "", "localhost", "localhost:6379", "redis:localhost", "redis:/localhost", "://h", "http://h", "redis+tls://h", "redis://",
-        "redis:///0",
-        "redis://:6379", "redis://u:p@", "redis://u:p@:6379", "redis://h:", "redis://h:0", "redis://h:65536", "redis://h:-1", "redis://h:x",
-        "redis://h:+1", "redis://h: 1", "redis://h:1:2", "redis://h:99999999999999999999", "redis://::1", "redis://[::1", "redis://[::1]x",
-        "redis://[::1]:", "redis://[::1]:x", "redis://[]", "redis://h/x", "redis://h/-1", "redis://h/+1", "redis://h/-0", "redis://h/1/2",
-        "redis://h/10000", "redis://h/1?x=y", "redis://h?db=1", "redis://a%:p@h", "redis://a%4:p@h", "redis://a%zz:p@h", "redis://a%ff:p@h",
-        "unix://", "unix://run/redis.sock", "unix:///s?x=1", "unix:///s?db=", "unix:///s?db=x", "unix:///s?db=-1", "unix:///s?db=1&db=2",
-        "redis-sentinel://h", "redis-sentinel://h/", "redis-sentinel://h//1", "redis-sentinel:///m", "redis-sentinel://h,/m",
-        "redis-sentinel://h,:1/m", "redis-sentinel://h:x/m", "redis-sentinel://h/m/x", "redis-sentinel://h/m?db=1",
-        "redis-sentinel://h/m?sentinel_password", "redis-sentinel://h/m?", "redis-sentinel://h/m?sentinel_username=u",
-        "redis-sentinel://h/m%", "redis-sentinel://h/m?sentinel_password=%zz", "redis-cluster://", "redis-cluster://h/1",
-        "redis-cluster://h,",
-        "redis-cluster://h:0", "redis-cluster://h?x=y", "sentinel://h/m", "redis-sentinels://h/m",
-        "redis-cluster://" + (0..<65).map { "h\($0)" }.joined(separator: ","), "unix:///%4",
-        "unix:///" + String(repeating: "x", count: 103), "redis://h h", "redis://h#f",
-    ]) func refusesBadURLs(url: String) throws {
+    @Test(
+        "Invalid URLs are refused",
+        arguments: [
+            "", "localhost", "localhost:6379", "redis:localhost", "redis:/localhost", "://h", "http://h", "redis+tls://h", "redis://",
+            "redis:///0",
+            "redis://:6379", "redis://u:p@", "redis://u:p@:6379", "redis://h:", "redis://h:0", "redis://h:65536", "redis://h:-1",
+            "redis://h:x",
+            "redis://h:+1", "redis://h: 1", "redis://h:1:2", "redis://h:99999999999999999999", "redis://::1", "redis://[::1",
+            "redis://[::1]x",
+            "redis://[::1]:", "redis://[::1]:x", "redis://[]", "redis://h/x", "redis://h/-1", "redis://h/+1", "redis://h/-0",
+            "redis://h/1/2",
+            "redis://h/10000", "redis://h/1?x=y", "redis://h?db=1", "redis://a%:p@h", "redis://a%4:p@h", "redis://a%zz:p@h",
+            "redis://a%ff:p@h",
+            "unix://", "unix://run/redis.sock", "unix:///s?x=1", "unix:///s?db=", "unix:///s?db=x", "unix:///s?db=-1",
+            "unix:///s?db=1&db=2",
+            "redis-sentinel://h", "redis-sentinel://h/", "redis-sentinel://h//1", "redis-sentinel:///m", "redis-sentinel://h,/m",
+            "redis-sentinel://h,:1/m", "redis-sentinel://h:x/m", "redis-sentinel://h/m/x", "redis-sentinel://h/m?db=1",
+            "redis-sentinel://h/m?sentinel_password", "redis-sentinel://h/m?", "redis-sentinel://h/m?sentinel_username=u",
+            "redis-sentinel://h/m%", "redis-sentinel://h/m?sentinel_password=%zz", "redis-cluster://", "redis-cluster://h/1",
+            "redis-cluster://h,",
+            "redis-cluster://h:0", "redis-cluster://h?x=y", "sentinel://h/m", "redis-sentinels://h/m",
+            "redis-cluster://" + (0..<65).map { "h\($0)" }.joined(separator: ","), "unix:///%4",
+            "unix:///" + String(repeating: "x", count: 103), "redis://h h", "redis://h#f",
+        ]
+    )
+    func refusesBadURLs(url: String) throws {
         let error = #expect(throws: RedisURLError.self, "\(url)") { try RedisConfiguration(url: url) }
         #expect(error?.description.isEmpty == false)
     }
 
-    @Test(arguments: [
-        "redis://alice:s3cr3t@h:x", "redis://alice:s3cr3t@h/x", "redis://alice:s3cr3t%@h", "redis://:s3cr3t%ff@h", "redis://:s3cr3t@",
-        "redis://:s3cr3t@[::1", "redis://:s3cr3t@::1", "alice:s3cr3t@h", "redis:alice:s3cr3t@h", "alice:s3cr3t@redis://h",
-        "http://alice:s3cr3t@h",
-        "redis-sentinel://:s3cr3t@h", "redis-sentinel://:s3cr3t@h:x/m", "redis-sentinel://h/m?sentinel_password=s3cr3t&x=1",
-        "redis-sentinel://h/m?sentinel_pasword=s3cr3t", "redis-sentinel://:s3?cr3t@h/m", "redis-cluster://:s3cr3t@h/1",
-        "redis-cluster://:s3cr3t@h:x", "redis-sentinel://h/m?sentinel_password=s3cr3t%", "redis://h:s3cr3t", "unix:///s?password=s3cr3t",
-        "redis://h/s3cr3t",
-    ]) func anErrorNeverHoldsThePassword(url: String) throws {
+    @Test(
+        "An error never shows the password",
+        arguments: [
+            "redis://alice:s3cr3t@h:x", "redis://alice:s3cr3t@h/x", "redis://alice:s3cr3t%@h", "redis://:s3cr3t%ff@h", "redis://:s3cr3t@",
+            "redis://:s3cr3t@[::1", "redis://:s3cr3t@::1", "alice:s3cr3t@h", "redis:alice:s3cr3t@h", "alice:s3cr3t@redis://h",
+            "http://alice:s3cr3t@h",
+            "redis-sentinel://:s3cr3t@h", "redis-sentinel://:s3cr3t@h:x/m", "redis-sentinel://h/m?sentinel_password=s3cr3t&x=1",
+            "redis-sentinel://h/m?sentinel_pasword=s3cr3t", "redis-sentinel://:s3?cr3t@h/m", "redis-cluster://:s3cr3t@h/1",
+            "redis-cluster://:s3cr3t@h:x", "redis-sentinel://h/m?sentinel_password=s3cr3t%", "redis://h:s3cr3t",
+            "unix:///s?password=s3cr3t",
+            "redis://h/s3cr3t",
+        ]
+    )
+    func anErrorNeverHoldsThePassword(url: String) throws {
         let error = try #require(throws: RedisURLError.self) { try RedisConfiguration(url: url) }
         #expect(!"\(error) \(String(reflecting: error))".contains("s3cr3t"))
     }
 
-    @Test func aDescriptionNeverHoldsThePassword() throws {
+    @Test("A description never shows the password")
+    func aDescriptionNeverHoldsThePassword() throws {
         for url in ["redis://alice:s3cr3t@h:1/2", "rediss://:s3cr3t@h:1/2"] {
             let configuration = try RedisConfiguration(url: url)
             #expect(!"\(configuration) \(String(reflecting: configuration))".contains("s3cr3t"))
@@ -103,7 +120,8 @@ import Testing
 
     // MARK: Topologies
 
-    @Test func readsWhereTheSentinelsAre() throws {
+    @Test("Sentinel addresses are read")
+    func readsWhereTheSentinelsAre() throws {
         let plain = try RedisConfiguration(url: "redis-sentinel://h1,h2:7,[::1]/my%20master")
         let addresses: [RedisConfiguration.Address] = [
             .tcp(host: "h1", port: 26379), .tcp(host: "h2", port: 7), .tcp(host: "::1", port: 26379),
@@ -116,25 +134,30 @@ import Testing
         guard case .sentinel(let group) = full.topology else { throw Unexpected(description: "sentinels") }
         #expect(group.sentinels == [.tcp(host: "h", port: 1)] && group.username == "s" && group.password == "q&=")
         #expect(full.username == "a" && full.password == "p@" && full.database == 4 && full.usesTLS)
-        // A sentinel is not sent what is the servers'.
+        // A sentinel does not get the servers' credentials.
         let sentinel = group.configuration(of: full, sentinel: .tcp(host: "h", port: 1))
         #expect(sentinel.username == "s" && sentinel.password == "q&=" && sentinel.database == 0 && sentinel.usesTLS)
         let none = SentinelGroup(masterName: "m", sentinels: addresses).configuration(of: full, sentinel: addresses[0])
         #expect(none.username == nil && none.password == nil)
     }
 
-    @Test func readsTheNodesOfACluster() throws {
+    @Test("Cluster nodes are read")
+    func readsTheNodesOfACluster() throws {
         let cluster = try RedisConfiguration(url: "redis-cluster://a:p@h1:7,h2/")
         #expect(cluster.topology == .cluster(seeds: [.tcp(host: "h1", port: 7), .tcp(host: "h2", port: 6379)]))
         #expect(cluster.username == "a" && cluster.password == "p" && !cluster.usesTLS)
         #expect(try RedisConfiguration(url: "rediss-cluster://h").usesTLS)
     }
 
-    @Test(arguments: [
-        ("redis-sentinel://h", "name"), ("redis-sentinel://h:x/m", "port"), ("redis-sentinel://h/m/x", "database"),
-        ("redis-sentinel://h/m?x=1", "sentinel_password"), ("redis-sentinel://,h/m", "host"), ("redis-sentinel://%:p@h/m", "user"),
-        ("redis-cluster://h/3", "database"), ("redis-cluster://:%@h", "password"), ("redis-nodes://h", "redis-cluster"),
-    ]) func theErrorNamesThePart(url: String, part: String) throws {
+    @Test(
+        "The error names the wrong part",
+        arguments: [
+            ("redis-sentinel://h", "name"), ("redis-sentinel://h:x/m", "port"), ("redis-sentinel://h/m/x", "database"),
+            ("redis-sentinel://h/m?x=1", "sentinel_password"), ("redis-sentinel://,h/m", "host"), ("redis-sentinel://%:p@h/m", "user"),
+            ("redis-cluster://h/3", "database"), ("redis-cluster://:%@h", "password"), ("redis-nodes://h", "redis-cluster"),
+        ]
+    )
+    func theErrorNamesThePart(url: String, part: String) throws {
         let error = try #require(throws: RedisURLError.self) { try RedisConfiguration(url: url) }
         #expect("\(error)".contains(part), "\(error)")
     }

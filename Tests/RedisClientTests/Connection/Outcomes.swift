@@ -2,7 +2,7 @@ import Synchronization
 
 @testable import RedisClient
 
-/// What callbacks were given, by the command's number.
+/// The results of callbacks, by the command's number.
 final class Outcomes: Sendable {
     private let results: Mutex<[[Result<RedisReply, RedisError>]]>
 
@@ -10,7 +10,7 @@ final class Outcomes: Sendable {
         results = Mutex(Array(repeating: [], count: count))
     }
 
-    /// A callback for command `index`.
+    /// Returns a callback for command `index`.
     func callback(_ index: Int) -> @Sendable (Result<RedisReply, RedisError>) -> Void {
         { result in self.results.withLock { $0[index].append(result) } }
     }

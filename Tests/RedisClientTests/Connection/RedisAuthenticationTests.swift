@@ -3,7 +3,8 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct RedisAuthenticationTests {
+@Suite("Redis authentication", .tags(.redis), .serialized)
+struct RedisAuthenticationTests {
     let redis: RedisServer
 
     init() async throws {
@@ -16,7 +17,8 @@ import Testing
         .open(try RedisConfiguration(url: "redis://\(credentials)127.0.0.1:\(redis.port)/3"), logger: log.logger)
     }
 
-    @Test func authenticatesWithUserAndPassword() async throws {
+    @Test("A connection authenticates with user and password")
+    func authenticatesWithUserAndPassword() async throws {
         let connection = try await open("alice:p%40ss%3Aw%2Frd@").ready()
         defer { connection.shutDown() }
         #expect(try await connection.send(RedisCommand("ACL", "WHOAMI")).string == "alice")
@@ -24,7 +26,8 @@ import Testing
         try await redis.kill()
     }
 
-    @Test func authenticatesTheDefaultUserWithThePasswordAlone() async throws {
+    @Test("A password alone authenticates the default user")
+    func authenticatesTheDefaultUserWithThePasswordAlone() async throws {
         try redis.cli("CONFIG", "SET", "requirepass", "s3cr3t")
         let connection = try await open(":s3cr3t@").ready()
         defer { connection.shutDown() }
@@ -32,7 +35,10 @@ import Testing
         try await redis.kill()
     }
 
-    @Test(arguments: ["alice:wr0ng-s3cr3t@", "nobody:wr0ng-s3cr3t@", ":wr0ng-s3cr3t@", ""])
+    @Test(
+        "Wrong credentials fail without showing the password",
+        arguments: ["alice:wr0ng-s3cr3t@", "nobody:wr0ng-s3cr3t@", ":wr0ng-s3cr3t@", ""]
+    )
     func wrongCredentialsFailWithoutGivingThePasswordAway(credentials: String) async throws {
         try redis.cli("CONFIG", "SET", "requirepass", "s3cr3t")
         let log = LogCollector()
@@ -48,13 +54,15 @@ import Testing
         #expect(!connection.isReady && connection.generation == 0)
         #expect(log.text.contains("connection lost"))
         #expect(!log.text.contains("s3cr3t"))
-        // Said once, not at each attempt; and the rest of the handshake's replies are no replies too many.
+        // Logged once, not at each attempt. The handshake's other replies do not count as
+        // unexpected.
         #expect(log.text.split(separator: "\n").count == 1, "\(log.text)")
         try await redis.kill()
     }
 
-    /// It may not even name its connection, and works all the same.
-    @Test func aUserWithFewRightsMayDoWhatItMay() async throws {
+    /// The user may not even name its connection.
+    @Test("A user with few rights can use the rights it has")
+    func aUserWithFewRightsMayDoWhatItMay() async throws {
         let configuration = try RedisConfiguration(url: "redis://reader:readonly@127.0.0.1:\(redis.port)")
         let connection = try await RedisConnection.open(configuration).ready()
         defer { connection.shutDown() }
@@ -66,7 +74,8 @@ import Testing
         try await redis.kill()
     }
 
-    @Test func aDatabaseThatIsNotThereIsAnError() async throws {
+    @Test("A missing database is an error")
+    func aDatabaseThatIsNotThereIsAnError() async throws {
         let connection = RedisConnection.open(try RedisConfiguration(url: "redis://127.0.0.1:\(redis.port)/99"))
         defer { connection.shutDown() }
         let error = try await connection.failure("GET", "k")

@@ -4,9 +4,11 @@ import Testing
 
 @testable import RedisClient
 
-/// How much may be under way on one connection.
-@Suite struct RedisBoundsTests {
-    @Test func refusesMoreCommandsThanItsBoundAndTakesThemAgainLater() async throws {
+/// One connection bounds its commands in flight.
+@Suite("Bounds of one connection", .tags(.redis), .serialized)
+struct RedisBoundsTests {
+    @Test("Commands beyond the bound are refused and later accepted")
+    func refusesMoreCommandsThanItsBoundAndTakesThemAgainLater() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let connection = try await RedisConnection.open(proxy.configuration) { $0.maxInFlight = 10 }.ready()
         defer { connection.shutDown() }
@@ -17,7 +19,7 @@ import Testing
             let error = try await within(.seconds(10), "the refusal does not wait") { try await connection.failure("ECHO", "too many") }
             #expect(error.code == .overloaded)
             #expect(!error.mayHaveBeenApplied)
-            // A pipeline goes as a whole or not at all.
+            // A pipeline is accepted as a whole or not at all.
             let results = try await connection.send(pipeline: [RedisCommand("ECHO", "a"), RedisCommand("ECHO", "b")])
             #expect(results.count == 2)
             for result in results { #expect(throws: RedisError.self) { try result.get() } }
@@ -31,7 +33,8 @@ import Testing
         try await proxy.stop()
     }
 
-    @Test func refusesMoreBytesThanItsBoundButAlwaysTakesOneCommand() async throws {
+    @Test("Bytes beyond the bound are refused, but one command always passes")
+    func refusesMoreBytesThanItsBoundButAlwaysTakesOneCommand() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let connection = try await RedisConnection.open(proxy.configuration) { $0.maxInFlightBytes = 10_000 }.ready()
         defer { connection.shutDown() }
@@ -48,8 +51,8 @@ import Testing
         try await proxy.stop()
     }
 
-    /// Commands that end without a reply give their place back, too.
-    @Test func lostTimedOutAndCancelledCommandsGiveTheirPlaceBack() async throws {
+    @Test("Lost, timed-out and cancelled commands release their place")
+    func lostTimedOutAndCancelledCommandsGiveTheirPlaceBack() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let connection = try await RedisConnection.open(proxy.configuration) { configuration in
             configuration.maxInFlight = 4
@@ -67,7 +70,7 @@ import Testing
             task.cancel()
             _ = await task.result
         }
-        // All four places are free again, once the last reply has come.
+        // All four places are free again after the last reply.
         try await eventually("four commands are accepted at once") {
             let results = try await connection.send(pipeline: (0..<4).map { RedisCommand("ECHO", "\($0)") })
             return results.compactMap { try? $0.get().string } == ["0", "1", "2", "3"]
@@ -75,8 +78,9 @@ import Testing
         try await proxy.stop()
     }
 
-    /// A callback never runs inside the call that gave it, and always on the connection's event loop.
-    @Test func callbacksComeOnTheEventLoop() async throws {
+    /// A callback never runs inside the call that passed it.
+    @Test("Callbacks run later, on the connection's event loop")
+    func callbacksComeOnTheEventLoop() async throws {
         let connection = try await RedisConnection.open(RedisServer.shared().configuration) { $0.maxInFlight = 1 }.ready()
         defer { connection.shutDown() }
         let outcomes = Outcomes(40)

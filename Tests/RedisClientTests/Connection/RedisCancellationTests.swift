@@ -3,9 +3,11 @@ import Testing
 
 @testable import RedisClient
 
-/// A caller that leaves never shifts the replies of those who stay.
-@Suite struct RedisCancellationTests {
-    @Test(arguments: 0..<3) func cancellationAtRandomMomentsNeverGivesAnothersReply(seed: UInt64) async throws {
+/// A caller that cancels never shifts the replies of the others.
+@Suite("Cancelled commands", .tags(.redis), .serialized)
+struct RedisCancellationTests {
+    @Test("A cancellation at any moment never delivers another caller's reply", arguments: 0..<3)
+    func cancellationAtRandomMomentsNeverGivesAnothersReply(seed: UInt64) async throws {
         let connection = try await RedisConnection.open(RedisServer.shared().configuration).ready()
         defer { connection.shutDown() }
         var random = SeededGenerator(seed: seed)
@@ -39,8 +41,10 @@ import Testing
         #expect(connection.generation == 1)
     }
 
-    /// The same without luck: all are sent, every second leaves, and then the replies come.
-    @Test func thoseWhoStayGetTheirOwnRepliesWhenOthersLeaveAfterSending() async throws {
+    /// The same without chance: all commands are sent, every second caller cancels, and then the
+    /// replies come.
+    @Test("Remaining callers get their own replies when others cancel after sending")
+    func thoseWhoStayGetTheirOwnRepliesWhenOthersLeaveAfterSending() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let connection = try await RedisConnection.open(proxy.configuration).ready()
         defer { connection.shutDown() }
@@ -49,7 +53,7 @@ import Testing
         try await eventually("all replies are held") { proxy.heldReplies == 200 }
         for index in stride(from: 0, to: 200, by: 2) { tasks[index].cancel() }
         for index in stride(from: 0, to: 200, by: 2) {
-            // A caller that leaves need not wait for the reply.
+            // A cancelled caller does not wait for the reply.
             let error = await #expect(throws: RedisError.self) { try await tasks[index].value }
             #expect(error?.code == .cancelled)
             #expect(error?.mayHaveBeenApplied == true)
@@ -61,7 +65,8 @@ import Testing
         try await proxy.stop()
     }
 
-    @Test func aCallerThatWasCancelledBeforeItCalledSendsNothing() async throws {
+    @Test("A caller cancelled before its call sends nothing")
+    func aCallerThatWasCancelledBeforeItCalledSendsNothing() async throws {
         let redis = try await RedisServer.shared()
         let connection = try await RedisConnection.open(redis.configuration).ready()
         defer { connection.shutDown() }
@@ -80,7 +85,8 @@ import Testing
         #expect(try redis.cli("EXISTS", key) == "0")
     }
 
-    @Test func aCallerThatLeavesBeforeThereIsAConnectionSendsNothing() async throws {
+    @Test("A caller cancelled before the connection exists sends nothing")
+    func aCallerThatLeavesBeforeThereIsAConnectionSendsNothing() async throws {
         let redis = try await RedisServer.shared()
         let proxy = try await FaultyProxy.start(to: redis)
         proxy.inject(.holdReply, on: "PING")
@@ -99,7 +105,8 @@ import Testing
         try await proxy.stop()
     }
 
-    @Test func aPipelineThatIsCancelledThrows() async throws {
+    @Test("A cancelled pipeline throws")
+    func aPipelineThatIsCancelledThrows() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let connection = try await RedisConnection.open(proxy.configuration).ready()
         defer { connection.shutDown() }

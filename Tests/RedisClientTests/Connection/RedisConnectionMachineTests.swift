@@ -3,8 +3,10 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct RedisConnectionMachineTests {
-    @Test func connectsOnceAndSendsWhatWaited() {
+@Suite("The connection's state machine")
+struct RedisConnectionMachineTests {
+    @Test("The machine connects once and sends waiting commands")
+    func connectsOnceAndSendsWhatWaited() {
         var machine = RedisConnectionMachine()
         #expect(machine.admit() == .wait)
         #expect(machine.start() == .connect)
@@ -16,7 +18,8 @@ import Testing
         #expect(machine.start() == .none)
     }
 
-    @Test func aLossIsFollowedByAnAttemptAtOnceAndThenByLongerAndLongerPauses() {
+    @Test("A loss leads to an attempt at once, then to growing pauses")
+    func aLossIsFollowedByAnAttemptAtOnceAndThenByLongerAndLongerPauses() {
         var machine = RedisConnectionMachine()
         _ = machine.start()
         _ = machine.connected()
@@ -25,18 +28,19 @@ import Testing
         for failures in 0..<40 {
             #expect(machine.lost() == .connectLater(doublings: min(failures, 16)))
             #expect(machine.admit() == .fail(.connectionFailed))
-            // Told twice of one loss, it counts it once.
+            // A loss that is reported twice counts once.
             #expect(machine.lost() == .none)
             #expect(machine.start() == .connect)
             #expect(machine.admit() == .fail(.connectionFailed))
         }
         #expect(machine.connected() == .sendWaiting)
         #expect(machine.lost() == .connect)
-        // Success has reset the pauses.
+        // A success resets the pauses.
         #expect(machine.lost() == .connectLater(doublings: 0))
     }
 
-    @Test func onceClosedItStaysClosed() {
+    @Test("A closed machine stays closed")
+    func onceClosedItStaysClosed() {
         var before = RedisConnectionMachine()
         var connecting = before
         _ = connecting.start()
@@ -55,8 +59,9 @@ import Testing
         #expect(before.start() == .connect)
     }
 
-    /// Whatever happens in whatever order: it never asks for two connections at once, and commands are only sent when there is one.
-    @Test(arguments: 0..<4) func neverWantsTwoConnections(seed: UInt64) {
+    /// Events come in any order. Commands are only sent on an existing connection.
+    @Test("The machine never wants two connections at once", arguments: 0..<4)
+    func neverWantsTwoConnections(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var machine = RedisConnectionMachine()
         var (attempts, pauses, open) = (0, 0, false)

@@ -4,12 +4,14 @@ import Testing
 
 @testable import RedisClient
 
-/// One connection and a server that does nothing wrong.
-@Suite struct RedisConnectionTests {
-    @Test func commandsThatComeBeforeTheConnectionWaitForIt() async throws {
+/// The server makes no mistakes.
+@Suite("One connection", .tags(.redis), .serialized)
+struct RedisConnectionTests {
+    @Test("Commands wait until the connection is ready")
+    func commandsThatComeBeforeTheConnectionWaitForIt() async throws {
         let connection = RedisConnection.open(try await RedisServer.shared().configuration)
         defer { connection.shutDown() }
-        // Not ready here: the event loop has not even been told.
+        // The connection is not ready: the event loop does not even know of it yet.
         let outcomes = Outcomes(1)
         connection.submit(RedisCommand("ECHO", "first"), completion: outcomes.callback(0))
         #expect(try await connection.echo("second") == "second")
@@ -17,7 +19,8 @@ import Testing
         #expect(connection.generation == 1)
     }
 
-    @Test(arguments: ["unix", "tcp"]) func reachesRedisOverEitherKindOfSocketAndInItsDatabase(kind: String) async throws {
+    @Test("A connection uses either kind of socket and its database", arguments: ["unix", "tcp"])
+    func reachesRedisOverEitherKindOfSocketAndInItsDatabase(kind: String) async throws {
         let redis = try await RedisServer.shared()
         let url = kind == "unix" ? "unix://\(redis.socket)?db=5" : redis.tcpURL + "/5"
         let connection = try await RedisConnection.open(RedisConfiguration(url: url)).ready()
@@ -29,8 +32,9 @@ import Testing
         #expect(try await connection.send(RedisCommand("CLIENT", "GETNAME")).string == "tests")
     }
 
-    /// Threads that submit at once: each one's commands keep their order, and each gets its own replies.
-    @Test func keepsTheOrderOfEachCallersCommands() async throws {
+    /// Threads submit at the same time, and each gets its own replies.
+    @Test("Each caller's commands keep their order")
+    func keepsTheOrderOfEachCallersCommands() async throws {
         let redis = try await RedisServer.shared()
         let connection = try await RedisConnection.open(redis.configuration).ready()
         defer { connection.shutDown() }
@@ -61,7 +65,8 @@ import Testing
         }
     }
 
-    @Test func aPipelineGivesEachCommandItsResult() async throws {
+    @Test("A pipeline gives each command its result")
+    func aPipelineGivesEachCommandItsResult() async throws {
         let connection = try await RedisConnection.open(RedisServer.shared().configuration).ready()
         defer { connection.shutDown() }
         let key = uniqueKey()
@@ -82,7 +87,8 @@ import Testing
         #expect(try many.map { try $0.get().string } == (0..<3_000).map { "\($0)" })
     }
 
-    @Test func carriesLargeBinaryValuesBothWays() async throws {
+    @Test("Large binary values pass both ways")
+    func carriesLargeBinaryValuesBothWays() async throws {
         let connection = try await RedisConnection.open(RedisServer.shared().configuration).ready()
         defer { connection.shutDown() }
         let key = uniqueKey()
@@ -97,7 +103,8 @@ import Testing
         #expect(try results[2].get().integer == 4 << 20)
     }
 
-    @Test func aReplyBeyondTheBoundEndsTheConnectionAndAnotherOneIsMade() async throws {
+    @Test("A reply beyond the bound ends the connection, and a new one is made")
+    func aReplyBeyondTheBoundEndsTheConnectionAndAnotherOneIsMade() async throws {
         let redis = try await RedisServer.shared()
         let connection = try await RedisConnection.open(redis.configuration) { $0.maxReplyBytes = 4_096 }.ready()
         defer { connection.shutDown() }
@@ -111,7 +118,8 @@ import Testing
         #expect(connection.generation == 2)
     }
 
-    @Test func shuttingDownFailsWhatIsUnderWayOnceAndWhatComesLater() async throws {
+    @Test("A shutdown fails commands in flight once, and later commands")
+    func shuttingDownFailsWhatIsUnderWayOnceAndWhatComesLater() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let connection = try await RedisConnection.open(proxy.configuration).ready()
         proxy.holdReplies()
@@ -129,14 +137,15 @@ import Testing
         try await eventually("the socket is closed") { proxy.connections == 0 }
         #expect(outcomes.all.allSatisfy { $0.count == 1 })
         #expect(outcomes.errors.count == 100 && outcomes.errors.allSatisfy { $0.code == .closed })
-        // What was sent may have been applied, what was not was not.
+        // A sent command may have been applied, and an unsent one was not.
         #expect(outcomes.all.map { $0.map(\.mayHaveBeenApplied) } == (0..<100).map { [$0 < 50] })
         #expect(!connection.isReady)
         #expect(proxy.accepted == 1)
         try await proxy.stop()
     }
 
-    @Test func shutDownWhileItConnectsLeavesNothingBehind() async throws {
+    @Test("A shutdown while connecting leaves nothing behind")
+    func shutDownWhileItConnectsLeavesNothingBehind() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         proxy.inject(.holdReply, on: "PING")
         let connection = RedisConnection.open(proxy.configuration)
@@ -154,6 +163,6 @@ import Testing
 }
 
 extension Result<RedisReply, RedisError> {
-    /// Whether it failed and Redis may have executed the command all the same.
+    /// Returns whether the command failed and Redis may have executed it all the same.
     var mayHaveBeenApplied: Bool { if case .failure(let error) = self { error.mayHaveBeenApplied } else { false } }
 }

@@ -3,8 +3,8 @@ import Testing
 
 @testable import RedisClient
 
-/// Replies that are late, lost, or cut off.
-@Suite struct RedisFaultTests {
+@Suite("Late, lost and truncated replies", .tags(.redis), .serialized)
+struct RedisFaultTests {
     let redis: RedisServer
     let proxy: FaultyProxy
 
@@ -17,7 +17,8 @@ import Testing
         try await RedisConnection.open(proxy.configuration) { $0.commandTimeout = timeout }.ready()
     }
 
-    @Test func aCommandThatTimesOutClosesTheConnectionAndFailsAllThatIsUnderWay() async throws {
+    @Test("A timeout closes the connection and fails all commands in flight")
+    func aCommandThatTimesOutClosesTheConnectionAndFailsAllThatIsUnderWay() async throws {
         let connection = try await open(timeout: .milliseconds(300))
         defer { connection.shutDown() }
         proxy.inject(.swallowReply, on: "LLEN")
@@ -39,7 +40,8 @@ import Testing
         try await proxy.stop()
     }
 
-    @Test func aLateReplyNeverMeetsTheNextCommand() async throws {
+    @Test("A late reply never reaches the next command")
+    func aLateReplyNeverMeetsTheNextCommand() async throws {
         let connection = try await open(timeout: .milliseconds(200))
         defer { connection.shutDown() }
         for round in 0..<5 {
@@ -53,7 +55,8 @@ import Testing
         try await proxy.stop()
     }
 
-    @Test func aLostReplyLeavesOpenWhetherTheCommandWasApplied() async throws {
+    @Test("A lost reply leaves open whether the command was applied")
+    func aLostReplyLeavesOpenWhetherTheCommandWasApplied() async throws {
         let connection = try await open()
         defer { connection.shutDown() }
         let key = uniqueKey()
@@ -72,7 +75,8 @@ import Testing
         try await proxy.stop()
     }
 
-    @Test func whatIsNoReplyEndsTheConnection() async throws {
+    @Test("Bytes that are not a reply end the connection")
+    func whatIsNoReplyEndsTheConnection() async throws {
         let connection = try await open()
         defer { connection.shutDown() }
         for garbage in ["HTTP/1.1 400 Bad Request\r\n\r\n", "%1\r\n+a\r\n+b\r\n", "$-5\r\n"] {
@@ -89,8 +93,9 @@ import Testing
         try await proxy.stop()
     }
 
-    /// Two replies to one command: every later command would get another's.
-    @Test func aReplyThatNobodyWaitsForEndsTheConnection() async throws {
+    /// Redis replies twice to one command. Every later command would get another one's reply.
+    @Test("An unexpected reply ends the connection")
+    func aReplyThatNobodyWaitsForEndsTheConnection() async throws {
         let connection = try await open()
         defer { connection.shutDown() }
         proxy.inject(.answer("+one\r\n+two\r\n"), on: "LLEN")
@@ -100,9 +105,10 @@ import Testing
         try await proxy.stop()
     }
 
-    /// Connections cut at random moments under load: one callback each, nobody's reply is another's, and no command is executed
-    /// twice or executed though it was said not to have been.
-    @Test(arguments: 0..<2) func cutsAtRandomMomentsLoseNoCallbackAndMixUpNoReplies(seed: UInt64) async throws {
+    /// Each command gets one callback. Redis executes no command twice, and none that was reported
+    /// as not executed.
+    @Test("Random cuts under load lose no callback and swap no replies", arguments: 0..<2)
+    func cutsAtRandomMomentsLoseNoCallbackAndMixUpNoReplies(seed: UInt64) async throws {
         let connection = try await open()
         defer { connection.shutDown() }
         var random = SeededGenerator(seed: seed)
@@ -111,7 +117,7 @@ import Testing
         for index in 0..<1_500 {
             connection.submit(RedisCommand("ECHO", "\(index)"), completion: outcomes.callback(index * 2))
             connection.submit(RedisCommand("RPUSH", list, "\(index)"), completion: outcomes.callback(index * 2 + 1))
-            // Sometimes the caller waits, so that not everything meets the first cut.
+            // Sometimes the caller waits, so that not every command meets the first cut.
             if Int.random(in: 0..<30, using: &random) == 0 {
                 _ = try await connection.send(pipeline: [RedisCommand("PING")])
                 try await eventually("it connects again") { connection.isReady }

@@ -4,8 +4,9 @@ import Testing
 
 @testable import RedisClient
 
-/// Large replies: connections of their own, and time for as long as bytes come.
-@Suite(.timeLimit(.minutes(2))) struct RedisLaneTests {
+/// Large replies have connections of their own, and time for as long as bytes arrive.
+@Suite("Lanes for large replies", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct RedisLaneTests {
     let redis: RedisServer
     let proxy: FaultyProxy
 
@@ -20,8 +21,9 @@ import Testing
         return key
     }
 
-    /// 2 MB at 1 MB/s take four times as long as Redis may be silent.
-    @Test(arguments: [true, false]) func aReplyMayTakeLongerThanSilenceMay(timesSilence: Bool) async throws {
+    /// 2 MB at 1 MB/s take four times the limit of silence.
+    @Test("A reply may take longer than the silence limit while bytes arrive", arguments: [true, false])
+    func aReplyMayTakeLongerThanSilenceMay(timesSilence: Bool) async throws {
         let key = try value(of: 2 << 20)
         let connection = try await RedisConnection.open(proxy.configuration) {
             $0.commandTimeout = .milliseconds(500)
@@ -29,7 +31,7 @@ import Testing
         }.ready()
         defer { connection.shutDown() }
         proxy.slowDown(to: 1 << 20)
-        // What is sent behind it waits as long.
+        // A command behind it waits as long.
         let results = try await connection.send(pipeline: [RedisCommand("GET", key), RedisCommand("ECHO", "behind")])
         if timesSilence {
             #expect(try results.map { try $0.get().buffer?.readableBytes } == [2 << 20, 6])
@@ -40,13 +42,15 @@ import Testing
         try await proxy.stop()
     }
 
-    @Test func silenceStillEndsTheConnection() async throws {
+    @Test("Silence still ends the connection")
+    func silenceStillEndsTheConnection() async throws {
         let connection = try await RedisConnection.open(proxy.configuration) {
             $0.commandTimeout = .milliseconds(300)
             $0.timesSilence = true
         }.ready()
         defer { connection.shutDown() }
-        // An idle time before it is no silence of this one, and a part of a reply is followed by silence.
+        // An earlier idle time does not count as silence, and a part of a reply is followed by
+        // silence.
         #expect(try await connection.echo("before") == "before")
         try await Task.sleep(for: .milliseconds(400))
         #expect(try await connection.echo("after") == "after")
@@ -59,14 +63,15 @@ import Testing
     }
 
     /// A server that sends a byte now and then is no better than a silent one.
-    @Test func aReplyThatTricklesInHasABoundAsWell() async throws {
+    @Test("A reply that trickles in has a time limit as well")
+    func aReplyThatTricklesInHasABoundAsWell() async throws {
         let key = try value(of: 1 << 20)
         let connection = try await RedisConnection.open(proxy.configuration) {
             $0.commandTimeout = .milliseconds(100)
             $0.timesSilence = true
         }.ready()
         defer { connection.shutDown() }
-        // A part of 16 KiB every 80 ms: 5 s in all.
+        // A part of 16 KiB every 80 ms takes 5 s in all.
         proxy.slowDown(to: 200 << 10)
         let begun = ContinuousClock.now
         #expect(try await connection.failure("GET", key).code == .timeout)

@@ -5,15 +5,17 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct RedisReconnectTests {
-    @Test func comesBackAfterTheServerWasKilledAndStartedAgain() async throws {
+@Suite("Reconnecting", .tags(.redis), .serialized)
+struct RedisReconnectTests {
+    @Test("The client reconnects after the server was killed and restarted")
+    func comesBackAfterTheServerWasKilledAndStartedAgain() async throws {
         let redis = try await RedisServer.start()
         let connection = try await RedisConnection.open(redis.configuration).ready()
         defer { connection.shutDown() }
         #expect(try await connection.echo("before") == "before")
         try await redis.kill()
         try await eventually("the loss is noticed") { !connection.isReady }
-        // While Redis is away, callers are refused at once.
+        // While Redis is down, callers are refused at once.
         for _ in 0..<5 {
             let error = try await within(.seconds(10), "a refusal") { try await connection.failure("ECHO", "away") }
             #expect(error.code == .connectionFailed)
@@ -27,7 +29,8 @@ import Testing
         try await again.kill()
     }
 
-    @Test(arguments: [true, false]) func aRefusedConnectionFailsAtOnce(isSocket: Bool) async throws {
+    @Test("A refused connection fails at once", arguments: [true, false])
+    func aRefusedConnectionFailsAtOnce(isSocket: Bool) async throws {
         let configuration =
             if isSocket {
                 RedisConfiguration(.unix(path: try temporaryDirectory().path + "/none.sock"))
@@ -45,8 +48,9 @@ import Testing
         #expect(!connection.isReady && connection.generation == 0)
     }
 
-    /// The first attempt after a loss is waited for: most losses are over at once.
-    @Test(arguments: [true, false]) func commandsWaitForTheFirstAttemptAfterALoss(succeeds: Bool) async throws {
+    /// Most losses are over at once.
+    @Test("Commands wait for the first attempt after a loss", arguments: [true, false])
+    func commandsWaitForTheFirstAttemptAfterALoss(succeeds: Bool) async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let connection = try await RedisConnection.open(proxy.configuration).ready()
         defer { connection.shutDown() }
@@ -71,8 +75,10 @@ import Testing
         try await proxy.stop()
     }
 
-    /// A server that accepts and says nothing: the handshake has a deadline of its own, which is not the command's.
-    @Test func aHandshakeWithoutAnAnswerEndsByTheConnectTimeout() async throws {
+    /// The server accepts and stays silent. The handshake has a deadline of its own, apart from the
+    /// command's.
+    @Test("A handshake without a reply ends by the connect timeout")
+    func aHandshakeWithoutAnAnswerEndsByTheConnectTimeout() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         proxy.inject(.swallowReply, on: "PING", times: .max)
         let connection = RedisConnection.open(proxy.configuration) { $0.connectTimeout = .milliseconds(200) }
@@ -88,8 +94,8 @@ import Testing
         try await proxy.stop()
     }
 
-    /// A command's deadline holds while the connection is being made, too.
-    @Test func aCommandThatWaitsForAConnectionTimesOut() async throws {
+    @Test("A command that waits for a connection times out")
+    func aCommandThatWaitsForAConnectionTimesOut() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         proxy.inject(.holdReply, on: "PING")
         let connection = RedisConnection.open(proxy.configuration) { $0.commandTimeout = .milliseconds(150) }
@@ -103,8 +109,9 @@ import Testing
         try await proxy.stop()
     }
 
-    /// `-LOADING` is an answer to the handshake, and no reason to give up.
-    @Test func aServerThatIsLoadingIsTriedUntilItServes() async throws {
+    /// `-LOADING` is a reply to the handshake, and not a reason to give up.
+    @Test("A loading server is retried until it serves")
+    func aServerThatIsLoadingIsTriedUntilItServes() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         proxy.inject(.answer("-LOADING Redis is loading the dataset in memory\r\n"), on: "PING", times: 5)
         let connection = RedisConnection.open(proxy.configuration)
@@ -118,8 +125,9 @@ import Testing
         try await proxy.stop()
     }
 
-    /// Redis went to another place behind the same address.
-    @Test func theGenerationTellsThatRedisMayBeAnother() async throws {
+    /// Redis moved to another server behind the same address.
+    @Test("The generation changes when Redis may be another server")
+    func theGenerationTellsThatRedisMayBeAnother() async throws {
         let other = try await RedisServer.start()
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let connection = try await RedisConnection.open(proxy.configuration).ready()
@@ -135,7 +143,8 @@ import Testing
         try await proxy.stop()
     }
 
-    @Test func aClientIsReadyWhenAnyConnectionIsAndShutsAllDown() async throws {
+    @Test("A client is ready with its first connection and shuts all down")
+    func aClientIsReadyWhenAnyConnectionIsAndShutsAllDown() async throws {
         let redis = try await RedisServer.start()
         let client = RedisConnectionPool(
             configuration: redis.configuration, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: .quiet)

@@ -5,16 +5,18 @@ import TransportSecurity
 
 @testable import RedisClient
 
-/// Client certificates, versions of TLS, and what the files of both may be.
-@Suite struct RedisTLSFilesTests {
+/// Client certificates, versions of TLS, and the requirements on the files of both.
+@Suite("TLS files", .tags(.processes), .serialized)
+struct RedisTLSFilesTests {
     private func redis(_ certificates: Certificates, _ options: String...) async throws -> (redis: RedisServer, port: Int) {
         let port = try freePort()
-        // What comes later wins.
+        // The last option wins.
         let all = try await certificates.redisOptions(port: port, for: "IP:127.0.0.1,DNS:localhost") + options
         return (try await RedisServer.start(all), port)
     }
 
-    @Test func aRedisThatWantsAClientCertificate() async throws {
+    @Test("A Redis that requires a client certificate gets it")
+    func aRedisThatWantsAClientCertificate() async throws {
         let (certificates, strangers) = (try await Certificates(), try await Certificates())
         let (redis, port) = try await redis(certificates, "--tls-auth-clients", "yes")
         var configuration = try RedisTLSTests.configuration("127.0.0.1", port, certificates.authority)
@@ -29,7 +31,7 @@ import TransportSecurity
         try await redis.kill()
     }
 
-    @Test(arguments: [("TLSv1.1", false), ("TLSv1.2", true), ("TLSv1.3", true)])
+    @Test("TLS older than 1.2 is refused", arguments: [("TLSv1.1", false), ("TLSv1.2", true), ("TLSv1.3", true)])
     func nothingOlderThanTLS12IsSpoken(_ version: String, isSpoken: Bool) async throws {
         let certificates = try await Certificates()
         let (redis, port) = try await redis(
@@ -44,7 +46,8 @@ import TransportSecurity
         try await redis.kill()
     }
 
-    @Test func whyTLSHasFailed() async throws {
+    @Test("The error says why TLS failed")
+    func whyTLSHasFailed() async throws {
         let (certificates, strangers) = (try await Certificates(), try await Certificates())
         let (redis, port) = try await redis(certificates, "--tls-auth-clients", "yes")
         try await RedisTLSTests.expectRefusal(
@@ -54,8 +57,9 @@ import TransportSecurity
         try await redis.kill()
     }
 
-    /// To read the authorities takes milliseconds, on the event loop of everyone's streams.
-    @Test func allConnectionsShareOneContext() async throws {
+    /// Reading the authorities takes milliseconds on an event loop that serves streams.
+    @Test("All connections share one TLS context")
+    func allConnectionsShareOneContext() async throws {
         let (first, second) = (try await Certificates(), try await Certificates())
         let file = try temporaryDirectory().appending(path: "ca.pem").path
         try FileManager.default.copyItem(atPath: first.authority, toPath: file)
@@ -64,14 +68,15 @@ import TransportSecurity
         let other = configuration.server(at: .tcp(host: "localhost", port: 2))
         let context = try configuration.sharedTLS.context(configuration.tls)
         #expect(try other.sharedTLS.context(other.tls) === context)
-        // A file that is half written is not taken; one that was renewed is, without a restart.
+        // A partly written file is not used. A renewed file is used without a restart.
         try Data().write(to: URL(filePath: file))
         #expect(try configuration.sharedTLS.context(configuration.tls) === context)
         try Data(contentsOf: URL(filePath: second.authority)).write(to: URL(filePath: file))
         #expect(try configuration.sharedTLS.context(configuration.tls) !== context)
     }
 
-    @Test func filesThatCannotBeUsedAreNamed() async throws {
+    @Test("An error names an unusable file")
+    func filesThatCannotBeUsedAreNamed() async throws {
         let certificates = try await Certificates()
         let (own, other) = (try await certificates.client("one"), try await certificates.client("two"))
         func problem(_ ca: String?, _ certificate: String?, _ key: String?) -> TLSFileError? {

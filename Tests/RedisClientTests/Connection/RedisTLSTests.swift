@@ -4,7 +4,8 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct RedisTLSTests {
+@Suite("TLS to Redis", .tags(.processes), .serialized)
+struct RedisTLSTests {
     /// A server with a certificate for these names, and its TLS port.
     static func server(_ certificates: Certificates, for names: String) async throws -> (redis: RedisServer, port: Int) {
         let port = try freePort()
@@ -17,7 +18,10 @@ import Testing
         return configuration
     }
 
-    @Test(arguments: [("localhost", "DNS:localhost"), ("127.0.0.1", "IP:127.0.0.1"), ("localhost", "DNS:other.example,DNS:LOCALHOST")])
+    @Test(
+        "The right authority and name are trusted",
+        arguments: [("localhost", "DNS:localhost"), ("127.0.0.1", "IP:127.0.0.1"), ("localhost", "DNS:other.example,DNS:LOCALHOST")]
+    )
     func trustsTheRightAuthorityAndTheRightName(host: String, names: String) async throws {
         let certificates = try await Certificates()
         let (redis, port) = try await Self.server(certificates, for: names)
@@ -29,9 +33,13 @@ import Testing
         try await redis.kill()
     }
 
-    @Test(arguments: [
-        ("localhost", "DNS:other.example"), ("127.0.0.1", "DNS:localhost"), ("127.0.0.1", "IP:127.0.0.2"), ("127.0.0.1", "DNS:127.0.0.1"),
-    ])
+    @Test(
+        "A certificate for another name is refused",
+        arguments: [
+            ("localhost", "DNS:other.example"), ("127.0.0.1", "DNS:localhost"), ("127.0.0.1", "IP:127.0.0.2"),
+            ("127.0.0.1", "DNS:127.0.0.1"),
+        ]
+    )
     func refusesACertificateForAnotherName(host: String, names: String) async throws {
         let certificates = try await Certificates()
         let (redis, port) = try await Self.server(certificates, for: names)
@@ -39,22 +47,25 @@ import Testing
         try await redis.kill()
     }
 
-    @Test func refusesAnAuthorityThatItDoesNotKnow() async throws {
+    @Test("An unknown authority is refused")
+    func refusesAnAuthorityThatItDoesNotKnow() async throws {
         let (certificates, other) = (try await Certificates(), try await Certificates())
         let (redis, port) = try await Self.server(certificates, for: "DNS:localhost,IP:127.0.0.1")
         try await Self.expectRefusal(Self.configuration("localhost", port, other.authority))
-        // Nor does the system know it.
+        // The system does not know it either.
         try await Self.expectRefusal(Self.configuration("localhost", port, nil))
         try await Self.expectRefusal(Self.configuration("127.0.0.1", port, other.authority))
         try await Self.expectRefusal(Self.configuration("localhost", port, other.directory.path + "/none.pem"))
-        // A server without TLS at that port waits for more.
+        // A server without TLS at that port waits for more bytes.
         try await Self.expectRefusal(
             Self.configuration("127.0.0.1", redis.port, certificates.authority), connectTimeout: .milliseconds(200))
         try await redis.kill()
     }
 
-    /// Over TLS a connection that was given up still hears its peer until that has said goodbye, and the next one is in use by then.
-    @Test func aLateReplyNeverMeetsTheNextCommand() async throws {
+    /// Over TLS, an abandoned connection reads until its peer has said goodbye. The next connection
+    /// is in use by then.
+    @Test("A late reply over TLS never reaches the next command")
+    func aLateReplyNeverMeetsTheNextCommand() async throws {
         let certificates = try await Certificates()
         let (redis, port) = try await Self.server(certificates, for: "IP:127.0.0.1")
         let connection = try await RedisConnection.open(Self.configuration("127.0.0.1", port, certificates.authority)) {
@@ -67,7 +78,7 @@ import Testing
                 let error = #expect(throws: RedisError.self) { try result.get() }
                 #expect(error?.code == .timeout)
             }
-            // Redis answers what it has read before it hears that nobody waits.
+            // Redis replies to commands that it has read before it learns that no client waits.
             redis.process.signal(SIGCONT)
             for index in 0..<20 { #expect(try await connection.patientEcho("\(round) \(index)") == "\(round) \(index)") }
         }
@@ -75,7 +86,7 @@ import Testing
         try await redis.kill()
     }
 
-    /// - Parameter reason: Words of the error.
+    /// - Parameter reason: A part of the error's text.
     static func expectRefusal(
         _ configuration: RedisConfiguration, connectTimeout: Duration = .seconds(10), because reason: String = ""
     ) async throws {

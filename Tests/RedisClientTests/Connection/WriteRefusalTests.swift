@@ -5,14 +5,16 @@ import Testing
 
 @testable import RedisClient
 
-/// A Redis that is there, but takes nothing.
-@Suite(.timeLimit(.minutes(2))) struct WriteRefusalTests {
+/// The server runs, and takes no writes.
+@Suite("A Redis that refuses writes", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct WriteRefusalTests {
     private func lines(_ logs: LogCollector, with words: String) -> Int {
         logs.text.split(separator: "\n").count { $0.contains("writes are refused") && $0.contains(words) }
     }
 
-    /// It refuses even `PING` then. What it holds can be read, over new connections, too.
-    @Test func aRedisThatCannotWriteItsDiskIsConnectedTo() async throws {
+    /// Redis then refuses even `PING`. Its data can be read, over new connections too.
+    @Test("A Redis that cannot write its disk is still connected to")
+    func aRedisThatCannotWriteItsDiskIsConnectedTo() async throws {
         let redis = try await RedisServer.start()
         try redis.cli("SET", "k", "old")
         try await redis.failToSave()
@@ -22,19 +24,20 @@ import Testing
         #expect(await client.waitUntilReady(timeout: .seconds(20)))
         #expect(try await client.connection(for: "k").send(RedisCommand("GET", "k")).string == "old")
         for _ in 0..<3 { #expect(try await client.connection(for: "k").failure("SET", "k", "new").code == .writesRefused) }
-        // A lost connection is made again.
+        // A lost connection is restored.
         let generation = client.generation
         try redis.cli("CLIENT", "KILL", "TYPE", "normal")
         try await eventually("it is connected again") { client.generation > generation && client.isReady }
         #expect(try await client.connection(for: "k").send(RedisCommand("GET", "k")).string == "old")
-        // Redis's words, once, however many connections hear them.
+        // The log has Redis's words once, for any number of connections.
         #expect(lines(logs, with: "MISCONF") == 1, "\(logs.text)")
         client.shutDown()
         try await redis.kill()
     }
 
-    /// With a password the handshake has more to it; a wrong one still ends it.
-    @Test func whatElseTheHandshakeRefusesStillEndsIt() async throws {
+    /// With a password the handshake has more commands. A wrong password still ends it.
+    @Test("Other refusals still end the handshake")
+    func whatElseTheHandshakeRefusesStillEndsIt() async throws {
         let redis = try await RedisServer.start()
         try await redis.failToSave()
         let stranger = RedisConnection.open(redis.configuration) { ($0.username, $0.password) = (AccessRules.user, "wr0ng") }
@@ -46,7 +49,8 @@ import Testing
         try await redis.kill()
     }
 
-    @Test func theReasonStandsInTheLogOnceAMinute() {
+    @Test("The reason is logged once a minute")
+    func theReasonStandsInTheLogOnceAMinute() {
         let logs = LogCollector()
         let refusals = WriteRefusals(logger: logs.logger)
         let address = RedisConfiguration.Address.tcp(host: "h", port: 1)
@@ -56,7 +60,7 @@ import Testing
         }
         for second in 0..<60 { notice("OOM command not allowed", after: second) }
         #expect(lines(logs, with: "OOM command not allowed") == 1)
-        // Another reason has its own minute.
+        // Another reason has a minute of its own.
         notice("READONLY You can't write", after: 30)
         notice("OOM command not allowed", after: 60)
         #expect(lines(logs, with: "OOM") == 2)
@@ -65,9 +69,9 @@ import Testing
 
     // MARK: A server that turns replica
 
-    /// A name that leads to another server after a failover, while the old one lives on: the old
-    /// one is left by all connections.
-    @Test func aServerThatTurnsReplicaIsLeft() async throws {
+    /// A name leads to another server after a failover, while the old server lives on.
+    @Test("All connections leave a server that becomes a replica")
+    func aServerThatTurnsReplicaIsLeft() async throws {
         let (old, new, proxy) = try await servers()
         let logs = LogCollector()
         let client = RedisConnectionPool(
@@ -76,7 +80,7 @@ import Testing
         #expect(try await client.connection(for: "k").send(RedisCommand("SET", "k", "v")).string == "OK")
         try new.cli("REPLICAOF", "NO", "ONE")
         try old.cli("REPLICAOF", "127.0.0.1", "\(new.port)")
-        // The name leads to the old one still: it is not used, and the log says why.
+        // The name still leads to the old server. It is not used, and the log says why.
         let refused = try await client.connection(for: "k").failure("SET", "k", "w")
         #expect(refused.code == .readOnly && !refused.mayHaveBeenApplied)
         try await eventually("the old one is left") { !client.isReady }
@@ -92,8 +96,8 @@ import Testing
         for server in [old, new] { try await server.kill() }
     }
 
-    /// A server that does not tell its role is used, and left at most once a second.
-    @Test func aReplicaThatDoesNotTellItsRoleIsConnectedTo() async throws {
+    @Test("A replica that hides its role is used, and left at most once a second")
+    func aReplicaThatDoesNotTellItsRoleIsConnectedTo() async throws {
         let (old, new, proxy) = try await servers()
         try old.cli("ACL", "SETUSER", AccessRules.user, "-role")
         let client = RedisConnectionPool(
@@ -107,7 +111,7 @@ import Testing
         let generation = client.generation
         let begun = ContinuousClock.now
         for _ in 0..<20 { _ = try await write() }
-        // At most those that were being made, and not one for each refusal.
+        // At most the connections that were being made, and not one for each refusal.
         #expect(client.generation - generation < 20 || ContinuousClock.now - begun > .milliseconds(500))
         client.shutDown()
         try await proxy.stop()
@@ -123,8 +127,8 @@ import Testing
 }
 
 extension RedisServer {
-    /// Has Redis fail to save, so that it refuses writes (`-MISCONF`): a folder is where its file
-    /// should be.
+    /// Makes Redis fail to save, so that it refuses writes (`-MISCONF`): a folder stands in place
+    /// of its file.
     func failToSave() async throws {
         try FileManager.default.createDirectory(at: directory.appending(path: "dump.rdb/x"), withIntermediateDirectories: true)
         try cli("CONFIG", "SET", "save", "3600 1000000")

@@ -4,8 +4,9 @@ import Testing
 
 @testable import RedisClient
 
-/// The folder of the private Redis: whose it may be, and what may lie in it.
-@Suite struct DataDirectoryTests {
+/// Its owner, its mode, and the files that may lie in it.
+@Suite("The folder of the private Redis", .tags(.processes), .serialized)
+struct DataDirectoryTests {
     private let path: String
 
     init() throws {
@@ -16,30 +17,34 @@ import Testing
         try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
     }
 
-    @Test func oneThatIsMadeIsThisUsersAlone() throws {
+    @Test("A new folder is accessible to this user alone")
+    func oneThatIsMadeIsThisUsersAlone() throws {
         try DataDirectory(path).prepare()
         #expect(try mode(path) == 0o700)
-        // And is taken again.
+        // The same process can use it again.
         try DataDirectory(path).prepare()
     }
 
-    @Test(arguments: [0o755, 0o750, 0o701, 0o777]) func oneThatOthersMayOpenIsRefused(mode: Int) throws {
+    @Test("A folder that others may open is refused", arguments: [0o755, 0o750, 0o701, 0o777])
+    func oneThatOthersMayOpenIsRefused(mode: Int) throws {
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
         let error = #expect(throws: EmbeddedRedisError.self) { try DataDirectory(path).prepare() }
         let words = error?.description ?? ""
         #expect(words.contains("its mode is \(String(mode, radix: 8))") && words.contains("chmod 700 '\(path)'"), "\(words)")
-        // As the sentence says.
+        // The error's advice works.
         try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
         try DataDirectory(path).prepare()
     }
 
-    @Test func oneOfAnotherUserIsRefused() throws {
+    @Test("Another user's folder is refused")
+    func oneOfAnotherUserIsRefused() throws {
         let error = #expect(throws: EmbeddedRedisError.self) { try DataDirectory(path).prepare(user: geteuid() + 1) }
         #expect(error?.description.contains("belongs to another user (\(geteuid()))") == true)
     }
 
-    @Test func partsOfAFileWithoutItsManifestAreRefused() throws {
+    @Test("Parts of an append-only file without a manifest are refused")
+    func partsOfAFileWithoutItsManifestAreRefused() throws {
         let directory = DataDirectory(path)
         try directory.prepare()
         try directory.checkFiles()
@@ -53,7 +58,8 @@ import Testing
         try directory.checkFiles()
     }
 
-    @Test func theLastLineOfTheLogIsTold() throws {
+    @Test("The error shows the last line of the log")
+    func theLastLineOfTheLogIsTold() throws {
         let directory = DataDirectory(path)
         try directory.prepare()
         let log = directory.file("redis.log")
@@ -66,8 +72,9 @@ import Testing
 
     // MARK: Its lock
 
-    /// A file that cannot be made is no other owner.
-    @Test func aLockThatCannotBeMadeSaysWhy() throws {
+    /// An error while making the file does not mean another owner.
+    @Test("A lock that cannot be made says why")
+    func aLockThatCannotBeMadeSaysWhy() throws {
         try FileManager.default.createDirectory(atPath: path + "/owner.lock", withIntermediateDirectories: true)
         let error = #expect(throws: DirectoryLock.Failure.self) { try DirectoryLock(path: path + "/owner.lock") }
         #expect(error == .unusable("Is a directory"))
@@ -83,22 +90,24 @@ import Testing
 
     // MARK: Its server
 
-    @Test func pausesGrowWhileAServerEndsAtOnce() {
+    @Test("Pauses grow while the server ends at once")
+    func pausesGrowWhileAServerEndsAtOnce() {
         var pause = RestartPause()
         var pauses: [Duration] = []
         for _ in 0..<9 { pauses.append(pause.after(lifetime: .milliseconds(20))) }
         #expect(pauses == [0, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000].map { .milliseconds($0) })
-        // One that has lived was well.
+        // A server that has lived for a while resets the pauses.
         #expect(pause.after(lifetime: .seconds(30)) == .zero)
         #expect(pause.after(lifetime: .zero) == .milliseconds(500))
     }
 
-    @Test func aProcessIsKnownUntilItEnds() async throws {
+    @Test("A process is known until it ends")
+    func aProcessIsKnownUntilItEnds() async throws {
         let child = try ChildProcess("sleep", ["600"], directory: FileManager.default.temporaryDirectory)
         let identity = try #require(ProcessIdentity(child.pid))
         #expect(identity.isRunning && identity == ProcessIdentity(child.pid))
         child.signal(SIGKILL)
-        // Also before anybody has asked for its status.
+        // Also before any caller has asked for its status.
         try await eventually("it is gone") { !identity.isRunning }
         try await child.ended()
         #expect(!identity.isRunning && ProcessIdentity(child.pid) == nil && ProcessIdentity(0) == nil)

@@ -5,30 +5,32 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct EmbeddedRedisTests {
+@Suite("The private Redis", .tags(.processes), .serialized)
+struct EmbeddedRedisTests {
     let directory: String
 
     init() throws {
         directory = try temporaryDirectory().path + "/redis/data"
     }
 
-    /// What the server answers to commands, one after another.
+    /// Returns the server's replies to commands, one after another.
     func answers(_ embedded: EmbeddedRedis, _ commands: RedisCommand...) async throws -> [RedisReply] {
         let connection = try await RedisConnection.open(embedded.configuration).ready()
         defer { connection.shutDown() }
         return try await connection.send(pipeline: commands).map { try $0.get() }
     }
 
-    /// The ids of the processes that serve this test's socket.
+    /// Returns the ids of the processes that serve this test's socket.
     func servers() throws -> [pid_t] {
         try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { pid_t($0) }.filter { pid in
-            // A zombie has no command line; Redis writes its own title, with the socket in it.
+            // A zombie has no command line. Redis writes its own title, with the socket in it.
             guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") else { return false }
             return String(decoding: data, as: UTF8.self).contains(directory + "/redis.sock")
         }
     }
 
-    @Test func keepsItsDataOverAStopAndAStart() async throws {
+    @Test("Data survives a stop and a start")
+    func keepsItsDataOverAStopAndAStart() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
         try await first.start()
         let permissions = try FileManager.default.attributesOfItem(atPath: directory)[.posixPermissions] as? Int
@@ -50,8 +52,8 @@ import Testing
         await second.stop()
     }
 
-    /// What a crash of the parent leaves behind.
-    @Test func takesOverAServerThatWasLeftBehindAndStopsIt() async throws {
+    @Test("A server left behind by a crash is adopted and stopped")
+    func takesOverAServerThatWasLeftBehindAndStopsIt() async throws {
         let log = LogCollector()
         try DataDirectory(directory).prepare()
         let orphan = try ChildProcess(
@@ -72,7 +74,8 @@ import Testing
     }
 
     /// Two processes on one directory would end each other's server, or write one file twice.
-    @Test func aDirectoryHasOneOwner() async throws {
+    @Test("A directory has one owner")
+    func aDirectoryHasOneOwner() async throws {
         let owner = EmbeddedRedis(directory: directory, logger: .quiet)
         try await owner.start()
         let error = await #expect(throws: EmbeddedRedisError.self) { try await EmbeddedRedis(directory: directory, logger: .quiet).start() }
@@ -82,7 +85,8 @@ import Testing
         await owner.stop()
     }
 
-    @Test func theSocketOfAKilledServerIsNoObstacle() async throws {
+    @Test("A stale socket does not prevent a start")
+    func theSocketOfAKilledServerIsNoObstacle() async throws {
         let killed = EmbeddedRedis(directory: directory, logger: .quiet)
         try await killed.start()
         _ = try await answers(killed, RedisCommand("CONFIG", "SET", "appendfsync", "always"), RedisCommand("SET", "k", "synced"))
@@ -97,21 +101,23 @@ import Testing
         try await eventually("the server is gone") { try servers().isEmpty }
     }
 
-    @Test func aPathThatIsTooLongForASocketIsAnErrorThatSaysSo() async throws {
+    @Test("A path too long for a socket is an error that says so")
+    func aPathThatIsTooLongForASocketIsAnErrorThatSaysSo() async throws {
         let long = directory + "/" + String(repeating: "x", count: 104 - directory.utf8.count - "//redis.sock".utf8.count)
         let embedded = EmbeddedRedis(directory: long, logger: .quiet)
         let error = await #expect(throws: EmbeddedRedisError.self) { try await embedded.start() }
         #expect(error?.description.contains("longer than the 103 bytes") == true)
         #expect(!FileManager.default.fileExists(atPath: long))
 
-        // One byte less is short enough: the server is reached.
+        // With one byte less the path fits, and the server is reached.
         let fits = EmbeddedRedis(directory: String(long.dropLast()), logger: .quiet)
         try await fits.start()
         #expect(try await answers(fits, RedisCommand("PING"))[0].string == "PONG")
         await fits.stop()
     }
 
-    @Test func aDirectoryThatCannotBeMadeIsAnErrorThatSaysSo() async throws {
+    @Test("A directory that cannot be made is an error that says so")
+    func aDirectoryThatCannotBeMadeIsAnErrorThatSaysSo() async throws {
         let file = try temporaryDirectory().path + "/file"
         #expect(FileManager.default.createFile(atPath: file, contents: nil))
         let error = await #expect(throws: EmbeddedRedisError.self) {
@@ -120,8 +126,9 @@ import Testing
         #expect(error?.description.contains("cannot be made") == true)
     }
 
-    /// A file that Redis cannot read: it ends at once, and the error says where to look.
-    @Test func aServerThatDoesNotStartIsAnErrorThatSaysWhereToLook() async throws {
+    /// Redis cannot read its file and ends at once.
+    @Test("A server that does not start is an error that names the log")
+    func aServerThatDoesNotStartIsAnErrorThatSaysWhereToLook() async throws {
         try DataDirectory(directory).prepare()
         try FileManager.default.createDirectory(atPath: directory + "/appendonlydir", withIntermediateDirectories: true)
         try "garbage\n".write(to: URL(filePath: directory + "/appendonlydir/appendonly.aof.manifest"), atomically: true, encoding: .utf8)
@@ -135,8 +142,9 @@ import Testing
         #expect(try servers().isEmpty)
     }
 
-    /// Whoever ends it by hand, or by the system's shutdown, sends SIGTERM.
-    @Test func theServerHearsSIGTERM() async throws {
+    /// A person, or the system's shutdown, sends SIGTERM.
+    @Test("The server receives SIGTERM")
+    func theServerHearsSIGTERM() async throws {
         let embedded = EmbeddedRedis(directory: directory, logger: .quiet)
         try await embedded.start()
         _ = try await answers(embedded, RedisCommand("SET", "k", "v"))
@@ -147,14 +155,15 @@ import Testing
         await embedded.stop()
     }
 
-    /// No `redis-server` in the PATH: the process says what to install, and ends.
-    @Test func withoutRedisServerTheErrorSaysWhatToInstall() async throws {
+    /// The process then ends.
+    @Test("Without redis-server the error says what to install")
+    func withoutRedisServerTheErrorSaysWhatToInstall() async throws {
         let process = try Replica.launch(redis: nil, environment: ["PATH": "/nonexistent"])
         #expect(try await process.ended() != 0)
         #expect(process.log.contains("redis-server is not installed"))
     }
 
-    // MARK: One that is looked after
+    // MARK: A supervised server
 
     /// Runs the service beside `body`, as a server does.
     private func keeping(_ embedded: EmbeddedRedis, _ body: () async throws -> Void) async throws {
@@ -169,12 +178,12 @@ import Testing
         for pid in try servers() { kill(pid, SIGKILL) }
     }
 
-    /// What a crash of the parent leaves behind is started again when it ends, like a child.
-    @Test func aServerThatWasTakenOverIsStartedAgain() async throws {
+    @Test("An adopted server that ends is restarted")
+    func aServerThatWasTakenOverIsStartedAgain() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
         try await first.start()
         _ = try await answers(first, RedisCommand("CONFIG", "SET", "appendfsync", "always"), RedisCommand("SET", "k", "v"))
-        // Its owner is gone; it is not.
+        // Its former owner is gone, and the server lives.
         first.ownership.withLock { $0 = nil }
         let log = LogCollector()
         let embedded = EmbeddedRedis(directory: directory, logger: log.logger)
@@ -190,8 +199,9 @@ import Testing
         try await eventually("the server is gone") { try servers().isEmpty }
     }
 
-    /// One that hangs is ended like a child: it would stay behind.
-    @Test func aServerThatWasTakenOverAndHangsIsEnded() async throws {
+    /// It would otherwise stay behind.
+    @Test("An adopted server that hangs is killed")
+    func aServerThatWasTakenOverAndHangsIsEnded() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
         try await first.start()
         first.ownership.withLock { $0 = nil }
@@ -202,9 +212,10 @@ import Testing
         #expect(try servers().isEmpty)
     }
 
-    /// A file that Redis cannot read: the log has Redis's last words, and Redis is not started
-    /// twice a second for ever.
-    @Test func aServerThatCannotStartAgainIsTriedWithPauses() async throws {
+    /// Redis cannot read its file. The log has Redis's last words, and Redis is not started twice a
+    /// second for ever.
+    @Test("A server that cannot restart is retried with pauses")
+    func aServerThatCannotStartAgainIsTriedWithPauses() async throws {
         let log = LogCollector()
         let embedded = EmbeddedRedis(directory: directory, logger: log.logger)
         try await embedded.start()
@@ -223,9 +234,9 @@ import Testing
         }
     }
 
-    /// Redis refuses `PING` while it cannot write its disk; it is there all the same, and hears
-    /// that it is to stop.
-    @Test func aServerThatCannotWriteItsDiskIsThere() async throws {
+    /// Redis refuses `PING` then. It is still running and receives the stop.
+    @Test("A server that cannot write its disk still counts as running")
+    func aServerThatCannotWriteItsDiskIsThere() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
         try await first.start()
         try FileManager.default.createDirectory(atPath: directory + "/dump.rdb/x", withIntermediateDirectories: true)
@@ -245,9 +256,10 @@ import Testing
         #expect(try servers().isEmpty)
     }
 
-    /// The directory was replaced under a running server: another's Redis answers on the socket,
-    /// and is left alone.
-    @Test func theServerOfAnotherIsNotStopped() async throws {
+    /// Another process replaced the directory of a running server, so another Redis answers on the
+    /// socket.
+    @Test("Another owner's server is not stopped")
+    func theServerOfAnotherIsNotStopped() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
         try await first.start()
         let own = try servers()
@@ -261,7 +273,8 @@ import Testing
         await second.stop()
     }
 
-    @Test func noOtherUserCanReadWhatItWrites() async throws {
+    @Test("No other user can read its files")
+    func noOtherUserCanReadWhatItWrites() async throws {
         let embedded = EmbeddedRedis(directory: directory, logger: .quiet)
         try await embedded.start()
         let files = try FileManager.default.subpathsOfDirectory(atPath: directory)
@@ -273,7 +286,8 @@ import Testing
         await embedded.stop()
     }
 
-    @Test func aDirectoryThatCannotBeWrittenSaysSo() async throws {
+    @Test("A directory that cannot be written is an error that says so")
+    func aDirectoryThatCannotBeWrittenSaysSo() async throws {
         try DataDirectory(directory).prepare()
         try FileManager.default.createDirectory(atPath: directory + "/owner.lock", withIntermediateDirectories: true)
         let error = await #expect(throws: EmbeddedRedisError.self) { try await EmbeddedRedis(directory: directory, logger: .quiet).start() }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import RedisClient
 
-/// What a listener heard.
+/// Collects the messages of a listener.
 private final class Heard: Sendable {
     private let signals = Mutex<[RedisSubscriber.Signal]>([])
 
@@ -18,7 +18,8 @@ private final class Heard: Sendable {
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct RedisSubscriberTests {
+@Suite("Subscriptions", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct RedisSubscriberTests {
     let redis: RedisServer
 
     init() async throws {
@@ -28,7 +29,8 @@ private final class Heard: Sendable {
     func subscribers() throws -> Int { try redis.lines("CLIENT", "LIST", "TYPE", "pubsub").count { !$0.isEmpty } }
     func listeners(_ channel: String) throws -> String { try redis.lines("PUBSUB", "NUMSUB", channel).last ?? "" }
 
-    @Test func manyListenersShareOneConnectionAndOneSubscription() async throws {
+    @Test("Many listeners share one connection and one subscription")
+    func manyListenersShareOneConnectionAndOneSubscription() async throws {
         let client = try await redis.client()
         defer { client.shutDown() }
         let heard = (0..<100).map { _ in Heard() }
@@ -39,7 +41,8 @@ private final class Heard: Sendable {
         try await eventually("all have heard") { heard.allSatisfy { !$0.messages.isEmpty } }
         for (index, heard) in heard.enumerated() { #expect(heard.all == [.subscribed, .message("to \(index % 10)")]) }
 
-        // The last one to leave a channel takes the subscription along, whether it says so or is let go.
+        // The last listener of a channel ends the subscription, when it leaves or when it is
+        // released.
         subscriptions.removeLast(95)
         try await eventually("the channels without listeners are left") { try (5..<10).allSatisfy { try listeners("c-\($0)") == "0" } }
         #expect(try listeners("c-0") == "1")
@@ -50,7 +53,8 @@ private final class Heard: Sendable {
         try await redis.kill()
     }
 
-    @Test func aListenerThatComesLaterKnowsThatTheSubscriptionStands() async throws {
+    @Test("A later listener learns that the subscription exists")
+    func aListenerThatComesLaterKnowsThatTheSubscriptionStands() async throws {
         let client = try await redis.client()
         defer { client.shutDown() }
         let (first, second) = (Heard(), Heard())
@@ -62,8 +66,9 @@ private final class Heard: Sendable {
         try await redis.kill()
     }
 
-    /// Messages are lost with the connection; that the subscription stands again says so.
-    @Test func subscribesAgainAfterALossAndSaysSo() async throws {
+    /// Messages are lost with the connection, so the new subscription signals once.
+    @Test("The subscriber subscribes again after a loss and signals it")
+    func subscribesAgainAfterALossAndSaysSo() async throws {
         let client = try await redis.client()
         defer { client.shutDown() }
         let heard = (0..<20).map { _ in Heard() }
@@ -78,8 +83,9 @@ private final class Heard: Sendable {
         try await redis.kill()
     }
 
-    /// What is subscribed to while Redis is away stands once it is back, and what was left then is left.
-    @Test func listensOnceRedisIsThere() async throws {
+    /// The same holds for listeners that left during the outage.
+    @Test("Subscriptions made during an outage take effect afterwards")
+    func listensOnceRedisIsThere() async throws {
         let proxy = try await FaultyProxy.start(to: redis)
         let client = RedisConnectionPool(
             configuration: proxy.configuration, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: .quiet)
@@ -104,8 +110,9 @@ private final class Heard: Sendable {
         try await redis.kill()
     }
 
-    /// A user without the right hears nothing, and everything else works. Once it has the right, it hears.
-    @Test func aUserWithoutTheRightHearsNothing() async throws {
+    /// Once the user has the right, it gets messages.
+    @Test("A user without the right gets no messages, and everything else works")
+    func aUserWithoutTheRightHearsNothing() async throws {
         try redis.cli("ACL", "SETUSER", "mute", "on", ">secret", "~*", "resetchannels", "+@all")
         let log = LogCollector()
         let client = RedisConnectionPool(
@@ -129,8 +136,9 @@ private final class Heard: Sendable {
         try await redis.kill()
     }
 
-    /// A connection that brings nothing any more, and no error either, is found out and made again.
-    @Test func aDeadConnectionIsFoundOut() async throws {
+    /// The connection brings nothing any more, and no error either.
+    @Test("A dead connection is detected and replaced")
+    func aDeadConnectionIsFoundOut() async throws {
         let proxy = try await FaultyProxy.start(to: redis)
         var configuration = proxy.configuration
         configuration.commandTimeout = .milliseconds(200)

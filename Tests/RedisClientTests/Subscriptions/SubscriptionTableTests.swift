@@ -4,7 +4,7 @@ import Testing
 
 @testable import RedisClient
 
-/// `#expect` takes no calls that change a value, but those of an object.
+/// `#expect` accepts no mutating calls on a value, but does on an object.
 private final class Table {
     private var table = SubscriptionTable()
 
@@ -16,8 +16,10 @@ private final class Table {
     func listeners(of name: String) -> Int { table.listeners(of: name).count }
 }
 
-@Suite struct SubscriptionTableTests {
-    @Test func theFirstListenerSubscribesAndTheLastOneLeaves() throws {
+@Suite("The table of subscriptions")
+struct SubscriptionTableTests {
+    @Test("The first listener subscribes and the last one unsubscribes")
+    func theFirstListenerSubscribesAndTheLastOneLeaves() throws {
         let table = Table()
         let first = table.add(to: "a")
         let due = try #require(first.due)
@@ -35,8 +37,9 @@ private final class Table {
         #expect(table.listeners(of: "a") == 0 && table.connected().isEmpty)
     }
 
-    /// Left and listened to again while the first confirmation is on its way: it is not the second one's.
-    @Test func theAnswerToAnEarlierAttemptIsNotTakenForTheLaterOne() throws {
+    /// A listener leaves and another comes while the first confirmation is in flight.
+    @Test("A confirmation of an earlier attempt does not confirm a later one")
+    func theAnswerToAnEarlierAttemptIsNotTakenForTheLaterOne() throws {
         let table = Table()
         let first = table.add(to: "a")
         #expect(table.remove(first.listener, from: "a"))
@@ -46,14 +49,15 @@ private final class Table {
         #expect(table.answered(try #require(second.due), succeeded: true) == 2)
     }
 
-    @Test func aNewConnectionWantsEverythingAnew() throws {
+    @Test("A new connection subscribes to everything again")
+    func aNewConnectionWantsEverythingAnew() throws {
         let table = Table()
         let due = ["a", "b", "c"].compactMap { table.add(to: $0).due }
         #expect(due.count == 3)
         for attempt in due { _ = table.answered(attempt, succeeded: attempt.channel != "c") }
         let failed = table.failed()
         #expect(failed.map(\.channel) == ["c"])
-        // It is under way now.
+        // The command is in flight now.
         let none = table.failed()
         #expect(none.isEmpty)
         let again = table.connected()
@@ -64,8 +68,9 @@ private final class Table {
         #expect(table.failed().isEmpty)
     }
 
-    /// Whatever the order: a channel is subscribed to when somebody listens, and only then.
-    @Test(arguments: 0..<4) func theCommandsFollowTheListeners(seed: UInt64) {
+    /// Listeners come and go in any order.
+    @Test("A channel is subscribed exactly while it has listeners", arguments: 0..<4)
+    func theCommandsFollowTheListeners(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let table = Table()
         var listeners: [String: Set<UInt64>] = [:]

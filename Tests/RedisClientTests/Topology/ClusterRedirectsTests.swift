@@ -2,13 +2,14 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct ClusterRedirectsTests {
+@Suite("Cluster redirections")
+struct ClusterRedirectsTests {
     private func next(_ redirects: inout ClusterRedirects, _ error: String) -> ClusterRedirects.Action {
         redirects.next(after: [.failure(RedisError(reply: error))], to: [RedisCommand("GET", "k")], asked: .node(0))
     }
 
-    /// What is done about a look at a session, whose commands were answered so: by an error, or by
-    /// `ok`.
+    /// Returns the decision about a read of a session whose commands got these replies: an error,
+    /// or `ok`.
     private func next(_ commands: [RedisCommand], _ answers: String...) throws -> ClusterRedirects.Action {
         var redirects = ClusterRedirects()
         let results = try answers.map { answer throws -> Result<RedisReply, RedisError> in
@@ -23,13 +24,14 @@ import Testing
     ]
     private static let write = [RedisCommand("EVALSHA", "0a1b", "1", "{s}:state"), RedisCommand("LRANGE", "{s}:history")]
 
-    /// A key that has moved looks, where it was, as if it had never been.
-    @Test func answersOfWhichSomeWereRedirectedAreNotUsed() throws {
+    /// On its former node, a key that has moved looks as if it had never existed.
+    @Test("Replies that were partly redirected are not used")
+    func answersOfWhichSomeWereRedirectedAreNotUsed() throws {
         let (ask, moved) = ("ASK 1 n1:7001", "MOVED 1 n1:7001")
         #expect(try next(Self.look, "ok", "ok", "ok") == .giveUp)
         #expect(try next(Self.look, "ok", "ok", ask) == .wait(mayHaveBeenApplied: true))
         #expect(try next(Self.look, ask, "ok", "ok") == .wait(mayHaveBeenApplied: true))
-        // Every node tells the time.
+        // Every node replies to TIME.
         #expect(try next(Self.look, ask, "ok", ask) == .ask(.node(1)))
         #expect(try next(Self.look, moved, "ok", moved) == .move(slot: 1, to: .node(1)))
         // The slot has arrived meanwhile.
@@ -40,8 +42,9 @@ import Testing
         #expect(try next(Self.look, "TRYAGAIN x", "ok", "TRYAGAIN x") == .giveUp)
     }
 
-    /// Nothing says that nothing was written where a script has run.
-    @Test func whatRanBeforeTheRedirectionMayHaveBeenApplied() throws {
+    /// After a script has run, no reply proves that nothing was written.
+    @Test("A script that ran before the redirection may have been applied")
+    func whatRanBeforeTheRedirectionMayHaveBeenApplied() throws {
         #expect(try next(Self.write, "ok", "MOVED 1 n1:7001") == .wait(mayHaveBeenApplied: true))
         #expect(try next(Self.write, "ERR x script: 0a1b", "ASK 1 n1:7001") == .wait(mayHaveBeenApplied: true))
         #expect(try next(Self.write, "TRYAGAIN x", "ASK 1 n1:7001") == .wait(mayHaveBeenApplied: false))
@@ -49,27 +52,30 @@ import Testing
         #expect(try next([Self.write[0], RedisCommand("WAIT", "1", "5")], "MOVED 1 n1:7001", "ok") == .move(slot: 1, to: .node(1)))
     }
 
-    @Test func redirectionsAreFollowed() {
+    @Test("Redirections are followed")
+    func redirectionsAreFollowed() {
         var redirects = ClusterRedirects()
         #expect(next(&redirects, "MOVED 3999 n1:7001") == .move(slot: 3999, to: .node(1)))
         #expect(next(&redirects, "ASK 3999 n2:7002") == .ask(.node(2)))
         #expect(next(&redirects, "MOVED 3999 :7005") == .move(slot: 3999, to: .tcp(host: "n0", port: 7005)))
     }
 
-    @Test(arguments: ["TRYAGAIN x", "CLUSTERDOWN x", "ERR x", "READONLY x", "MOVED x", "ASK 1 nowhere"])
+    @Test("Other errors go to the caller", arguments: ["TRYAGAIN x", "CLUSTERDOWN x", "ERR x", "READONLY x", "MOVED x", "ASK 1 nowhere"])
     func otherErrorsAreTheCallers(error: String) {
         var redirects = ClusterRedirects()
         #expect(next(&redirects, error) == .giveUp)
     }
 
-    @Test func nodesThatContradictEachOtherAreNotFollowedForEver() {
+    @Test("Contradicting nodes are followed a bounded number of times")
+    func nodesThatContradictEachOtherAreNotFollowedForEver() {
         var redirects = ClusterRedirects()
         for _ in 0..<ClusterRedirects.limit { #expect(next(&redirects, "MOVED 1 n1:7001") != .giveUp) }
         #expect(next(&redirects, "MOVED 1 n1:7001") == .giveUp)
         #expect(next(&redirects, "ASK 1 n1:7001") == .giveUp)
     }
 
-    @Test func askingGoesBeforeEachCommandAndBeforeATransaction() {
+    @Test("ASKING precedes each command and a transaction")
+    func askingGoesBeforeEachCommandAndBeforeATransaction() {
         let commands = [
             RedisCommand("GET", "k"), RedisCommand("MULTI"), RedisCommand("GET", "k"), RedisCommand("LLEN", "l"), RedisCommand("EXEC"),
             RedisCommand("WAIT", "1", "5"),

@@ -3,24 +3,31 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct ClusterSlotsTests {
+@Suite("The table of cluster slots")
+struct ClusterSlotsTests {
     private func slots(_ resp: String) throws -> ClusterSlots? { ClusterSlots(try RedisReply(resp: resp), asked: .node(0)) }
 
-    /// The value that the Redis Cluster specification gives for its function.
-    @Test func theChecksumIsTheSpecifications() {
+    /// The Redis Cluster specification gives this value.
+    @Test("The checksum has the specification's value")
+    func theChecksumIsTheSpecifications() {
         #expect(CRC16.checksum("123456789".utf8) == 0x31C3)
         #expect(CRC16.checksum([]) == 0)
     }
 
-    /// The values that `CLUSTER KEYSLOT` gives.
-    @Test(arguments: [
-        ("", 0), ("foo", 12182), ("{foo}", 12182), ("a{foo}b{bar}", 12182), ("foo{}", 5542), ("{}foo", 9500), ("foo{{bar}}zap", 4015),
-        ("{user1000", 8723), ("user1000}", 1363),
-    ]) func theSlotIsThatOfTheHashTag(key: String, slot: Int) {
+    /// `CLUSTER KEYSLOT` gives these values.
+    @Test(
+        "The slot follows the hash tag",
+        arguments: [
+            ("", 0), ("foo", 12182), ("{foo}", 12182), ("a{foo}b{bar}", 12182), ("foo{}", 5542), ("{}foo", 9500), ("foo{{bar}}zap", 4015),
+            ("{user1000", 8723), ("user1000}", 1363),
+        ]
+    )
+    func theSlotIsThatOfTheHashTag(key: String, slot: Int) {
         #expect(ClusterSlots.slot(of: key) == slot)
     }
 
-    @Test func readsWhichNodeHasWhat() throws {
+    @Test("The table says which node serves each slot")
+    func readsWhichNodeHasWhat() throws {
         let table = try #require(
             try slots("*2 *4 :0 :8000 *3 $2 n1 :7001 $2 id *3 $2 n4 :7004 $2 id *3 :8001 :16383 *3 $2 n2 :7002 $2 id"))
         #expect(table.isComplete && table.nodes == [.node(1), .node(2)])
@@ -29,8 +36,9 @@ import Testing
         #expect(table.owner(of: 16384) == nil && table.owner(of: -1) == nil)
     }
 
-    /// What another node had before; a slot that was nobody's has not moved.
-    @Test func knowsWhatHasMoved() throws {
+    /// Another node served these slots before. A slot that had no node has not moved.
+    @Test("The table knows which slots moved")
+    func knowsWhatHasMoved() throws {
         let before = try #require(try slots("*2 *3 :0 :100 *3 $2 n1 :7001 $2 id *3 :200 :300 *3 $2 n2 :7002 $2 id"))
         let after = try #require(try slots("*2 *3 :0 :99 *3 $2 n2 :7002 $2 id *3 :100 :300 *3 $2 n1 :7001 $2 id"))
         #expect(after.moved(since: before) == Array(0...99) + Array(200...300))
@@ -40,20 +48,23 @@ import Testing
         #expect(moved.moved(since: after) == [100])
     }
 
-    @Test func aNodeThatDoesNotKnowItsAddressMeansItsOwn() throws {
+    @Test("A node without an address means the node that was asked")
+    func aNodeThatDoesNotKnowItsAddressMeansItsOwn() throws {
         for host in ["$0 ", "$-1", "$1 ?"] {
             let table = try #require(try slots("*1 *3 :0 :16383 *3 \(host) :7009 $2 id"))
             #expect(table.owner(of: 5) == .tcp(host: "n0", port: 7009), "\(host)")
         }
     }
 
-    @Test func aTableWithHolesIsNotComplete() throws {
+    @Test("A table with holes is incomplete")
+    func aTableWithHolesIsNotComplete() throws {
         let table = try #require(try slots("*1 *3 :0 :16382 *3 $2 n1 :7001 $2 id"))
         #expect(!table.isComplete && table.owner(of: 16383) == nil)
         #expect(!ClusterSlots().isComplete && ClusterSlots().owner(of: 0) == nil)
     }
 
-    @Test func aMovedSlotIsAtItsNewNode() throws {
+    @Test("A moved slot is at its new node")
+    func aMovedSlotIsAtItsNewNode() throws {
         var table = try #require(try slots("*1 *3 :0 :16383 *3 $2 n1 :7001 $2 id"))
         table.move(7, to: .node(2))
         table.move(8, to: .node(2))
@@ -63,16 +74,21 @@ import Testing
         #expect(table.nodes == [.node(1), .node(2)])
     }
 
-    @Test(arguments: [
-        "*0", "$2 xx", "*1 :1", "*1 *3 :0 :16384 *3 $2 n1 :7001 $2 id", "*1 *3 :-1 :5 *3 $2 n1 :7001 $2 id",
-        "*1 *3 :9 :5 *3 $2 n1 :7001 $2 id",
-        "*1 *2 :0 :5", "*1 *3 :0 :5 *1 $2 n1", "*1 *3 :0 :5 *3 $2 n1 :0 $2 id", "*1 *3 :0 :5 *3 $2 n1 :65536 $2 id",
-        "*2 *3 :0 :5 *3 $2 n1 :7001 $2 id :7",
-    ]) func whatIsNoTableIsRefused(resp: String) throws {
+    @Test(
+        "A reply that is not a table is refused",
+        arguments: [
+            "*0", "$2 xx", "*1 :1", "*1 *3 :0 :16384 *3 $2 n1 :7001 $2 id", "*1 *3 :-1 :5 *3 $2 n1 :7001 $2 id",
+            "*1 *3 :9 :5 *3 $2 n1 :7001 $2 id",
+            "*1 *2 :0 :5", "*1 *3 :0 :5 *1 $2 n1", "*1 *3 :0 :5 *3 $2 n1 :0 $2 id", "*1 *3 :0 :5 *3 $2 n1 :65536 $2 id",
+            "*2 *3 :0 :5 *3 $2 n1 :7001 $2 id :7",
+        ]
+    )
+    func whatIsNoTableIsRefused(resp: String) throws {
         #expect(try slots(resp) == nil)
     }
 
-    @Test func thereIsABoundOnNodes() {
+    @Test("The number of nodes is bounded")
+    func thereIsABoundOnNodes() {
         var table = ClusterSlots()
         for number in 0..<2000 { table.move(number, to: .node(number)) }
         #expect(table.nodes.count == ClusterSlots.mostNodes)

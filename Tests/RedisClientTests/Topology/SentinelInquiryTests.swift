@@ -2,24 +2,27 @@ import Testing
 
 @testable import RedisClient
 
-@Suite struct SentinelInquiryTests {
+@Suite("Asking sentinels")
+struct SentinelInquiryTests {
     private let group = SentinelGroup(masterName: "m", sentinels: [.node(1), .node(2), .node(3)])
     private let silent = Result<RedisReply, RedisError>.failure(RedisError(.timeout, "silence"))
 
     private func answer(_ resp: String) throws -> Result<RedisReply, RedisError> { .success(try RedisReply(resp: resp)) }
 
-    @Test func sentinelsAreAskedInTurnUntilOneAnswers() throws {
+    @Test("Sentinels are asked in turn until one replies")
+    func sentinelsAreAskedInTurnUntilOneAnswers() throws {
         var inquiry = SentinelInquiry(group)
         #expect(inquiry.begin() == .ask(.node(1)))
         #expect(inquiry.answered(silent) == .ask(.node(2)))
         #expect(inquiry.answered(try answer("*-1")) == .ask(.node(3)))
         #expect(inquiry.answered(try answer("*2 $2 n9 $4 7009")) == .found(.node(9)))
-        // The one that answered comes first the next time.
+        // The sentinel that replied comes first the next time.
         #expect(inquiry.begin() == .ask(.node(3)))
         #expect(inquiry.answered(try answer("*2 $2 n8 $4 7008")) == .found(.node(8)))
     }
 
-    @Test func eachIsAskedOnceAndTheProblemIsTold() throws {
+    @Test("Each sentinel is asked once, and the problem is reported")
+    func eachIsAskedOnceAndTheProblemIsTold() throws {
         var inquiry = SentinelInquiry(group)
         #expect(inquiry.begin() == .ask(.node(1)))
         #expect(inquiry.answered(silent) == .ask(.node(2)))
@@ -29,7 +32,10 @@ import Testing
         #expect(inquiry.begin() == .ask(.node(1)))
     }
 
-    @Test(arguments: ["*0", "*1 $2 n9", "*2 $2 n9 $1 x", "*2 $2 n9 $1 0", "*2 $2 n9 $5 65536", "$2 n9", ":1"])
+    @Test(
+        "A reply that is not an address is ignored",
+        arguments: ["*0", "*1 $2 n9", "*2 $2 n9 $1 x", "*2 $2 n9 $1 0", "*2 $2 n9 $5 65536", "$2 n9", ":1"]
+    )
     func whatIsNoAddressIsNoAnswer(resp: String) throws {
         var inquiry = SentinelInquiry(group)
         _ = inquiry.begin()
@@ -37,7 +43,8 @@ import Testing
     }
 
     /// Many connections may find out at the same time: the sentinel is put off once.
-    @Test func aSentinelThatNamesWhatIsNoMasterIsAskedLast() throws {
+    @Test("A sentinel that names a server that is not a master is asked last")
+    func aSentinelThatNamesWhatIsNoMasterIsAskedLast() throws {
         var inquiry = SentinelInquiry(group)
         _ = inquiry.begin()
         #expect(inquiry.answered(try answer("*2 $2 n9 $4 7009")) == .found(.node(9)))
@@ -46,9 +53,9 @@ import Testing
         #expect(inquiry.begin() == .ask(.node(2)))
     }
 
-    /// All sentinels are away: the master that was known last may live on, and says itself whether
-    /// it is one.
-    @Test func theLastKnownMasterIsTriedWhereNoSentinelAnswers() throws {
+    /// The master may live on while all sentinels are down. It says itself whether it is a master.
+    @Test("The last known master is tried when no sentinel replies")
+    func theLastKnownMasterIsTriedWhereNoSentinelAnswers() throws {
         var inquiry = SentinelInquiry(group)
         func askInVain() -> SentinelInquiry.Action {
             guard case .ask = inquiry.begin() else { return .fail("it asks no sentinel") }
@@ -58,14 +65,15 @@ import Testing
         _ = inquiry.begin()
         #expect(inquiry.answered(try answer("*2 $2 n9 $4 7009")) == .found(.node(9)))
         for _ in 0..<2 { #expect(askInVain() == .found(.node(9))) }
-        // Another one's word is nothing against it.
+        // Another sentinel's report does not count against it.
         inquiry.rejected(.node(8))
         #expect(askInVain() == .found(.node(9)))
         inquiry.rejected(.node(9))
         guard case .fail = askInVain() else { throw Unexpected(description: "it is no master, and is not tried again") }
     }
 
-    @Test func readsThatTheMasterHasMoved() {
+    @Test("A notice of a moved master is read")
+    func readsThatTheMasterHasMoved() {
         let news = SwitchMaster("m 10.0.0.1 6379 ::1 6380")
         #expect(news?.masterName == "m" && news?.address == .tcp(host: "::1", port: 6380))
         for bad in ["", "m", "m a 1 b", "m a 1 b x", "m a 1 b 0", "m a 1 b 65536", "m a 1 b 2 3"] { #expect(SwitchMaster(bad) == nil) }

@@ -4,8 +4,10 @@ import Testing
 
 @testable import SessionStore
 
-@Suite struct ClusterSlotTests {
-    @Test(arguments: 0..<2) func allKeysOfASessionLieInTheSlotThatRedisComputes(seed: UInt64) async throws {
+@Suite("Cluster slots of keys", .tags(.redis), .serialized)
+struct ClusterSlotTests {
+    @Test("All keys of a session lie in the slot that Redis computes", arguments: 0..<2)
+    func allKeysOfASessionLieInTheSlotThatRedisComputes(seed: UInt64) async throws {
         let redis = try await RedisServer.start(["--cluster-enabled", "yes", "--cluster-port", "\(freePort())"])
         let connection = try await RedisConnection.open(redis.configuration).ready()
         defer { connection.shutDown() }
@@ -25,7 +27,8 @@ import Testing
         try await redis.kill()
     }
 
-    @Test func aPrefixThatHoldsTheTagIsEnough() throws {
+    @Test("A prefix with the hash tag is enough")
+    func aPrefixThatHoldsTheTagIsEnough() throws {
         for _ in 0..<100 {
             let keys = RedisKeys(.unique())
             let slot = ClusterSlots.slot(of: keys.prefix)
@@ -33,7 +36,8 @@ import Testing
         }
     }
 
-    @Test func theIndexesAreSpreadOverSixteenKeys() {
+    @Test("The indexes are spread over sixteen keys")
+    func theIndexesAreSpreadOverSixteenKeys() {
         let keys = (0..<2_000).map { _ in RedisKeys(.unique()) }
         #expect(Set(keys.map(\.bucket)) == Set(0..<16))
         #expect(keys.allSatisfy { $0.index == "agent:sessions:default:\($0.bucket)" && $0.running == "agent:running:\($0.bucket)" })

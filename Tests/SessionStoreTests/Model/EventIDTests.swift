@@ -2,23 +2,28 @@ import SessionStore
 import TestSupport
 import Testing
 
-@Suite struct EventIDTests {
-    @Test(arguments: ["1-0.a", "7-12.k3f9", "9223372036854775807-9223372036854775807.zz99", "10-1.0"])
+@Suite("Event ids")
+struct EventIDTests {
+    @Test("A written id reads back", arguments: ["1-0.a", "7-12.k3f9", "9223372036854775807-9223372036854775807.zz99", "10-1.0"])
     func readsWhatItWrites(text: String) throws {
         #expect(try #require(EventID(text)).description == text)
     }
 
-    @Test(arguments: [
-        "", "-", ".", "-.", "1", "1-", "1-2", "1-2.", "1.2-3", "0-1.a", "-1-1.a", "1--1.a", "+1-1.a", "1-+1.a", "01-1.a", "1-01.a",
-        "1-1.A", "1-1.a b", "1-1.a\n", " 1-1.a", "1-1 .a", "1-1.ü", "1-1.a.b", "1-1-1.a", "x-1.a", "1-x.a", "1-1.1-1.a",
-        "9223372036854775808-1.a", "1-9223372036854775808.a", "1e3-1.a", "0x1-1.a", "１-1.a", "1-1.\u{301}a", "1-0.-", "\0",
-        "1-1." + String(repeating: "a", count: 61),
-    ])
+    @Test(
+        "Text of any other form is refused",
+        arguments: [
+            "", "-", ".", "-.", "1", "1-", "1-2", "1-2.", "1.2-3", "0-1.a", "-1-1.a", "1--1.a", "+1-1.a", "1-+1.a", "01-1.a", "1-01.a",
+            "1-1.A", "1-1.a b", "1-1.a\n", " 1-1.a", "1-1 .a", "1-1.ü", "1-1.a.b", "1-1-1.a", "x-1.a", "1-x.a", "1-1.1-1.a",
+            "9223372036854775808-1.a", "1-9223372036854775808.a", "1e3-1.a", "0x1-1.a", "１-1.a", "1-1.\u{301}a", "1-0.-", "\0",
+            "1-1." + String(repeating: "a", count: 61),
+        ]
+    )
     func takesNothingElse(text: String) {
         #expect(EventID(text) == nil)
     }
 
-    @Test func growsByStepAndThenBySequence() {
+    @Test("Ids grow by step and then by sequence")
+    func growsByStepAndThenBySequence() {
         var random = SeededGenerator(seed: 1)
         let ids = [(1, 0), (1, 1), (1, 2), (1, 10), (2, 0), (2, 3), (10, 0), (10, 1), (11, 0)].map {
             EventID(step: $0.0, sequence: $0.1, nonce: ["zzzz", "aaaa"].randomElement(using: &random) ?? "")
@@ -28,8 +33,8 @@ import Testing
         #expect(EventID(step: 1, sequence: 1, nonce: "a") != EventID(step: 1, sequence: 1, nonce: "b"))
     }
 
-    /// What is not refused is written back as it came.
-    @Test(arguments: 0..<4) func mutatedIdsAreRefusedOrUnchanged(seed: Int) {
+    @Test("A mutated id is refused or read back unchanged", arguments: 0..<4)
+    func mutatedIdsAreRefusedOrUnchanged(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         let alphabet = Array("0123456789-.+ aZz\u{301}\0")
         var accepted = 0

@@ -2,10 +2,12 @@ import SessionStore
 import TestSupport
 import Testing
 
-@Suite struct LeaseTokenTests {
+@Suite("Lease tokens")
+struct LeaseTokenTests {
     static let alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
 
-    @Test func isOfItsAlphabet() {
+    @Test("A token has only characters of its alphabet")
+    func isOfItsAlphabet() {
         var seen: Set<Character> = []
         for _ in 0..<2_000 {
             let token = LeaseToken()
@@ -15,7 +17,8 @@ import Testing
         #expect(seen == Set(Self.alphabet))
     }
 
-    @Test func everyPlaceIsRandom() {
+    @Test("Every position is random")
+    func everyPlaceIsRandom() {
         let tokens = (0..<2_000).map { _ in LeaseToken() }
         #expect(Set(tokens.map(\.text)).count == tokens.count)
         for place in 0..<26 { #expect(Set(tokens.map { Array($0.text)[place] }).count == 32, "place \(place)") }
@@ -24,19 +27,22 @@ import Testing
         #expect(Set(tokens.map { $0.text.prefix(12) }).count == tokens.count)
     }
 
-    @Test func theNonceIsNoPartOfTheToken() {
+    @Test("The nonce is not part of the token")
+    func theNonceIsNoPartOfTheToken() {
         let tokens = (0..<200).map { _ in LeaseToken() }
         #expect(tokens.count { $0.text.contains($0.nonce) } < 3)
     }
 
-    @Test func comesFromTheGenerator() {
+    @Test("A token comes from its generator")
+    func comesFromTheGenerator() {
         var (one, two) = (SeededGenerator(seed: 3), SeededGenerator(seed: 3))
         #expect(LeaseToken(using: &one) == LeaseToken(using: &two))
         #expect(LeaseToken(using: &one) != LeaseToken())
     }
 
-    /// A nonce must be one that an event id can carry.
-    @Test func theNonceFitsAnEventID() {
+    /// An event id carries the nonce.
+    @Test("The nonce fits an event id")
+    func theNonceFitsAnEventID() {
         for _ in 0..<200 {
             let id = EventID(step: 1, sequence: 2, nonce: LeaseToken().nonce)
             #expect(EventID(id.description) == id)

@@ -3,7 +3,8 @@ import SessionStore
 import TestSupport
 import Testing
 
-@Suite struct LoggedEventsTests {
+@Suite("Batches of logged events")
+struct LoggedEventsTests {
     private struct Event: Equatable {
         var name: LoggedEvents.Field
         var text: String
@@ -15,7 +16,8 @@ import Testing
         return list
     }
 
-    @Test func numbersItsEventsFromTheFirst() {
+    @Test("A batch numbers its events from the first")
+    func numbersItsEventsFromTheFirst() {
         var events = LoggedEvents(firstSequence: 5)
         #expect(events.isEmpty && events.count == 0 && events.byteCount == 0)
         #expect(events.lastSequence == 4 && events.nextSequence == 5)
@@ -27,7 +29,8 @@ import Testing
         #expect(contents(events) == [Event(name: .token, text: "ü"), Event(name: .token, text: ""), Event(name: .done, text: "{}")])
     }
 
-    @Test func takesOnlyTheReadableBytes() {
+    @Test("A batch takes only the readable bytes")
+    func takesOnlyTheReadableBytes() {
         var json = ByteBuffer(string: "garbage{}")
         json.moveReaderIndex(forwardBy: 7)
         var events = LoggedEvents(firstSequence: 1)
@@ -35,8 +38,9 @@ import Testing
         #expect(contents(events) == [Event(name: .message, text: "{}")])
     }
 
-    /// What is taken stays as it was, whatever is added or taken later; together the batches are a plain array.
-    @Test(arguments: 0..<20) func agreesWithAPlainArray(seed: Int) {
+    /// A batch that was taken stays unchanged when others are added or taken later.
+    @Test("Batches together equal a plain array", arguments: 0..<20)
+    func agreesWithAPlainArray(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         let first = Int.random(in: 0...1_000, using: &random)
         var events = LoggedEvents(firstSequence: first)
@@ -49,7 +53,7 @@ import Testing
                 taken.append((events.takeAll(), model, start))
                 (start, model) = (start + model.count, [])
             case 1 where !taken.isEmpty:
-                // As after a failure: what was taken goes before what came since.
+                // As after a failure: the returned batch goes before later events.
                 var last = taken.removeLast()
                 last.events.append(contentsOf: events)
                 (events, model, start) = (last.events, last.model + model, last.start)

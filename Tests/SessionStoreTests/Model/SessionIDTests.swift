@@ -2,8 +2,10 @@ import Testing
 
 @testable import SessionStore
 
-@Suite struct SessionIDTests {
-    @Test func everyByteIsAllowedOrNot() {
+@Suite("Session ids")
+struct SessionIDTests {
+    @Test("Exactly the allowed bytes are accepted")
+    func everyByteIsAllowedOrNot() {
         let allowed = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-".unicodeScalars)
         for value in UInt32(0)...0x2FF {
             guard let scalar = Unicode.Scalar(value) else { continue }
@@ -13,7 +15,8 @@ import Testing
         }
     }
 
-    @Test func hasAtMost128Bytes() {
+    @Test("An id has at most 128 bytes")
+    func hasAtMost128Bytes() {
         #expect(SessionID("") == nil)
         #expect(SessionID(".") == nil && SessionID("..") == nil && SessionID("...") != nil)
         #expect(SessionID(String(repeating: "a", count: 128))?.text.count == 128)
@@ -22,8 +25,9 @@ import Testing
         #expect(SessionID("a b".prefix(1))?.description == "a")
     }
 
-    /// All keys of a session live in one Cluster slot, whatever its name.
-    @Test(arguments: ["a", "s-1", "...", ":", "a:b_c.D-9"]) func allKeysShareTheHashTag(text: String) throws {
+    /// All keys of a session live in one Cluster slot, for every session id.
+    @Test("All keys of a session share one hash tag", arguments: ["a", "s-1", "...", ":", "a:b_c.D-9"])
+    func allKeysShareTheHashTag(text: String) throws {
         let keys = RedisKeys(try #require(SessionID(text)))
         #expect(keys.all == ["history", "state", "pending", "ledger", "events", "steps", "reasoning"].map { "agent:{\(text)}:\($0)" })
         for key in keys.all + [keys.wake] {

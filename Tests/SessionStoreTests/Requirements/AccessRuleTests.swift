@@ -3,11 +3,14 @@ import RedisClient
 import TestSupport
 import Testing
 
-/// The rules of access in docs/operations.md are held against the commands that the sources send: none is missing, none too many.
-@Suite struct AccessRuleTests {
+/// The rules of docs/operations.md are compared with the commands in the sources: none is missing,
+/// and none is superfluous.
+@Suite("Redis access rules")
+struct AccessRuleTests {
     private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../..").standardizedFileURL
 
-    @Test func theRulesAreThoseOfTheDocumentation() throws {
+    @Test("The rules are those of docs/operations.md")
+    func theRulesAreThoseOfTheDocumentation() throws {
         let text = try String(contentsOf: Self.root.appending(path: "docs/operations.md"), encoding: .utf8)
         let rules = text.split(separator: "\n").filter { $0.hasPrefix("user agent ") }
         #expect(
@@ -16,12 +19,13 @@ import Testing
             ])
     }
 
-    /// What a rule allows.
+    /// The commands that a rule allows.
     private func allowed(_ rule: [String]) -> Set<String> {
         Set(rule.filter { $0.hasPrefix("+") }.map { String($0.dropFirst()) })
     }
 
-    /// Commands by the files that send them, in lower case: with the subcommand where they have some.
+    /// Returns commands by the files that send them, in lower case, with a subcommand where they
+    /// have one.
     private func commands() throws -> [String: String] {
         var commands: [String: String] = [:]
         let files = try ["RedisClient", "SessionStore"].flatMap { target in
@@ -29,7 +33,7 @@ import Testing
             return Array(try #require(FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)))
         }
         for case let file as URL in files where ["swift", "lua"].contains(file.pathExtension) {
-            // What is sent to the private server is sent as its owner.
+            // The private server's owner sends these, and has all rights.
             if file.lastPathComponent.hasPrefix("EmbeddedRedis") { continue }
             let text = try String(contentsOf: file, encoding: .utf8)
             let found =
@@ -43,21 +47,22 @@ import Testing
         }
         // Sent as bytes with the script's text.
         commands["eval"] = "RedisScript.swift"
-        // Whoever may connect may authenticate.
+        // A client that may connect may authenticate.
         commands["auth"] = nil
-        // `agent-server layout raise` does without it, and says so.
+        // `agent-server layout raise` works without it, and says so.
         commands["client|list"] = nil
         return commands
     }
 
-    @Test func theRulesAllowWhatIsSentAndNothingElse() throws {
+    @Test("The rules allow exactly the commands that the sources send")
+    func theRulesAllowWhatIsSentAndNothingElse() throws {
         let commands = try commands()
         #expect(commands.count > 40)
         let ofClusters: Set = ["asking", "cluster|slots", "cluster|info", "spublish", "ssubscribe", "sunsubscribe"]
         let ofSentinels: Set = ["sentinel|get-master-addr-by-name"]
         let all = Set(commands.keys)
         #expect(allowed(AccessRules.server) == all.subtracting(ofClusters).subtracting(ofSentinels))
-        // A Cluster has one database, and its masters are known by its table.
+        // A Cluster has one database, and its table names its masters.
         #expect(allowed(AccessRules.clusterNode) == all.subtracting(ofSentinels).subtracting(["role", "select"]))
         #expect(allowed(AccessRules.sentinel) == ofSentinels.union(["ping", "client|setname", "subscribe", "unsubscribe"]))
     }

@@ -4,8 +4,10 @@ import Testing
 
 @testable import SessionStore
 
-@Suite(.timeLimit(.minutes(2))) struct RefusedScriptTests {
-    @Test func scriptsThatCannotBeCompiledAreFound() async throws {
+@Suite("Scripts that Redis refuses", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct RefusedScriptTests {
+    @Test("Scripts that Redis cannot compile are found")
+    func scriptsThatCannotBeCompiledAreFound() async throws {
         let redis = try await RedisServer.start()
         let client = try await redis.client()
         #expect(try await client.refusedScripts().isEmpty)

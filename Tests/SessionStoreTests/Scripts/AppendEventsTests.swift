@@ -3,8 +3,10 @@ import Testing
 
 @testable import SessionStore
 
-@Suite struct AppendEventsTests {
-    @Test func aBatchIsOneEntryAndExtendsTheLease() async throws {
+@Suite("append_events", .tags(.redis), .serialized)
+struct AppendEventsTests {
+    @Test("A batch is one entry and extends the lease")
+    func aBatchIsOneEntryAndExtendsTheLease() async throws {
         let (it, token) = try await ScriptSession.running { $0.lease = 1_000 }
         let before = try await it.dump()
         let answer = try await it.append(token, 1, lastSequence: 3, ["token", "a", "token", "b", "message", #"{"x":[]}"#], lease: 7_000)
@@ -15,7 +17,8 @@ import Testing
         #expect(try await it.dump() == expected)
     }
 
-    @Test func anEmptyBatchOnlyRenews() async throws {
+    @Test("An empty batch only renews the lease")
+    func anEmptyBatchOnlyRenews() async throws {
         let (it, token) = try await ScriptSession.running { $0.lease = 1_000 }
         var expected = try await it.dump()
         let answer = try await it.append(token, 1, lastSequence: 0, [], lease: 9_000)
@@ -23,19 +26,21 @@ import Testing
         #expect(try await it.dump() == expected)
     }
 
-    @Test func aBatchThatTheLogHasIsWrittenOnce() async throws {
+    @Test("A batch that the log already has is not written again")
+    func aBatchThatTheLogHasIsWrittenOnce() async throws {
         let (it, token) = try await ScriptSession.running()
         for _ in 0..<3 { #expect(try await it.append(token, 1, lastSequence: 2, ["token", "a", "token", "b"]).line == "written") }
         #expect(try await it.dump().events.map(\.id) == ["1-0", "1-2"])
-        // What could not be acknowledged goes along with the next batch; followers skip what they have seen.
+        // A batch without an acknowledgement is repeated with the next one. Followers skip events
+        // that they have seen.
         #expect(try await it.append(token, 1, lastSequence: 3, ["token", "a", "token", "b", "token", "c"]).line == "written")
         #expect(try await it.dump().events.map(\.id) == ["1-0", "1-2", "1-3"])
         #expect(try await it.append(token, 1, lastSequence: 2, ["token", "a", "token", "b"]).line == "written")
         #expect(try await it.dump().events.map(\.id) == ["1-0", "1-2", "1-3"])
     }
 
-    /// I3.
-    @Test func anotherTokenWritesNothing() async throws {
+    @Test("Another token writes nothing (I3)")
+    func anotherTokenWritesNothing() async throws {
         let (it, token) = try await ScriptSession.running()
         try await it.refused("lost 1 ") { try await it.append("other", 1, lastSequence: 1, ["token", "a"]) }
         try await it.refused("lost 1 ") { try await it.append("other", 1, lastSequence: 0, []) }
@@ -49,8 +54,9 @@ import Testing
         try await ended.refused("lost 1 ") { try await ended.append(old, 1, lastSequence: 1, ["token", "a"]) }
     }
 
-    /// The deadline only lets others take it: the token decides.
-    @Test func aLeaseThatHasRunOutStillWrites() async throws {
+    /// The deadline only lets others take the step. The token decides.
+    @Test("An expired lease still writes while its token holds")
+    func aLeaseThatHasRunOutStillWrites() async throws {
         let (it, token) = try await ScriptSession.running { $0.lease = 1 }
         try await eventually("the lease runs out") { try await it.begin().name == "orphaned" }
         #expect(try await it.append(token, 1, lastSequence: 1, ["token", "late"]).line == "written")
@@ -58,7 +64,8 @@ import Testing
         #expect(try await it.dump().events.last?.fields == ["token", "late"])
     }
 
-    @Test func aWriteWakesFollowersAndARenewalDoesNot() async throws {
+    @Test("A write wakes followers, and a renewal does not")
+    func aWriteWakesFollowersAndARenewalDoesNot() async throws {
         let (it, token) = try await ScriptSession.running()
         let listener = try await ChannelListener(it.keys.wake, on: it.redis)
         _ = try await it.append(token, 1, lastSequence: 0, [])
@@ -74,8 +81,8 @@ import Testing
         #expect(try await listener.heard(until: "deleted") == ["1", "1", "2", "deleted"])
     }
 
-    /// More than Lua can unpack: the batch becomes several entries, each with the id of its last event.
-    @Test(arguments: [999, 1_000, 1_001, 4_000, 9_001])
+    /// The batch has more events than Lua can unpack. Each entry has the id of its last event.
+    @Test("A very large batch becomes several entries", arguments: [999, 1_000, 1_001, 4_000, 9_001])
     func aVeryLargeBatchBecomesSeveralEntries(count: Int) async throws {
         let (it, token) = try await ScriptSession.running()
         let events = (1...count).flatMap { ["token", "t\($0)"] }
@@ -92,8 +99,8 @@ import Testing
         }
     }
 
-    /// The rest of a large batch whose head is there already is written, too.
-    @Test func aGrownBatchIsWrittenToItsEnd() async throws {
+    @Test("The rest of a batch whose head is logged is written")
+    func aGrownBatchIsWrittenToItsEnd() async throws {
         let (it, token) = try await ScriptSession.running()
         let events = (1...5_000).flatMap { ["token", "t\($0)"] }
         _ = try await it.append(token, 1, lastSequence: 1_500, Array(events.prefix(3_000)))

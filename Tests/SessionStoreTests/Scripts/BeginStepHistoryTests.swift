@@ -4,9 +4,11 @@ import Testing
 
 @testable import SessionStore
 
-/// How a step that begins gets its history: with the script's answer where it is small, else in pages.
-@Suite struct BeginStepHistoryTests {
-    /// A session whose history is `count` messages of about `length` bytes, and says how many bytes that are.
+/// A small history comes with the script's reply, a larger one in pages.
+@Suite("The history of a step that begins", .tags(.redis), .serialized)
+struct BeginStepHistoryTests {
+    /// Creates a session whose history is `count` messages of about `length` bytes, and returns its
+    /// bytes.
     private func session(_ count: Int, of length: Int = 3) async throws -> ScriptSession {
         let it = try await ScriptSession()
         var bytes = 0
@@ -27,7 +29,7 @@ import Testing
         return started
     }
 
-    @Test(arguments: [(0, 1), (0, 3), (1, 1), (1, 2), (1, 3), (6, 7), (7, 7), (8, 7), (40, 7)])
+    @Test("A small history comes with the reply", arguments: [(0, 1), (0, 3), (1, 1), (1, 2), (1, 3), (6, 7), (7, 7), (8, 7), (40, 7)])
     func aHistoryOfFewMessagesComesWithTheBegin(count: Int, ahead: Int) async throws {
         let it = try await session(count)
         let store = try await it.store { ($0.historyAheadMessages, $0.historyPage) = (ahead, 3) }
@@ -37,26 +39,30 @@ import Testing
         #expect(started.historyBytes == stored.reduce(0) { $0 + $1.utf8.count })
         #expect(started.history.map { String(buffer: $0) } == (stored.count <= ahead ? stored : []))
         #expect(started.hasHistory == (stored.count <= ahead))
-        // Whether the owner asks the model with what it was given: what a step is judged by with which replicas are lost.
+        // Whether the owner asks the model with the history of the reply. Losses of replicas are
+        // judged by it.
         #expect(try await it.dump().state["run"] == "1 \(store.configuration.instance) \(started.hasHistory ? 1 : 0)")
         #expect(try await store.history(of: started).map { String(buffer: $0) } == stored)
     }
 
-    @Test(arguments: [0, 1, 2, 127, 128]) func aHistoryOfManyBytesDoesNotComeWithTheBegin(count: Int) async throws {
+    @Test("A large history does not come with the reply", arguments: [0, 1, 2, 127, 128])
+    func aHistoryOfManyBytesDoesNotComeWithTheBegin(count: Int) async throws {
         let it = try await session(count, of: 500)
         let total = try await it.command("HGET", it.keys.state, "history_bytes").intValue ?? 0
         let store = try await it.store { $0.historyAheadBytes = total + BeginStepTests.hello.utf8.count - 1 }
         #expect(try await begin(it, in: store).history.isEmpty)
     }
 
-    /// Its size is not known, however small it looks.
-    @Test func aHistoryThatWasPutThereByHandDoesNotComeWithTheBegin() async throws {
+    /// Its size is not known.
+    @Test("A history edited by hand does not come with the reply")
+    func aHistoryThatWasPutThereByHandDoesNotComeWithTheBegin() async throws {
         let it = try await session(3)
         try await it.command("HDEL", it.keys.state, "history_bytes")
         #expect(try await begin(it, in: it.store()).history.isEmpty)
     }
 
-    @Test(arguments: [0, 1, 2, 255, 256, 257, 700]) func theHistoryCanBeReadAfterwards(count: Int) async throws {
+    @Test("The history can be read afterwards in pages", arguments: [0, 1, 2, 255, 256, 257, 700])
+    func theHistoryCanBeReadAfterwards(count: Int) async throws {
         let it = try await session(count, of: 5_000)
         let store = try await it.store { $0.historyAheadBytes = 0 }
         let started = try await begin(it, in: store)
@@ -67,7 +73,8 @@ import Testing
         #expect(isSame)
     }
 
-    @Test func megabytesAreReadWhole() async throws {
+    @Test("Megabytes are read whole")
+    func megabytesAreReadWhole() async throws {
         let it = try await session(40, of: 200_000)
         let store = try await it.store()
         let started = try await begin(it, in: store)
@@ -77,8 +84,9 @@ import Testing
         #expect(isSame)
     }
 
-    /// A step is ended by force while its history is on its way: what the next one has added is not this one's.
-    @Test func whatIsAddedAfterwardsIsNotRead() async throws {
+    /// A client ends the step while its history is being read, and the next step adds messages.
+    @Test("Messages added by a later step are not read")
+    func whatIsAddedAfterwardsIsNotRead() async throws {
         let it = try await session(3)
         let store = try await it.store { $0.historyAheadMessages = 2 }
         let started = try await begin(it, in: store)
@@ -87,7 +95,8 @@ import Testing
         #expect(history.count == 4 && history.last.map { String(buffer: $0) } == BeginStepTests.hello)
     }
 
-    @Test func aSessionBegunAnewHasAnotherEpoch() async throws {
+    @Test("A session that begins again has another epoch")
+    func aSessionBegunAnewHasAnotherEpoch() async throws {
         let (it, _) = try await ScriptSession.running()
         let first = try #require(try await it.dump().state["epoch"])
         #expect(first.utf8.count == 12)
@@ -97,7 +106,8 @@ import Testing
         #expect(second.utf8.count == 12 && second != first)
     }
 
-    @Test func theEpochStaysWithTheList() async throws {
+    @Test("The epoch stays with its list")
+    func theEpochStaysWithTheList() async throws {
         let (it, token) = try await ScriptSession.running()
         let epoch = try await it.dump().state["epoch"]
         _ = try await it.commit(token, 1)

@@ -3,12 +3,14 @@ import Testing
 
 @testable import SessionStore
 
-/// `begin_step` with user messages and retries. Tool results have a file of their own.
-@Suite struct BeginStepTests {
+/// Tool results have a file of their own.
+@Suite("begin_step with user messages and retries", .tags(.redis), .serialized)
+struct BeginStepTests {
     static let system = #"{"role":"system","content":"be kind"}"#
     static let hello = #"{"role":"user","content":"hello"}"#
 
-    @Test func aFirstMessageMakesTheSession() async throws {
+    @Test("A first message creates the session")
+    func aFirstMessageMakesTheSession() async throws {
         let it = try await ScriptSession()
         let token = LeaseToken().text
         let answer = try await it.begin {
@@ -42,7 +44,8 @@ import Testing
         #expect(dump.expiryTimes == [-1])
     }
 
-    @Test func theSystemPromptStandsOnlyAtTheStart() async throws {
+    @Test("The system prompt stands only at the start")
+    func theSystemPromptStandsOnlyAtTheStart() async throws {
         let (it, token) = try await ScriptSession.running { $0.systemPrompt = Self.system }
         _ = try await it.commit(token, 1)
         let answer = try await it.begin { $0.systemPrompt = #"{"role":"system","content":"another"}"# }
@@ -51,18 +54,20 @@ import Testing
         #expect(roles == ["system", "user", "assistant", "user"])
     }
 
-    @Test func aSessionNeedsNoSystemPrompt() async throws {
+    @Test("A session needs no system prompt")
+    func aSessionNeedsNoSystemPrompt() async throws {
         let (it, _) = try await ScriptSession.running()
         #expect(try await it.dump().history == [Self.hello])
     }
 
-    /// Whatever the state, the same token gives the first answer and writes nothing again but the lease's end.
-    @Test func theSameTokenStartsOnce() async throws {
+    /// In every state the token gets the first reply. The script writes only the lease's end again.
+    @Test("The same token starts one step and gets the first reply again")
+    func theSameTokenStartsOnce() async throws {
         let (it, token) = try await ScriptSession.running()
         let first = try await it.begin { $0.token = token }
         #expect(first.name == "started")
         try await it.repeated(first.line) { try await it.begin { $0.token = token } }
-        // Even with a hint that has passed since.
+        // The hint may have passed meanwhile.
         try await it.repeated(first.line) {
             try await it.begin {
                 $0.token = token
@@ -75,14 +80,15 @@ import Testing
         try await it.refused("replay 1 3") { try await it.begin { $0.token = token } }
     }
 
-    @Test func aTokenWhoseStepWasTakenOverIsReplayed() async throws {
+    @Test("A token whose step was taken over is replayed")
+    func aTokenWhoseStepWasTakenOverIsReplayed() async throws {
         let (it, token) = try await ScriptSession.running()
         #expect(try await it.takeOver { $0.force = true }.name == "taken")
         try await it.refused("replay 1 1") { try await it.begin { $0.token = token } }
     }
 
-    /// I2.
-    @Test func theSameIdempotencyKeyIsReplayed() async throws {
+    @Test("The same idempotency key is replayed (I2)")
+    func theSameIdempotencyKeyIsReplayed() async throws {
         let (it, token) = try await ScriptSession.running {
             $0.key = "k"
             $0.digest = "d"
@@ -108,7 +114,8 @@ import Testing
         }
     }
 
-    @Test func aRunningStepLetsNothingIn() async throws {
+    @Test("A running step refuses other messages")
+    func aRunningStepLetsNothingIn() async throws {
         let (it, _) = try await ScriptSession.running { $0.lease = 50_000 }
         let before = try await it.dump()
         let answer = try await it.begin()
@@ -119,14 +126,16 @@ import Testing
         #expect(try await it.dump() == before)
     }
 
-    @Test func aLeaseThatHasRunOutIsOrphaned() async throws {
+    @Test("An expired lease is reported as orphaned")
+    func aLeaseThatHasRunOutIsOrphaned() async throws {
         let (it, _) = try await ScriptSession.running { $0.lease = 1 }
         try await eventually("the lease runs out") { try await it.begin().name == "orphaned" }
         try await it.refused("orphaned 1") { try await it.begin() }
         try await it.refused("orphaned 1") { try await it.retry() }
     }
 
-    @Test func aHintThatHasPassedIsRefused() async throws {
+    @Test("A hint in the past is refused")
+    func aHintThatHasPassedIsRefused() async throws {
         let it = try await ScriptSession()
         try await it.refused("late") { try await it.begin { $0.hint = 1 } }
         #expect(try await it.dump().isEmpty)
@@ -135,8 +144,8 @@ import Testing
         #expect(try await it.begin { $0.hint = now + 60_000 }.name == "started")
     }
 
-    /// I7.
-    @Test func aHistoryOfAnotherLengthIsRefused() async throws {
+    @Test("A history of another length is refused (I7)")
+    func aHistoryOfAnotherLengthIsRefused() async throws {
         let (it, token) = try await ScriptSession.running { $0.expectedLength = "0" }
         _ = try await it.commit(token, 1)
         try await it.refused("history_mismatch 2") { try await it.begin { $0.expectedLength = "3" } }
@@ -145,7 +154,8 @@ import Testing
         #expect(try await it.begin { $0.expectedLength = "2" }.step == 2)
     }
 
-    @Test func aRequestSeenBeforeIsRecognisedWhateverLengthItExpects() async throws {
+    @Test("A known request is recognised with any expected length")
+    func aRequestSeenBeforeIsRecognisedWhateverLengthItExpects() async throws {
         let (it, token) = try await ScriptSession.running {
             $0.key = "k"
             $0.expectedLength = "0"
@@ -161,7 +171,8 @@ import Testing
 
     // MARK: Retry
 
-    @Test func aRetryRunsAFailedStepOnTheHistoryAsItIs() async throws {
+    @Test("A retry runs a failed step on the same history")
+    func aRetryRunsAFailedStepOnTheHistoryAsItIs() async throws {
         let (it, token) = try await ScriptSession.running { $0.model = "m" }
         _ = try await it.commit(token, 1, CommitArguments())
         let answer = try await it.retry()
@@ -170,7 +181,8 @@ import Testing
         #expect(try await it.dump().history == [Self.hello])
     }
 
-    @Test func aRetryNeedsSomethingToBeAnswered() async throws {
+    @Test("A retry needs an unanswered message")
+    func aRetryNeedsSomethingToBeAnswered() async throws {
         let it = try await ScriptSession()
         try await it.refused("nothing_to_retry") { try await it.retry() }
         let token = LeaseToken().text
@@ -182,14 +194,16 @@ import Testing
         try await it.refused("nothing_to_retry") { try await it.retry() }
     }
 
-    @Test func aRetryWaitsForOpenCalls() async throws {
+    @Test("A retry waits for open calls")
+    func aRetryWaitsForOpenCalls() async throws {
         let it = try await ScriptSession.waiting(for: "b", "a")
         try await it.refused("calls_pending b a") { try await it.retry() }
     }
 
     // MARK: Settings
 
-    @Test func theSettingsAreTheTurnsAndAnotherTurnHasItsOwn() async throws {
+    @Test("Each turn has its own settings")
+    func theSettingsAreTheTurnsAndAnotherTurnHasItsOwn() async throws {
         let (it, token) = try await ScriptSession.running {
             ($0.model, $0.tools, $0.metadata, $0.onDisconnect) = ("m1", "[1]", #"{"a":1}"#, "cancel")
         }

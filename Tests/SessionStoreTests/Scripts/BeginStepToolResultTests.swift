@@ -5,9 +5,11 @@ import Testing
 
 @testable import SessionStore
 
-/// `begin_step` with tool results, and with user messages that come while calls are open.
-@Suite struct BeginStepToolResultTests {
-    @Test func theLastResultStartsTheNextStep() async throws {
+/// Also user messages that come while calls are open.
+@Suite("begin_step with tool results", .tags(.redis), .serialized)
+struct BeginStepToolResultTests {
+    @Test("The last result starts the next step")
+    func theLastResultStartsTheNextStep() async throws {
         let it = try await ScriptSession.waiting(for: "a")
         let token = LeaseToken().text
         let answer = try await it.result("42", of: "a") { $0.token = token }
@@ -22,8 +24,10 @@ import Testing
         #expect(dump.events.map(\.id) == ["1-0", "2-0"])
     }
 
-    /// I1: in any order; what is left is named in the model's order.
-    @Test(arguments: [["c", "b", "a", "d"], ["a", "b", "c", "d"], ["d", "b", "a", "c"]])
+    @Test(
+        "Results may come in any order, and open calls are named in the model's order (I1)",
+        arguments: [["c", "b", "a", "d"], ["a", "b", "c", "d"], ["d", "b", "a", "c"]]
+    )
     func resultsComeInAnyOrder(order: [String]) async throws {
         let it = try await ScriptSession.waiting(for: "c", "a", "d", "b")
         var open = ["c", "a", "d", "b"]
@@ -44,8 +48,9 @@ import Testing
         #expect(history.suffix(4).map { $0["tool_call_id"].string } == order)
     }
 
-    /// The step after it answers the user's message, which came instead of the other result.
-    @Test func theSameResultAgainIsNotToldAnotherMessagesAnswer() async throws {
+    /// The step after it answers the user's message, which came in place of the other result.
+    @Test("A repeated result does not get another message's completion")
+    func theSameResultAgainIsNotToldAnotherMessagesAnswer() async throws {
         let it = try await ScriptSession.waiting(for: "a", "b")
         #expect(try await it.result(of: "a").line == "waiting 1 3 b")
         let token = LeaseToken().text
@@ -56,8 +61,8 @@ import Testing
         try await it.refused("call_closed") { try await it.result(of: "b") }
     }
 
-    /// I2.
-    @Test func theSameResultAgainWritesNothing() async throws {
+    @Test("A repeated result writes nothing (I2)")
+    func theSameResultAgainWritesNothing() async throws {
         let it = try await ScriptSession.waiting(for: "a", "b")
         #expect(try await it.result(of: "a").line == "waiting 1 3 b")
         try await it.refused("waiting 1 3 b") { try await it.result(of: "a") }
@@ -73,7 +78,8 @@ import Testing
         try await it.refused("replay 2 6") { try await it.result(of: "b") }
     }
 
-    @Test func whatContradictsTheCallsIsRefused() async throws {
+    @Test("A result that contradicts the calls is refused")
+    func whatContradictsTheCallsIsRefused() async throws {
         let it = try await ScriptSession.waiting(for: "a", "b")
         try await it.refused("unknown_call") { try await it.result(of: "x") }
         try await it.refused("unknown_call") { try await it.result(of: "") }
@@ -86,8 +92,9 @@ import Testing
         try await empty.refused("unknown_call") { try await empty.result(of: "a") }
     }
 
-    /// I1: each open call gets a message, in the model's order, before the user's.
-    @Test func aUserMessageClosesOpenCalls() async throws {
+    /// Each open call gets a message before the user's.
+    @Test("A user message closes open calls in the model's order (I1)")
+    func aUserMessageClosesOpenCalls() async throws {
         let it = try await ScriptSession.waiting(for: "z", "y", "x", "w")
         _ = try await it.result(of: "y")
         let answer = try await it.begin()
@@ -104,8 +111,9 @@ import Testing
         try await it.refused("waiting 1 7") { try await it.result(of: "y") }
     }
 
-    /// I1: call ids that were used before are found in the history by the bytes in which the servers write them.
-    @Test func aClosedCallIsNamedInTheServersOwnBytes() async throws {
+    /// Used call ids are found in the history in the servers' own spelling.
+    @Test("A closed call is named in the server's own bytes (I1)")
+    func aClosedCallIsNamedInTheServersOwnBytes() async throws {
         let ids = ["a/b", #"q"\"#, #"\/"#, #"\u007f"#, "\u{7F}", "\n\t\r\u{8}\u{C}\u{0}\u{1F}", "\u{85}\u{2028}\u{2029}", "ü日👩‍👩‍👧", "{}%1%%"]
         let (it, token) = try await ScriptSession.running()
         var commit = CommitArguments()
@@ -124,7 +132,8 @@ import Testing
 
     // MARK: Idempotency keys
 
-    @Test func aKeyOfAResultIsRemembered() async throws {
+    @Test("The key of a result is remembered")
+    func aKeyOfAResultIsRemembered() async throws {
         let it = try await ScriptSession.waiting(for: "a", "b")
         func keyed(_ id: String, key: String, digest: String) async throws -> ScriptAnswer {
             try await it.result(of: id) {
@@ -139,12 +148,13 @@ import Testing
         #expect(try await keyed("b", key: "kb", digest: "db").step == 2)
         #expect(try await it.dump().ledger["k:kb"] == "2 db")
         try await it.refused("replay 2 4") { try await keyed("b", key: "kb", digest: "db") }
-        // The call tells it from another request even where the key is new.
+        // The call identifies the request even under a new key.
         try await it.refused("replay 2 4") { try await keyed("b", key: "new", digest: "db") }
         #expect(try await it.dump().ledger["k:new"] == nil)
     }
 
-    @Test func aResultDuringARunningStepIsToldWhatItIs() async throws {
+    @Test("A result during a running step is classified")
+    func aResultDuringARunningStepIsToldWhatItIs() async throws {
         let it = try await ScriptSession.waiting(for: "a")
         _ = try await it.result(of: "a")
         try await it.refused("replay 2 3") { try await it.result(of: "a") }

@@ -5,7 +5,7 @@ import TestSupport
 
 @testable import SessionStore
 
-/// Subscribes to a channel on a connection of its own and keeps what it hears.
+/// Subscribes to a channel on a connection of its own, and keeps the messages.
 final class ChannelListener: Sendable {
     private final class Handler: ChannelInboundHandler, Sendable {
         typealias InboundIn = ByteBuffer
@@ -30,7 +30,7 @@ final class ChannelListener: Sendable {
 
     deinit { channel.close(promise: nil) }
 
-    /// The messages, once `last` is among them.
+    /// Returns the messages once `last` is among them.
     func heard(until last: String) async throws -> [String] {
         var messages: [String] = []
         try await eventually("\(last) is published") { [handler] in

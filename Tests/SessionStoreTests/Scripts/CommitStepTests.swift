@@ -4,8 +4,10 @@ import Testing
 
 @testable import SessionStore
 
-@Suite struct CommitStepTests {
-    @Test func anAnswerEndsTheStep() async throws {
+@Suite("commit_step", .tags(.redis), .serialized)
+struct CommitStepTests {
+    @Test("A completion ends the step")
+    func anAnswerEndsTheStep() async throws {
         let (it, token) = try await ScriptSession.running()
         var expected = try await it.dump()
         var commit = CommitArguments.text()
@@ -29,7 +31,8 @@ import Testing
         #expect(try await it.dump() == expected)
     }
 
-    @Test func callsAreWaitedFor() async throws {
+    @Test("A step with calls waits for their results")
+    func callsAreWaitedFor() async throws {
         let (it, token) = try await ScriptSession.running()
         var commit = CommitArguments.calls("b", "a")
         commit.calls[0].json = #"{"tool_name":"x y","arguments":{"n":12345678901234567890},"step":1}"#
@@ -42,7 +45,8 @@ import Testing
         try await it.refused("tool_name_mismatch x y") { try await it.result(of: "b") { $0.toolName = "x" } }
     }
 
-    @Test func aStepMayEndWithoutAMessage() async throws {
+    @Test("A step may end without a message")
+    func aStepMayEndWithoutAMessage() async throws {
         let (it, token) = try await ScriptSession.running()
         #expect(try await it.commit(token, 1, CommitArguments()).line == "committed 1")
         let dump = try await it.dump()
@@ -52,8 +56,9 @@ import Testing
         #expect(dump.steps.count == 1)
     }
 
-    /// Safe to repeat: the first outcome, and nothing twice, even when other steps have run since.
-    @Test func theSameTokenCommitsOnce() async throws {
+    /// Other steps may have run since.
+    @Test("The same token commits once and gets the first reply again")
+    func theSameTokenCommitsOnce() async throws {
         let (it, token) = try await ScriptSession.running()
         var commit = CommitArguments.calls("a")
         (commit.promptTokens, commit.completionTokens, commit.lastSequence, commit.events) = (1, 2, 1, ["done", "{}"])
@@ -67,8 +72,8 @@ import Testing
         try await it.refused("already 4") { try await it.commit(second, 2) }
     }
 
-    /// I3.
-    @Test func anotherTokenWritesNothing() async throws {
+    @Test("Another token writes nothing (I3)")
+    func anotherTokenWritesNothing() async throws {
         let (it, token) = try await ScriptSession.running()
         try await it.refused("lost 1 ") { try await it.commit("other", 1) }
         try await it.refused("lost 1 ") { try await it.commit("", 1) }
@@ -79,14 +84,17 @@ import Testing
         #expect(try await none.dump().isEmpty)
     }
 
-    /// The state of an idle session has an empty token; an empty one from a replica must not fit it.
-    @Test func aSessionThatIsIdleTakesNoCommit() async throws {
+    /// The state of an idle session has an empty token. An empty token of a replica must not match
+    /// it.
+    @Test("An idle session takes no commit")
+    func aSessionThatIsIdleTakesNoCommit() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.commit(token, 1)
         try await it.refused("lost 1 ") { try await it.commit("other", 1) }
     }
 
-    @Test func eventsThatTheLogHasAreNotWrittenAgain() async throws {
+    @Test("Events that the log already has are not written again")
+    func eventsThatTheLogHasAreNotWrittenAgain() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.append(token, 1, lastSequence: 2, ["token", "a", "done", "{}"])
         var commit = CommitArguments.text()
@@ -95,8 +103,9 @@ import Testing
         #expect(try await it.dump().events.map(\.id) == ["1-0", "1-2"])
     }
 
-    /// The reason is that of the latest step, also where that has none.
-    @Test func theReasonOfTheStepBeforeIsReplaced() async throws {
+    /// The latest step may have no reason.
+    @Test("The finish reason of the step before is replaced")
+    func theReasonOfTheStepBeforeIsReplaced() async throws {
         let it = try await ScriptSession()
         for (step, reason) in [(1, "length"), (2, ""), (3, "stop")] {
             let token = LeaseToken().text
@@ -108,7 +117,8 @@ import Testing
         }
     }
 
-    @Test func usageAddsUpAndTheJournalIsBounded() async throws {
+    @Test("Usage adds up, and the journal is bounded")
+    func usageAddsUpAndTheJournalIsBounded() async throws {
         let it = try await ScriptSession()
         for step in 1...5 {
             let token = LeaseToken().text
@@ -123,8 +133,9 @@ import Testing
         #expect(dump.state["prompt_tokens"] == "5000000000" && dump.state["completion_tokens"] == "4")
     }
 
-    /// I3, and everything is checked before the first write: a log that takes nothing more leaves the session as it was.
-    @Test func aLogThatCannotBeWrittenLeavesTheStepRunning() async throws {
+    /// The script checks everything before its first write. The session stays as it was.
+    @Test("A log that cannot be written leaves the step running (I3)")
+    func aLogThatCannotBeWrittenLeavesTheStepRunning() async throws {
         let (it, token) = try await ScriptSession.running()
         try await it.command("DEL", it.keys.events)
         try await it.command("SET", it.keys.events, "no stream")
@@ -135,7 +146,7 @@ import Testing
         #expect(try await it.command("HGET", it.keys.state, "status").string == "running")
     }
 
-    @Test(arguments: [1_500, 9_000])
+    @Test("Many events, messages and calls fit into one commit", arguments: [1_500, 9_000])
     func manyEventsAndMessagesAndCallsFit(count: Int) async throws {
         let (it, token) = try await ScriptSession.running()
         var commit = CommitArguments()
@@ -151,7 +162,7 @@ import Testing
         #expect(dump.events.dropFirst().flatMap(\.fields) == commit.events)
         #expect(dump.events.last?.id == "1-\(count + 7)")
 
-        // And the session goes on with them.
+        // The session continues with them.
         #expect(try await it.result(of: "call-7").rest.count == 2 + count / 2 - 1)
         let next = try await it.begin()
         #expect(next.step == 2)

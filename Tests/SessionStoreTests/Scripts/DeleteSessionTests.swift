@@ -3,8 +3,10 @@ import Testing
 
 @testable import SessionStore
 
-@Suite struct DeleteSessionTests {
-    @Test func allKeysGoAtOnce() async throws {
+@Suite("delete_session", .tags(.redis), .serialized)
+struct DeleteSessionTests {
+    @Test("All keys are deleted at once")
+    func allKeysGoAtOnce() async throws {
         let it = try await ScriptSession.waiting(for: "a")
         #expect(try await it.dump().expiry.count == 6)
         #expect(try await it.delete())
@@ -13,14 +15,15 @@ import Testing
         #expect(try await !it.delete())
     }
 
-    /// Its replica hears of it, and asks whether it still has the lease.
-    @Test func theOwnerOfARunningStepIsTold() async throws {
+    /// The owner then asks whether it still has the lease.
+    @Test("The owner of a running step is notified")
+    func theOwnerOfARunningStepIsTold() async throws {
         let owner = "replica-\(SessionID.unique())"
         let (it, _) = try await ScriptSession.running { $0.owner = owner }
         let listener = try await ChannelListener(RedisKeys.replica(owner), on: it.redis)
         _ = try await it.delete()
         #expect(try await listener.heard(until: "\(it.session) 1") == ["\(it.session) 1"])
-        // Nothing runs any more.
+        // No step runs any more.
         let (idle, token) = try await ScriptSession.running { $0.owner = owner }
         _ = try await idle.commit(token, 1)
         _ = try await idle.delete()
@@ -29,8 +32,9 @@ import Testing
         #expect(try await listener.heard(until: "\(last.session) 1") == ["\(it.session) 1", "\(last.session) 1"])
     }
 
-    /// Its reply was lost, the name was used again meanwhile, and it is sent once more.
-    @Test func whatWasBegunSinceStays() async throws {
+    /// The reply was lost, and the session id was used again before the repetition.
+    @Test("A repeated deletion spares a session that began since")
+    func whatWasBegunSinceStays() async throws {
         let (it, _) = try await ScriptSession.running()
         let epoch = try #require(try await it.dump().state["epoch"])
         #expect(try await it.delete(epoch: epoch).reply[0]?.integer == 1)
@@ -40,8 +44,9 @@ import Testing
         #expect(try await it.dump() == begun)
     }
 
-    /// What is left of a session whose state is gone, or of another type, can be removed.
-    @Test(arguments: ["DEL", "SET"]) func aSessionWithoutAStateCanBeDeleted(edit: String) async throws {
+    /// The state is missing or of another type.
+    @Test("A session without a valid state can be deleted", arguments: ["DEL", "SET"])
+    func aSessionWithoutAStateCanBeDeleted(edit: String) async throws {
         let (it, _) = try await ScriptSession.running()
         try await it.command("DEL", it.keys.state)
         if edit == "SET" { try await it.command("SET", it.keys.state, "x") }
@@ -49,9 +54,9 @@ import Testing
         #expect(try it.redis.cli("--scan", "--pattern", "agent:{\(it.session)}:*") == "")
     }
 
-    /// I3: a step that ran when its session was deleted writes nothing into the session that is begun anew, though that one
-    /// has the same fence.
-    @Test func aDeletedSessionsStepIsLost() async throws {
+    /// The new session has the same fence.
+    @Test("A deleted session's step writes nothing into its successor (I3)")
+    func aDeletedSessionsStepIsLost() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.delete()
         try await it.refused("lost 0 ") { try await it.append(token, 1, lastSequence: 1, ["token", "a"]) }

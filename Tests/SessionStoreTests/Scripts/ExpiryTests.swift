@@ -4,8 +4,8 @@ import Testing
 
 @testable import SessionStore
 
-/// I8: every key of a session expires together.
-@Suite struct ExpiryTests {
+@Suite("Expiry of keys", .tags(.redis), .serialized)
+struct ExpiryTests {
     static let ttl = 600_000
 
     private func expires(_ it: ScriptSession, _ answer: ScriptAnswer, keys: Int, _ line: Int = #line) async throws {
@@ -14,7 +14,8 @@ import Testing
         #expect(dump.expiry.count == keys, "line \(line): \(dump.expiry.keys.sorted())")
     }
 
-    @Test func everyWriteSetsOneTimeOnAllKeys() async throws {
+    @Test("Every write sets one expiry on all keys (I8)")
+    func everyWriteSetsOneTimeOnAllKeys() async throws {
         let it = try await ScriptSession()
         let (first, second, third) = (LeaseToken().text, LeaseToken().text, LeaseToken().text)
         try await expires(it, it.begin { ($0.token, $0.ttl) = (first, Self.ttl) }, keys: 4)
@@ -31,21 +32,25 @@ import Testing
         #expect(try await it.dump().expiry == before)
     }
 
-    @Test func withoutATimeNothingExpires() async throws {
+    @Test("Without a time-to-live nothing expires")
+    func withoutATimeNothingExpires() async throws {
         let it = try await ScriptSession.waiting(for: "a")
         _ = try await it.result(of: "a")
         _ = try await it.takeOver { ($0.step, $0.force) = (2, true) }
         #expect(try await it.dump().expiryTimes == [-1])
     }
 
-    /// A setting that was another one when the step began: keys that the commit makes do not outlive the others.
-    @Test func aCommitUnderAnotherSettingLeavesNothingBehind() async throws {
+    /// The setting changed since the step began. Keys that the commit creates do not outlive the
+    /// others.
+    @Test("A commit under another setting leaves no key behind")
+    func aCommitUnderAnotherSettingLeavesNothingBehind() async throws {
         let (it, token) = try await ScriptSession.running { $0.ttl = Self.ttl }
         _ = try await it.commit(token, 1, .calls("a"))
         #expect(try await it.dump().expiryTimes == [-1])
     }
 
-    @Test func aSessionThatHasExpiredIsNew() async throws {
+    @Test("An expired session is new")
+    func aSessionThatHasExpiredIsNew() async throws {
         let (it, token) = try await ScriptSession.running { $0.ttl = 1 }
         try await eventually("the session expires") { try await it.dump().isEmpty }
         try await it.refused("lost 0 ") { try await it.append(token, 1, lastSequence: 1, ["token", "a"]) }
@@ -54,9 +59,10 @@ import Testing
         #expect(try await it.begin().step == 1)
     }
 
-    /// Redis may be held up between the script's look at the clock and the moment at which it sets the expiry. The keys are gone
-    /// then before the script has ended; it must come to an end all the same.
-    @Test func aTimeThatRunsOutWithinTheScriptDoesNotHoldUpRedis() async throws {
+    /// Redis may stall between the script's read of the clock and its write of the expiry. The keys
+    /// then vanish before the script ends.
+    @Test("An expiry that passes inside the script does not hang Redis")
+    func aTimeThatRunsOutWithinTheScriptDoesNotHoldUpRedis() async throws {
         let server = try await RedisServer.start()
         let it = try await ScriptSession(on: server)
         let answer = try await it.begin { $0.ttl = -1 }
@@ -65,7 +71,8 @@ import Testing
         try await server.stop()
     }
 
-    @Test func theStoreGivesItsOwnTime() async throws {
+    @Test("The store passes its own time-to-live")
+    func theStoreGivesItsOwnTime() async throws {
         let it = try await ScriptSession()
         let store = try await it.redis.store { $0.sessionTTL = .milliseconds(700_000) }
         let begin = BeginStep(session: it.session, input: .user(.init(string: BeginStepTests.hello)))

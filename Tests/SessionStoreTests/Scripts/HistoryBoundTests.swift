@@ -3,8 +3,9 @@ import Testing
 
 @testable import SessionStore
 
-/// `begin_step` bounds what a session's history may hold, and `commit_step` counts along.
-@Suite struct HistoryBoundTests {
+/// `begin_step` enforces the bound, and `commit_step` counts.
+@Suite("Bound on a history", .tags(.redis), .serialized)
+struct HistoryBoundTests {
     private static let hello = #"{"role":"user","content":"hello"}"#
 
     private func bytes(_ it: ScriptSession) async throws -> Int? {
@@ -13,7 +14,8 @@ import Testing
         return dump.state["history_bytes"].flatMap { Int($0) }
     }
 
-    @Test func aHistoryWithAsManyMessagesTakesNothingMore() async throws {
+    @Test("A history at its bound of messages takes no more")
+    func aHistoryWithAsManyMessagesTakesNothingMore() async throws {
         let (it, token) = try await ScriptSession.running { $0.maximumMessages = 2 }
         _ = try await it.commit(token, 1)
         let bytes = try #require(try await bytes(it))
@@ -22,7 +24,8 @@ import Testing
         #expect(try await it.begin { $0.maximumMessages = 3 }.step == 2)
     }
 
-    @Test func aHistoryTakesBytesUpToTheBound() async throws {
+    @Test("A history takes bytes up to its bound")
+    func aHistoryTakesBytesUpToTheBound() async throws {
         let (it, token) = try await ScriptSession.running { $0.maximumBytes = Self.hello.utf8.count }
         _ = try await it.commit(token, 1)
         let bytes = try #require(try await bytes(it))
@@ -32,11 +35,12 @@ import Testing
         #expect(try await self.bytes(it) == needed)
     }
 
-    /// Without the results of its open calls a full session could only be deleted.
-    @Test func resultsOfOpenCallsAreTakenByAFullSession() async throws {
+    /// Without these results a full session could only be deleted.
+    @Test("A full session takes the results of its open calls")
+    func resultsOfOpenCallsAreTakenByAFullSession() async throws {
         let it = try await ScriptSession.waiting(for: "a", "b")
         #expect(try await it.result(of: "a") { $0.maximumMessages = 2 }.name == "waiting")
-        // What was accepted before is recognised, full or not.
+        // A full session recognises a result that it accepted before.
         try await it.refused("waiting 1 3 b") { try await it.result(of: "a") { $0.maximumMessages = 2 } }
         let bytes = try #require(try await bytes(it))
         try await it.refused("history_full 3 \(bytes)") { try await it.begin { $0.maximumMessages = 2 } }
@@ -44,21 +48,24 @@ import Testing
         _ = try await self.bytes(it)
     }
 
-    @Test func retriesAreBoundAsWell() async throws {
+    @Test("Retries are bounded as well")
+    func retriesAreBoundAsWell() async throws {
         let (failed, token) = try await ScriptSession.running()
         _ = try await failed.commit(token, 1, CommitArguments())
         let left = try #require(try await self.bytes(failed))
         try await failed.refused("history_full 1 \(left)") { try await failed.retry { $0.maximumMessages = 1 } }
     }
 
-    /// Those that a user message closes count, too.
-    @Test func whatTheScriptSaysItselfIsCounted() async throws {
+    /// A user message makes the script close open calls.
+    @Test("Results that the script writes are counted")
+    func whatTheScriptSaysItselfIsCounted() async throws {
         let it = try await ScriptSession.waiting(for: "a", "b")
         #expect(try await it.begin().step == 2)
         _ = try await bytes(it)
     }
 
-    @Test func aSessionThatBeginsAnewCountsAnew() async throws {
+    @Test("A session that begins again counts from zero")
+    func aSessionThatBeginsAnewCountsAnew() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.commit(token, 1)
         try await it.command("DEL", it.keys.history)

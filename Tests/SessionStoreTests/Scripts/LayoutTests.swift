@@ -4,11 +4,13 @@ import Testing
 
 @testable import SessionStore
 
-/// Layouts of the keys: what a build writes and reads beside another one.
-@Suite(.timeLimit(.minutes(2))) struct LayoutTests {
+/// Builds of different layouts write and read beside each other.
+@Suite("Layouts of the keys", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct LayoutTests {
     private static let hello = #"{"role":"user","content":"hello"}"#
 
-    @Test func aSessionMovesWhenItIsNextWritten() async throws {
+    @Test("A session moves to the new layout at its next write")
+    func aSessionMovesWhenItIsNextWritten() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.commit(token, 1)
         #expect(try await it.dump().state["v"] == nil)
@@ -18,13 +20,14 @@ import Testing
         #expect(dump.state["v"] == "2" && dump.pending == ["": "{}"] && dump.steps.first == #"{"status":"completed"}"#)
         #expect(Set(dump.expiry.keys) == ["history", "state", "pending", "ledger", "events", "steps", "reasoning"])
         _ = try await it.commit(next, 2)
-        // A replica that may write the first layout alone leaves it as it is.
+        // A replica that may write only the first layout leaves it as it is.
         #expect(try await it.begin().step == 3)
         #expect(try await it.dump().state["v"] == "2")
     }
 
-    /// I8, and what a Cluster needs that moves a slot: every key exists from the first write to the deletion.
-    @Test func everyKeyExistsFromTheFirstWriteOn() async throws {
+    /// A Cluster that moves a slot needs this too.
+    @Test("Every key exists from the first write to the deletion (I8)")
+    func everyKeyExistsFromTheFirstWriteOn() async throws {
         let it = try await ScriptSession()
         let all: Set<String> = ["history", "state", "pending", "ledger", "events", "steps", "reasoning"]
         func keys() async throws -> Set<String> { Set(try await it.dump().expiry.keys) }
@@ -47,7 +50,8 @@ import Testing
         #expect(try await keys().isEmpty)
     }
 
-    @Test func fillersAreShownToNobody() async throws {
+    @Test("Filler values are never shown")
+    func fillersAreShownToNobody() async throws {
         let (it, token) = try await ScriptSession.running { $0.layout = 2 }
         _ = try await it.commit(token, 1, .calls("a"))
         let store = try await it.store()
@@ -56,7 +60,8 @@ import Testing
         #expect(try await it.retry().line == "calls_pending a")
     }
 
-    @Test func aSessionOfALaterLayoutIsLeftAlone() async throws {
+    @Test("A session of a later layout is left alone")
+    func aSessionOfALaterLayoutIsLeftAlone() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.commit(token, 1, .calls("a"))
         try await it.command("HSET", it.keys.state, "v", "3")
@@ -76,7 +81,8 @@ import Testing
 
     // MARK: The deployment's layout
 
-    @Test func aRedisWithoutSessionsBeginsWithTheLatestLayout() async throws {
+    @Test("An empty Redis begins with the latest layout")
+    func aRedisWithoutSessionsBeginsWithTheLatestLayout() async throws {
         let redis = try await RedisServer.start()
         let store = try await redis.store()
         #expect(try await store.deploymentLayout() == nil)
@@ -86,7 +92,8 @@ import Testing
         #expect(try await redis.store().establishLayout() == 2)
     }
 
-    @Test func aRedisWithSessionsKeepsTheFirstUntilItIsRaised() async throws {
+    @Test("A Redis with sessions keeps the first layout until it is raised")
+    func aRedisWithSessionsKeepsTheFirstUntilItIsRaised() async throws {
         let redis = try await RedisServer.start()
         let before = try await redis.store()
         guard case .started = try await before.begin(.user("x", in: .unique())) else { throw StoreError(.unexpectedReply, "not started") }
@@ -97,13 +104,14 @@ import Testing
         #expect(try redis.cli("HGET", "agent:meta", "written_by").contains("new"))
     }
 
-    @Test func aPrivateRedisIsRaisedByItsOwnServer() async throws {
+    @Test("A private Redis is raised by its own server")
+    func aPrivateRedisIsRaisedByItsOwnServer() async throws {
         let redis = try await RedisServer.start()
         let store = try await redis.store()
         try await store.setLayout(1)
         #expect(try await store.establishLayout() == 1)
         #expect(try await store.establishLayout(owns: true) == 2)
-        // A later one is never lowered.
+        // A later layout is never lowered.
         try await store.setLayout(7)
         #expect(try await store.establishLayout(owns: true) == 7)
         #expect(store.layout.isNewer && store.layout.current == 2)
@@ -111,7 +119,8 @@ import Testing
         await #expect(throws: Membership.NewerLayout.self) { try await membership.join() }
     }
 
-    @Test func aReplicaIsListedWhileItLives() async throws {
+    @Test("A replica is listed while it lives")
+    func aReplicaIsListedWhileItLives() async throws {
         let redis = try await RedisServer.start()
         let store = try await redis.store(replica: "one", lease: .milliseconds(300)) { ($0.version, $0.instance) = ("1.2", "p1") }
         let other = try await redis.store(replica: "two", lease: .milliseconds(300)) { ($0.version, $0.instance) = ("1.3", "p2") }
@@ -131,7 +140,8 @@ import Testing
         try await eventually("two has left") { try await store.replicas().isEmpty }
     }
 
-    @Test func entriesAreReadFromTheirEnd() {
+    @Test("Entries of the replica list are parsed from their end")
+    func entriesAreReadFromTheirEnd() {
         #expect(ReplicaEntry("a@b@1.0@2@x") == ReplicaEntry(name: "a@b", version: "1.0", layout: 2, instance: "x"))
         #expect(ReplicaEntry("name@1.0@x@y") == nil && ReplicaEntry("name@1.0@2") == nil && ReplicaEntry("") == nil)
         #expect(ReplicaEntry(name: "n", version: "1@2", layout: 1, instance: "i").text == "n@1-2@1@i")

@@ -3,8 +3,9 @@ import Testing
 
 @testable import SessionStore
 
-/// The ledger is bounded: the oldest steps go first, and never what the session still waits for.
-@Suite struct LedgerBoundTests {
+/// The oldest steps are removed first, and never entries that the session still needs.
+@Suite("Bound on the ledger", .tags(.redis), .serialized)
+struct LedgerBoundTests {
     private func turns(_ range: ClosedRange<Int>, in it: ScriptSession, bound: Int) async throws {
         for step in range {
             let token = "token-\(step)"
@@ -15,7 +16,8 @@ import Testing
         }
     }
 
-    @Test func theOldestStepsGoFirstAndTheBoundHolds() async throws {
+    @Test("The oldest steps go first, and the bound holds")
+    func theOldestStepsGoFirstAndTheBoundHolds() async throws {
         let it = try await ScriptSession()
         let bound = 16
         for step in 1...40 {
@@ -23,7 +25,7 @@ import Testing
             let steps = Set(try await it.dump().ledger.values.compactMap { Int($0.prefix { $0 != " " }) })
             let count = try await it.dump().ledger.count
             #expect(count <= bound)
-            // No gap but at the old end, at which one step may have lost one of its two entries.
+            // The only gap is at the old end, where one step may have lost one of its two entries.
             #expect(steps == Set(((steps.min() ?? 0)...step)))
             if step > 8 { #expect(count >= bound * 3 / 4) }
         }
@@ -31,7 +33,8 @@ import Testing
         #expect(try await it.begin { ($0.key, $0.digest, $0.ledgerBound) = ("key-1", "d", bound) }.step == 41)
     }
 
-    @Test func atTheBoundNothingGoes() async throws {
+    @Test("Nothing goes at the bound")
+    func atTheBoundNothingGoes() async throws {
         let it = try await ScriptSession()
         try await turns(1...8, in: it, bound: 16)
         #expect(try await it.dump().ledger.count == 16)
@@ -39,8 +42,9 @@ import Testing
         #expect(try await it.dump().ledger.count == 18)
     }
 
-    /// I2: what a step asked for stays known while it is the latest, however many calls it made.
-    @Test func theLatestStepsEntriesStay() async throws {
+    /// The step's calls stay known while it is the latest, in any number.
+    @Test("The latest step's entries stay (I2)")
+    func theLatestStepsEntriesStay() async throws {
         let it = try await ScriptSession()
         try await turns(1...4, in: it, bound: 8)
         let ids = (0..<40).map { "call-\($0)" }
@@ -55,19 +59,20 @@ import Testing
         }
         let ledger = try await it.dump().ledger
         #expect(ledger["t:calling"] == "5 committed")
-        // Of the others the tokens of the last steps are left.
+        // Of the other steps, the last tokens are left.
         #expect(ledger.values.filter { !$0.hasPrefix("5 ") } == ["4 committed"])
         for id in ids.dropLast() { try await it.refused("waiting 5 49 call-39") { try await it.result(of: id) } }
         let last = try await it.result(of: "call-39") { ($0.token, $0.ledgerBound) = ("next", 8) }
         #expect(last.step == 6)
         #expect(try await it.dump().ledger["t:next"] == "6 begun")
-        // Its answers may be sent again: they stay known.
+        // The results of its calls may come again, so they stay known.
         for id in ids { #expect(try await it.result(of: id).name == "replay", "\(id)") }
     }
 
-    /// I2: what the turn may still be asked for stays known, whatever the bound: the answered calls of the last two steps that
-    /// made some, their results' keys, and the key of the turn's own message.
-    @Test(arguments: [1, 2]) func whatTheTurnNeedsStays(layout: Int) async throws {
+    /// They stay beyond the bound: the answered calls of the last two steps with calls, the keys of
+    /// their results, and the key of the turn's own message.
+    @Test("Entries that the turn may need again stay (I2)", arguments: [1, 2])
+    func whatTheTurnNeedsStays(layout: Int) async throws {
         let it = try await ScriptSession()
         var step = 1
         _ = try await it.begin { ($0.token, $0.key, $0.digest, $0.layout) = ("turn", "the-message", "d", layout) }
@@ -94,8 +99,9 @@ import Testing
         #expect(try await it.dump().ledger.count <= 256 + 64)
     }
 
-    /// 128 parallel calls, each with a key: all of them may be sent again.
-    @Test func aLargeAnswersCallsStay() async throws {
+    /// All 128 results, each with a key, may be sent again.
+    @Test("All 128 calls of a large completion stay")
+    func aLargeAnswersCallsStay() async throws {
         let (it, token) = try await ScriptSession.running { $0.layout = 2 }
         let ids = (0..<128).map { "call-\($0)" }
         _ = try await it.commit(token, 1, .calls(ids))
@@ -105,8 +111,9 @@ import Testing
         for id in ids { #expect(try await it.result(of: id) { ($0.key, $0.digest) = ("key-\(id)", "d") }.name == "replay", "\(id)") }
     }
 
-    /// Calls of a step that the running one has overtaken can be open only after an edit by hand; even they stay.
-    @Test func openCallsOfAnOlderStepStay() async throws {
+    /// Only an edit by hand leaves calls open of a step before the running one.
+    @Test("Open calls of an older step stay")
+    func openCallsOfAnOlderStepStay() async throws {
         let it = try await ScriptSession()
         try await turns(1...4, in: it, bound: 8)
         for index in 0..<20 { try await it.command("HSET", it.keys.ledger, "c:old-\(index)", "1 \(index) pending read_file") }

@@ -4,9 +4,10 @@ import Testing
 
 @testable import SessionStore
 
-/// Somebody has edited a session by hand, and the log is ahead of the fence: the fence moves behind the log.
-@Suite struct LogAheadTests {
-    @Test(arguments: ["9-0", "9-77"])
+/// A person has edited the session. The fence moves behind the log.
+@Suite("A log ahead of the fence", .tags(.redis), .serialized)
+struct LogAheadTests {
+    @Test("A begin moves the fence behind the log", arguments: ["9-0", "9-77"])
     func aBeginMovesTheFenceBehindTheLog(id: String) async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.commit(token, 1)
@@ -23,15 +24,17 @@ import Testing
         #expect(try await it.dump().events.last?.id == "10-1")
     }
 
-    @Test func aDeletedStateDoesNotBlockTheSession() async throws {
+    @Test("A deleted state does not block the session")
+    func aDeletedStateDoesNotBlockTheSession() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.commit(token, 1)
         try await it.command("DEL", it.keys.state)
         #expect(try await it.begin().step == 2)
     }
 
-    /// I6: nor does a running step stay taken for ever.
-    @Test func aTakeOverMovesTheFenceBehindTheLog() async throws {
+    /// Otherwise a running step could never be taken over.
+    @Test("A takeover moves the fence behind the log (I6)")
+    func aTakeOverMovesTheFenceBehindTheLog() async throws {
         let (it, _) = try await ScriptSession.running()
         try await it.command("XADD", it.keys.events, "9-5", "token", "x")
         let token = LeaseToken().text
@@ -43,8 +46,9 @@ import Testing
         #expect(dump.events.last?.fields.last == #"{"type":"restart","step":10,"replaces":1,"reason":"replica_lost"}"#)
     }
 
-    /// Nothing is written where the log cannot be opened at all.
-    @Test func aLogThatIsNoStreamStopsTheStepBeforeItBegins() async throws {
+    /// The script writes nothing, since it cannot open the log.
+    @Test("A log that is not a stream stops the step before it begins")
+    func aLogThatIsNoStreamStopsTheStepBeforeItBegins() async throws {
         let it = try await ScriptSession.waiting(for: "a")
         try await it.command("DEL", it.keys.events)
         try await it.command("SET", it.keys.events, "no stream")

@@ -3,11 +3,13 @@ import Testing
 
 @testable import SessionStore
 
-/// `log_events`: what `append_events` does, but for the lease.
-@Suite struct LogEventsTests {
+/// The script does what `append_events` does, but leaves the lease alone.
+@Suite("log_events", .tags(.redis), .serialized)
+struct LogEventsTests {
     private static let batch = ["token", "a", "token", "b", "message", #"{"x":[]}"#]
 
-    @Test func aBatchIsOneEntryAndLeavesTheLease() async throws {
+    @Test("A batch is one entry and leaves the lease alone")
+    func aBatchIsOneEntryAndLeavesTheLease() async throws {
         let (it, token) = try await ScriptSession.running { ($0.lease, $0.ttl) = (5_000, 90_000) }
         var expected = try await it.dump()
         #expect(try await it.log(token, 1, lastSequence: 3, Self.batch) == 1)
@@ -15,8 +17,9 @@ import Testing
         #expect(try await it.dump() == expected)
     }
 
-    /// Whatever came before, both scripts leave the same log behind.
-    @Test func theLogIsThatOfAppendEvents() async throws {
+    /// After any earlier calls, both scripts leave the same log.
+    @Test("The log equals that of append_events")
+    func theLogIsThatOfAppendEvents() async throws {
         let ((one, first), (two, second)) = (try await ScriptSession.running(), try await ScriptSession.running())
         for (last, events) in [
             (2, ["token", "a", "token", "b"]), (2, ["token", "a", "token", "b"]), (3, ["token", "a", "token", "b", "token", "c"]),
@@ -30,8 +33,8 @@ import Testing
         #expect(log.map(\.id) == ["1-0", "1-2", "1-3", "1-1503"])
     }
 
-    /// I3.
-    @Test func anotherTokenWritesNothing() async throws {
+    @Test("Another token writes nothing (I3)")
+    func anotherTokenWritesNothing() async throws {
         let (it, token) = try await ScriptSession.running()
         func refused(_ it: ScriptSession, _ token: String) async throws {
             let before = try await it.dump()
@@ -49,14 +52,15 @@ import Testing
         let (ended, old) = try await ScriptSession.running()
         _ = try await ended.commit(old, 1)
         try await refused(ended, old)
-        // A session of the same name that was begun anew.
+        // A session of the same name that began again.
         #expect(try await ended.delete())
         _ = try await ended.begin()
         try await refused(ended, old)
     }
 
-    /// The deadline only lets others take it: the token decides.
-    @Test func aLeaseThatHasRunOutStillWritesAndStaysRunOut() async throws {
+    /// The deadline only lets others take the step. The token decides.
+    @Test("An expired lease still writes and stays expired")
+    func aLeaseThatHasRunOutStillWritesAndStaysRunOut() async throws {
         let (it, token) = try await ScriptSession.running { $0.lease = 1 }
         try await eventually("the lease runs out") { try await it.begin().name == "orphaned" }
         #expect(try await it.log(token, 1, lastSequence: 1, ["token", "late"]) == 1)
@@ -64,7 +68,8 @@ import Testing
         #expect(try await it.dump().events.last?.fields == ["token", "late"])
     }
 
-    @Test func aWriteWakesFollowers() async throws {
+    @Test("A write wakes followers")
+    func aWriteWakesFollowers() async throws {
         let (it, token) = try await ScriptSession.running()
         let listener = try await ChannelListener(it.keys.wake, on: it.redis)
         _ = try await it.log("other", 1, lastSequence: 1, ["token", "a"])
@@ -78,13 +83,14 @@ import Testing
 
     private func leaseUntil(_ it: ScriptSession) async throws -> String? { try await it.dump().state["lease_until"] }
 
-    @Test(arguments: [nil, Duration.seconds(20), .seconds(19)]) func theStoreRenewsWhereItMust(ttl: Duration?) async throws {
+    @Test("The store renews the lease and the expiry in time", arguments: [nil, Duration.seconds(20), .seconds(19)])
+    func theStoreRenewsWhereItMust(ttl: Duration?) async throws {
         let it = try await ScriptSession()
         let store = try await it.store(lease: .seconds(10)) { $0.sessionTTL = ttl }
         let lease = try await store.started(.user("hello", in: it.session))
         var last = try await leaseUntil(it)
         func hasRenewed(_ events: LoggedEvents, renews: Bool) async throws -> Bool {
-            // Redis's clock must have moved on for a renewal to be seen.
+            // Redis's clock must have moved on for a renewal to be visible.
             try await eventually("a millisecond passes") {
                 try await it.append("x", 1, lastSequence: 0, []).now + 10_000 > Int64(last ?? "") ?? 0
             }
@@ -94,7 +100,7 @@ import Testing
             return last != before
         }
         #expect(try await hasRenewed(.tokens("a"), renews: true))
-        // Keys that would expire within a few leases must not be left alone for long.
+        // Keys that would expire within a few leases need a renewal soon.
         #expect(try await hasRenewed(.tokens("b", from: 2), renews: false) == (ttl == .seconds(19)))
         #expect(try await hasRenewed(LoggedEvents(firstSequence: 3), renews: false))
         var many = LoggedEvents(firstSequence: 3)
@@ -103,7 +109,8 @@ import Testing
         #expect(try await it.dump().events.dropFirst().flatMap(\.fields).count == 2 * 5002)
     }
 
-    @Test func theStoreTellsHowALeaseWasLost() async throws {
+    @Test("The store reports how a lease was lost")
+    func theStoreTellsHowALeaseWasLost() async throws {
         let it = try await ScriptSession()
         let store = try await it.store()
         let lease = try await store.started(.user("hello", in: it.session))

@@ -4,11 +4,12 @@ import Testing
 
 @testable import SessionStore
 
-/// The list `agent:{S}:reasoning`, as the scripts keep it.
-@Suite(.timeLimit(.minutes(2))) struct ReasoningScriptTests {
+/// The scripts keep reasoning in the list `agent:{S}:reasoning`.
+@Suite("Reasoning in the scripts", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct ReasoningScriptTests {
     private static let said = #""by":"default/m","fields":{"r":"t"},"calls":{}}"#
 
-    /// A session whose first answer had reasoning beside it.
+    /// A session whose first completion had reasoning.
     private func session(layout: Int = 2, ttl: Int = 0) async throws -> ScriptSession {
         let it = try await ScriptSession()
         let token = LeaseToken().text
@@ -25,7 +26,7 @@ import Testing
         try await it.command("LRANGE", it.keys.reasoning, "0", "-1").plainList
     }
 
-    @Test("A commit adds it once, with its message's index, and counts its bytes")
+    @Test("A commit adds reasoning once, with its message's index, and counts its bytes")
     func aCommitAddsItOnce() async throws {
         let it = try await session()
         let element = #"{"at":1,"# + Self.said
@@ -34,7 +35,7 @@ import Testing
         #expect(try await it.dump().state["history_bytes"] == "\(history.reduce(element.utf8.count) { $0 + $1.utf8.count })")
     }
 
-    @Test("A session of layout 1 keeps none, and works")
+    @Test("A session of layout 1 keeps no reasoning and still works")
     func layoutOne() async throws {
         let it = try await session(layout: 1)
         #expect(try await it.command("EXISTS", it.keys.reasoning).integer == 0)
@@ -42,14 +43,14 @@ import Testing
         #expect(answer.name == "started" && answer.rest.suffix(2) == ["0", "[]"])
     }
 
-    @Test("It expires with the rest")
+    @Test("Reasoning expires with the other keys")
     func itExpiresWithTheRest() async throws {
         let it = try await session(ttl: 100_000)
         let expiry = try await it.dump().expiry
         #expect(expiry.count == 7 && Set(expiry.values).count == 1)
     }
 
-    @Test("It comes with a small history, at the begin and at a takeover, and not with a large one")
+    @Test("Reasoning comes with a small history at a begin and a takeover, not with a large one")
     func itComesWithASmallHistory() async throws {
         let it = try await session()
         let elements = try await list(it)
@@ -57,13 +58,13 @@ import Testing
         #expect(answer.rest.suffix(2) == ["2", "[\(elements.joined(separator: ","))]"])
         let taken = try await it.takeOver { ($0.step, $0.force, $0.aheadBytes, $0.aheadMessages) = (2, true, 1 << 16, 64) }
         #expect(taken.name == "taken" && taken.rest.suffix(2) == ["2", "[\(elements.joined(separator: ","))]"])
-        // Somebody has made it larger than the state says.
+        // A person has made the list larger than the state says.
         try await it.command("RPUSH", it.keys.reasoning, String(repeating: "x", count: 1 << 20))
         let again = try await it.takeOver { ($0.step, $0.force, $0.aheadBytes, $0.aheadMessages) = (3, true, 1 << 16, 64) }
         #expect(again.name == "taken" && again.rest.suffix(2) == ["3", "[]"])
     }
 
-    @Test("A conversation that begins anew has none of an earlier one's")
+    @Test("A conversation that begins again has no reasoning of the earlier one")
     func aNewConversationHasNone() async throws {
         let it = try await session()
         try await it.command("DEL", it.keys.history)

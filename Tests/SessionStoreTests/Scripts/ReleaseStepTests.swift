@@ -3,8 +3,10 @@ import Testing
 
 @testable import SessionStore
 
-@Suite struct ReleaseStepTests {
-    @Test func aReleasedStepMayBeTakenAtOnceAndDoesNotCount() async throws {
+@Suite("release_step", .tags(.redis), .serialized)
+struct ReleaseStepTests {
+    @Test("A released step may be taken at once and does not count as an attempt")
+    func aReleasedStepMayBeTakenAtOnceAndDoesNotCount() async throws {
         let (it, token) = try await ScriptSession.running()
         var expected = try await it.dump()
         #expect(try await it.release(token).line == "released")
@@ -14,12 +16,13 @@ import Testing
         expected.state["released"] = token
         #expect(try await it.dump() == expected)
         try await it.refused("orphaned 1") { try await it.begin() }
-        // Not forced, and not because its lease has run out.
+        // The take-over is not forced, and the lease has not expired.
         #expect(try await it.takeOver().name == "taken")
         #expect(try await it.dump().state["attempt"] == "1")
     }
 
-    @Test func theSameTokenReleasesOnce() async throws {
+    @Test("The same token releases once")
+    func theSameTokenReleasesOnce() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.release(token)
         try await it.refused("released") { try await it.release(token) }
@@ -27,8 +30,8 @@ import Testing
         try await it.refused("lost 2 ") { try await it.release(token) }
     }
 
-    /// I3.
-    @Test func anotherTokenReleasesNothing() async throws {
+    @Test("Another token releases nothing (I3)")
+    func anotherTokenReleasesNothing() async throws {
         let (it, token) = try await ScriptSession.running()
         try await it.refused("lost 1 ") { try await it.release("other") }
         try await it.refused("lost 1 ") { try await it.release("") }
@@ -41,8 +44,9 @@ import Testing
         try await ended.refused("lost 1 ") { try await ended.release(old) }
     }
 
-    /// I3: what its owner sent before and Redis sees late neither writes nor holds the step again.
-    @Test func aReleasedStepIsNoLongerItsOwners() async throws {
+    /// Redis sees an earlier command of the owner late.
+    @Test("Late writes of the former owner do not hold a released step (I3)")
+    func aReleasedStepIsNoLongerItsOwners() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.release(token)
         try await it.refused("lost 1 ") { try await it.append(token, 1, lastSequence: 1, ["token", "late"]) }
@@ -52,7 +56,8 @@ import Testing
         #expect(try await it.dump().state["attempt"] == "1")
     }
 
-    @Test func aReleaseWakesFollowersOnce() async throws {
+    @Test("A release wakes followers once")
+    func aReleaseWakesFollowersOnce() async throws {
         let (it, token) = try await ScriptSession.running()
         let listener = try await ChannelListener(it.keys.wake, on: it.redis)
         _ = try await it.release("other")

@@ -4,8 +4,9 @@ import Testing
 
 @testable import SessionStore
 
-/// A history is cut to its first messages, and all that came of the rest goes with it.
-@Suite(.timeLimit(.minutes(2))) struct RewindTests {
+/// A client cuts a history to its first messages.
+@Suite("Rewinding a history", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct RewindTests {
     private func journal(_ step: Int, from: Int, to: Int) -> String {
         #"{"step":\#(step),"status":"completed","history":[\#(from),\#(to)]}"#
     }
@@ -28,7 +29,8 @@ import Testing
         return it
     }
 
-    @Test(arguments: [1, 2]) func whatCameOfTheRestGoesWithIt(layout: Int) async throws {
+    @Test("A cut removes everything that came of the removed messages", arguments: [1, 2])
+    func whatCameOfTheRestGoesWithIt(layout: Int) async throws {
         let it = try await conversation(layout: layout)
         let store = try await it.store()
         let before = try await it.dump()
@@ -43,12 +45,13 @@ import Testing
         #expect(after.state["status"] == "idle" && after.state["fence"] == "3" && after.state["last_role"] == "assistant")
         #expect(after.state["history_bytes"] == "\(after.history.reduce(0) { $0 + $1.utf8.count })")
         #expect(try await it.result(of: "b").name == "unknown_call")
-        // The message may be sent again, under its key.
+        // The message may come again, under its key.
         #expect(try await it.begin { ($0.layout, $0.key, $0.digest) = (layout, "key-2", "d") }.step == 4)
     }
 
-    /// The message stays, and only its answer goes: sent again it is known.
-    @Test func aMessageThatStaysKeepsItsKey() async throws {
+    /// Only the completion is removed. A repeated message is recognised.
+    @Test("A message that stays keeps its key")
+    func aMessageThatStaysKeepsItsKey() async throws {
         let it = try await conversation()
         #expect(try await it.store().rewind(it.session, to: 3) == .rewound(historyLength: 3, step: 3))
         #expect(try await it.dump().ledger.keys.filter { !$0.hasPrefix("t:") }.sorted() == ["k:key-1", "k:key-2"])
@@ -56,8 +59,9 @@ import Testing
         #expect(try await it.dump().history.count == 3)
     }
 
-    /// The step that the key names was taken over: the journal's line is the later one's.
-    @Test func aMessageWhoseStepWasTakenOverLosesItsKeyWithIt() async throws {
+    /// The key names a step that was taken over, and the journal's line is the later step's.
+    @Test("A removed message whose step was taken over loses its key")
+    func aMessageWhoseStepWasTakenOverLosesItsKeyWithIt() async throws {
         let it = try await conversation()
         try await it.command("LSET", it.keys.steps, "-1", #"{"step":9,"status":"waiting","history":[3,4],"replaced":["2.aaaa"]}"#)
         try await it.command("HSET", it.keys.state, "fence", "9")
@@ -65,25 +69,28 @@ import Testing
         #expect(try await it.dump().ledger.keys.filter { !$0.hasPrefix("t:") }.sorted() == ["k:key-1"])
     }
 
-    @Test func callsAreNotParted() async throws {
+    @Test("A cut does not separate calls from results")
+    func callsAreNotParted() async throws {
         let it = try await conversation()
         let store = try await it.store()
         let before = try await it.dump()
         #expect(try await store.rewind(it.session, to: 4) == .splitsCalls)
         #expect(try await store.rewind(it.session, to: 6) == .tooLong(historyLength: 5))
         #expect(try await store.rewind(it.session, to: 2, expected: 4) == .historyMismatch(length: 5))
-        // It has that length.
+        // The history already has that length.
         #expect(try await store.rewind(it.session, to: 5) == .rewound(historyLength: 5, step: 2))
         #expect(try await it.dump() == before)
         #expect(try await store.rewind(.unique(), to: 1) == .noSession)
     }
 
-    @Test func aRunningStepIsNotCutOff() async throws {
+    @Test("A cut is refused while a step runs")
+    func aRunningStepIsNotCutOff() async throws {
         let (it, _) = try await ScriptSession.running()
         #expect(try await it.store().rewind(it.session, to: 1) == .busy(step: 1))
     }
 
-    @Test func whatWasStoredForTheModelGoesByItsMessage() async throws {
+    @Test("Reasoning goes with its message")
+    func whatWasStoredForTheModelGoesByItsMessage() async throws {
         let it = try await conversation()
         for at in [1, 3] { try await it.command("RPUSH", it.keys.reasoning, #"{"at":\#(at),"by":"default/m"}"#) }
         _ = try await it.store().rewind(it.session, to: 3)
@@ -91,8 +98,9 @@ import Testing
         #expect(reply.plainList == ["{}", #"{"at":1,"by":"default/m"}"#])
     }
 
-    /// Its reply is lost, and somebody else goes on: the same cut does not cut that, too.
-    @Test func aRepeatedCutCutsOnce() async throws {
+    /// The reply is lost, and another client adds messages. The repetition does not cut these.
+    @Test("A repeated cut cuts once")
+    func aRepeatedCutCutsOnce() async throws {
         let lossy = try await LossyStore()
         let it = try await conversation(in: lossy.it)
         lossy.lose(.reply, of: StoreScripts.rewind)
@@ -104,7 +112,8 @@ import Testing
 
     // MARK: Messages that the model's server refuses
 
-    @Test(arguments: [1, 2]) func aRefusedMessageGoesWhenTheNextOneComes(layout: Int) async throws {
+    @Test("The next message replaces the refused one", arguments: [1, 2])
+    func aRefusedMessageGoesWhenTheNextOneComes(layout: Int) async throws {
         let (it, token) = try await ScriptSession.running { $0.layout = layout }
         var rejected = CommitArguments()
         rejected.isRejected = true
@@ -115,13 +124,14 @@ import Testing
         #expect(try await it.begin { ($0.token, $0.message, $0.layout) = (next, better, layout) }.length == 1)
         #expect(try await it.dump().history == [better])
         #expect(try await it.dump().state["history_bytes"] == "\(better.utf8.count)")
-        // One that failed otherwise stays.
+        // A message whose step failed for another reason stays.
         _ = try await it.commit(next, 2, CommitArguments())
         #expect(try await it.begin { $0.layout = layout }.length == 2)
     }
 
-    /// A retry runs on the message that was refused, for it may have been the server's fault.
-    @Test func aRetryKeepsTheRefusedMessage() async throws {
+    /// The refusal may have been the server's fault.
+    @Test("A retry keeps the refused message")
+    func aRetryKeepsTheRefusedMessage() async throws {
         let (it, token) = try await ScriptSession.running { $0.layout = 2 }
         var rejected = CommitArguments()
         rejected.isRejected = true
@@ -132,8 +142,9 @@ import Testing
         #expect(try await it.begin().length == 3)
     }
 
-    /// Also of a session of layout 1, whose state does not say whose the last message is.
-    @Test(arguments: [1, 2]) func aRetryAsOftenAsTheServerRefuses(layout: Int) async throws {
+    /// The state of layout 1 does not say whose message is the last one.
+    @Test("A message may be retried as often as the server refuses it", arguments: [1, 2])
+    func aRetryAsOftenAsTheServerRefuses(layout: Int) async throws {
         let (it, token) = try await ScriptSession.running()
         var rejected = CommitArguments()
         rejected.isRejected = true
@@ -148,8 +159,9 @@ import Testing
         #expect(try await it.begin { $0.layout = layout }.length == 1)
     }
 
-    /// Builds of layout 1 leave `rejected` as it is: what it says is of another step then.
-    @Test func aMessageThatWasRefusedInAnotherStepStays() async throws {
+    /// Builds of layout 1 leave `rejected` as it is, so it may concern another step.
+    @Test("A refusal in another step removes nothing")
+    func aMessageThatWasRefusedInAnotherStepStays() async throws {
         let (it, token) = try await ScriptSession.running()
         var rejected = CommitArguments()
         rejected.isRejected = true
@@ -158,7 +170,8 @@ import Testing
         #expect(try await it.begin().length == 2)
     }
 
-    @Test(arguments: [1, 2]) func aRetryMayReplaceTheLastMessage(layout: Int) async throws {
+    @Test("A retry may replace the last message", arguments: [1, 2])
+    func aRetryMayReplaceTheLastMessage(layout: Int) async throws {
         let (it, token) = try await ScriptSession.running { $0.layout = layout }
         _ = try await it.commit(token, 1, CommitArguments())
         let other = #"{"role":"user","content":"said otherwise"}"#
@@ -170,7 +183,7 @@ import Testing
         let second = LeaseToken().text
         #expect(try await replace(second, key: "k").step == 2)
         #expect(try await it.dump().history == [other])
-        // Sent again it is known.
+        // A repeated message is recognised.
         #expect(try await replace(LeaseToken().text, key: "k").line == "replay 2 1")
         _ = try await it.commit(second, 2)
         try await it.refused("nothing_to_retry") { try await replace(LeaseToken().text) }

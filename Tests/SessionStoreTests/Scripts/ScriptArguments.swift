@@ -2,7 +2,7 @@ import NIOCore
 
 @testable import SessionStore
 
-/// The arguments of `begin_step`, with values that are accepted.
+/// The arguments of `begin_step`, with values that the script accepts.
 struct BeginArguments {
     var token = LeaseToken().text
     var nonce = "nonc"
@@ -32,17 +32,24 @@ struct BeginArguments {
     var aheadBytes = 0
     var aheadMessages = 0
 
-    func list(wake: String) -> [String] {
+    /// Returns the arguments by their names in Lua.
+    func values(wake: String) -> [String: String] {
         [
-            token, nonce, owner, "\(lease)", "\(hint)", "\(ttl)", kind, kind == "retry" ? "" : message, systemPrompt, key, digest, callID,
-            toolName, resultDigest, expectedLength, model, tools, metadata, onDisconnect,
-            "\(ledgerBound)", "PUBLISH", wake, "\(maximumMessages)", "\(maximumBytes)", "\(layout)", "\(knownLayout)", instance,
-            "\(aheadBytes)", "\(aheadMessages)",
+            "token": token, "nonce": nonce, "owner": owner, "lease": "\(lease)", "hint_due": "\(hint)", "ttl": "\(ttl)", "kind": kind,
+            "message": kind == "retry" ? "" : message, "system_prompt": systemPrompt, "key": key, "request_digest": digest,
+            "call_id": callID, "tool_name": toolName, "result_digest": resultDigest, "expected_length": expectedLength,
+            "new_model": model, "new_tools": tools, "new_metadata": metadata, "new_on_disconnect": onDisconnect,
+            "ledger_bound": "\(ledgerBound)", "publish": "PUBLISH", "wake": wake, "max_messages": "\(maximumMessages)",
+            "max_bytes": "\(maximumBytes)", "layout": "\(layout)", "known_layout": "\(knownLayout)", "instance": instance,
+            "ahead_bytes": "\(aheadBytes)", "ahead_messages": "\(aheadMessages)",
+            "user_start": #"{"role":"user""#, "tool_start": #"{"role":"tool""#,
+            "cancelled_start": #"{"role":"tool","tool_call_id":"#,
+            "cancelled_end": #","content":"cancelled: the user went on before this tool call was answered"}"#,
         ]
     }
 }
 
-/// A tool call as `commit_step` takes it.
+/// A tool call in the form of `commit_step`.
 struct ScriptedCall {
     var id: String
     var name = "read_file"
@@ -53,7 +60,7 @@ struct ScriptedCall {
     }
 }
 
-/// The arguments of `commit_step` beside the lease.
+/// The arguments of `commit_step` except for the lease.
 struct CommitArguments {
     var ttl = 0
     var promptTokens = 0
@@ -70,14 +77,14 @@ struct CommitArguments {
     /// Name, value, name, value …
     var events: [String] = []
 
-    /// What a model says that only talks.
+    /// A completion with text alone.
     static func text(_ text: String = "hi") -> CommitArguments {
         var arguments = CommitArguments()
         arguments.messages = [#"{"role":"assistant","content":"\#(text)"}"#]
         return arguments
     }
 
-    /// What a model says that calls tools.
+    /// A completion with tool calls.
     static func calls(_ ids: String...) -> CommitArguments { calls(ids) }
 
     static func calls(_ ids: [String]) -> CommitArguments {
@@ -88,13 +95,21 @@ struct CommitArguments {
         return arguments
     }
 
-    func list(token: String, step: Int, wake: String) -> [String] {
+    /// Returns the arguments by their names in Lua.
+    func values(token: String, step: Int, wake: String) -> [String: String] {
         [
-            token, "\(step)", "\(ttl)", "PUBLISH", wake, "\(promptTokens)", "\(completionTokens)", journalLine, "\(journalBound)",
-            "\(lastSequence)", "\(messages.count)", "\(calls.count)",
-            messages.last.flatMap { ChatRole(of: ByteBuffer(string: $0)) }?.rawValue ?? "", isRejected ? "1" : "0",
-            "\(reasoning.count)", finishReason,
-        ] + messages + calls.flatMap { [$0.id, $0.name, $0.json] } + reasoning.flatMap { ["\($0.message)", $0.json] } + events
+            "token": token, "step": "\(step)", "ttl": "\(ttl)", "publish": "PUBLISH", "wake": wake,
+            "prompt_tokens": "\(promptTokens)", "completion_tokens": "\(completionTokens)", "journal_line": journalLine,
+            "journal_bound": "\(journalBound)", "last_sequence": "\(lastSequence)", "message_count": "\(messages.count)",
+            "call_count": "\(calls.count)",
+            "new_role": messages.last.flatMap { ChatRole(of: ByteBuffer(string: $0)) }?.rawValue ?? "",
+            "is_rejected": isRejected ? "1" : "0", "reasoning_count": "\(reasoning.count)", "finish_reason": finishReason,
+        ]
+    }
+
+    /// The arguments behind the named ones.
+    var rest: [String] {
+        messages + calls.flatMap { [$0.id, $0.name, $0.json] } + reasoning.flatMap { ["\($0.message)", $0.json] } + events
     }
 }
 
@@ -115,10 +130,13 @@ struct TakeOverArguments {
     var aheadBytes = 0
     var aheadMessages = 0
 
-    func list(_ keys: RedisKeys) -> [String] {
+    /// Returns the arguments by their names in Lua.
+    func values(_ keys: RedisKeys) -> [String: String] {
         [
-            token, nonce, owner, "\(lease)", "\(ttl)", "\(step)", force ? "1" : "0", intent, "\(attempts)", "PUBLISH", keys.wake,
-            RedisKeys.replica(""), keys.session.text, "\(knownLayout)", instance, verdict, "\(aheadBytes)", "\(aheadMessages)",
+            "token": token, "nonce": nonce, "owner": owner, "lease": "\(lease)", "ttl": "\(ttl)", "step": "\(step)",
+            "force": force ? "1" : "0", "new_intent": intent, "max_attempts": "\(attempts)", "publish": "PUBLISH", "wake": keys.wake,
+            "replica_channels": RedisKeys.replica(""), "session": keys.session.text, "known_layout": "\(knownLayout)",
+            "instance": instance, "verdict": verdict, "ahead_bytes": "\(aheadBytes)", "ahead_messages": "\(aheadMessages)",
         ]
     }
 }

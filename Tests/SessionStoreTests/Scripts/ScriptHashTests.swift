@@ -4,9 +4,11 @@ import Testing
 
 @testable import SessionStore
 
-@Suite struct ScriptHashTests {
-    /// EVALSHA finds a script only by the digest that Redis itself gives it.
-    @Test func theDigestsAreThoseOfRedis() async throws {
+@Suite("Script digests", .tags(.redis), .serialized)
+struct ScriptHashTests {
+    /// EVALSHA finds a script only by the digest that Redis itself computes.
+    @Test("The digests equal those of Redis")
+    func theDigestsAreThoseOfRedis() async throws {
         let connection = try await RedisServer.shared().client().connection(for: "")
         for script in StoreScripts.all {
             var command = RedisCommand("SCRIPT", "LOAD")
@@ -15,7 +17,8 @@ import Testing
         }
     }
 
-    @Test func everyScriptIsListedOnce() {
+    @Test("Every script is listed once")
+    func everyScriptIsListedOnce() {
         #expect(
             StoreScripts.all.map(\.name).sorted() == [
                 "append_events", "begin_step", "claim_place", "commit_step", "delete_session", "forget_entries", "log_events",

@@ -5,19 +5,19 @@ import Testing
 
 @testable import SessionStore
 
-/// What a script answered.
+/// A script's reply.
 struct ScriptAnswer: CustomStringConvertible {
     let reply: RedisReply
 
     var name: String { reply[0]?.string ?? "" }
     var now: Int64 { reply[1]?.integer ?? 0 }
-    /// Everything after Redis's time, integers as digits.
+    /// Everything after Redis's time, with integers as digits.
     var rest: [String] { (2..<max(2, reply.count)).compactMap { reply[$0]?.plain } }
-    /// Some of these; those that are missing are left out.
+    /// The named fields among these; missing ones are left out.
     func fields(_ range: ClosedRange<Int>) -> [String] { Array(rest.prefix(range.upperBound + 1).dropFirst(range.lowerBound)) }
     var line: String { ([name] + rest).joined(separator: " ") }
     var step: Int { reply[2]?.intValue ?? 0 }
-    /// Of a `started`: the messages in the history.
+    /// The messages in the history; of a `started` reply.
     var length: Int { reply[3]?.intValue ?? 0 }
     var description: String { line }
 }
@@ -37,11 +37,11 @@ extension RedisReply {
     }
 }
 
-/// A new session on a real Redis, and the protocol's scripts called on it as a replica calls them.
+/// A new session on a real Redis. Its methods call the protocol's scripts as a replica does.
 struct ScriptSession: Sendable {
-    /// Where the session's keys are.
+    /// The server with the session's keys.
     let redis: RedisServer
-    /// How stores reach it.
+    /// The configuration for stores.
     let configuration: RedisConfiguration
     let connection: RedisConnection
     let session: SessionID
@@ -49,7 +49,7 @@ struct ScriptSession: Sendable {
 
     private static let shared = Task { try await RedisServer.shared().client() }
 
-    /// A session on the shared server.
+    /// Creates a session on the shared server.
     init(_ session: SessionID = .unique()) async throws {
         redis = try await .shared()
         configuration = redis.restrictedConfiguration
@@ -57,7 +57,7 @@ struct ScriptSession: Sendable {
         self.session = session
     }
 
-    /// A session on the shared Redis of a topology.
+    /// Creates a session on the shared Redis of a topology.
     init(in topology: SharedRedis) async throws {
         session = .unique()
         redis = try await topology.server(of: session)
@@ -65,7 +65,7 @@ struct ScriptSession: Sendable {
         connection = try await redis.client().connection(for: "")
     }
 
-    /// A session on a server of the test's own.
+    /// Creates a session on a server of the test's own.
     init(on redis: RedisServer) async throws {
         self.redis = redis
         configuration = redis.restrictedConfiguration
@@ -73,7 +73,7 @@ struct ScriptSession: Sendable {
         session = .unique()
     }
 
-    /// A session on a Cluster of the test's own.
+    /// Creates a session on a Cluster of the test's own.
     init(on cluster: RedisCluster) async throws {
         session = .unique()
         redis = try cluster.master(of: RedisKeys(session).state)
@@ -81,13 +81,13 @@ struct ScriptSession: Sendable {
         connection = try await redis.client().connection(for: "")
     }
 
-    /// The same session, over another connection.
+    /// The same session over another connection.
     init(_ it: ScriptSession, connection: RedisConnection) {
         (redis, configuration, session) = (it.redis, it.configuration, it.session)
         self.connection = connection
     }
 
-    /// A session with the lease of step 1 taken, and its token.
+    /// Creates a session with a lease of step 1, and returns its token.
     static func running(_ change: (inout BeginArguments) -> Void = { _ in }) async throws -> (ScriptSession, token: String) {
         let it = try await ScriptSession()
         var token = ""
@@ -99,7 +99,7 @@ struct ScriptSession: Sendable {
         return (it, token)
     }
 
-    /// A session whose first step called these tools.
+    /// Creates a session whose first step called these tools.
     static func waiting(for ids: String...) async throws -> ScriptSession {
         let (it, token) = try await running()
         let answer = try await it.commit(token, 1, .calls(ids))
@@ -107,7 +107,7 @@ struct ScriptSession: Sendable {
         return it
     }
 
-    /// A store, as a replica named `replica` has it.
+    /// Creates a store of a replica named `replica`.
     func store(
         replica: String = "replica-1", lease: Duration = .seconds(3), _ change: (inout StoreConfiguration) -> Void = { _ in }
     ) async throws -> RedisSessionStore {
@@ -119,10 +119,10 @@ struct ScriptSession: Sendable {
     func begin(_ change: (inout BeginArguments) -> Void = { _ in }) async throws -> ScriptAnswer {
         var arguments = BeginArguments()
         change(&arguments)
-        return try await call(StoreScripts.beginStep, arguments.list(wake: keys.wake))
+        return try await call(StoreScripts.beginStep, arguments.values(wake: keys.wake))
     }
 
-    /// Brings the result `content` of a call.
+    /// Sends the result `content` of a call.
     func result(
         _ content: String = "r", of id: String, _ change: (inout BeginArguments) -> Void = { _ in }
     ) async throws -> ScriptAnswer {
@@ -148,28 +148,33 @@ struct ScriptSession: Sendable {
     ) async throws -> ScriptAnswer {
         try await call(
             StoreScripts.appendEvents,
-            [token, "\(step)", "\(lastSequence)", "\(lease)", "\(ttl)", "PUBLISH", keys.wake, ""] + events)
+            [
+                "token": token, "step": "\(step)", "last_sequence": "\(lastSequence)", "lease": "\(lease)", "ttl": "\(ttl)",
+                "publish": "PUBLISH", "wake": keys.wake, "asking": "",
+            ], rest: events)
     }
 
     /// - Parameter events: Name, value, name, value …
     func log(_ token: String, _ step: Int, lastSequence: Int, _ events: [String]) async throws -> Int64? {
-        var call = RedisScriptCall(StoreScripts.logEvents, keys: keys, ["state", "events"])
-        for argument in [token, "\(step)-\(lastSequence)", "PUBLISH", keys.wake, "\(step)"] + events { call.append(argument) }
-        return try await connection.evaluate(call).integer
+        try await call(
+            StoreScripts.logEvents,
+            ["token": token, "entry": "\(step)-\(lastSequence)", "publish": "PUBLISH", "wake": keys.wake, "step": "\(step)"], rest: events
+        ).reply.integer
     }
 
     func commit(_ token: String, _ step: Int, _ arguments: CommitArguments = .text()) async throws -> ScriptAnswer {
-        try await call(StoreScripts.commitStep, arguments.list(token: token, step: step, wake: keys.wake))
+        try await call(
+            StoreScripts.commitStep, arguments.values(token: token, step: step, wake: keys.wake), rest: arguments.rest)
     }
 
     func release(_ token: String) async throws -> ScriptAnswer {
-        try await call(StoreScripts.releaseStep, [token, "PUBLISH", keys.wake])
+        try await call(StoreScripts.releaseStep, ["token": token, "publish": "PUBLISH", "wake": keys.wake])
     }
 
     func takeOver(_ change: (inout TakeOverArguments) -> Void = { _ in }) async throws -> ScriptAnswer {
         var arguments = TakeOverArguments()
         change(&arguments)
-        return try await call(StoreScripts.takeOver, arguments.list(keys))
+        return try await call(StoreScripts.takeOver, arguments.values(keys))
     }
 
     /// - Returns: Whether there was something to delete.
@@ -180,16 +185,25 @@ struct ScriptSession: Sendable {
 
     func delete(epoch: String) async throws -> ScriptAnswer {
         try await call(
-            StoreScripts.deleteSession, ["PUBLISH", keys.wake, RedisKeys.replica(""), session.text, epoch, "\(RedisLayout.known)"])
+            StoreScripts.deleteSession,
+            [
+                "publish": "PUBLISH", "wake": keys.wake, "replica_channels": RedisKeys.replica(""), "session": session.text,
+                "seen_epoch": epoch, "known_layout": "\(RedisLayout.known)",
+            ])
     }
 
-    private func call(_ script: RedisScript, _ arguments: [String]) async throws -> ScriptAnswer {
-        var call = RedisScriptCall(script, keys: keys.all)
-        for argument in arguments { call.append(argument) }
+    /// Calls a script with values by the names of its arguments: all of them, and no others.
+    private func call<Input>(
+        _ script: StoreScript<Input>, _ values: [String: String], rest: [String] = []
+    ) async throws -> ScriptAnswer {
+        let names = script.parameters.map { "\($0.name)" }
+        try #require(Set(values.keys) == Set(names))
+        var call = RedisScriptCall(script.script, keys: script.keys.map { keys.prefix + "\($0)" })
+        for argument in names.compactMap({ values[$0] }) + rest { call.append(argument) }
         return ScriptAnswer(reply: try await connection.evaluate(call))
     }
 
-    /// Runs a command on the session's server, as a person does who edits a session by hand.
+    /// Runs a command on the session's server, as a person does who edits a session.
     @discardableResult
     func command(_ arguments: String...) async throws -> RedisReply {
         var command = RedisCommand(arguments[0])
@@ -199,8 +213,8 @@ struct ScriptSession: Sendable {
 
     // MARK: Expectations
 
-    /// Makes a call that must not write: neither a key nor its expiry may differ afterwards.
-    /// A call that was made before, by the holder of the lease: it has its answer again and its lease anew, and nothing else is written.
+    /// Repeats a call of the lease's holder. It gets the same reply and renews the lease, and
+    /// writes nothing else.
     func repeated(
         _ expected: String, lease: Int64 = 60_000, sourceLocation: SourceLocation = #_sourceLocation,
         _ call: () async throws -> ScriptAnswer

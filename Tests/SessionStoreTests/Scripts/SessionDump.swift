@@ -3,7 +3,7 @@ import TestSupport
 
 @testable import SessionStore
 
-/// All that Redis holds of a session.
+/// The whole content of Redis for a session.
 struct SessionDump: Equatable, Sendable {
     struct Entry: Equatable, Sendable {
         var id: String
@@ -17,11 +17,12 @@ struct SessionDump: Equatable, Sendable {
     var ledger: [String: String] = [:]
     var events: [Entry] = []
     var steps: [String] = []
-    /// When each key expires, by the key's last part: milliseconds since 1970, -1 for never. A key that does not exist is left out.
+    /// The expiry of each key, by the key's last part: milliseconds since 1970, -1 for never. A
+    /// missing key is left out.
     var expiry: [String: Int64] = [:]
 
     var isEmpty: Bool { self == SessionDump() }
-    /// When the keys expire: one time for all of them, or I8 is broken.
+    /// The expiry times of the keys: one time for all of them, or I8 is violated.
     var expiryTimes: Set<Int64> { Set(expiry.values) }
 }
 

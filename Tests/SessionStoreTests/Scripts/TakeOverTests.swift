@@ -3,9 +3,10 @@ import Testing
 
 @testable import SessionStore
 
-@Suite struct TakeOverTests {
-    /// I6.
-    @Test func aStepWhoseLeaseHasRunOutIsRunAgain() async throws {
+@Suite("take_over", .tags(.redis), .serialized)
+struct TakeOverTests {
+    @Test("A step with an expired lease runs again (I6)")
+    func aStepWhoseLeaseHasRunOutIsRunAgain() async throws {
         let (it, old) = try await ScriptSession.running {
             ($0.lease, $0.model, $0.tools, $0.metadata, $0.onDisconnect) = (1, "m", "[]", "{}", "cancel")
         }
@@ -42,7 +43,8 @@ import Testing
         #expect(try await it.commit(token, 2).line == "committed 2")
     }
 
-    @Test func aLivingStepIsLeftAlone() async throws {
+    @Test("A living step is left alone")
+    func aLivingStepIsLeftAlone() async throws {
         let (it, _) = try await ScriptSession.running { $0.lease = 50_000 }
         let before = try await it.dump()
         let answer = try await it.takeOver()
@@ -53,7 +55,8 @@ import Testing
     }
 
     /// A late cancel must not hit the next step.
-    @Test func onlyTheStepThatIsMeantIsTaken() async throws {
+    @Test("Only the named step is taken")
+    func onlyTheStepThatIsMeantIsTaken() async throws {
         let (it, token) = try await ScriptSession.running()
         func forced(_ step: Int) async throws -> ScriptAnswer {
             try await it.takeOver { ($0.step, $0.force, $0.intent) = (step, true, "cancel") }
@@ -70,7 +73,8 @@ import Testing
         try await waiting.refused("gone 1") { try await waiting.takeOver { $0.force = true } }
     }
 
-    @Test func aCancelSeizesALivingStepWithoutARestart() async throws {
+    @Test("A cancel preempts a living step without a restart")
+    func aCancelSeizesALivingStepWithoutARestart() async throws {
         let (it, _) = try await ScriptSession.running()
         let token = LeaseToken().text
         let answer = try await it.takeOver { ($0.token, $0.force, $0.intent) = (token, true, "cancel") }
@@ -82,8 +86,9 @@ import Testing
         #expect(try await it.dump().state["intent"] == "")
     }
 
-    /// Whoever takes over a step with an intent finishes the cancel instead of running the step again.
-    @Test func anIntentStaysWithTheStep() async throws {
+    /// The next owner finishes the cancel and does not run the step again.
+    @Test("A cancel's intent stays with the step")
+    func anIntentStaysWithTheStep() async throws {
         let (it, _) = try await ScriptSession.running()
         let first = LeaseToken().text
         _ = try await it.takeOver { ($0.token, $0.force, $0.intent) = (first, true, "cancel") }
@@ -94,7 +99,8 @@ import Testing
         #expect(try await it.dump().state["intent"] == "cancel")
     }
 
-    @Test func theSameTokenTakesOnce() async throws {
+    @Test("The same token takes a step once")
+    func theSameTokenTakesOnce() async throws {
         let (it, _) = try await ScriptSession.running()
         let token = LeaseToken().text
         func take() async throws -> ScriptAnswer { try await it.takeOver { ($0.token, $0.force, $0.intent) = (token, true, "cancel") } }
@@ -105,8 +111,8 @@ import Testing
         try await it.refused("gone 2") { try await take() }
     }
 
-    /// I6: after three attempts it is taken to be failed.
-    @Test func attemptsAreCounted() async throws {
+    @Test("A step fails after three attempts (I6)")
+    func attemptsAreCounted() async throws {
         let (it, _) = try await ScriptSession.running()
         var actions: [String?] = []
         var restarts: [Bool] = []
@@ -118,7 +124,8 @@ import Testing
         #expect(restarts == [true, true, false, false])
     }
 
-    @Test func aDrainingReplicasStepDoesNotUseUpAttempts() async throws {
+    @Test("A released step uses up no attempts")
+    func aDrainingReplicasStepDoesNotUseUpAttempts() async throws {
         let (it, first) = try await ScriptSession.running()
         var token = first
         for step in 1...6 {
@@ -131,7 +138,8 @@ import Testing
         }
     }
 
-    @Test func aCommittedStepStartsCountingAnew() async throws {
+    @Test("A commit resets the count of attempts")
+    func aCommittedStepStartsCountingAnew() async throws {
         let (it, _) = try await ScriptSession.running()
         let token = LeaseToken().text
         _ = try await it.takeOver { ($0.token, $0.force) = (token, true) }
@@ -140,20 +148,21 @@ import Testing
         #expect(try await it.dump().state["attempt"] == "1")
     }
 
-    /// It learns at once what its next append would tell.
-    @Test(arguments: [true, false]) func theFormerOwnerIsTold(isForced: Bool) async throws {
+    /// The owner learns at once what its next append would report.
+    @Test("The former owner is notified", arguments: [true, false])
+    func theFormerOwnerIsTold(isForced: Bool) async throws {
         let owner = "replica-\(SessionID.unique())"
         let (it, token) = try await ScriptSession.running { $0.owner = owner }
         let listener = try await ChannelListener(RedisKeys.replica(owner), on: it.redis)
         if !isForced { _ = try await it.release(token) }
-        // Whoever does not get it tells nobody.
+        // A failed attempt notifies no replica.
         _ = try await it.takeOver { $0.step = 7 }
         _ = try await it.takeOver { $0.force = isForced }
         #expect(try await listener.heard(until: "\(it.session) 1") == ["\(it.session) 1"])
     }
 
-    /// I5: the log holds the current step and the last two, and all that the current one replaces.
-    @Test func theLogKeepsThreeSteps() async throws {
+    @Test("The log keeps the current step, the last two and all replaced steps (I5)")
+    func theLogKeepsThreeSteps() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.append(token, 1, lastSequence: 2, ["token", "a", "token", "b"])
         for step in 1...5 {

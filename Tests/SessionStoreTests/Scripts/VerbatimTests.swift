@@ -3,15 +3,16 @@ import Testing
 
 @testable import SessionStore
 
-/// JSON passes through Redis and the scripts as text, and numbers stay what a person can read.
-@Suite struct VerbatimTests {
+/// JSON passes through Redis and the scripts as text, and numbers stay readable for a person.
+@Suite("Text that passes through Redis unchanged", .tags(.redis), .serialized)
+struct VerbatimTests {
     static let odd = [
         #"{"role":"user","content":"a","n":12345678901234567890123,"f":1.0,"e":1E+2,"empty":[],"none":{},"dup":1,"dup":2}"#,
         #"{"role":"user","content":"\u00e9\ud83d\ude00\/\\\" ü日👩‍👩‍👧 %1 \u0000"}"#,
         "{\"role\":\"user\",\"content\":\"\u{7F}\u{2028}\u{10FFFF}\"}", "{}", "[]", #"{"role":"user","content":"$5\r\nx*1"}"#,
     ]
 
-    @Test(arguments: odd)
+    @Test("Stored JSON equals the JSON that came", arguments: odd)
     func whatIsStoredIsWhatCame(json: String) async throws {
         let it = try await ScriptSession()
         let token = LeaseToken().text
@@ -35,7 +36,7 @@ import Testing
         #expect(try it.redis.cli("LRANGE", it.keys.history, "0", "0") == json)
     }
 
-    @Test(arguments: odd)
+    @Test("A pending call keeps its bytes", arguments: odd)
     func aPendingCallKeepsItsBytes(json: String) async throws {
         let (it, token) = try await ScriptSession.running()
         var commit = CommitArguments.calls("c")
@@ -45,8 +46,9 @@ import Testing
         #expect(try it.redis.cli("HGET", it.keys.pending, "c") == json)
     }
 
-    /// A number that Lua made a float of would be written as `1.79e+15`.
-    @Test func timesAndFencesAreWholeNumbers() async throws {
+    /// Lua would write a float as `1.79e+15`.
+    @Test("Times and fences are whole numbers")
+    func timesAndFencesAreWholeNumbers() async throws {
         let (it, token) = try await ScriptSession.running { $0.ttl = 600_000 }
         _ = try await it.append(token, 1, lastSequence: 12_345_678_901_234, ["token", "a"], ttl: 600_000)
         var commit = CommitArguments.calls("a")
@@ -69,7 +71,8 @@ import Testing
         #expect(!everything.contains("e+") && !everything.contains("nan") && !everything.contains("inf,"))
     }
 
-    @Test func sequenceNumbersAreWholeInEveryEntry() async throws {
+    @Test("Sequence numbers are whole numbers in every entry")
+    func sequenceNumbersAreWholeInEveryEntry() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.append(token, 1, lastSequence: 12_345_678_901_234, Array(repeating: "token", count: 2_006))
         #expect(try await it.dump().events.map(\.id) == ["1-0", "1-12345678901231", "1-12345678901234"])

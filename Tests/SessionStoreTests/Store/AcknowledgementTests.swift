@@ -6,9 +6,10 @@ import Testing
 
 @testable import SessionStore
 
-/// I4: nobody is told of what too few of Redis's replicas have.
-@Suite(.timeLimit(.minutes(2))) struct AcknowledgementTests {
-    /// A master, and a replica that can be stopped.
+/// No client sees writes that too few of Redis's replicas have (I4).
+@Suite("Acknowledgement by Redis's replicas", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct AcknowledgementTests {
+    /// A master, and a replica that the test can stop.
     private func servers() async throws -> (master: RedisServer, replica: RedisServer) {
         let master = try await RedisServer.start(["--repl-diskless-sync-delay", "0"])
         let replica = try await RedisServer.start(["--replicaof", "127.0.0.1", "\(master.port)"])
@@ -16,7 +17,7 @@ import Testing
         return (master, replica)
     }
 
-    /// - Parameter patience: Short where it is to run out, long where something is to come.
+    /// - Parameter patience: Short if the wait must expire, long if a reply must come.
     private func store(_ master: RedisServer, replica: String = "one", patience: Duration = .seconds(20)) async throws -> RedisSessionStore
     {
         try await master.store(replica: replica, lease: .seconds(60)) {
@@ -32,7 +33,8 @@ import Testing
         } catch { return error as? StoreError }
     }
 
-    @Test func aCommitWaitsForItsReplica() async throws {
+    @Test("A commit waits for its Redis replica (I4)")
+    func aCommitWaitsForItsReplica() async throws {
         let (master, replica) = try await servers()
         let (store, hasty) = (try await store(master), try await store(master, patience: .milliseconds(400)))
         let session = SessionID.unique()
@@ -44,7 +46,7 @@ import Testing
         replica.process.signal(SIGSTOP)
         let error = try #require(await failure { try await hasty.commit(StepCommit(second)) })
         #expect(error.code == .outcomeUnknown && error.message.contains("0 of Redis's replicas"), "\(error)")
-        // It was made, and stays.
+        // The commit was made, and stays.
         #expect(try master.history(session).count == 4)
         replica.process.signal(SIGCONT)
         #expect(try await store.commit(StepCommit(second)) == .held)
@@ -53,8 +55,9 @@ import Testing
         for server in [master, replica] { try await server.kill() }
     }
 
-    /// A follower on another replica is not told either, and a result that is merely stored is not answered.
-    @Test func nothingIsToldBeforeItsReplicaHasIt() async throws {
+    /// This holds for a follower on another replica, and for a result that is only stored.
+    @Test("Followers get nothing final before a Redis replica has it (I4)")
+    func nothingIsToldBeforeItsReplicaHasIt() async throws {
         let (master, replica) = try await servers()
         let hasty = Duration.milliseconds(400)
         let (store, follower) = (try await store(master, patience: hasty), try await store(master, replica: "two", patience: hasty))
@@ -66,13 +69,13 @@ import Testing
         events.append(.done, json: .init(string: "{}"))
         replica.process.signal(SIGSTOP)
         #expect(await failure { try await store.commit(StepCommit(lease, calls: ["a", "b"], events: events)) } != nil)
-        // Its tokens are read without waiting.
+        // The step's text is read without waiting.
         #expect(try await follower.log(session, afterStep: 1, sequence: 0, limit: 1).entries.count == 1)
         #expect(await failure { try await follower.log(session, afterStep: 1, sequence: 1, limit: 10) }?.code == .unavailable)
         #expect(await failure { try await follower.journal(session) }?.code == .unavailable)
         let unknown = await failure { try await follower.begin(.result(of: "a", in: session)) }
         #expect(unknown?.code == .outcomeUnknown, "\(String(describing: unknown))")
-        // Other commands do not stand behind those that wait.
+        // Other commands do not queue behind the waiting ones.
         #expect(try await follower.look(session).step == 1)
 
         replica.process.signal(SIGCONT)
@@ -86,9 +89,9 @@ import Testing
         for server in [master, replica] { try await server.kill() }
     }
 
-    /// A step that ended long ago, or that was read with its acknowledgement before, is read
-    /// without waiting: it keeps nothing back that could still come.
-    @Test func whatIsOldIsReadWithoutWaiting() async throws {
+    /// Such a step holds nothing back that could still arrive.
+    @Test("Old and acknowledged steps are read without waiting")
+    func whatIsOldIsReadWithoutWaiting() async throws {
         let (master, replica) = try await servers()
         let hasty = Duration.milliseconds(400)
         let (store, follower) = (try await store(master, patience: hasty), try await store(master, replica: "two", patience: hasty))
@@ -108,7 +111,7 @@ import Testing
             #expect(try await follower.log(session, afterStep: 1, sequence: 0, limit: 10).entries.count == 1)
         }
         #expect(try await follower.journal(old).lines.count == 1)
-        // A new step is kept back, also one of a session whose earlier step was read.
+        // A new step is held back, also of a session whose earlier step was read.
         #expect(await failure { try await follower.log(fresh, afterStep: 1, sequence: 0, limit: 10) }?.code == .unavailable)
         #expect(await failure { try await follower.journal(fresh) }?.code == .unavailable)
         #expect(await failure { try await run(seen) } != nil)
@@ -117,14 +120,15 @@ import Testing
         try await master.kill()
     }
 
-    @Test func acknowledgedStepsAreRememberedByEpochWithinABound() throws {
+    @Test("Acknowledged steps are remembered by epoch within a bound")
+    func acknowledgedStepsAreRememberedByEpochWithinABound() throws {
         let steps = AcknowledgedSteps(bound: 3)
         let sessions = (0..<4).map { _ in SessionID.unique() }
         steps.note(sessions[0], epoch: "a", step: 2)
         steps.note(sessions[0], epoch: "a", step: 1)
         #expect(steps.holds(sessions[0], epoch: "a", step: 2) && steps.holds(sessions[0], epoch: "a", step: 1))
         #expect(!steps.holds(sessions[0], epoch: "a", step: 3) && !steps.holds(sessions[0], epoch: nil, step: 1))
-        // A session that was deleted and begun again is another one.
+        // A session that was deleted and began again is another session.
         #expect(!steps.holds(sessions[0], epoch: "b", step: 1))
         steps.note(sessions[0], epoch: "b", step: 1)
         #expect(!steps.holds(sessions[0], epoch: "a", step: 1) && !steps.holds(sessions[0], epoch: "b", step: 2))

@@ -3,24 +3,27 @@ import Testing
 
 @testable import SessionStore
 
-@Suite struct ActivityRecorderTests {
+@Suite("Recording activity", .tags(.redis), .serialized)
+struct ActivityRecorderTests {
     private func indexed(_ redis: RedisServer) throws -> Int {
         try (0..<RedisKeys.bucketCount).reduce(0) { try $0 + (Int(redis.cli("ZCARD", RedisKeys.index(bucket: $1))) ?? 0) }
     }
 
-    @Test func notesThatComeTogetherAreOneCommandForEachBucket() async throws {
+    @Test("Notes that come together are one command per bucket")
+    func notesThatComeTogetherAreOneCommandForEachBucket() async throws {
         let redis = try await RedisServer.start()
         let store = try await redis.store()
         for number in 0..<500 { store.activity.note(.unique(), at: 1_700_000_000_000 + Int64(number)) }
         try await eventually("all are noted") { try indexed(redis) == 500 }
         let calls = try #require(try redis.cli("INFO", "commandstats").firstMatch(of: /cmdstat_zadd:calls=([0-9]+)/)).output.1
-        // Once for each bucket, and some more where the clock struck in between.
+        // One per bucket, and some more if the clock struck in between.
         #expect(try #require(Int(calls)) <= 4 * RedisKeys.bucketCount)
         store.client.shutDown()
         try await redis.kill()
     }
 
-    @Test func moreThanTheBoundDoNotWait() async throws {
+    @Test("Notes beyond the bound do not wait")
+    func moreThanTheBoundDoNotWait() async throws {
         let redis = try await RedisServer.start()
         let store = try await redis.store()
         for number in 0..<5 * ActivityRecorder.limit { store.activity.note(.unique(), at: 1_700_000_000_000 + Int64(number)) }
@@ -29,7 +32,8 @@ import Testing
         try await redis.kill()
     }
 
-    @Test(arguments: [true, false]) func whatCouldNotBeWrittenIsKept(flushes: Bool) async throws {
+    @Test("Notes that could not be written are kept", arguments: [true, false])
+    func whatCouldNotBeWrittenIsKept(flushes: Bool) async throws {
         let redis = try await RedisServer.start()
         let store = try await redis.store()
         try redis.cli("CONFIG", "SET", "min-replicas-to-write", "1")
@@ -45,7 +49,8 @@ import Testing
         try await redis.kill()
     }
 
-    @Test func whoListsSeesItsOwnAndAnOlderNoteTakesNothingBack() async throws {
+    @Test("A list includes pending notes, and an older note changes nothing")
+    func whoListsSeesItsOwnAndAnOlderNoteTakesNothingBack() async throws {
         let redis = try await RedisServer.shared()
         let store = try await redis.store()
         let (session, gone) = (SessionID.unique(), SessionID.unique())

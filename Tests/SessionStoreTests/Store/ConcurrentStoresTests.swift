@@ -4,10 +4,11 @@ import Testing
 
 @testable import SessionStore
 
-/// Two or more replicas at one session at the same instant.
-@Suite struct ConcurrentStoresTests {
-    /// I1, I2, I3.
-    @Test(arguments: SharedRedis.allCases) func twoReplicasWriteAThousandMessages(topology: SharedRedis) async throws {
+/// Two or more replicas write at the same instant.
+@Suite("Several replicas at one session", .tags(.redis), .serialized)
+struct ConcurrentStoresTests {
+    @Test("Two replicas write a thousand messages in order (I1, I2, I3)", arguments: SharedRedis.allCases)
+    func twoReplicasWriteAThousandMessages(topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)
         let perReplica = 500
         let steps = try await within(.seconds(60), "a thousand messages") {
@@ -59,7 +60,8 @@ import Testing
         #expect(dump.ledger.count <= 256 + 1)
     }
 
-    @Test(arguments: SharedRedis.allCases) func onlyOneOfManyBeginsStarts(topology: SharedRedis) async throws {
+    @Test("One of many simultaneous begins starts", arguments: SharedRedis.allCases)
+    func onlyOneOfManyBeginsStarts(topology: SharedRedis) async throws {
         let redis = try await topology.configuration()
         var stores: [RedisSessionStore] = []
         for name in ["one", "two", "three"] { stores.append(try await redis.store(replica: name, lease: .seconds(60))) }
@@ -78,8 +80,8 @@ import Testing
         for store in stores { store.client.shutDown() }
     }
 
-    /// I2: the same request on several replicas at once is one message and one step.
-    @Test(arguments: SharedRedis.allCases) func oneRequestOnManyReplicasIsOneStep(topology: SharedRedis) async throws {
+    @Test("One request on many replicas is one step (I2)", arguments: SharedRedis.allCases)
+    func oneRequestOnManyReplicasIsOneStep(topology: SharedRedis) async throws {
         let redis = try await topology.configuration()
         var stores: [RedisSessionStore] = []
         for name in ["one", "two", "three"] { stores.append(try await redis.store(replica: name, lease: .seconds(60))) }
@@ -102,8 +104,9 @@ import Testing
         for store in stores { store.client.shutDown() }
     }
 
-    /// I1: whoever comes last continues, and only that one.
-    @Test(arguments: SharedRedis.allCases) func twoResultsAtTheSameInstantContinueOnce(topology: SharedRedis) async throws {
+    /// Only the later result continues the turn.
+    @Test("Two simultaneous results continue the turn once (I1)", arguments: SharedRedis.allCases)
+    func twoResultsAtTheSameInstantContinueOnce(topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)
         let one = try await it.store(replica: "one", lease: .seconds(60))
         let two = try await it.store(replica: "two", lease: .seconds(60))
@@ -134,8 +137,8 @@ import Testing
         two.client.shutDown()
     }
 
-    /// I3: either the step was ended or it was taken, never both.
-    @Test(arguments: SharedRedis.allCases) func aTakeOverRacesWithACommit(topology: SharedRedis) async throws {
+    @Test("A step is committed or taken over, never both (I3)", arguments: SharedRedis.allCases)
+    func aTakeOverRacesWithACommit(topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)
         let store = try await it.store(lease: .seconds(60))
         let other = ScriptSession(it, connection: try await it.redis.client().connection(for: ""))
@@ -143,7 +146,7 @@ import Testing
             let lease = try await store.started(.user("\(round)", in: it.session))
             let length = try await it.command("LLEN", it.keys.history).integer ?? 0
             let token = LeaseToken().text
-            // Each begins first in half of the rounds.
+            // Each call begins first in half of the rounds.
             async let commit = store.commit(StepCommit(lease, text: "answer \(round)"))
             if round % 2 == 0 { await Task.yield() }
             let takeOver = try await other.takeOver { ($0.token, $0.step, $0.force, $0.intent) = (token, lease.step, true, "cancel") }

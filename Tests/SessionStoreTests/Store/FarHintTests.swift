@@ -3,8 +3,9 @@ import Testing
 
 @testable import SessionStore
 
-/// I6: Redis's clock is set back. Hints and leases that count by the clock before lie in the future.
-@Suite struct FarHintTests {
+/// Redis's clock is set back. Hints and leases of the earlier clock lie in the future.
+@Suite("Hints after the clock was set back", .tags(.redis), .serialized)
+struct FarHintTests {
     static let lease = Duration.seconds(1)
     let redis: RedisServer
     let store: RedisSessionStore
@@ -22,7 +23,7 @@ import Testing
 
     private func farOrphans() async throws -> [Orphan] { try await store.farOrphans(bucket: keys.bucket) }
 
-    /// Redis's clock was `milliseconds` ahead until now.
+    /// Moves the hints, as if Redis's clock had been `milliseconds` ahead until now.
     private func setBack(by milliseconds: Int64) async throws {
         let now = try await store.now()
         let node = store.client.location(of: keys.prefix).node
@@ -30,20 +31,22 @@ import Testing
         store.outage.heard(now, from: node, sent: .now)
     }
 
-    /// Its owner has renewed since, or is lost: both are looked at in time.
-    @Test func aRunningStepsHintIsBroughtForward() async throws {
+    /// The owner has renewed since, or is lost. Sweepers check both cases in time.
+    @Test("A running step's hint is brought forward (I6)")
+    func aRunningStepsHintIsBroughtForward() async throws {
         _ = try await store.started(.user("hello", in: session))
         let now = try await store.now()
         try setHint(now + 30_000)
         #expect(try await farOrphans().isEmpty)
-        // Not before a step that is about to begin could no longer do so.
+        // Not earlier than a step that is about to begin could need it.
         #expect(try (now + 1200...now + 2200).contains(hint()))
         try redis.cli("HSET", keys.state, "lease_until", "1")
         try setHint(now + 30_000)
         #expect(try await farOrphans() == [Orphan(session: session, step: 1)])
     }
 
-    @Test func anIdleSessionsHintIsBroughtForward() async throws {
+    @Test("An idle session's hint is brought forward")
+    func anIdleSessionsHintIsBroughtForward() async throws {
         let lease = try await store.started(.user("hello", in: session))
         _ = try await store.commit(StepCommit(lease))
         let now = try await store.now()
@@ -53,7 +56,8 @@ import Testing
     }
 
     /// Damaged sessions are put off for a minute, and other replicas may have longer leases.
-    @Test func whatIsDueWhenItShouldBeStays() async throws {
+    @Test("Hints that are due in time stay")
+    func whatIsDueWhenItShouldBeStays() async throws {
         let now = try await store.now()
         try redis.cli("SET", keys.state, "x")
         try setHint(now + 60_000)
@@ -65,8 +69,9 @@ import Testing
         for _ in 0..<2 { #expect(try await farOrphans().isEmpty && hint() == now + 600_200) }
     }
 
-    /// More than fit into a page, of which some stay.
-    @Test func allAreLookedAt() async throws {
+    /// There are more hints than one page holds, and some of them stay.
+    @Test("All hints are checked, also over several pages")
+    func allAreLookedAt() async throws {
         let now = try await store.now()
         try setHint(now + 20_000)
         try redis.cli("SET", keys.state, "x")
@@ -77,8 +82,10 @@ import Testing
         #expect(try redis.cli("ZCOUNT", keys.running, "\(now + 10_000)", "+inf") == "1")
     }
 
-    /// The owner died before it could renew: its lease would last as long as the clock was set back.
-    @Test func aLeaseThatDoesNotMoveIsALostReplicas() async throws {
+    /// The owner died before it could renew. Its lease would last as long as the clock was set
+    /// back.
+    @Test("A far lease that is not renewed belongs to a lost replica")
+    func aLeaseThatDoesNotMoveIsALostReplicas() async throws {
         try await setBack(by: 30_000)
         let started = try await store.started(.user("hello", in: session))
         let now = try await store.now()
@@ -89,7 +96,7 @@ import Testing
             try await farOrphans() == [Orphan(session: session, step: 1, isStale: true)]
         }
         #expect(try await store.now() - now >= 1000)
-        // One that is renewed meanwhile is not.
+        // A lease that is renewed meanwhile does not count as lost.
         try redis.cli("HSET", keys.state, "lease_until", "\(now + 31_001)")
         #expect(try await farOrphans().isEmpty)
         guard case .taken(let taken) = try await store.takeOver(TakeOver(session: session, step: 1, reason: .stale)) else {

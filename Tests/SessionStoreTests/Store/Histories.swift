@@ -3,7 +3,7 @@ import NIOCore
 @testable import SessionStore
 
 extension RedisSessionStore {
-    /// The whole history of a step, at once.
+    /// Returns the whole history of a step at once.
     func history(of started: StartedStep) async throws(StoreError) -> [ByteBuffer] {
         var messages: [ByteBuffer] = []
         try await readHistory(of: started) { messages += $0 }

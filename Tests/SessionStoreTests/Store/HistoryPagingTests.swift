@@ -4,9 +4,10 @@ import Testing
 
 @testable import SessionStore
 
-/// Pages of a history go by bytes.
-@Suite(.timeLimit(.minutes(2))) struct HistoryPagingTests {
-    /// The counts of the pages of a history whose messages have these sizes.
+/// The size of pages is in bytes.
+@Suite("Pages of a history", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct HistoryPagingTests {
+    /// Returns the counts of the pages of a history whose messages have these sizes.
     private func pages(_ sizes: [Int], bytes: Int = 1 << 20) -> [Int] {
         var paging = HistoryPaging(mostMessages: 2048, bytes: bytes)
         var counts: [Int] = []
@@ -20,20 +21,24 @@ import Testing
         return counts
     }
 
-    @Test func smallMessagesComeInFewPages() {
+    @Test("Small messages come in few pages")
+    func smallMessagesComeInFewPages() {
         #expect(pages(Array(repeating: 200, count: 10_000)) == [4, 32, 256, 2048, 2048, 2048, 2048, 1516])
         #expect(pages([]) == [])
     }
 
-    @Test func largeOnesComeOneByOne() {
+    @Test("Large messages come one by one")
+    func largeOnesComeOneByOne() {
         #expect(pages(Array(repeating: 4 << 20, count: 7)) == [4, 1, 1, 1])
         #expect(pages(Array(repeating: 500_000, count: 9)) == [4, 2, 2, 1])
-        // After a large one it grows again.
+        // After a large message, the page grows again.
         #expect(pages([10, 10, 10, 4 << 20] + Array(repeating: 10, count: 300)) == [4, 1, 8, 64, 227])
     }
 
-    /// The session's state says nothing of what was added by hand: it is measured, and read in pages of so many bytes.
-    @Test func whatDoesNotComeWithTheLeaseComesInPages() async throws {
+    /// The state does not count messages added by hand. The store measures them and reads pages of
+    /// so many bytes.
+    @Test("A history that does not come with the lease comes in pages")
+    func whatDoesNotComeWithTheLeaseComesInPages() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.commit(token, 1)
         for _ in 0..<40 { try await it.command("RPUSH", it.keys.history, String(repeating: "x", count: 200_000)) }
@@ -44,13 +49,15 @@ import Testing
         #expect(started.history.isEmpty && started.historyLength == 43)
         var pages: [Int] = []
         try await store.readHistory(of: started) { page in pages.append(page.reduce(0) { $0 + $1.readableBytes }) }
-        // The first page has small messages among the large ones, and the second goes by these.
+        // The first page has small messages among large ones, and sets the size of the second page.
         let bytes = store.configuration.historyPageBytes
         #expect(pages.count > 7 && pages.dropFirst(2).allSatisfy { $0 <= bytes } && pages.allSatisfy { $0 <= 2 * bytes }, "\(pages)")
     }
 
-    /// A client that asks for a thousand messages of a long session gets what fits, and where the rest begins.
-    @Test(arguments: SharedRedis.allCases) func aPartOfAHistoryHasABoundInBytes(topology: SharedRedis) async throws {
+    /// A client that asks for a thousand messages gets as many as fit, and the position of the
+    /// rest.
+    @Test("A part of a history is bounded in bytes", arguments: SharedRedis.allCases)
+    func aPartOfAHistoryHasABoundInBytes(topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)
         let sizes = (0..<60).map { [100, 3_000, 40_000, 150_000][$0 % 4] }
         for (index, size) in sizes.enumerated() {
@@ -71,8 +78,8 @@ import Testing
         #expect(isSame && answers >= 14)
     }
 
-    /// One that is larger than a part may be is a part by itself.
-    @Test func aMessageThatIsLargerThanAPartIsRead() async throws {
+    @Test("A message larger than a part is read on its own")
+    func aMessageThatIsLargerThanAPartIsRead() async throws {
         let it = try await ScriptSession()
         for size in [10, 500_000, 10] { try await it.command("RPUSH", it.keys.history, String(repeating: "x", count: size)) }
         let store = try await it.store { $0.historyPageBytes = 1000 }

@@ -6,7 +6,8 @@ import Testing
 
 @testable import SessionStore
 
-/// A store that reaches Redis through a ``ReplyEater``, and a session that the test sees without it.
+/// A store that reaches Redis through a ``ReplyEater``, and a session that the test sees without
+/// it.
 struct LossyStore: Sendable {
     let it: ScriptSession
     let eater: ReplyEater
@@ -15,7 +16,7 @@ struct LossyStore: Sendable {
     init(on redis: RedisServer? = nil, lease: Duration = .seconds(60), _ change: (inout StoreConfiguration) -> Void = { _ in }) async throws
     {
         if let redis { it = try await ScriptSession(on: redis) } else { it = try await ScriptSession() }
-        // A lost reply to NOSCRIPT would test nothing.
+        // A lost NOSCRIPT reply would test nothing.
         for script in StoreScripts.all {
             var load = RedisCommand("SCRIPT", "LOAD")
             load.append(script.source)
@@ -37,13 +38,13 @@ struct LossyStore: Sendable {
         try await eater.close()
     }
 
-    func lose(_ loss: ReplyEater.Loss, of script: RedisScript, goesAway: Bool = false) {
-        eater.lose(loss, of: script.sha, goesAway: goesAway)
+    func lose<Input>(_ loss: ReplyEater.Loss, of script: StoreScript<Input>, goesAway: Bool = false) {
+        eater.lose(loss, of: script.script.sha, goesAway: goesAway)
     }
 
     func user(_ text: String = "hello", token: LeaseToken = LeaseToken()) -> BeginStep { .user(text, in: it.session, token: token) }
 
-    /// Begins a step and expects to be given the lease.
+    /// Begins a step and expects to get the lease.
     func started(_ begin: BeginStep? = nil) async throws -> StepLease { try await store.started(begin ?? user()) }
 }
 
@@ -80,7 +81,7 @@ extension RedisSessionStore {
         var outcome: BeginOutcome
     }
 
-    /// Takes a step over that was given back.
+    /// Takes a released step over.
     func taken(_ lease: StepLease) async throws -> StepLease {
         let outcome = try await takeOver(TakeOver(session: lease.session, step: lease.step, reason: .lost))
         guard case .taken(let step) = outcome else { throw NotTaken(outcome: outcome) }
@@ -91,7 +92,7 @@ extension RedisSessionStore {
         var outcome: TakeOverOutcome
     }
 
-    /// One try to append, without the log writer's repeats.
+    /// Appends once, without the log writer's retries.
     func append(_ events: LoggedEvents, lease: StepLease, renews: Bool = true) async -> Result<LeaseAnswer, StoreError> {
         await withCheckedContinuation { continuation in
             append(events, lease: lease, renews: renews, on: route(for: lease.session)) { answer, _ in

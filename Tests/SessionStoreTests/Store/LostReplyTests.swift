@@ -4,13 +4,17 @@ import Testing
 
 @testable import SessionStore
 
-/// Redis did what it was told, or never heard of it, and the connection broke: the store asks again with the same token, learns
-/// the first outcome, and everything is written exactly once.
-@Suite struct LostReplyTests {
+/// The connection breaks after Redis has executed a command, or before it has received it. The
+/// store repeats the call with the same token and learns the first outcome.
+@Suite("Lost requests and replies", .tags(.redis), .serialized)
+struct LostReplyTests {
     // MARK: Begin
 
-    /// I2.
-    @Test(arguments: [[ReplyEater.Loss.reply], [.request], [.request, .reply, .reply], [.reply, .request, .reply]])
+    /// Also if several requests and replies are lost (I2).
+    @Test(
+        "A begin is written once",
+        arguments: [[ReplyEater.Loss.reply], [.request], [.request, .reply, .reply], [.reply, .request, .reply]]
+    )
     func aBeginIsWrittenOnce(losses: [ReplyEater.Loss]) async throws {
         let lossy = try await LossyStore()
         for loss in losses { lossy.lose(loss, of: StoreScripts.beginStep) }
@@ -24,7 +28,8 @@ import Testing
         try await lossy.close()
     }
 
-    @Test(arguments: [ReplyEater.Loss.reply, .request]) func aToolResultIsWrittenOnce(loss: ReplyEater.Loss) async throws {
+    @Test("A tool result is written once", arguments: [ReplyEater.Loss.reply, .request])
+    func aToolResultIsWrittenOnce(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
         _ = try await lossy.store.commit(StepCommit(try await lossy.started(), calls: ["a", "b"]))
         lossy.lose(loss, of: StoreScripts.beginStep)
@@ -41,8 +46,9 @@ import Testing
         try await lossy.close()
     }
 
-    /// I2: what was lost may be applied later, so nobody is told that nothing was written. Sent again, the request gets its answer.
-    @Test(arguments: [ReplyEater.Loss.reply, .request]) func aRefusalAfterALossProvesNothing(loss: ReplyEater.Loss) async throws {
+    /// Redis may apply the lost request later. The repeated request gets its result.
+    @Test("A refusal after a loss does not prove that nothing was written (I2)", arguments: [ReplyEater.Loss.reply, .request])
+    func aRefusalAfterALossProvesNothing(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
         lossy.lose(loss, of: StoreScripts.beginStep)
         let error = await #expect(throws: StoreError.self) {
@@ -58,8 +64,9 @@ import Testing
         try await lossy.close()
     }
 
-    /// The step was run by somebody else and ended in the meantime: the request led to it all the same.
-    @Test func aBeginWhoseStepEndedMeanwhileIsReplayed() async throws {
+    /// Another replica ran and ended the step. The request still led to it.
+    @Test("A begin whose step has ended meanwhile is replayed")
+    func aBeginWhoseStepEndedMeanwhileIsReplayed() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .seconds(20) }
         lossy.lose(.reply, of: StoreScripts.beginStep, goesAway: true)
         let token = LeaseToken()
@@ -76,8 +83,9 @@ import Testing
         try await lossy.close()
     }
 
-    /// The sweeper's hint has passed by the time Redis is back: it is moved, and then the lease is taken.
-    @Test func aBeginThatTookLongerThanItsHintIsSentWithALaterOne() async throws {
+    /// The hint has passed when Redis is back. The store moves it, and then takes the lease.
+    @Test("A begin that outlasts its hint is sent with a later hint")
+    func aBeginThatTookLongerThanItsHintIsSentWithALaterOne() async throws {
         let lossy = try await LossyStore(lease: .milliseconds(250)) { ($0.retryPatience, $0.hintMargin) = (.seconds(20), .milliseconds(1)) }
         lossy.lose(.request, of: StoreScripts.beginStep, goesAway: true)
         async let lease = lossy.started()
@@ -92,8 +100,9 @@ import Testing
         try await lossy.close()
     }
 
-    /// Nothing has been sent yet when Redis is asked for its time.
-    @Test func aLostTimeIsAskedForAgain() async throws {
+    /// Nothing has been sent yet when the store asks for the time.
+    @Test("A lost TIME reply is asked for again")
+    func aLostTimeIsAskedForAgain() async throws {
         let lossy = try await LossyStore()
         lossy.eater.lose(.reply, of: "TIME")
         #expect(try await lossy.started().step == 1)
@@ -103,7 +112,8 @@ import Testing
 
     // MARK: Append
 
-    @Test(arguments: [ReplyEater.Loss.reply, .request]) func anAppendSentAgainIsWrittenOnce(loss: ReplyEater.Loss) async throws {
+    @Test("A repeated append is written once", arguments: [ReplyEater.Loss.reply, .request])
+    func anAppendSentAgainIsWrittenOnce(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
         let lease = try await lossy.started()
         lossy.lose(loss, of: StoreScripts.appendEvents)
@@ -121,7 +131,8 @@ import Testing
 
     // MARK: Take over
 
-    @Test(arguments: [ReplyEater.Loss.reply, .request]) func aStepIsTakenOverOnce(loss: ReplyEater.Loss) async throws {
+    @Test("A step is taken over once", arguments: [ReplyEater.Loss.reply, .request])
+    func aStepIsTakenOverOnce(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
         let former = try await lossy.it.redis.store(replica: "former").started(lossy.user())
         lossy.lose(loss, of: StoreScripts.takeOver)
@@ -139,7 +150,7 @@ import Testing
 
     // MARK: Commit
 
-    @Test(arguments: [[ReplyEater.Loss.reply], [.request], [.reply, .reply, .request]])
+    @Test("A commit is written once", arguments: [[ReplyEater.Loss.reply], [.request], [.reply, .reply, .request]])
     func aCommitIsWrittenOnce(losses: [ReplyEater.Loss]) async throws {
         let lossy = try await LossyStore()
         let lease = try await lossy.started()
@@ -152,8 +163,9 @@ import Testing
         try await lossy.close()
     }
 
-    /// Even when another replica has run further steps since.
-    @Test func aCommitThatWasMadeIsHeldThoughOtherStepsHaveRun() async throws {
+    /// Another replica has run further steps since.
+    @Test("A repeated commit is confirmed even after other steps")
+    func aCommitThatWasMadeIsHeldThoughOtherStepsHaveRun() async throws {
         let lossy = try await LossyStore { $0.commitPatience = .seconds(20) }
         let lease = try await lossy.started()
         lossy.lose(.reply, of: StoreScripts.commitStep, goesAway: true)
@@ -170,8 +182,8 @@ import Testing
         try await lossy.close()
     }
 
-    /// I3.
-    @Test func aCommitThatNeverArrivedIsLostWhenTheStepWasTaken() async throws {
+    @Test("A commit that never arrived is lost when the step was taken (I3)")
+    func aCommitThatNeverArrivedIsLostWhenTheStepWasTaken() async throws {
         let lossy = try await LossyStore { $0.commitPatience = .seconds(20) }
         let lease = try await lossy.started()
         lossy.lose(.request, of: StoreScripts.commitStep, goesAway: true)
@@ -187,7 +199,8 @@ import Testing
 
     // MARK: Release and delete
 
-    @Test(arguments: [ReplyEater.Loss.reply, .request]) func aReleaseIsMadeOnce(loss: ReplyEater.Loss) async throws {
+    @Test("A release is made once", arguments: [ReplyEater.Loss.reply, .request])
+    func aReleaseIsMadeOnce(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
         let lease = try await lossy.started()
         lossy.lose(loss, of: StoreScripts.releaseStep)
@@ -198,7 +211,8 @@ import Testing
         try await lossy.close()
     }
 
-    @Test func aReleasedStepThatWasTakenMeanwhileIsLost() async throws {
+    @Test("A repeated release of a step that was taken is lost")
+    func aReleasedStepThatWasTakenMeanwhileIsLost() async throws {
         let lossy = try await LossyStore()
         let lease = try await lossy.started()
         lossy.lose(.reply, of: StoreScripts.releaseStep, goesAway: true)
@@ -211,7 +225,8 @@ import Testing
         try await lossy.close()
     }
 
-    @Test(arguments: [ReplyEater.Loss.reply, .request]) func aDeletedSessionIsSaidToBeDeleted(loss: ReplyEater.Loss) async throws {
+    @Test("A repeated deletion reports the deletion", arguments: [ReplyEater.Loss.reply, .request])
+    func aDeletedSessionIsSaidToBeDeleted(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
         _ = try await lossy.started()
         lossy.lose(loss, of: StoreScripts.deleteSession)
@@ -225,7 +240,8 @@ import Testing
 
     // MARK: Reads
 
-    @Test(arguments: [ReplyEater.Loss.reply, .request]) func readsAreSentAgain(loss: ReplyEater.Loss) async throws {
+    @Test("Reads are sent again", arguments: [ReplyEater.Loss.reply, .request])
+    func readsAreSentAgain(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
         _ = try await lossy.started()
         lossy.eater.lose(loss, of: "EXEC")

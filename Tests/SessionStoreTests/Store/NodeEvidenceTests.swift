@@ -2,19 +2,22 @@ import Testing
 
 @testable import SessionStore
 
-/// I6: when a lease that has run out is a lost replica's. Clocks are the test's; Redis's is `epoch` ahead.
-@Suite struct NodeEvidenceTests {
+/// The evidence decides whether an expired lease belongs to a lost replica (I6). The test sets the
+/// clocks; Redis's clock is `epoch` ahead.
+@Suite("Evidence of a lost replica")
+struct NodeEvidenceTests {
     private static let epoch: Int64 = 1_700_000_000_000
     private static let (limit, pause): (Int64, Int64) = (1000, 3000)
 
-    /// Heard of since 0, at each quarter of a second, until after the first pause.
+    /// Evidence with a reply at each quarter of a second since 0, until after the first pause.
     private func trusted() -> NodeEvidence {
         var evidence = NodeEvidence(Self.epoch, sent: 0, received: 1, quietLimit: Self.limit, pause: Self.pause)
         for now in stride(from: Int64(250), through: 4000, by: 250) { evidence.hear(at: now) }
         return evidence
     }
 
-    @Test func aServerThatIsNewHasBeenAway() {
+    @Test("A new server counts as having been away")
+    func aServerThatIsNewHasBeenAway() {
         var evidence = NodeEvidence(Self.epoch, sent: 0, received: 1, quietLimit: Self.limit, pause: Self.pause)
         for now in stride(from: Int64(250), through: 3000, by: 250) {
             evidence.hear(at: now)
@@ -24,12 +27,13 @@ import Testing
         #expect(evidence.isTrusted(at: 3250))
     }
 
-    @Test func aSilenceIsJudgedByTheReplyThatEndsIt() {
+    @Test("The reply that ends a silence decides about it")
+    func aSilenceIsJudgedByTheReplyThatEndsIt() {
         var evidence = trusted()
         // Beats may be late.
         evidence.hear(at: 4900)
         #expect(evidence.isTrusted(at: 4900))
-        // Nothing is heard now.
+        // No reply comes now.
         #expect(!evidence.isTrusted(at: 6000))
         evidence.hear(at: 6001)
         #expect(!evidence.isTrusted(at: 6001))
@@ -41,15 +45,18 @@ import Testing
         #expect(evidence.isTrusted(at: 9001))
     }
 
-    /// What was asked before a stall is answered after it, and counts when it was executed.
-    @Test func aReplyThatWasQueuedDuringAStallEndsIt() {
+    /// The question was sent before the stall and answered after it.
+    @Test("A reply queued during a stall counts when it was executed")
+    func aReplyThatWasQueuedDuringAStallEndsIt() {
         var evidence = trusted()
         evidence.heard(Self.epoch + 5500, sent: 4001, received: 5500)
         #expect(!evidence.isTrusted(at: 5500))
     }
 
-    /// A reply that stood behind others on its connection, while others came: Redis was there.
-    @Test func aReplyThatWasLongOnItsWayIsNoSilenceAndNoJump() {
+    /// The reply queued behind others on its connection while other replies came, so Redis was
+    /// there.
+    @Test("A delayed reply is neither a silence nor a clock jump")
+    func aReplyThatWasLongOnItsWayIsNoSilenceAndNoJump() {
         var evidence = trusted()
         evidence.heard(Self.epoch + 4010, sent: 4005, received: 6500)
         #expect(!evidence.isTrusted(at: 6500), "nothing else has come")
@@ -62,7 +69,8 @@ import Testing
         #expect(evidence.isTrusted(at: 6510) && evidence.time(at: 6510) - Self.epoch == 6510)
     }
 
-    @Test(arguments: [10_000, 1500, -1500, -30_000, 3_600_000]) func aClockThatJumpsIsNoticedAtOnce(by jump: Int64) {
+    @Test("A clock jump is noticed at once", arguments: [10_000, 1500, -1500, -30_000, 3_600_000])
+    func aClockThatJumpsIsNoticedAtOnce(by jump: Int64) {
         var evidence = trusted()
         evidence.heard(Self.epoch + 4250 + jump, sent: 4249, received: 4250)
         #expect(!evidence.isTrusted(at: 4250) && evidence.time(at: 4250) == Self.epoch + 4250 + jump)
@@ -70,19 +78,22 @@ import Testing
             evidence.heard(Self.epoch + now + jump, sent: now - 1, received: now)
             #expect(evidence.isTrusted(at: now) == (now >= 7250), "\(now)")
         }
-        // What counts by the clock before may lie in the future for as long as it was set back, and a lease.
+        // Times of the clock before may lie in the future for as long as the clock was set back,
+        // and a lease.
         #expect((evidence.staleUntil > 7500) == (jump < 0))
         if jump < 0 { #expect(evidence.staleUntil - (4250 - jump + Self.pause) <= 2) }
     }
 
-    /// A server whose machine stood still, its clock as well.
-    @Test func aClockThatStoodStillIsNoticed() {
+    /// The server's machine stood still, with its clock.
+    @Test("A clock that stood still is noticed")
+    func aClockThatStoodStillIsNoticed() {
         var evidence = trusted()
         evidence.heard(Self.epoch + 4001, sent: 6000, received: 6001)
         #expect(!evidence.isTrusted(at: 6001))
     }
 
-    @Test func clocksMayDrift() {
+    @Test("Clocks may drift")
+    func clocksMayDrift() {
         var evidence = trusted()
         for step in 1...10_000 {
             let now = 4000 + 250 * Int64(step)
@@ -92,7 +103,8 @@ import Testing
         #expect(evidence.time(at: 0) - Self.epoch >= 2499)
     }
 
-    @Test func aRefusalBeginsAPause() {
+    @Test("A refusal begins a pause")
+    func aRefusalBeginsAPause() {
         var evidence = trusted()
         evidence.refused(at: 4100)
         for now in stride(from: Int64(4250), through: 7000, by: 250) {

@@ -3,8 +3,9 @@ import Testing
 
 @testable import SessionStore
 
-/// I6: steps whose replica is lost are found by their hints.
-@Suite struct OrphanTests {
+/// Hints lead to the steps of lost replicas (I6).
+@Suite("Finding lost steps", .tags(.redis), .serialized)
+struct OrphanTests {
     let redis: RedisServer
     let store: RedisSessionStore
     let session = SessionID.unique()
@@ -23,7 +24,8 @@ import Testing
 
     private func setHint(_ due: Int64) throws { try redis.cli("ZADD", keys.running, "\(due)", session.text) }
 
-    @Test func anEmptyBucketCostsOneCommand() async throws {
+    @Test("An empty bucket costs one command")
+    func anEmptyBucketCostsOneCommand() async throws {
         _ = try await store.now()
         try redis.cli("CONFIG", "RESETSTAT")
         let found = try await orphans()
@@ -32,19 +34,20 @@ import Testing
         #expect(calls.matches(of: /:calls=/).count == 2, "one command beside the reset: \(calls)")
     }
 
-    @Test func aStepIsAnOrphanOnceItsLeaseHasRunOut() async throws {
+    @Test("A step is an orphan once its lease has expired (I6)")
+    func aStepIsAnOrphanOnceItsLeaseHasRunOut() async throws {
         _ = try await store.started(.user("hello", in: session))
         let hinted = try hint()
-        // Not before it is due.
+        // Not before the hint is due.
         #expect(try await orphans().orphans.isEmpty && hint() == hinted)
-        // It is due, and the step lives: the hint moves along.
+        // The hint is due, and the step lives: the hint moves along.
         try setHint(1)
         #expect(try await orphans().orphans.isEmpty)
         #expect(Int64(try hint()) == Int64(try redis.cli("HGET", keys.state, "lease_until")).map { $0 + 200 })
         try setHint(1)
         try redis.cli("HSET", keys.state, "lease_until", "1")
         #expect(try await orphans().orphans == [Orphan(session: session, step: 1)])
-        // It stays until the step has an owner again.
+        // The hint stays until the step has an owner again.
         #expect(try hint() == "1")
         guard case .taken = try await store.takeOver(TakeOver(session: session, step: 1, reason: .lost)) else {
             Issue.record("not taken")
@@ -54,8 +57,9 @@ import Testing
         #expect(try await orphans().orphans.isEmpty)
     }
 
-    /// A key of a wrong type, and a member that names no session: the others are found all the same, and these do not stand before them.
-    @Test func whatIsDamagedDoesNotHideOthers() async throws {
+    /// A key of the wrong type, and a member that names no session, do not stand before the others.
+    @Test("Damaged entries do not hide others")
+    func whatIsDamagedDoesNotHideOthers() async throws {
         _ = try await store.started(.user("hello", in: session))
         try redis.cli("HSET", keys.state, "lease_until", "1")
         var damaged = SessionID.unique()
@@ -68,8 +72,9 @@ import Testing
         try await eventually("only the step is due") { try await orphans(limit: 1).orphans == [Orphan(session: session, step: 1)] }
     }
 
-    /// The same for a step whose history is of a wrong type: nothing is written.
-    @Test func aDamagedHistoryIsNotTakenOver() async throws {
+    /// The take-over writes nothing.
+    @Test("A step with a damaged history is not taken over")
+    func aDamagedHistoryIsNotTakenOver() async throws {
         _ = try await store.started(.user("hello", in: session))
         try redis.cli("HSET", keys.state, "lease_until", "1")
         try redis.cli("SET", keys.history, "x")
@@ -81,10 +86,11 @@ import Testing
         #expect(try redis.cli("HGETALL", keys.state) == before)
     }
 
-    @Test func aHintGoesWhenNothingRuns() async throws {
+    @Test("A hint goes when nothing runs")
+    func aHintGoesWhenNothingRuns() async throws {
         let lease = try await store.started(.user("hello", in: session))
         _ = try await store.commit(StepCommit(lease))
-        // Not before it is due: a step that is about to begin may rest on it.
+        // Not before it is due: a step that is about to begin may rely on it.
         _ = try await orphans()
         #expect(try !hint().isEmpty)
         try setHint(1)
@@ -92,14 +98,16 @@ import Testing
         #expect(try hint().isEmpty)
     }
 
-    @Test func aReleasedStepIsAnOrphanAtOnce() async throws {
+    @Test("A released step is an orphan at once")
+    func aReleasedStepIsAnOrphanAtOnce() async throws {
         let lease = try await store.started(.user("hello", in: session))
         #expect(try await store.release(lease) == .held)
-        // Though its lease would last for a minute.
+        // Its lease would last for a minute.
         try await eventually("it is found") { try await orphans().orphans == [Orphan(session: session, step: 1)] }
     }
 
-    @Test func aLookIsBounded() async throws {
+    @Test("One look is bounded")
+    func aLookIsBounded() async throws {
         for place in 1...5 { try redis.cli("ZADD", keys.running, "\(place)", "s-\(place)") }
         #expect(try await orphans(limit: 2).hasMore)
         #expect(try redis.cli("ZCARD", keys.running) == "3")
@@ -108,15 +116,17 @@ import Testing
         #expect(try redis.cli("ZCARD", keys.running) == "0")
     }
 
-    @Test func whatCannotBeTakenIsPutOff() async throws {
+    @Test("A step that cannot be taken is put off")
+    func whatCannotBeTakenIsPutOff() async throws {
         try setHint(1)
         let now = try await store.now()
         store.postpone(session)
         try await eventually("it is put off") { try Int64(hint()) ?? 0 >= now + 60_000 }
     }
 
-    /// A replica cannot know what was before it came.
-    @Test func afterAnOutageOnlyReleasedStepsAreTaken() async throws {
+    /// A replica cannot know the time before its start.
+    @Test("After an outage only released steps are taken")
+    func afterAnOutageOnlyReleasedStepsAreTaken() async throws {
         let lease = try await store.started(.user("hello", in: session))
         let patient = try await redis.store(replica: "patient") { $0.outagePause = .seconds(60) }
         let takeOver = TakeOver(session: session, step: 1, reason: .lost)
@@ -134,8 +144,10 @@ import Testing
         #expect(taken.action == .run && taken.started.lease.step == 2)
     }
 
-    /// Clocks of a Cluster's nodes differ: what is due by one is not by another. A look that can do nothing is not made again at once.
-    @Test func aPageThatLedToNothingIsTheLast() async throws {
+    /// Clocks of a Cluster's nodes differ: a hint may be due on one node and not on another. A poll
+    /// that can do nothing is not repeated at once.
+    @Test("A page that led to nothing is the last")
+    func aPageThatLedToNothingIsTheLast() async throws {
         let now = try await store.now()
         store.outage.heard(now + 100_000, from: .tcp(host: "ahead", port: 1), sent: .now)
         for place in 1...3 { try redis.cli("ZADD", keys.running, "\(now + 50_000 + Int64(place))", "s-\(place)") }

@@ -5,8 +5,9 @@ import Testing
 
 @testable import SessionStore
 
-/// I6: what is known of one server says nothing of another, and connections say nothing at all.
-@Suite(.timeLimit(.minutes(2))) struct OutageDetectorTests {
+/// Evidence about one server does not apply to another, and connections are no evidence.
+@Suite("Detecting outages", .timeLimit(.minutes(2)))
+struct OutageDetectorTests {
     private let one = KeyLocation(node: .tcp(host: "n1", port: 1), slot: 7)
     private let two = KeyLocation(node: .tcp(host: "n2", port: 1), slot: 8)
 
@@ -24,7 +25,8 @@ import Testing
         return watch
     }
 
-    @Test func eachServerIsJudgedByItself() async throws {
+    @Test("Each server is judged on its own (I6)")
+    func eachServerIsJudgedByItself() async throws {
         let watch = try await trusted(one)
         #expect(!watch.isOver(at: two), "nothing was heard of it")
         hear(watch, two)
@@ -40,8 +42,10 @@ import Testing
         #expect(watch.wasSetBack(at: two) && !watch.wasSetBack(at: one))
     }
 
-    /// The slot's former server was seen, or not; this one was not while the leases ran.
-    @Test func aSlotThatHasMovedIsLeftAlone() async throws {
+    /// The detector may have seen the slot's former server. It has not seen this one while the
+    /// leases ran.
+    @Test("Steps of a slot that has moved are left alone")
+    func aSlotThatHasMovedIsLeftAlone() async throws {
         let watch = try await trusted(one, two)
         var moved = two
         moved.since = .now
@@ -49,10 +53,14 @@ import Testing
         try await eventually("its pause is over") { watch.isOver(at: moved) }
     }
 
-    @Test(arguments: [
-        ("TRYAGAIN Multiple keys request during rehashing of slot", true, true), ("CLUSTERDOWN The cluster is down", false, false),
-        ("LOADING Redis is loading the dataset in memory", false, true), ("MISCONF Errors writing to the AOF file", false, true),
-    ]) func aRefusalIsNoTimeToTakeOver(error: String, slotAlone: Bool, nodeAlone: Bool) async throws {
+    @Test(
+        "A refusal postpones takeovers",
+        arguments: [
+            ("TRYAGAIN Multiple keys request during rehashing of slot", true, true), ("CLUSTERDOWN The cluster is down", false, false),
+            ("LOADING Redis is loading the dataset in memory", false, true), ("MISCONF Errors writing to the AOF file", false, true),
+        ]
+    )
+    func aRefusalIsNoTimeToTakeOver(error: String, slotAlone: Bool, nodeAlone: Bool) async throws {
         let watch = try await trusted(one, two)
         var beside = one
         beside.slot = 9
@@ -61,13 +69,15 @@ import Testing
         try await eventually("the pauses are over") { watch.isOver(at: one) && watch.isOver(at: two) }
     }
 
-    @Test func whatIsTheCommandsOwnFaultSaysNothing() async throws {
+    @Test("A command's own error says nothing about the server")
+    func whatIsTheCommandsOwnFaultSaysNothing() async throws {
         let watch = try await trusted(one)
         #expect(!watch.refused(RedisError(reply: "WRONGTYPE Operation against a key"), at: one))
         #expect(!watch.refused(RedisError(.connectionLost, "lost"), at: one) && watch.isOver(at: one))
     }
 
-    @Test func aTimeThatIsNoneIsNotTakenIn() {
+    @Test("An invalid time is ignored")
+    func aTimeThatIsNoneIsNotTakenIn() {
         let watch = OutageDetector(lease: .seconds(3), pause: .seconds(3))
         for time: Int64 in [-1, .min, .max, 1 << 54] { watch.heard(time, from: one.node, sent: .now) }
         #expect(watch.time(of: one.node) == nil && watch.latestTime == nil)

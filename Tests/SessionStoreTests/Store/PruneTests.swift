@@ -3,8 +3,9 @@ import Testing
 
 @testable import SessionStore
 
-/// Sessions that have expired leave the index, though nobody lists them.
-@Suite struct PruneTests {
+/// Expired sessions leave the index, even if no client lists them.
+@Suite("Pruning the index", .tags(.redis), .serialized)
+struct PruneTests {
     let redis: RedisServer
     let index = RedisKeys.index(bucket: 3)
 
@@ -19,13 +20,14 @@ import Testing
 
     private func count() throws -> Int { Int(try redis.cli("ZCARD", index)) ?? -1 }
 
-    @Test func whatHasExpiredGoesAndWhatLivesStays() async throws {
+    @Test("Expired sessions leave the index, and living ones stay")
+    func whatHasExpiredGoesAndWhatLivesStays() async throws {
         let store = try await redis.store { $0.sessionTTL = .seconds(100) }
         let now = try await store.now()
         let living = [session(), session(), session()]
         for session in living { _ = try await store.started(.user("hello", in: session)) }
         await store.activity.flush()
-        // A step that runs for longer than sessions last has an old entry, and so has one that is damaged.
+        // A step that runs longer than sessions last has an old entry, and so has a damaged one.
         try redis.cli("ZADD", index, "1", living[0].text, "2", living[1].text)
         try redis.cli("SET", RedisKeys(living[1]).history, "x")
         for start in stride(from: 0, to: 600, by: 200) {
@@ -38,7 +40,8 @@ import Testing
         store.client.shutDown()
     }
 
-    @Test func withoutAnExpiryNothingIsLookedAt() async throws {
+    @Test("Without an expiry nothing is checked")
+    func withoutAnExpiryNothingIsLookedAt() async throws {
         let store = try await redis.store()
         try redis.cli("ZADD", index, "1", session().text)
         try await store.prune(bucket: 3)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// Drives one session through several stores by chance, and the model beside it.
+/// Drives one session through several stores at random, and the model beside it.
 struct RandomSession {
     static let systemPrompt = #"{"role":"system","content":"be kind"}"#
     let it: ScriptSession
@@ -19,7 +19,9 @@ struct RandomSession {
     private var takeOvers: [TakeOverArguments] = []
     private var counter = 0
     private var lastFence = 0
-    /// How often each answer was given.
+    /// What Redis held after the last call; nothing else writes to the session.
+    private var lastDump: SessionDump?
+    /// The count of each outcome.
     private(set) var answers: [String: Int] = [:]
 
     init(_ it: ScriptSession, stores: [RedisSessionStore], seed: Int, layout: Int) {
@@ -28,9 +30,9 @@ struct RandomSession {
         random = SeededGenerator(seed: UInt64(seed))
     }
 
-    /// One call of one store; fails the test where Redis and the model differ afterwards.
+    /// Makes one call of one store. Fails the test if Redis and the model differ afterwards.
     mutating func step(_ number: Int) async throws {
-        let before = try await it.dump()
+        let before = if let lastDump { lastDump } else { try await it.dump() }
         let store = pick(stores) ?? stores[0]
         let name: String
         let (expected, answer): (String, String)
@@ -49,15 +51,16 @@ struct RandomSession {
         try #require(answer == expected, place)
         answers[name + " " + answer.prefix { $0.isLetter || $0 == " " }, default: 0] += 1
         let after = try await it.dump()
+        lastDump = after
         try check(after, place)
-        // What was refused or seen before has written nothing.
+        // A refused or repeated call has written nothing.
         if answer.hasPrefix("refused")
             || ["replay", "busy", "orphaned", "lost", "gone", "alive"].contains(String(answer.prefix { $0.isLetter }))
         {
             #expect(after == before, place)
         }
         if answer.hasPrefix("started") {
-            // I1: this is what a provider is sent.
+            // A provider gets this history (I1).
             #expect(Conversation.violation(try after.history.map { try JSON($0) }) == nil, place)
         }
     }
@@ -78,7 +81,7 @@ struct RandomSession {
             #expect(["status", "fence", "token", "attempt", "intent", "owner"].map { dump.state[$0] } == state, place)
             #expect((dump.state["lease_until"] == "0") == (model.isReleased || model.status != "running"), place)
             #expect(dump.state["history_bytes"] == "\(dump.history.reduce(0) { $0 + $1.utf8.count })", place)
-            // I8.
+            // All keys expire together (I8).
             #expect(dump.expiryTimes.count == 1, place)
             #expect(!dump.expiryTimes.contains(-1), place)
         }
@@ -139,7 +142,8 @@ struct RandomSession {
         if leases.count > 8 { leases.removeFirst() }
     }
 
-    /// Events after those that this lease wrote before, or, as after a lost reply, some of them again.
+    /// Events after those that this lease has written, or, as after a lost reply, some of them
+    /// again.
     private mutating func events(for lease: StepLease) -> LoggedEvents {
         let written = sequences[lease.token] ?? 0
         let first = chance(20) ? max(1, written - 2) : written + 1

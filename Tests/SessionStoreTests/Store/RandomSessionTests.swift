@@ -3,24 +3,28 @@ import Testing
 
 @testable import SessionStore
 
-/// I1, I2, I3 and I8 under any order of calls: after every one of them, Redis holds what a plain model of the session holds.
-@Suite struct RandomSessionTests {
-    @Test(arguments: 1...8) func anyOrderOfCallsIsAsTheModelSays(seed: Int) async throws {
+/// After every call, Redis holds what a plain model of the session holds.
+@Suite("Random calls against a plain model", .tags(.processes), .serialized)
+struct RandomSessionTests {
+    @Test("Any order of calls leaves what the model says (I1, I2, I3, I8)", arguments: 1...8)
+    func anyOrderOfCallsIsAsTheModelSays(seed: Int) async throws {
         try await run(seed, in: .single)
     }
 
-    @Test(arguments: [SharedRedis.sentinel, .cluster], 9...10) func onEveryTopology(topology: SharedRedis, seed: Int) async throws {
+    @Test("The same holds behind Sentinel and on a cluster", arguments: [SharedRedis.sentinel, .cluster], 9...10)
+    func onEveryTopology(topology: SharedRedis, seed: Int) async throws {
         try await run(seed, in: topology)
     }
 
-    @Test(.enabled(if: Valkey.isThere, Comment(rawValue: Valkey.hint)), arguments: 11...12) func onValkey(seed: Int) async throws {
+    @Test("The same holds on Valkey", .enabled(if: Valkey.isThere, Comment(rawValue: Valkey.hint)), arguments: 11...12)
+    func onValkey(seed: Int) async throws {
         let valkey = try await Valkey.single()
         try await run(seed, ScriptSession(on: valkey))
         try await valkey.kill()
     }
 
-    @Test(.enabled(if: Valkey.isThere, Comment(rawValue: Valkey.hint)), arguments: 13...14) func onAClusterOfValkeys(seed: Int) async throws
-    {
+    @Test("The same holds on a cluster of Valkeys", .enabled(if: Valkey.isThere, Comment(rawValue: Valkey.hint)), arguments: 13...14)
+    func onAClusterOfValkeys(seed: Int) async throws {
         let cluster = try await Valkey.cluster()
         try await run(seed, ScriptSession(on: cluster))
         try await cluster.stop()
@@ -39,14 +43,14 @@ import Testing
                     $0.sessionTTL = .seconds(900)
                     // The ledger's bound has tests of its own.
                     $0.ledgerBound = 1 << 20
-                    // So that the history comes in parts, too.
+                    // The history comes in parts, too.
                     ($0.historyAheadMessages, $0.historyPage) = (3, 2)
                     $0.layout = layout
                 })
         }
         var session = RandomSession(it, stores: stores, seed: seed, layout: layout)
         for call in 0..<600 { try await session.step(call) }
-        // The calls are chosen so that all that can happen does.
+        // The calls are chosen so that every outcome occurs.
         for kind in [
             "user started", "tool started", "tool waiting", "append held", "commit held", "take over taken", "commit lost",
             "cancel cancelled", "cancel gone",

@@ -4,9 +4,10 @@ import Testing
 
 @testable import SessionStore
 
-/// Redis is away: what is said is true, and the store goes on when Redis is back, without a restart.
-@Suite struct RedisAwayTests {
-    /// The error's code of a call that must fail.
+/// Errors say what is true, and the store works again when Redis is back, without a restart.
+@Suite("A store without Redis", .tags(.redis), .serialized)
+struct RedisAwayTests {
+    /// Returns the error's code of a call that must fail.
     private func code<Value: Sendable>(_ call: () async throws -> Value) async -> StoreError.Code? {
         do {
             _ = try await call()
@@ -21,7 +22,8 @@ import Testing
         try await eventually("the store is ready again") { lossy.store.isReady }
     }
 
-    @Test func whatWasNeverSentIsUnavailable() async throws {
+    @Test("A call that was never sent is unavailable")
+    func whatWasNeverSentIsUnavailable() async throws {
         let lossy = try await LossyStore()
         _ = try await lossy.store.begin(.user("else", in: .unique()))
         lossy.eater.goAway()
@@ -34,8 +36,9 @@ import Testing
         try await lossy.close()
     }
 
-    /// The same call with the same token is safe, whenever it comes.
-    @Test func aBeginThatWasMadeAndNeverAnsweredIsUnknown() async throws {
+    /// The same call with the same token is safe at any time.
+    @Test("A begin without a reply has an unknown outcome")
+    func aBeginThatWasMadeAndNeverAnsweredIsUnknown() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .milliseconds(250) }
         lossy.lose(.reply, of: StoreScripts.beginStep, goesAway: true)
         let begin = lossy.user()
@@ -44,7 +47,7 @@ import Testing
         #expect(before.history.count == 1)
         try await back(lossy)
         #expect(try await lossy.started(begin).step == 1)
-        // The lease counts from the call that was answered.
+        // The lease counts from the call that got a reply.
         let after = try await lossy.it.dump()
         let ends = [before, after].compactMap { $0.state["lease_until"].flatMap { Int($0) } }
         #expect(ends.count == 2 && ends[0] < ends[1])
@@ -53,8 +56,9 @@ import Testing
         try await lossy.close()
     }
 
-    /// It cannot know that Redis never saw it.
-    @Test func aBeginThatWasLostOnItsWayIsUnknown() async throws {
+    /// The store cannot know that Redis never saw it.
+    @Test("A begin lost on its way has an unknown outcome")
+    func aBeginThatWasLostOnItsWayIsUnknown() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .milliseconds(250) }
         lossy.lose(.request, of: StoreScripts.beginStep, goesAway: true)
         let begin = lossy.user()
@@ -65,8 +69,9 @@ import Testing
         try await lossy.close()
     }
 
-    /// Nothing was written, whatever became of the question for the time.
-    @Test func aBeginWhoseClockWasNotReadIsUnavailable() async throws {
+    /// Nothing was written, whether Redis saw the question for the time or not.
+    @Test("A begin that could not read the clock is unavailable")
+    func aBeginWhoseClockWasNotReadIsUnavailable() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .milliseconds(250) }
         lossy.eater.lose(.reply, of: "TIME", goesAway: true)
         #expect(await code { try await lossy.store.begin(lossy.user()) } == .unavailable)
@@ -74,13 +79,14 @@ import Testing
         try await lossy.close()
     }
 
-    @Test func aCommitWaitsForRedisAndItsLeaseStillWrites() async throws {
+    @Test("A commit waits for Redis, and its lease still writes")
+    func aCommitWaitsForRedisAndItsLeaseStillWrites() async throws {
         let lossy = try await LossyStore { ($0.commitPatience, $0.retryPatience) = (.seconds(20), .milliseconds(100)) }
         let lease = try await lossy.started()
         lossy.eater.goAway()
         try await eventually("the store knows") { !lossy.store.isReady }
         async let answer = lossy.store.commit(StepCommit(lease))
-        // A call with less patience gives up meanwhile.
+        // A less patient call gives up meanwhile.
         try await eventually("a begin is refused") { await code { try await lossy.store.begin(lossy.user()) } == .unavailable }
         #expect(try await lossy.it.dump().history.count == 1)
         lossy.eater.comeBack()
@@ -89,7 +95,10 @@ import Testing
         try await lossy.close()
     }
 
-    @Test(arguments: [(ReplyEater.Loss?.none, StoreError.Code.unavailable), (.reply, .outcomeUnknown), (.request, .outcomeUnknown)])
+    @Test(
+        "A commit that failed can be made later",
+        arguments: [(ReplyEater.Loss?.none, StoreError.Code.unavailable), (.reply, .outcomeUnknown), (.request, .outcomeUnknown)]
+    )
     func aCommitThatCannotBeMadeCanBeMadeLater(loss: ReplyEater.Loss?, expected: StoreError.Code) async throws {
         let lossy = try await LossyStore { $0.commitPatience = .milliseconds(250) }
         let lease = try await lossy.started()
@@ -110,7 +119,8 @@ import Testing
 
     // MARK: A server of its own
 
-    @Test func aRedisThatComesBackEmptyIsUsedAsItIs() async throws {
+    @Test("A Redis that restarts empty is used as it is")
+    func aRedisThatComesBackEmptyIsUsedAsItIs() async throws {
         let first = try await RedisServer.start()
         let store = RedisSessionStore(
             client: try await first.client { ($0.reconnectBase, $0.reconnectLimit) = (.milliseconds(5), .milliseconds(20)) },
@@ -122,14 +132,15 @@ import Testing
         try await eventually("a begin is refused") { await code { try await store.begin(.user("two", in: session)) } == .unavailable }
         let second = try await RedisServer.start(directory: first.directory, port: first.port)
         try await eventually("the store is ready again") { store.isReady }
-        // Its scripts and sessions are gone with it.
+        // The restart lost scripts and sessions.
         #expect(try await store.commit(StepCommit(lease)) == .lost(step: 0, intent: ""))
         #expect(try await store.started(.user("three", in: session)).step == 1)
         store.client.shutDown()
         try await second.stop()
     }
 
-    @Test func flushedSessionsAreLostAndFlushedScriptsAreNot() async throws {
+    @Test("Flushed sessions are lost, and flushed scripts are reloaded")
+    func flushedSessionsAreLostAndFlushedScriptsAreNot() async throws {
         let server = try await RedisServer.start()
         let it = try await ScriptSession(on: server)
         let store = try await server.store(lease: .seconds(60))
@@ -163,8 +174,10 @@ import Testing
         try await server.stop()
     }
 
-    /// Redis refuses a script that may need memory before it has written anything; what gives memory back still runs.
-    @Test func aRedisWithoutMemoryRefusesWholeScripts() async throws {
+    /// Redis refuses a script that may need memory before the script's first write. Scripts that
+    /// free memory still run.
+    @Test("A Redis without memory refuses whole scripts")
+    func aRedisWithoutMemoryRefusesWholeScripts() async throws {
         let server = try await RedisServer.start()
         let it = try await ScriptSession(on: server)
         let store = try await server.store(lease: .seconds(60))

@@ -4,8 +4,9 @@ import Testing
 
 @testable import SessionStore
 
-/// I6: a real Redis that stands still for a while, or whose connections are lost.
-@Suite(.timeLimit(.minutes(2))) struct RedisStallTests {
+/// A real Redis stands still for a while, or loses its connections (I6).
+@Suite("A real Redis that stalls", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct RedisStallTests {
     /// Calls ``RedisSessionStore/beat()`` as a replica does, until the body has ended.
     private func beating(_ store: RedisSessionStore, _ body: () async throws -> Void) async throws {
         let beats = Task {
@@ -18,8 +19,9 @@ import Testing
         try await body()
     }
 
-    /// The reply that brings the news of a lease that has run out is judged before anybody acts on it.
-    @Test func afterAStallLivingOwnersComeFirst() async throws {
+    /// The store judges the reply that reports an expired lease before it acts on it.
+    @Test("After a stall living owners renew first (I6)")
+    func afterAStallLivingOwnersComeFirst() async throws {
         let redis = try await RedisServer.start()
         let owner = try await redis.store(replica: "owner", lease: .milliseconds(600)) { $0.outagePause = .zero }
         let other = try await redis.store(replica: "other", lease: .milliseconds(600))
@@ -45,8 +47,9 @@ import Testing
         try await redis.kill()
     }
 
-    /// A connection that flaps must not stop take-overs for ever.
-    @Test func lostConnectionsAreNoOutage() async throws {
+    /// A connection that flaps must not prevent takeovers for ever.
+    @Test("Lost connections are not an outage")
+    func lostConnectionsAreNoOutage() async throws {
         let redis = try await RedisServer.start()
         let store = try await redis.store(lease: .seconds(3)) { $0.outagePause = .milliseconds(100) }
         let place = store.client.location(of: "")
@@ -62,8 +65,10 @@ import Testing
         try await redis.kill()
     }
 
-    /// What Redis refuses is not asked for until it serves: the owner may be refused as well, and comes first then.
-    @Test func aRefusedTakeOverIsTooEarly() async throws {
+    /// The store waits until Redis serves the command. The owner may have been refused as well, and
+    /// comes first then.
+    @Test("A refused takeover is too early")
+    func aRefusedTakeOverIsTooEarly() async throws {
         let redis = try await RedisServer.start()
         let store = try await redis.store(lease: .milliseconds(600))
         let lease = try await store.started(.user("hello", in: .unique()))

@@ -3,10 +3,10 @@ import NIOPosix
 import Synchronization
 import TestSupport
 
-/// A loopback proxy to Redis that loses what a test wants lost, together with the connection.
+/// A loopback proxy to Redis that loses chosen requests and replies together with the connection.
 final class ReplyEater: Sendable {
     enum Loss: Sendable {
-        /// Redis executes the command; its reply never arrives.
+        /// Redis executes the command, and its reply never arrives.
         case reply
         /// Redis never sees the command.
         case request
@@ -32,15 +32,16 @@ final class ReplyEater: Sendable {
     }
 
     var port: Int { listener.withLock { $0?.localAddress?.port } ?? 0 }
-    /// How often something was lost.
+    /// The number of losses so far.
     var lost: Int { state.withLock { $0.lost } }
 
-    /// Loses the next command that `part` stands in, after those that were named before. `goesAway`: and then Redis is away.
+    /// Loses the next command that contains `part`, after those named before. With `goesAway`,
+    /// Redis is unreachable afterwards.
     func lose(_ loss: Loss, of part: String, goesAway: Bool = false) {
         state.withLock { $0.losses.append((Array(part.utf8), loss, goesAway)) }
     }
 
-    /// Cuts all connections, and lets none be made until ``comeBack()``.
+    /// Cuts all connections, and refuses new ones until ``comeBack()``.
     func goAway() {
         let channels = state.withLock { state in
             state.isAway = true
@@ -75,7 +76,7 @@ final class ReplyEater: Sendable {
                 state.open[ObjectIdentifier(client)] = client
                 return state.isAway
             }
-            // It went away while this connection was being made.
+            // Redis became unreachable while this connection was being made.
             if isAway { client.close(promise: nil) }
         }
     }
@@ -95,7 +96,7 @@ final class ReplyEater: Sendable {
     }
 }
 
-/// What both directions of a connection share, on one event loop.
+/// The state of both directions of a connection, on one event loop.
 private final class Link {
     static let marker = "the-end-of-what-is-lost"
     var isEating = false
@@ -125,7 +126,7 @@ private final class RequestHandler: ChannelInboundHandler {
             switch loss {
             case .reply:
                 server.write(request, promise: nil)
-                // Once this is answered Redis has executed the command.
+                // The reply to this proves that Redis has executed the command.
                 server.write(ByteBuffer(string: "ECHO \(Link.marker)\r\n"), promise: nil)
             case .request:
                 eater.happened(on: client, goesAway: goesAway)
@@ -157,7 +158,7 @@ private final class ReplyHandler: ChannelInboundHandler {
 }
 
 extension ByteBuffer {
-    /// A whole command in RESP; nil where more must be read.
+    /// Returns a whole command in RESP; nil if more bytes are needed.
     fileprivate mutating func readRequest() -> ByteBuffer? {
         var rest = self
         guard let count = rest.readNumberLine() else { return nil }

@@ -5,14 +5,16 @@ import Testing
 @testable import RedisClient
 @testable import SessionStore
 
-@Suite struct ReplyNumberTests {
+@Suite("Numbers in replies")
+struct ReplyNumberTests {
     private func reply(_ text: String) throws -> RedisReply {
         let decoder = try RedisReplyDecoder(maxBytes: 1 << 20, maxNodes: 1)
         try decoder.feed(ByteBuffer(string: "$\(text.utf8.count)\r\n\(text)\r\n"))
         return try #require(try decoder.next())
     }
 
-    @Test func aFieldOfASessionIsANumberOrDamaged() throws {
+    @Test("A session's field is a number or damaged")
+    func aFieldOfASessionIsANumberOrDamaged() throws {
         #expect(try RedisReply?.none.number(in: "f") == 0)
         #expect(try RedisReply?.some(RedisReply(resp: "$-1")).number(in: "f") == 0)
         #expect(try RedisReply?.some(reply("")).number(in: "f") == 0)

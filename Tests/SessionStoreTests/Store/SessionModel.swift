@@ -2,14 +2,15 @@ import NIOCore
 
 @testable import SessionStore
 
-/// What a session must hold after each call, worked out by plain means: the protocol's rules, once more, for one caller at a time
-/// and leases that do not run out. Calls answer in the words of ``RandomSession``.
+/// The content of a session after each call, computed by plain means: the protocol's rules once
+/// more, for one caller at a time and leases that do not expire. Calls return the words of
+/// ``RandomSession``.
 struct SessionModel {
     struct Call {
         var step: Int
         var index: Int
         var name: String
-        /// The digest of the answer; nil while there is none.
+        /// The digest of the result; nil while there is none.
         var answer: String?
         var isClosed = false
 
@@ -24,7 +25,7 @@ struct SessionModel {
     var attempt = 0
     var intent = ""
     var isReleased = false
-    /// The token that was given back last.
+    /// The token that was released last.
     var released = ""
     var replaces = 0
     var origin = 0
@@ -33,12 +34,12 @@ struct SessionModel {
     var calls: [String: Call] = [:]
     /// Step and digest of each idempotency key.
     var keys: [String: (step: Int, digest: String, isResults: Bool)] = [:]
-    /// Of the keys in Redis.
+    /// The keys that exist in Redis.
     var layout = 1
     /// Step of each token, and whether it has committed.
     var tokens: [String: (step: Int, isCommitted: Bool)] = [:]
     var events: [(step: Int, sequence: Int)] = []
-    /// Steps that were taken over, but not to be run, and the steps before them.
+    /// Steps that were taken over to be ended, and the steps before them.
     var silent: [Int: Int] = [:]
     var journal = 0
 
@@ -118,7 +119,7 @@ struct SessionModel {
         return started
     }
 
-    /// - Parameter oldest: The step that is still needed, and so all after it.
+    /// - Parameter oldest: The oldest step that is still needed.
     private mutating func lease(_ token: String, owner: String, oldest: Int = .max) {
         fence += 1
         self.token = token
@@ -178,7 +179,7 @@ struct SessionModel {
         return "taken \(fence) \(replaces) \(previousOwner) \(action)"
     }
 
-    /// Seizes a step and ends it with what the log holds of it. The text of every event is `t`.
+    /// Preempts a step and ends it with the log's content. The text of every event is `t`.
     mutating func cancel(_ arguments: TakeOverArguments) -> String {
         let answer = takeOver(arguments)
         guard answer.hasPrefix("taken") else { return answer }

@@ -5,9 +5,11 @@ import Testing
 @testable import SessionStore
 
 /// Large replies have connections of their own.
-@Suite(.timeLimit(.minutes(2))) struct StoreLaneTests {
-    /// What a client may make large goes past the connections that turns share: it is read while these get no answer.
-    @Test func noLargeReplyComesOverTheUsualConnections() async throws {
+@Suite("The store's lanes for large replies", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct StoreLaneTests {
+    /// A large reply is read while the turns' connections get no reply.
+    @Test("Large replies never use the connections of turns")
+    func noLargeReplyComesOverTheUsualConnections() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
         let it = try await ScriptSession()
         for _ in 0..<3 { try await it.command("RPUSH", it.keys.history, String(repeating: "x", count: 100_000)) }
@@ -19,7 +21,7 @@ import Testing
         }
         #expect(started.history.isEmpty)
         proxy.inject(.holdReply, on: "ECHO", times: .max)
-        // One after the other, so that each has one.
+        // One after another, so that each has one.
         for _ in 0..<64 { store.client.route(for: it.keys.prefix).submit(RedisCommand("ECHO", "x")) { _ in } }
         try await eventually("they get no answer") { proxy.heldReplies >= 64 }
 
@@ -34,8 +36,9 @@ import Testing
         try await proxy.stop()
     }
 
-    /// Another one on each node of a Cluster, too.
-    @Test(arguments: SharedRedis.allCases) func eachLaneHasConnectionsOfItsOwn(topology: SharedRedis) async throws {
+    /// On a Cluster this holds for each node.
+    @Test("Each lane has its own connections", arguments: SharedRedis.allCases)
+    func eachLaneHasConnectionsOfItsOwn(topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)
         let store = try await it.store()
         _ = try await store.begin(.user("hello", in: it.session))

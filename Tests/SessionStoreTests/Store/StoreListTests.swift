@@ -4,8 +4,9 @@ import Testing
 
 @testable import SessionStore
 
-/// The list of sessions, newest activity first, in pages.
-@Suite struct StoreListTests {
+/// The list has the newest activity first, in pages.
+@Suite("The list of sessions", .tags(.redis), .serialized)
+struct StoreListTests {
     let redis: RedisServer
     let store: RedisSessionStore
     let connection: RedisConnection
@@ -16,7 +17,7 @@ import Testing
         connection = store.client.connection(for: "")
     }
 
-    /// Sessions as they stand in Redis, with these times of their last activity.
+    /// Sessions in Redis, with these times of their last activity.
     private func add(_ sessions: [SessionCursor]) async throws {
         let commands = sessions.flatMap { place in
             let keys = RedisKeys(place.session)
@@ -28,14 +29,15 @@ import Testing
         for result in try await connection.send(pipeline: commands) { _ = try result.get() }
     }
 
-    @Test func aDamagedSessionDoesNotHideOthers() async throws {
+    @Test("A damaged session does not hide others")
+    func aDamagedSessionDoesNotHideOthers() async throws {
         let (well, damaged) = (SessionID.unique(), SessionID.unique())
         try await add([SessionCursor(lastActivity: 2, session: damaged), SessionCursor(lastActivity: 1, session: well)])
         try redis.cli("SET", RedisKeys(damaged).history, "x")
         #expect(try await store.list(after: nil, limit: 10).sessions.map(\.session) == [well])
     }
 
-    /// All pages, one after another.
+    /// Returns all pages, one after another.
     private func pages(limit: Int) async throws -> [[SessionSummary]] {
         var pages: [[SessionSummary]] = []
         var cursor: SessionCursor?
@@ -43,14 +45,15 @@ import Testing
             let page = try await store.list(after: cursor, limit: limit)
             pages.append(page.sessions)
             #expect(page.next != cursor || page.next == nil)
-            // As a client sends it back.
+            // A client sends the cursor back in this form.
             cursor = page.next.flatMap { SessionCursor($0.description) }
             try #require(pages.count < 1_000)
         } while cursor != nil
         return pages
     }
 
-    @Test func everySessionIsListedOnce() async throws {
+    @Test("Every session is listed once")
+    func everySessionIsListedOnce() async throws {
         var random = SeededGenerator(seed: 1)
         let places = (0..<300).map { _ in
             SessionCursor(lastActivity: 1_700_000_000_000 + Int64.random(in: 0..<9, using: &random), session: .unique())
@@ -68,8 +71,8 @@ import Testing
         #expect(first.status == .waiting && first.step == 3 && first.historyLength == 2)
     }
 
-    /// However many sessions of one bucket share a millisecond, with others before and after.
-    @Test(arguments: [1_700_000_000_000, 0])
+    /// Any number of sessions of one bucket share a millisecond, with others before and after.
+    @Test("Equal times hide no session", arguments: [1_700_000_000_000, 0])
     func equalTimesHideNobody(time: Int64) async throws {
         var places: [SessionCursor] = []
         while places.count < 400 {
@@ -87,18 +90,20 @@ import Testing
         }
     }
 
-    @Test func anEmptyListHasOnePage() async throws {
+    @Test("An empty list has one page")
+    func anEmptyListHasOnePage() async throws {
         let page = try await store.list(after: nil, limit: 10)
         #expect(page.sessions.isEmpty && page.next == nil)
     }
 
-    @Test func activityBringsASessionToTheFront() async throws {
+    @Test("Activity brings a session to the front")
+    func activityBringsASessionToTheFront() async throws {
         let sessions = (0..<3).map { _ in SessionID.unique() }
         try await add(sessions.enumerated().map { SessionCursor(lastActivity: 1_700_000_000_000 + Int64($0), session: $1) })
         #expect(try await store.list(after: nil, limit: 9).sessions.map(\.session) == sessions.reversed())
         let lease = try await store.started(.user("hello", in: sessions[0]))
         var front = try await store.list(after: nil, limit: 1)
-        // The index is written after the message, and nobody waits for it.
+        // The index is written after the message, and no caller waits for it.
         try await eventually("it is at the front") {
             front = try await store.list(after: nil, limit: 1)
             return front.sessions.map(\.session) == [sessions[0]]
@@ -107,8 +112,9 @@ import Testing
         #expect(front.sessions[0].lastActivity > 1_700_000_000_100)
     }
 
-    /// Redis expires a session's keys but not its place in the index.
-    @Test func expiredSessionsVanish() async throws {
+    /// Redis expires a session's keys but not its entry in the index.
+    @Test("Expired sessions vanish")
+    func expiredSessionsVanish() async throws {
         let now = try await store.now()
         let old = (0..<30).map { SessionCursor(lastActivity: now - 3_600_000 - $0, session: .unique()) }
         let young = (0..<3).map { SessionCursor(lastActivity: now - $0, session: .unique()) }
@@ -128,8 +134,8 @@ import Testing
         }
     }
 
-    /// It was begun anew between the look at its keys and the removal.
-    @Test func whatHasMovedStays() async throws {
+    @Test("A session that began again during the check stays")
+    func whatHasMovedStays() async throws {
         let session = SessionID.unique()
         let key = RedisKeys(session).index
         try await add([SessionCursor(lastActivity: 1_700_000_000_001, session: session)])
@@ -139,7 +145,8 @@ import Testing
         #expect(try redis.cli("ZCARD", key) == "0")
     }
 
-    @Test func aDeletedSessionLeavesNothing() async throws {
+    @Test("A deleted session leaves nothing")
+    func aDeletedSessionLeavesNothing() async throws {
         let session = SessionID.unique()
         let lease = try await store.started(.user("hello", in: session))
         _ = try await store.commit(StepCommit(lease, calls: ["a"], events: .tokens("x")))

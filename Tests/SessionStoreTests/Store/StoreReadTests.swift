@@ -4,13 +4,15 @@ import Testing
 
 @testable import SessionStore
 
-/// What the store reads of a session: its state, its history, its log.
-@Suite struct StoreReadTests {
+/// The store reads a session's state, history and log.
+@Suite("Reading a session", .tags(.redis), .serialized)
+struct StoreReadTests {
     private func text(_ buffers: [ByteBuffer]) -> [String] { buffers.map { String(buffer: $0) } }
 
     // MARK: State
 
-    @Test func theStateOfNoSessionIsNil() async throws {
+    @Test("A missing session has no state")
+    func theStateOfNoSessionIsNil() async throws {
         let store = try await RedisServer.shared().store()
         #expect(try await store.state(.unique()) == nil)
         #expect(try await store.history(.unique(), offset: 0, limit: 5) == nil)
@@ -18,7 +20,8 @@ import Testing
         #expect(view.status == .idle && view.step == 0 && view.entries.isEmpty && !view.isOrphaned)
     }
 
-    @Test(arguments: SharedRedis.allCases) func theStateTellsOfTheRunningStep(topology: SharedRedis) async throws {
+    @Test("The state describes the running step", arguments: SharedRedis.allCases)
+    func theStateTellsOfTheRunningStep(topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)
         let store = try await it.store(replica: "me", lease: .seconds(40))
         var begin = BeginStep.user("hello", in: it.session)
@@ -41,7 +44,8 @@ import Testing
     }
 
     /// A Redis hash keeps the order of small values only.
-    @Test(arguments: [0, 100]) func pendingCallsStandInTheModelsOrder(padding: Int) async throws {
+    @Test("Pending calls stand in the model's order", arguments: [0, 100])
+    func pendingCallsStandInTheModelsOrder(padding: Int) async throws {
         let (it, token) = try await ScriptSession.running()
         let ids = (0..<40).map { "call-\(($0 * 7) % 40)" }
         var commit = CommitArguments.calls(ids)
@@ -56,8 +60,9 @@ import Testing
         #expect(try await store.state(it.session)?.pending.map(\.id) == ids.filter { $0 != "call-7" })
     }
 
-    /// Not taken for a session that is not there.
-    @Test(arguments: ["state", "history", "pending"]) func aKeyOfAWrongTypeIsSaid(name: String) async throws {
+    /// The store does not take it for a missing session.
+    @Test("A key of the wrong type is an error", arguments: ["state", "history", "pending"])
+    func aKeyOfAWrongTypeIsSaid(name: String) async throws {
         let it = try await ScriptSession()
         let store = try await it.store()
         _ = try await it.begin()
@@ -70,7 +75,8 @@ import Testing
 
     // MARK: History
 
-    @Test(arguments: SharedRedis.allCases) func aHistoryIsReadInPages(topology: SharedRedis) async throws {
+    @Test("A history is read in pages", arguments: SharedRedis.allCases)
+    func aHistoryIsReadInPages(topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)
         let all = (0..<10).map { #"{"n":\#($0)}"# }
         for message in all { try await it.command("RPUSH", it.keys.history, message) }
@@ -86,7 +92,8 @@ import Testing
 
     // MARK: Log
 
-    @Test(arguments: SharedRedis.allCases) func theLogIsReadFromAnyPlace(topology: SharedRedis) async throws {
+    @Test("The log is read from any position", arguments: SharedRedis.allCases)
+    func theLogIsReadFromAnyPlace(topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)
         let store = try await it.store(lease: .seconds(60))
         let lease = try await store.started(.user("hello", in: it.session))
@@ -106,7 +113,7 @@ import Testing
         #expect(try await places(0, 0) == ["1-0", "1-2", "1-3", "1-5", "2-0"])
         #expect(try await places(-1, -1) == ["1-0", "1-2", "1-3", "1-5", "2-0"])
         #expect(try await places(1, 0) == ["1-2", "1-3", "1-5", "2-0"])
-        // In the middle of an entry: the whole entry, for the follower to split.
+        // In the middle of an entry: the whole entry comes, and the follower splits it.
         #expect(try await places(1, 1) == ["1-2", "1-3", "1-5", "2-0"])
         #expect(try await places(1, 2) == ["1-3", "1-5", "2-0"])
         #expect(try await places(1, 2, limit: 1) == ["1-3"])
@@ -123,7 +130,8 @@ import Testing
         #expect(entries[3].fields.map { "\($0.name)=\(String(buffer: $0.value))" } == [#"message={"x":[]}"#, "done={}"])
     }
 
-    @Test(arguments: SharedRedis.allCases) func theLogTellsOfAnOrphan(topology: SharedRedis) async throws {
+    @Test("The log read reports an orphan", arguments: SharedRedis.allCases)
+    func theLogTellsOfAnOrphan(topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)
         let store = try await it.store(lease: .seconds(60))
         let lease = try await store.started(.user("hello", in: it.session))

@@ -4,8 +4,9 @@ import Testing
 
 @testable import SessionStore
 
-/// A step that two replicas were lost with costs no third one.
-@Suite(.timeLimit(.minutes(2))) struct SuspectTests {
+/// A step that has cost two replicas costs no third one.
+@Suite("Steps that end their replicas", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
+struct SuspectTests {
     private static let lease = Duration.milliseconds(400)
     let redis: RedisServer
     let session = SessionID.unique()
@@ -29,7 +30,7 @@ import Testing
         try await store.takeOver(TakeOver(session: session, step: step, reason: .lost))
     }
 
-    /// Has a first and a second owner fall silent with step 1, which is step 2 then.
+    /// Makes a first and a second owner of step 1 fall silent. The step is number 2 then.
     private func lose(_ first: RedisSessionStore, _ second: RedisSessionStore) async throws {
         _ = try await first.started(.user("poison", in: session))
         try await eventually("the second takes it") {
@@ -38,7 +39,8 @@ import Testing
         }
     }
 
-    @Test func aStepThatEndsItsReplicasEndsTwoOfThem() async throws {
+    @Test("A step that ends its replicas costs two of them")
+    func aStepThatEndsItsReplicasEndsTwoOfThem() async throws {
         let (first, second) = (try await store("first"), try await store("second"))
         try await lose(first, second)
         let third = try await store("third")
@@ -54,8 +56,9 @@ import Testing
         #expect(try redis.cli("LLEN", keys.history) == "1")
     }
 
-    /// It was only silent: a pause of a replica is no proof against the step.
-    @Test func aReplicaThatLivesSpeaksForTheStep() async throws {
+    /// The replica was only silent: a pause proves nothing against the step.
+    @Test("A paused replica that lives clears the step")
+    func aReplicaThatLivesSpeaksForTheStep() async throws {
         let (first, second) = (try await store("first"), try await store("second"))
         try await lose(first, second)
         let third = try await store("third")
@@ -66,8 +69,9 @@ import Testing
         }
     }
 
-    /// The second had not asked the model yet: what the model's server sends is not to blame.
-    @Test func aStepThatMayHaveHadBadLuckWaitsAndRunsAlone() async throws {
+    /// The second owner had not asked the model yet, so the model's response is not to blame.
+    @Test("A step that may not be to blame waits and runs alone")
+    func aStepThatMayHaveHadBadLuckWaitsAndRunsAlone() async throws {
         let (first, second) = (try await store("first"), try await store("second", aheadBytes: 0))
         try await lose(first, second)
         let third = try await store("third")
@@ -83,7 +87,8 @@ import Testing
         #expect(try await !third.claimQuarantine(other, step: 1))
     }
 
-    @Test func stepsThatWereGivenBackAreNoLosses() async throws {
+    @Test("Released steps do not count as losses")
+    func stepsThatWereGivenBackAreNoLosses() async throws {
         let (first, second) = (try await store("first"), try await store("second"))
         let lease = try await first.started(.user("hello", in: session))
         _ = try await first.release(lease)
@@ -98,8 +103,10 @@ import Testing
         #expect(try redis.cli("HGET", keys.state, "lost") == "")
     }
 
-    /// A build that knows layout 1 alone leaves what it found: it belongs to an earlier step.
-    @Test func whatAnEarlierStepHasLostIsNotHeldAgainstThisOne() async throws {
+    /// A build that knows only layout 1 leaves the fields as they are: they belong to an earlier
+    /// step.
+    @Test("Losses of an earlier step do not count against this one")
+    func whatAnEarlierStepHasLostIsNotHeldAgainstThisOne() async throws {
         let (first, second) = (try await store("first"), try await store("second"))
         _ = try await first.started(.user("hello", in: session))
         try redis.cli("HSET", keys.state, "fence", "7", "attempt", "2", "lost", "1 a 1,2 b 1", "chain", "1 x,2 y", "replaces", "2")

@@ -5,19 +5,22 @@ import Testing
 
 @testable import SessionStore
 
-@Suite(.timeLimit(.minutes(2))) struct WakeSignalTests {
+@Suite("Wake signals", .timeLimit(.minutes(2)))
+struct WakeSignalTests {
     let signal = WakeSignal(eventLoop: MultiThreadedEventLoopGroup.singleton.any())
 
-    @Test func aSignalBeforeTheWaitIsNotLost() async throws {
+    @Test("A signal before the wait is not lost")
+    func aSignalBeforeTheWaitIsNotLost() async throws {
         for _ in 0..<3 { signal.wake() }
         try await within(.seconds(20), "the wait ends at once") { [signal] in await signal.next(timeout: .seconds(3600)) }
-        // Three were one.
+        // Three signals count as one.
         let start = ContinuousClock.now
         await signal.next(timeout: .milliseconds(30))
         #expect(ContinuousClock.now - start >= .milliseconds(29))
     }
 
-    @Test func aSignalEndsTheWait() async throws {
+    @Test("A signal ends the wait")
+    func aSignalEndsTheWait() async throws {
         for _ in 0..<100 {
             let waiting = Task { [signal] in await signal.next(timeout: .seconds(3600)) }
             signal.wake()
@@ -25,14 +28,16 @@ import Testing
         }
     }
 
-    @Test func theTaskThatIsCancelledWaitsNoLonger() async throws {
+    @Test("A cancelled task stops waiting")
+    func theTaskThatIsCancelledWaitsNoLonger() async throws {
         let waiting = Task { [signal] in await signal.next(timeout: .seconds(3600)) }
         waiting.cancel()
         try await waiting.value("the wait ends")
     }
 
-    /// Shorter waits after longer ones whose timers are still under way, and the other way round.
-    @Test func eachWaitHasItsOwnTimeout() async throws {
+    /// Shorter waits follow longer ones whose timers still run, and the other way round.
+    @Test("Each wait has its own timeout")
+    func eachWaitHasItsOwnTimeout() async throws {
         for timeout in [Duration.milliseconds(20), .milliseconds(40), .milliseconds(10)] {
             let waiting = Task { [signal] in await signal.next(timeout: .seconds(3600)) }
             signal.wake()
@@ -43,8 +48,9 @@ import Testing
         }
     }
 
-    /// Every signal is followed by the end of a wait that began after it or was under way.
-    @Test func noSignalIsLost() async throws {
+    /// After every signal, a wait ends that began later or was already running.
+    @Test("No signal is lost")
+    func noSignalIsLost() async throws {
         final class Written: Sendable { let number = Atomic(0) }
         let (written, signal) = (Written(), signal)
         let reader = Task {

@@ -11,9 +11,10 @@ private final class Told: Sendable {
     let text = Mutex<String?>(nil)
 }
 
-/// A real Cluster on loopback.
-@Suite(.timeLimit(.minutes(4))) struct ClusterTests {
-    /// A session whose slot this node serves.
+/// The cluster runs on loopback.
+@Suite("A real cluster", .tags(.processes), .serialized, .timeLimit(.minutes(4)))
+struct ClusterTests {
+    /// Returns a session whose slot this node serves.
     /// - Parameter hintElsewhere: A node that must not have the session's hint.
     private func session(on node: RedisServer, of cluster: RedisCluster, hintElsewhere other: RedisServer? = nil) throws -> SessionID {
         while true {
@@ -25,8 +26,8 @@ private final class Told: Sendable {
         }
     }
 
-    /// Sessions land on all nodes, and everything that can be asked of a store works.
-    @Test func sessionsAreSpreadOverTheNodes() async throws {
+    @Test("Sessions are spread over the nodes, and every store call works")
+    func sessionsAreSpreadOverTheNodes() async throws {
         let cluster = try await RedisCluster.start()
         let store = try await cluster.configuration().store()
         #expect(store.isReady && store.publish == "SPUBLISH")
@@ -58,8 +59,8 @@ private final class Told: Sendable {
         try await cluster.stop()
     }
 
-    /// Sweepers find what they must on every node.
-    @Test func lostStepsAreFoundOnEveryNode() async throws {
+    @Test("Sweepers find lost steps on every node")
+    func lostStepsAreFoundOnEveryNode() async throws {
         let cluster = try await RedisCluster.start()
         let store = try await cluster.configuration().store(lease: .milliseconds(100))
         let sessions = try cluster.nodes.map { try session(on: $0, of: cluster) }
@@ -75,8 +76,9 @@ private final class Told: Sendable {
         try await cluster.stop()
     }
 
-    /// `MOVED` is followed at once, and learned: the next command goes to the right node by itself.
-    @Test func aSlotThatHasMovedIsFollowed() async throws {
+    /// `MOVED` is followed at once, and the next command goes to the right node directly.
+    @Test("A moved slot is followed and remembered")
+    func aSlotThatHasMovedIsFollowed() async throws {
         let cluster = try await RedisCluster.start()
         let store = try await cluster.configuration().store()
         let (source, target) = (cluster.nodes[0], cluster.nodes[1])
@@ -95,9 +97,10 @@ private final class Told: Sendable {
         try await cluster.stop()
     }
 
-    /// While a slot is on its way, a session with keys on both sides has to wait (`TRYAGAIN`); one that is not there yet, too; and a single key is
-    /// asked for where it is (`ASK`).
-    @Test func aSlotThatIsOnItsWayIsWaitedFor() async throws {
+    /// While a slot moves, a session with keys on both nodes waits (`TRYAGAIN`), and so does one
+    /// whose slot has not arrived. A single key is read where it is (`ASK`).
+    @Test("Commands wait for a slot that is moving")
+    func aSlotThatIsOnItsWayIsWaitedFor() async throws {
         let cluster = try await RedisCluster.start()
         let store = try await cluster.configuration().store(lease: .seconds(20))
         let (source, target) = (cluster.nodes[0], cluster.nodes[1])
@@ -108,12 +111,12 @@ private final class Told: Sendable {
         var commit: Task<LeaseAnswer, any Error>?
         try await cluster.move(slot: slot, from: source, to: target) {
             try source.cli("MIGRATE", "127.0.0.1", "\(target.port)", keys.history, "0", "5000")
-            // One key, and it is over there already.
+            // One key has moved already.
             #expect(try await store.history(session, offset: 0, limit: 10)?.length == 1)
             let redirected = await store.append(.tokens("a"), lease: lease).failure
             #expect(
                 redirected?.code == .unavailable && redirected?.message.contains("TRYAGAIN") == true, "\(String(describing: redirected))")
-            // This one waits until the slot has arrived.
+            // This call waits until the slot has arrived.
             commit = Task { try await store.commit(StepCommit(lease)) }
             try await eventually("it was refused") { try source.cli("INFO", "errorstats").contains("errorstat_TRYAGAIN:count=2") }
         }
@@ -123,7 +126,8 @@ private final class Told: Sendable {
         try await cluster.stop()
     }
 
-    @Test func slotsMoveUnderLoad() async throws {
+    @Test("Slots move under load without loss")
+    func slotsMoveUnderLoad() async throws {
         let cluster = try await RedisCluster.start()
         let store = try await cluster.configuration().store(lease: .seconds(2))
         let traffic = Traffic(store, sessions: 12)
@@ -143,8 +147,10 @@ private final class Told: Sendable {
         try await cluster.stop()
     }
 
-    /// Three masters, each with a replica: one is handed over by its replica's wish, one is killed.
-    @Test func mastersFailOverUnderLoad() async throws {
+    /// There are three masters with a replica each. One replica takes over on request, and one
+    /// master is killed.
+    @Test("Masters fail over under load")
+    func mastersFailOverUnderLoad() async throws {
         let cluster = try await RedisCluster.start(replicas: 1)
         let store = try await cluster.configuration().store(lease: .seconds(1))
         let traffic = Traffic(store, sessions: 12)
@@ -164,14 +170,16 @@ private final class Told: Sendable {
                 zip(traffic.sessions, before).allSatisfy { traffic.count(of: $0) > $1 + 2 }
             }
         }
-        // A master that is killed takes with it what its replica had not.
+        // A killed master loses the writes that its replica did not have.
         try await traffic.check(losesNothing: false)
         store.client.shutDown()
         try await cluster.stop()
     }
 
-    /// A Cluster that has lost slots serves nothing. That is told within bounds, and is over when the node is back.
-    @Test func aClusterThatIsDownIsWaitedForWithinBounds() async throws {
+    /// A Cluster that has lost slots serves nothing. Calls fail within bounds, and work again when
+    /// the node is back.
+    @Test("A cluster that is down is awaited within bounds")
+    func aClusterThatIsDownIsWaitedForWithinBounds() async throws {
         let cluster = try await RedisCluster.start()
         let store = try await cluster.configuration().store { $0.retryPatience = .milliseconds(500) }
         let lost = cluster.nodes[2]
@@ -190,7 +198,7 @@ private final class Told: Sendable {
         }
         #expect(ContinuousClock.now - begun < .seconds(5))
         try await eventually("the store knows", timeout: .seconds(30)) { !store.isReady }
-        // A commit has more patience.
+        // A commit waits longer.
         let commit = Task { try await store.commit(StepCommit(lease)) }
         lost.process.signal(SIGCONT)
         #expect(try await commit.value(within: .seconds(30), "the commit is made") == .held)
@@ -199,12 +207,14 @@ private final class Told: Sendable {
         try await cluster.stop()
     }
 
-    /// A node that only redirects is asked for the table once, and a node that has left is not connected to.
-    @Test func aClusterIsFoundFromOneOfItsNodes() async throws {
+    /// A node that only redirects is asked for the table once. A node that has left gets no
+    /// connection.
+    @Test("A cluster is found from one of its nodes")
+    func aClusterIsFoundFromOneOfItsNodes() async throws {
         let cluster = try await RedisCluster.start()
         let seed = RedisConfiguration.Address.tcp(host: "127.0.0.1", port: cluster.nodes[1].port)
         var configuration = RedisConfiguration(seed)
-        // One that does not answer, and a name of a node that no table gives.
+        // A node that does not reply, and a name that no table has.
         configuration.topology = .cluster(seeds: [
             .tcp(host: "127.0.0.1", port: try freePort()), .tcp(host: "localhost", port: cluster.nodes[1].port),
         ])
@@ -221,9 +231,10 @@ private final class Told: Sendable {
         try await cluster.stop()
     }
 
-    /// A slot is marked as moving, and stays so for long: a session of layout 2 lacks none of its keys, so that its node serves it until the first of
-    /// them goes.
-    @Test func aSessionIsServedWhileItsSlotIsAboutToMove() async throws {
+    /// The slot stays marked for long. A session of layout 2 has all its keys, so its node serves
+    /// it until the first key moves.
+    @Test("A session is served while its slot is marked as moving")
+    func aSessionIsServedWhileItsSlotIsAboutToMove() async throws {
         let cluster = try await RedisCluster.start()
         let store = try await cluster.configuration().store {
             $0.layout = 2
@@ -250,8 +261,9 @@ private final class Told: Sendable {
         try await cluster.stop()
     }
 
-    /// Wake-ups are sharded: they go to one node only, and listeners follow a slot that moves.
-    @Test func wakeUpsFollowTheirSlot() async throws {
+    /// Wake-ups are sharded: they go to one node only.
+    @Test("Wake-ups follow their slot")
+    func wakeUpsFollowTheirSlot() async throws {
         let cluster = try await RedisCluster.start()
         let (listening, writing) = (
             try await cluster.configuration().store(), try await cluster.configuration().store(replica: "replica-2")
@@ -267,7 +279,7 @@ private final class Told: Sendable {
         try await cluster.move(slot: ClusterSlots.slot(of: wake), from: source, to: target)
         try await eventually("it is subscribed to at the new node") { try listeners(target) }
         #expect(try !listeners(source))
-        // What the new subscription itself has signalled is used up.
+        // The new subscription has signalled once, and the test has consumed that.
         await wakes.next(timeout: .milliseconds(300))
         await wakes.next(timeout: .milliseconds(300))
         let begun = ContinuousClock.now
@@ -275,7 +287,7 @@ private final class Told: Sendable {
         await wakes.next(timeout: .seconds(20))
         #expect(ContinuousClock.now - begun < .seconds(10))
 
-        // A replica is told of its steps from whichever node.
+        // A replica learns of its steps from any node.
         let told = Told()
         let subscription = listening.messagesToReplica { if case .message(let text) = $0 { told.text.withLock { $0 = text } } }
         try await eventually("it is subscribed to") {
@@ -289,12 +301,14 @@ private final class Told: Sendable {
         try await cluster.stop()
     }
 
-    /// Every key of each command of a turn lies in one slot, whatever it is: the whole traffic of a conversation is looked at.
-    @Test func noCommandTouchesTwoSlots() async throws {
+    /// The test reads the whole traffic of a conversation.
+    @Test("No command of a turn touches two slots")
+    func noCommandTouchesTwoSlots() async throws {
         let redis = try await RedisServer.start()
         let monitor = try ChildProcess("redis-cli", ["-s", redis.socket, "MONITOR"], directory: redis.directory)
         try await eventually("it is watched") { monitor.log.contains("OK") }
-        // A single server takes everything; what it is sent is what a Cluster is sent, but for the hint that shares a write.
+        // A single server accepts everything. It gets the same commands as a Cluster, except for
+        // the hint that shares a write.
         let store = try await redis.store(lease: .milliseconds(50))
         let session = SessionID.unique()
         let lease = try await store.started(.user("hello", in: session))
@@ -320,7 +334,7 @@ private final class Told: Sendable {
         try redis.cli("ECHO", "the end")
         try await eventually("all is seen") { monitor.log.contains("the end") }
 
-        // 1735689600.123456 [0 unix:/…] "EVALSHA" "…" …; what scripts do themselves is marked lua.
+        // 1735689600.123456 [0 unix:/…] "EVALSHA" "…" …; commands of scripts are marked lua.
         let commands = monitor.log.split(separator: "\n").filter { $0.contains("] \"") && !$0.contains(" lua] ") }.map { line in
             line.matches(of: /"((?:[^"\\]|\\.)*)"/).map { String($0.output.1) }
         }

@@ -6,15 +6,17 @@ import Testing
 
 @testable import SessionStore
 
-/// A real master with replicas and three real sentinels.
-@Suite(.timeLimit(.minutes(3))) struct SentinelTests {
+/// A real master, its replicas, and three real sentinels.
+@Suite("Real sentinels", .tags(.redis), .serialized, .timeLimit(.minutes(3)))
+struct SentinelTests {
     private func port(_ client: RedisConnectionPool) async throws -> Int? {
         let result = try await client.route(for: "k").send(pipeline: [RedisCommand("INFO", "server")]).first
         let info = try? result?.get().string
         return info?.firstMatch(of: /tcp_port:([0-9]+)/).flatMap { Int($0.output.1) }
     }
 
-    @Test func theMasterIsFoundAndUsed() async throws {
+    @Test("The master is found and used")
+    func theMasterIsFoundAndUsed() async throws {
         let redis = try await RedisSentinels.start(password: "p", sentinelPassword: "s3cr3t")
         let client = try await RedisConfiguration(url: redis.url(credentials: ":p@", query: "?sentinel_password=s3cr3t")).client()
         #expect(try await port(client) == redis.servers[0].port)
@@ -34,8 +36,9 @@ import Testing
         try await redis.stop()
     }
 
-    /// I1, I2, and nothing that was acknowledged is lost: one of two replicas has it before the client is told.
-    @Test func turnsGoOnWhenTheMasterIsKilled() async throws {
+    /// One of two replicas has each write before the client's response.
+    @Test("Turns go on after the master is killed, without losing acknowledged writes (I1, I2)")
+    func turnsGoOnWhenTheMasterIsKilled() async throws {
         let redis = try await RedisSentinels.start(replicas: 2)
         let store = try await redis.configuration().store(lease: .seconds(1)) { $0.acknowledgement = Acknowledgement(replicas: 1) }
         let traffic = Traffic(store, sessions: 8)
@@ -55,19 +58,21 @@ import Testing
         try await redis.stop()
     }
 
-    /// A master that is demoted while it lives refuses, and is left at once.
-    @Test func aDemotedMasterIsNotWrittenTo() async throws {
+    /// The master is demoted while it lives, and refuses writes.
+    @Test("A demoted master is left at once")
+    func aDemotedMasterIsNotWrittenTo() async throws {
         let redis = try await RedisSentinels.start()
         let client = try await RedisConfiguration(url: redis.url(credentials: "")).client()
         #expect(try await client.route(for: "k").send(RedisCommand("SET", "k", "old")).string == "OK")
-        // Behind the sentinels' back: nobody tells the client but the server itself.
+        // Without the sentinels' knowledge: only the server itself tells the client.
         for sentinel in redis.sentinels { sentinel.process.signal(SIGSTOP) }
         try redis.servers[1].cli("REPLICAOF", "NO", "ONE")
         try redis.servers[0].cli("REPLICAOF", "127.0.0.1", "\(redis.servers[1].port)")
         let refused = try #require(
             await #expect(throws: RedisError.self) { try await client.route(for: "k").send(RedisCommand("SET", "k", "new")) })
         #expect(refused.code == .readOnly && !refused.mayHaveBeenApplied)
-        // Without a sentinel nobody knows the new master; the old one is not used meanwhile.
+        // Without a sentinel, no server names the new master. The client does not use the old one
+        // meanwhile.
         try await eventually("it is left") { !client.isReady }
         for _ in 0..<5 {
             let error = await #expect(throws: RedisError.self) { try await client.route(for: "k").send(RedisCommand("SET", "k", "new")) }
@@ -75,7 +80,7 @@ import Testing
         }
         #expect(!client.isReady)
         for sentinel in redis.sentinels { sentinel.process.signal(SIGCONT) }
-        // The sentinels put right what was done behind their back, one way or the other.
+        // The sentinels repair the change in one way or another.
         try await eventually("a master is used", timeout: .seconds(60)) {
             guard case .success? = try await client.route(for: "k").send(pipeline: [RedisCommand("SET", "k", "new")]).first else {
                 return false
@@ -86,9 +91,9 @@ import Testing
         try await redis.stop()
     }
 
-    /// Connections are made again to the master that was known last, as long as it says that it is
-    /// one.
-    @Test func withoutSentinelsTheLastKnownMasterIsUsed() async throws {
+    /// Connections are restored as long as the server says that it is a master.
+    @Test("Without sentinels the last known master is used")
+    func withoutSentinelsTheLastKnownMasterIsUsed() async throws {
         let redis = try await RedisSentinels.start()
         let client = try await RedisConfiguration(url: redis.url(credentials: "")).client()
         #expect(try await port(client) == redis.servers[0].port)
@@ -102,10 +107,11 @@ import Testing
         try await redis.stop()
     }
 
-    /// `+switch-master` is enough: the old master is well, calls itself a master, and keeps its connections.
-    @Test func whatASentinelPublishesIsFollowed() async throws {
+    /// The old master works, calls itself a master, and keeps its connections.
+    @Test("A published +switch-master is followed")
+    func whatASentinelPublishesIsFollowed() async throws {
         let (old, new) = (try await RedisServer.start(), try await RedisServer.start())
-        // A server that answers as a sentinel does. What is published there is published by it.
+        // A server that replies as a sentinel does. The test publishes there.
         let stage = try await RedisServer.start()
         let sentinel = try await FaultyProxy.start(to: stage)
         func name(_ server: RedisServer) {
@@ -130,7 +136,8 @@ import Testing
         for server in [old, new, stage] { try await server.kill() }
     }
 
-    @Test func aFailoverThatSentinelsMakeIsFollowed() async throws {
+    @Test("A failover that the sentinels make is followed")
+    func aFailoverThatSentinelsMakeIsFollowed() async throws {
         let redis = try await RedisSentinels.start()
         let store = try await redis.configuration().store(lease: .seconds(1))
         let traffic = Traffic(store, sessions: 4)
@@ -143,14 +150,16 @@ import Testing
             let before = traffic.count
             try await eventually("turns run again") { traffic.count > before + 20 }
         }
-        // What the old master took in after its replica was promoted is lost, and nobody was waited for.
+        // Writes to the old master after the promotion of its replica are lost: no call waited for
+        // a replica.
         try await traffic.check(losesNothing: false)
         store.client.shutDown()
         try await redis.stop()
     }
 
-    /// The first sentinel is silent: the next one is asked, for the master and for news.
-    @Test func aSilentSentinelIsPassedOver() async throws {
+    /// The next sentinel is asked for the master and for news.
+    @Test("A silent sentinel is skipped")
+    func aSilentSentinelIsPassedOver() async throws {
         let redis = try await RedisSentinels.start()
         redis.sentinels[0].process.signal(SIGSTOP)
         let client = try await redis.configuration().client()
@@ -163,7 +172,8 @@ import Testing
         try await redis.stop()
     }
 
-    @Test func wakeUpsGoOnAfterAFailover() async throws {
+    @Test("Wake-ups continue after a failover")
+    func wakeUpsGoOnAfterAFailover() async throws {
         let redis = try await RedisSentinels.start()
         let store = try await redis.configuration().store(lease: .seconds(1))
         let session = SessionID.unique()
@@ -175,7 +185,7 @@ import Testing
                 return try await store.commit(StepCommit(lease)) == .held
             } catch { return false }
         }
-        // Until nothing is left of what was signalled before.
+        // Until no earlier signal is left.
         try await within(.seconds(60), "a wake-up of another replica") {
             let other = try await redis.configuration().store(replica: "replica-2")
             while true {

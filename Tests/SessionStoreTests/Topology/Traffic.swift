@@ -5,7 +5,8 @@ import Testing
 
 @testable import SessionStore
 
-/// Conversations that go on whatever becomes of Redis, as clients hold them: a message that was not answered is sent again with its key.
+/// Conversations during any fault of Redis. As clients do, they send a message without a response
+/// again with its key.
 final class Traffic: Sendable {
     private struct State {
         var acknowledged: [SessionID: [String]] = [:]
@@ -22,13 +23,13 @@ final class Traffic: Sendable {
         sessions = (0..<count).map { _ in .unique() }
     }
 
-    /// Turns that were acknowledged, of all sessions.
+    /// The acknowledged turns of all sessions.
     var count: Int { state.withLock { $0.acknowledged.values.reduce(0) { $0 + $1.count } } }
     var failures: [String: Int] { state.withLock { $0.failures } }
     func acknowledged(_ session: SessionID) -> [String] { state.withLock { $0.acknowledged[session] ?? [] } }
     func count(of session: SessionID) -> Int { acknowledged(session).count }
 
-    /// Runs turns in every session until ``end()``, while `body` runs.
+    /// Runs turns in every session while `body` runs, until ``end()``.
     func run(_ body: () async throws -> Void) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for session in sessions {
@@ -47,7 +48,8 @@ final class Traffic: Sendable {
         }
     }
 
-    /// One message, sent until its answer is committed. Fails the test where that takes too long.
+    /// Sends one message until its completion is committed. Records an issue if that takes too
+    /// long.
     private func turn(_ text: String, in session: SessionID) async throws {
         let key = BeginStep.Idempotency(key: text, digest: text)
         try await eventually("\(text) in \(session) is answered; failures: \(failures)", timeout: .seconds(60)) {
@@ -66,10 +68,10 @@ final class Traffic: Sendable {
                     acknowledge(text, session)
                     return true
                 case .replay(let step):
-                    // It was accepted before. It is answered when its step has ended.
+                    // An earlier attempt was accepted. The response comes when its step has ended.
                     return try await isEnded(step, session) { acknowledge(text, session) }
                 case .orphaned(let step):
-                    // Nobody commits it any more.
+                    // No replica commits it any more.
                     if case .taken(let taken) = try await store.takeOver(TakeOver(session: session, step: step, reason: .lost)) {
                         _ = try await store.commit(StepCommit(taken.started.lease, text: "answer to \(text)"))
                     }
@@ -105,9 +107,10 @@ final class Traffic: Sendable {
 
     private func note(_ failure: String) { state.withLock { $0.failures[failure, default: 0] += 1 } }
 
-    /// I1, I2: each message that was acknowledged stands in its history once, and is answered once.
+    /// Checks that each acknowledged message is in the history once and has one completion (I1,
+    /// I2).
     ///
-    /// - Parameter losesNothing: Whether a failover may have taken back what was acknowledged.
+    /// - Parameter losesNothing: Whether a failover may have removed acknowledged writes.
     func check(losesNothing: Bool = true) async throws {
         for session in sessions {
             let page = try #require(try await store.history(session, offset: 0, limit: 100_000), "\(session) is gone")

@@ -6,9 +6,9 @@ import Testing
 @testable import AgentService
 @testable import LocalDeployment
 
-/// Streams of all personalities that are cut, or whose events are lost, doubled and swapped on their way.
-@Suite struct PersonalityDamageTests {
-    /// The events of an answer of text, comments included.
+@Suite("Cut and damaged streams of every personality")
+struct PersonalityDamageTests {
+    /// Returns the events of a text completion, comments included.
     private func events(_ personality: Personality) throws -> [String] {
         let loop = try ScriptedLoop(with: personality)
         let text = ["Grüße, ", "日本 ", "😀 ", "and ", "\"quotes\"."]
@@ -19,9 +19,10 @@ import Testing
         return String(buffer: bytes).components(separatedBy: "\n\n").filter { !$0.isEmpty }.map { $0 + "\n\n" }
     }
 
-    /// A complete answer is one whose bytes hold an end, and its text is all that they hold.
+    /// Checks that a completion reported as whole had its end in the bytes, and that its text is
+    /// all of theirs.
     ///
-    /// - Returns: Whether it is told as complete.
+    /// - Returns: Whether the completion is reported as whole.
     @discardableResult
     private func check(_ bytes: ByteBuffer, _ what: String) -> Bool {
         let decoded = Decoded(parts: [bytes])
@@ -32,19 +33,21 @@ import Testing
         return decoded.error == nil
     }
 
-    @Test(arguments: Personality.allCases) func cutAtAnyByte(_ personality: Personality) throws {
+    @Test("A stream cut at any byte is complete only if its end was received", arguments: Personality.allCases)
+    func cutAtAnyByte(_ personality: Personality) throws {
         let whole = ByteBuffer(string: try events(personality).joined())
         var completed = 0
-        // Every byte of the end, and of the rest one in five.
+        // Every byte of the end, and every fifth byte of the rest.
         for length in 0...whole.readableBytes where length > whole.readableBytes - 600 || length % 5 == 0 {
             let cut = try #require(whole.getSlice(at: whole.readerIndex, length: length))
             if check(cut, "\(personality), \(length) bytes") { completed += 1 }
         }
-        // Some of them are complete, and by far not all: else the test would test nothing.
+        // Some are whole, and most are not; otherwise the test would test nothing.
         #expect(completed > 0 && completed < whole.readableBytes / 2)
     }
 
-    @Test(arguments: Personality.allCases) func eventsLostDoubledAndSwapped(_ personality: Personality) throws {
+    @Test("A stream with lost, doubled or swapped events is complete only if its end was received", arguments: Personality.allCases)
+    func eventsLostDoubledAndSwapped(_ personality: Personality) throws {
         let events = try events(personality)
         var random = SeededGenerator(seed: 15)
         for index in events.indices {

@@ -3,8 +3,9 @@ import Testing
 
 @testable import LocalDeployment
 
-/// What personalities refuse. The loop's messages: 2 and 5 have calls, 8 is a text, 9 is the user's.
-@Suite struct PersonalityRefusalTests {
+/// Messages 2 and 5 of the loop have calls, 8 is a text, 9 is the user's.
+@Suite("Requests that personalities refuse")
+struct PersonalityRefusalTests {
     private func refusal(
         _ personality: Personality, _ change: (inout ScriptedLoop) throws -> Void
     ) throws -> Refusal? {
@@ -15,21 +16,30 @@ import Testing
 
     // MARK: Reasoning
 
-    @Test(arguments: [
-        (Personality.deepseek, 2, "reasoning_content", "must be passed back"), (.deepseek, 8, "reasoning_content", "must be passed back"),
-        (.kimi, 5, "reasoning_content", "reasoning_content is missing"),
-        // The text beside them is not enough.
-        (.openrouter, 5, "reasoning_details", "but found `tool_use`"),
-    ]) func reasoningThatIsWantedAndMissing(_ personality: Personality, place: Int, member: String, why: String) throws {
+    @Test(
+        "Missing reasoning is refused where the server requires it",
+        arguments: [
+            (Personality.deepseek, 2, "reasoning_content", "must be passed back"),
+            (.deepseek, 8, "reasoning_content", "must be passed back"),
+            (.kimi, 5, "reasoning_content", "reasoning_content is missing"),
+            // The text beside them is not enough.
+            (.openrouter, 5, "reasoning_details", "but found `tool_use`"),
+        ]
+    )
+    func reasoningThatIsWantedAndMissing(_ personality: Personality, place: Int, member: String, why: String) throws {
         let refused = try refusal(personality) { $0.change(place) { $0[member] = nil } }
         #expect(refused?.message.contains(why) == true)
     }
 
-    /// A byte, another message's, one that was cut.
-    @Test(arguments: [
-        (Personality.deepseek, "reasoning_content"), (.kimi, "reasoning_content"), (.openrouter, "reasoning"), (.vllm, "reasoning"),
-        (.ollama, "reasoning"),
-    ]) func reasoningThatIsDamaged(_ personality: Personality, member: String) throws {
+    /// A changed byte, another message's reasoning, or truncated reasoning.
+    @Test(
+        "Damaged reasoning is refused",
+        arguments: [
+            (Personality.deepseek, "reasoning_content"), (.kimi, "reasoning_content"), (.openrouter, "reasoning"), (.vllm, "reasoning"),
+            (.ollama, "reasoning"),
+        ]
+    )
+    func reasoningThatIsDamaged(_ personality: Personality, member: String) throws {
         let changes: [(String) -> String] = [
             { $0 + " " }, { String($0.dropLast()) }, { $0.replacing("🤔", with: "\u{FFFD}") }, { $0.replacing("\n", with: " ") },
         ]
@@ -45,7 +55,7 @@ import Testing
             loop.change(5) { $0[member] = one }
         }
         #expect(swapped?.message.contains("belongs to another message") == true)
-        // The same place, but of a generation that was given up.
+        // The same position, of a generation that was abandoned.
         let stale = try refusal(personality) { loop in
             let thought = Thought(position: 0)
             loop.change(2) { $0[member] = .string(thought.text) }
@@ -53,7 +63,8 @@ import Testing
         #expect(stale?.message.contains("the calls are of") == true)
     }
 
-    @Test func openRoutersDetailsMustBeMerged() throws {
+    @Test("OpenRouter's reasoning details must be merged")
+    func openRoutersDetailsMustBeMerged() throws {
         let unmerged = try refusal(.openrouter) { loop in
             loop.change(2) { members in
                 let details = members["reasoning_details"]?.array ?? []
@@ -73,13 +84,14 @@ import Testing
         #expect(unsigned?.message.contains("is not what was sent") == true)
     }
 
-    @Test func anEmptyMember() throws {
+    @Test("DeepSeek refuses an empty member in place of reasoning, and Kimi accepts it")
+    func anEmptyMember() throws {
         func empty(_ personality: Personality, _ place: Int) throws -> Refusal? {
             try refusal(personality) { $0.change(place) { $0["reasoning_content"] = "" } }
         }
         #expect(try empty(.kimi, 2) == nil)
         #expect(try empty(.deepseek, 2)?.message.contains("must be passed back") == true)
-        // Of another model there is nothing else; nor of a text that was cancelled.
+        // Another model has no other reasoning. A cancelled text has none either.
         #expect(try empty(.deepseek, 8) == nil)
         let foreign = try refusal(.deepseek) { loop in
             loop.change(2) { $0["reasoning_content"] = "" }
@@ -87,13 +99,14 @@ import Testing
             loop.change(3) { $0["tool_call_id"] = "another" }
         }
         #expect(foreign == nil)
-        // The stricter reading of tests minds it all the same.
+        // The stricter reading of tests still objects.
         var loop = try ScriptedLoop(with: .kimi)
         loop.change(2) { $0["reasoning_content"] = "" }
         #expect(loop.loss?.contains("did not come back") == true)
     }
 
-    @Test(arguments: [Personality.vllm, .ollama]) func whatIsNotMissedIsNoticedAllTheSame(_ personality: Personality) throws {
+    @Test("The test server notices lost reasoning that the real server ignores", arguments: [Personality.vllm, .ollama])
+    func whatIsNotMissedIsNoticedAllTheSame(_ personality: Personality) throws {
         var loop = try ScriptedLoop(with: personality)
         loop.change(5) { $0["reasoning"] = nil }
         #expect(loop.refusal == nil)
@@ -102,7 +115,7 @@ import Testing
 
     // MARK: Members that a server does not know
 
-    @Test(arguments: [Personality.plain, .deepseekR1, .gemini, .gpt, .mistral, .azure])
+    @Test("A server that sends no reasoning refuses it", arguments: [Personality.plain, .deepseekR1, .gemini, .gpt, .mistral, .azure])
     func whoSendsNoReasoningTakesNone(_ personality: Personality) throws {
         for member in ["reasoning_content", "reasoning", "reasoning_text", "reasoning_details", "thinking"] {
             let refused = try refusal(personality) { loop in
@@ -113,7 +126,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Personality.allCases) func aCallHasNoOtherMembers(_ personality: Personality) throws {
+    @Test("A call with unknown members is refused", arguments: Personality.allCases)
+    func aCallHasNoOtherMembers(_ personality: Personality) throws {
         let refused = try refusal(personality) { loop in
             if personality == .deepseekR1 {
                 for place in loop.messages.indices { loop.change(place) { $0["reasoning_content"] = nil } }
@@ -126,7 +140,8 @@ import Testing
         #expect(foreign?.message.contains("a call has unknown fields [\"extra_content\"]") == true)
     }
 
-    @Test func geminisSignature() throws {
+    @Test("Gemini's signature must come back with its call")
+    func geminisSignature() throws {
         func changed(_ change: (inout [String: JSON]) -> Void) throws -> Refusal? {
             try refusal(.gemini) { $0.changeCall(5, change) }
         }
@@ -139,7 +154,8 @@ import Testing
 
     // MARK: Requests
 
-    @Test func whatGPTRefuses() throws {
+    @Test("OpenAI's rules are enforced")
+    func whatGPTRefuses() throws {
         let loop = try ScriptedLoop(with: .gpt)
         func member(_ change: (inout [String: JSON]) -> Void) -> String? {
             Personality.gpt.refusal(of: loop.request(loop.messages, change))?.member
@@ -148,7 +164,7 @@ import Testing
         #expect(member { $0["reasoning_effort"] = nil } == "reasoning_effort")
         #expect(member { $0["reasoning_effort"] = "low" } == "reasoning_effort")
         #expect(member { $0["reasoning_effort"] = "minimal" } == "reasoning_effort")
-        // Without tools it may think.
+        // Without tools the model may reason.
         #expect(member { ($0["reasoning_effort"], $0["tools"]) = ("low", nil) } == nil)
         #expect(member { $0["max_tokens"] = 100 } == "max_tokens")
         #expect(member { $0["max_completion_tokens"] = 100 } == nil)
@@ -158,7 +174,8 @@ import Testing
         #expect(try refusal(.mistral) { $0.change(0) { $0["role"] = "developer" } } != nil)
     }
 
-    @Test func whatMistralRefuses() throws {
+    @Test("Mistral's rules are enforced")
+    func whatMistralRefuses() throws {
         let loop = try ScriptedLoop(with: .mistral)
         let options = Personality.mistral.refusal(of: loop.request(loop.messages) { $0["stream_options"] = ["include_usage": true] })
         let refused = try #require(options)
@@ -168,7 +185,7 @@ import Testing
             loop.change(3) { $0["tool_call_id"] = "call_1234" }
         }
         #expect(long?.message.contains("with a length of 9") == true)
-        // Behind a tool's result, and behind the user's.
+        // After a tool's result, and after the user's message.
         for place in [8, 9] {
             let refused = try refusal(.mistral) { $0.messages.insert(["role": "user", "content": "Go on."], at: place) }
             #expect(refused?.message.contains("unexpected role 'user'") == true)
@@ -176,7 +193,8 @@ import Testing
         #expect(try refusal(.mistral) { $0.messages.removeLast() } != nil)
     }
 
-    @Test func eachHasItsAddress() throws {
+    @Test("Each personality answers at its own address only")
+    func eachHasItsAddress() throws {
         for personality in Personality.allCases {
             var request = try ScriptedLoop(with: personality).request([["role": "user", "content": "Hi"]])
             #expect(personality.refusal(of: request) == nil, "\(personality)")

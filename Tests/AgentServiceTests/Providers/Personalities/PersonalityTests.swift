@@ -5,12 +5,14 @@ import Testing
 @testable import AgentService
 @testable import LocalDeployment
 
-/// What personalities send, read by a client of the tests' own and by the decoder.
-@Suite struct PersonalityTests {
+/// A client of the tests' own and the decoder read the personalities' streams.
+@Suite("Completions of every personality")
+struct PersonalityTests {
     private static let thinkers: Set<Personality> = [.deepseek, .kimi, .openrouter, .vllm, .ollama]
 
-    /// What was sent and is brought back whole is taken, and nothing of it is missed.
-    @Test(arguments: Personality.allCases) func whatComesBackWholeIsTaken(_ personality: Personality) throws {
+    /// The server accepts complete reasoning, and notices nothing missing.
+    @Test("A request that returns everything is accepted", arguments: Personality.allCases)
+    func whatComesBackWholeIsTaken(_ personality: Personality) throws {
         var loop = try ScriptedLoop(with: personality)
         if personality == .deepseekR1 {
             for place in loop.messages.indices { loop.change(place) { $0["reasoning_content"] = nil } }
@@ -21,7 +23,8 @@ import Testing
         #expect(holds == Self.thinkers.contains(personality))
     }
 
-    @Test(arguments: Personality.allCases) func aStreamHoldsWhatTheModelSays(_ personality: Personality) throws {
+    @Test("A stream holds what the model says", arguments: Personality.allCases)
+    func aStreamHoldsWhatTheModelSays(_ personality: Personality) throws {
         let loop = try ScriptedLoop(with: personality)
         let calls = try loop.sent(ScriptedCompletion(text: ["One ", "moment."], calls: ScriptedLoop.calls))
         #expect(calls.text == "One moment." && calls.finish == "tool_calls" && calls.isMarked && calls.hasUsage)
@@ -31,8 +34,8 @@ import Testing
         #expect(text.text == "Two files." && text.finish == "stop" && text.calls.isEmpty)
     }
 
-    /// The same in one piece as in a stream.
-    @Test(arguments: Personality.allCases) func aWholeAnswerHoldsTheSameMembers(_ personality: Personality) throws {
+    @Test("A whole completion has the same members as the stream", arguments: Personality.allCases)
+    func aWholeAnswerHoldsTheSameMembers(_ personality: Personality) throws {
         let loop = try ScriptedLoop(with: personality)
         let completion = ScriptedCompletion(text: ["One ", "moment."], calls: ScriptedLoop.calls)
         let answer = personality.answer(completion, to: loop.request(loop.messages) { $0["stream"] = false })
@@ -44,8 +47,8 @@ import Testing
         #expect(calls == streamed["tool_calls"].array.map { Set($0.object.keys).subtracting(["index"]) })
     }
 
-    /// The decoder reads the same of each, wherever the bytes are cut.
-    @Test(arguments: Personality.allCases, [1, 7, 64, 1 << 20]) func theDecoderReadsEach(_ personality: Personality, length: Int) throws {
+    @Test("The decoder reads each personality the same at any split", arguments: Personality.allCases, [1, 7, 64, 1 << 20])
+    func theDecoderReadsEach(_ personality: Personality, length: Int) throws {
         let loop = try ScriptedLoop(with: personality)
         let completion = ScriptedCompletion(text: ["One ", "moment."], calls: ScriptedLoop.calls)
         let answer = personality.answer(completion, to: loop.request(loop.messages)).split(every: length)
@@ -61,13 +64,14 @@ import Testing
         #expect(decoded.events.contains(.usage(TokenUsage(promptTokens: 20, completionTokens: 8))))
     }
 
-    @Test func seedsPickThemAll() {
+    @Test("Drill seeds pick every personality")
+    func seedsPickThemAll() {
         #expect(Set((0..<UInt64(Personality.allCases.count)).map(Personality.picked)) == Set(Personality.allCases))
         // The drills of docs/failover.md.
         #expect(Personality.picked(by: 11) == .plain)
     }
 
-    // MARK: What is peculiar to each
+    // MARK: Peculiarities of each
 
     private func chunks(_ personality: Personality) throws -> (all: [JSON], text: String) {
         let loop = try ScriptedLoop(with: personality)
@@ -81,7 +85,8 @@ import Testing
 
     private func fragments(_ chunks: [JSON]) -> [JSON] { chunks.flatMap { $0["choices"][0]["delta"]["tool_calls"].array } }
 
-    @Test(arguments: [Personality.gemini, .ollama]) func wholeCallsShareAnIndex(_ personality: Personality) throws {
+    @Test("Whole calls share an index", arguments: [Personality.gemini, .ollama])
+    func wholeCallsShareAnIndex(_ personality: Personality) throws {
         let calls = fragments(try chunks(personality).all)
         #expect(calls.map { $0["index"].int } == [0, 0])
         #expect(calls.map { $0["id"].string == "" } == (personality == .gemini ? [true, true] : [false, false]))
@@ -89,19 +94,22 @@ import Testing
         #expect(signatures == (personality == .gemini ? [true, false] : [false, false]))
     }
 
-    @Test func vllmGivesEachFragmentAnID() throws {
+    @Test("vLLM gives each fragment an id")
+    func vllmGivesEachFragmentAnID() throws {
         let calls = fragments(try chunks(.vllm).all)
         #expect(calls.count == 6 && Set(calls.compactMap { $0["id"].string }).count == 6)
     }
 
-    @Test func mistralsIDsAndParts() throws {
+    @Test("Mistral sends short ids and content parts")
+    func mistralsIDsAndParts() throws {
         let all = try chunks(.mistral).all
         #expect(fragments(all).allSatisfy { $0["id"].string?.wholeMatch(of: /[a-zA-Z0-9]{9}/) != nil })
         #expect(all.contains { $0["choices"][0]["delta"]["content"] == [["type": "text", "text": "Hi"]] })
         #expect(all.last?["choices"].array.isEmpty == false && all.last?["usage"].isNull == false)
     }
 
-    @Test func openRoutersCommentsAndPieces() throws {
+    @Test("OpenRouter sends comments and split reasoning")
+    func openRoutersCommentsAndPieces() throws {
         let (all, text) = try chunks(.openrouter)
         #expect(text.hasPrefix(": OPENROUTER PROCESSING\n\n"))
         let details = all.flatMap { $0["choices"][0]["delta"]["reasoning_details"].array }
@@ -110,7 +118,8 @@ import Testing
         #expect(details.last?["index"] == 1)
     }
 
-    @Test func azuresFirstChunk() throws {
+    @Test("Azure's first chunk has no choices")
+    func azuresFirstChunk() throws {
         let all = try chunks(.azure).all
         #expect(all.first?["choices"] == [] && all.first?["prompt_filter_results"].isNull == false)
         #expect(all.dropFirst().dropLast().allSatisfy { !$0["choices"][0]["content_filter_results"].isNull })

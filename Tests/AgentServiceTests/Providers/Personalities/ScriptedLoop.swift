@@ -3,7 +3,8 @@ import TestSupport
 
 @testable import LocalDeployment
 
-/// A tool loop with a personality in memory: two rounds of two calls, a text, and the user's next message.
+/// A tool loop with a personality in memory: two rounds of two calls, a text, and the user's next
+/// message.
 struct ScriptedLoop {
     static let calls: [ScriptedCompletion.Call] = [
         .init("read_file", #"{"path":"a \"b\" 😀.txt"}"#), .init("echo", #"{"text":"a\\b"}"#),
@@ -33,7 +34,7 @@ struct ScriptedLoop {
         try SentMessage(personality.answer(completion, to: request(messages)))
     }
 
-    /// A request with the settings that docs/models.md names.
+    /// Returns a request with the settings that docs/models.md names.
     func request(_ messages: [JSON], _ change: (inout [String: JSON]) -> Void = { _ in }) -> UpstreamRequest {
         var body: [String: JSON] = ["model": "test", "messages": .array(messages), "stream": true]
         body["tools"] = [["type": "function", "function": ["name": "echo", "parameters": ["type": "object"]]]]
@@ -51,14 +52,14 @@ struct ScriptedLoop {
             path: path, query: base.count > 1 ? String(base[1]) : nil, raw: ByteBuffer(string: JSON.object(body).text))
     }
 
-    /// Changes the message at a place.
+    /// Changes the message at an index.
     mutating func change(_ place: Int, _ body: (inout [String: JSON]) -> Void) {
         var members = messages[place].object
         body(&members)
         messages[place] = .object(members)
     }
 
-    /// Changes the first call of the message at a place.
+    /// Changes the first call of the message at an index.
     mutating func changeCall(_ place: Int, _ body: (inout [String: JSON]) -> Void) {
         change(place) { members in
             var calls = members["tool_calls"]?.array ?? []

@@ -4,9 +4,8 @@ import TestSupport
 
 @testable import LocalDeployment
 
-/// What a client that knows nothing of personalities makes of a stream: an assistant's message with all its members.
-///
-/// It is no part of the server under test, so that the two can be held against each other.
+/// An assistant's message with all its members, as a client that knows no personality reads it from
+/// a stream. It is not a part of the server under test, so that a test can compare the two.
 struct SentMessage {
     var members: [String: JSON] = ["role": "assistant"]
     var calls: [[String: JSON]] = []
@@ -47,7 +46,8 @@ struct SentMessage {
         }
     }
 
-    /// A fragment with a name begins a call; another one belongs to the last call of its index.
+    /// A fragment with a name begins a call. Another fragment belongs to the last call of its
+    /// index.
     private mutating func add(_ fragment: JSON) {
         let arguments = fragment["function"]["arguments"].string ?? ""
         if let name = fragment["function"]["name"].string {
@@ -61,7 +61,7 @@ struct SentMessage {
         }
     }
 
-    /// Pieces of one index are one detail: texts are joined, other members are taken over.
+    /// Pieces of one index are one detail: texts are joined, and other members are replaced.
     private mutating func add(detail: JSON) {
         var details = members["reasoning_details"]?.array ?? []
         if let place = details.firstIndex(where: { $0["index"] == detail["index"] }) {
@@ -73,7 +73,8 @@ struct SentMessage {
         members["reasoning_details"] = .array(details)
     }
 
-    /// The message as a client stores it: without places in the stream, and with ids where the server gave none.
+    /// Returns the message as a client stores it: without stream indexes, and with ids for calls
+    /// that the server sent without one.
     func stored(round: Int) -> JSON {
         var copy = members
         if !calls.isEmpty {

@@ -1,0 +1,12 @@
+public import Testing
+
+/// What a suite needs beside memory. `scripts/test.sh` runs each tagged suite in a process of its
+/// own, and all suites without a tag at the same time in one process (`make test-unit`).
+extension Tag {
+    /// Suites that start a Redis.
+    @Tag public static var redis: Self
+    /// Suites that start replicas, balancers, drills or other programs.
+    @Tag public static var processes: Self
+    /// Suites that measure how long something takes. Other tests would slow them down.
+    @Tag public static var clock: Self
+}

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Builds and runs the tests. Usage: test.sh unit|all
+#
+# unit: the suites without a tag: memory, and servers inside the test's process. They run at the
+#       same time.
+# all:  the suites without a tag, and then each suite tagged `.redis`, `.processes` or `.clock` in a
+#       process of its own, $JOBS suites at a time, since most of them wait. The suites of the Lua
+#       scripts run once more against Valkey.
+#
+# Prints a line for each suite, and the failures. Full logs are in .build/tests. Fails if a test was
+# left out, or if a test left a process or a folder behind.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# As in the Makefile, so that both build the same.
+export AGENT_RUNTIME_STRICT=1 AGENT_RUNTIME_OPTIMIZED=1
+
+tier=${1:-all}
+jobs=${JOBS:-4}
+export logs=.build/tests
+export bundle=.build/debug/agent-runtimePackageTests.xctest
+on_valkey='AppendEvents|BeginStep|BeginStepHistory|BeginStepToolResult|CommitStep|DeleteSession|Expiry|HistoryBound|LedgerBound|LogAhead|LogEvents|ReleaseStep|Rewind|ScriptHash|TakeOver|Verbatim'
+
+mkdir -p "$logs"
+rm -f "$logs"/*.log "$logs/results"
+if ! swift build --build-tests >"$logs/build.log" 2>&1; then
+    grep -E '(error|warning):' "$logs/build.log" || tail -50 "$logs/build.log"
+    exit 1
+fi
+started=$SECONDS
+
+# Every folder of a test lies here. The path is short, for unix sockets.
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/tests.XXXX")
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+
+# run NAME ARGUMENT...: runs tests; prints one line, and the failures. `swift test` runs once at a
+# time, so the tests are started as it starts them.
+run() {
+    local name=$1 log="$logs/$1.log" code=0 count result seconds
+    shift
+    "$bundle" --testing-library swift-testing "$@" >"$log" 2>&1 || code=$?
+    read -r count result seconds < <(
+        sed -nE 's/.*Test run with ([0-9]+) tests?.* (passed|failed) after ([0-9.]+) seconds.*/\1 \2 \3/p' "$log" | tail -1
+        echo "0 crashed 0"
+    )
+    if [ "$code" -eq 0 ] && [ "$result" = passed ] && [ "$count" -gt 0 ]; then
+        printf '%7.1f s %5d tests  %s\n' "$seconds" "$count" "$name"
+    else
+        printf '%7.1f s %5d tests  %s FAILED: %s\n' "$seconds" "$count" "$name" "$log"
+        { grep -aE '✘|Fatal error|error:' "$log" || tail -20 "$log"; } | cut -c1-600
+        result=failed
+    fi
+    echo "$result $count $seconds $name" >>"$logs/results"
+}
+
+# run_suite [valkey:]TARGET.SUITE
+# shellcheck disable=SC2317 # xargs calls it.
+run_suite() {
+    local suite=${1#valkey:}
+    if [ "$suite" != "$1" ]; then export AGENT_RUNTIME_TEST_REDIS_SERVER=$AGENT_RUNTIME_TEST_VALKEY; fi
+    run "$1" --filter "^${suite/./\\.}/"
+}
+export -f run run_suite
+
+# The tagged suites as TARGET.SUITE, the slowest of the last run first.
+tagged() {
+    grep -rlE '\.tags\(\.(redis|processes|clock)\)' Tests --include='*Tests.swift' |
+        sed -E 's#^Tests/([^/]+)/(.*/)?([^/]+)\.swift$#\1.\3#' |
+        awk -v times="$logs/times" '
+            BEGIN { while ((getline line < times) > 0) { split(line, part, " "); time[part[2]] = part[1] } }
+            { print ($1 in time ? time[$1] : 60), $1 }' |
+        sort -rn | cut -d' ' -f2
+}
+mapfile -t suites < <(tagged)
+untagged=()
+for suite in "${suites[@]}"; do untagged+=(--skip "^${suite/./\\.}/"); done
+run unit "${untagged[@]}"
+
+failed=0
+if [ "$tier" = all ]; then
+    valkey=()
+    if [ -n "${AGENT_RUNTIME_TEST_VALKEY:-}" ]; then
+        mapfile -t valkey < <(printf 'valkey:%s\n' "${suites[@]}" | grep -E "\.($on_valkey)Tests\$")
+    fi
+    printf '%s\n' "${suites[@]}" "${valkey[@]}" | xargs -P "$jobs" -I{} bash -c 'run_suite {}'
+    awk '{ print $3, $4 }' "$logs/results" >"$logs/times"
+    listed=$("$bundle" --testing-library swift-testing --list-tests | wc -l)
+    ran=$(awk '$4 !~ /^valkey:/ { sum += $2 } END { print sum }' "$logs/results")
+    if [ "$ran" -ne "$listed" ]; then
+        echo "$listed tests exist, and $ran ran: a tagged suite must have the name of its file" >&2
+        failed=1
+    fi
+fi
+
+# What the tests left behind. Processes that were killed last need a moment to end.
+left() {
+    find "$TMPDIR" -mindepth 1 -maxdepth 1
+    for process in /proc/[0-9]*; do
+        case $(readlink "$process/cwd" 2>/dev/null) in
+        "$TMPDIR"*) tr '\0' ' ' <"$process/cmdline" ;;
+        esac
+    done
+}
+for _ in $(seq 20); do
+    [ -n "$(left)" ] || break
+    sleep 0.1
+done
+if [ -n "$(left)" ]; then
+    echo "left behind by the tests:" >&2
+    left >&2
+    failed=1
+fi
+
+awk -v seconds=$((SECONDS - started)) -v logs="$logs" '
+    { tests += $2; failed += $1 == "failed" }
+    END { printf "%d tests in %d s, %d of %d runs failed; logs in %s\n", tests, seconds, failed, NR, logs; exit failed > 0 }
+' "$logs/results" || failed=1
+exit "$failed"
