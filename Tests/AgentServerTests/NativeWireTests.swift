@@ -2,8 +2,9 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// The native stream and the legacy response as a real server sends them, byte for byte as they were recorded.
-@Suite("The responses of a server as they were recorded", .tags(.redis, .processes), .serialized, .timeLimit(.minutes(2)))
+/// The native stream and the legacy response as a real server sends them, byte for byte as they
+/// were recorded.
+@Suite("The responses of a server as they were recorded", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
 struct NativeWireTests {
     private static let headers = [
         "Content-Type", "Cache-Control", "X-Accel-Buffering", "Location", "X-Agent-Replica", "Deprecation", "Link", "Retry-After",

@@ -2,8 +2,8 @@ import Logging
 
 /// The result that one suspended caller waits for. It is given exactly once.
 ///
-/// The compiler rejects a second result, since giving one consumes the value. A value that is dropped
-/// without a result fails the caller with ``TurnError/lostResult``, and logs the defect.
+/// The compiler rejects a second result, since giving one consumes the value. A value that is
+/// dropped without a result fails the caller with ``TurnError/lostResult``, and logs the defect.
 struct PendingResult<Value: Sendable>: ~Copyable, Sendable {
     typealias Continuation = CheckedContinuation<Result<Value, TurnError>, Never>
 

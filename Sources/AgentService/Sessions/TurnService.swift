@@ -44,8 +44,8 @@ public final class TurnService: Sendable {
         }
     }
 
-    /// Accepts a message. When this returns, Redis has stored the message, and the stream will get its
-    /// last event, or a signal to resume.
+    /// Accepts a message. When this returns, Redis has stored the message, and the stream will get
+    /// its last event, or a signal to resume.
     ///
     /// - Parameter stream: Gets the events; the client may close it at any time.
     /// - Throws: ``TurnError``. Nothing was written then, unless its code is `outcomeUnknown`.
@@ -83,12 +83,13 @@ public final class TurnService: Sendable {
                 switch try await self.store.begin(begin) {
                 case .started(let started):
                     if let id = request.lastEventID {
-                        // The request was not accepted before: the client's events are another step's.
+                        // The request was not accepted before: the client's events are another
+                        // step's.
                         let restart = StepRestart(step: started.lease.step, replaces: id.step, reason: .unknownEventID)
                         stream.emit(.restarted(restart))
                     }
-                    // The caller resumes while the model is already asked, unless the history is still
-                    // to be read.
+                    // The caller resumes while the model is already asked, unless the history is
+                    // still to be read.
                     let step = StepRunner(
                         service: self, started: started, share: share, stream: stream, traceparent: request.traceparent,
                         requestID: request.requestID)
@@ -102,7 +103,8 @@ public final class TurnService: Sendable {
                     return .end()
                 case .replay(let step):
                     result.succeed(nil)
-                    // The closure does not keep the request: its body would stay in memory meanwhile.
+                    // The closure does not keep the request: its body would stay in memory
+                    // meanwhile.
                     let (session, id) = (begin.session, request.lastEventID)
                     return .job {
                         await self.replay(session, step: step, after: id, to: stream)
@@ -117,7 +119,8 @@ public final class TurnService: Sendable {
                 case .refused(let refusal, let orphan):
                     return .end(
                         result.decided(.failure(.refused(refusal))) {
-                            // A client that repeats a refused request must not hide the step from the sweepers.
+                            // A client that repeats a refused request must not hide the step from
+                            // the sweepers.
                             if let orphan { self.takeOverAside(begin.session, step: orphan) }
                         })
                 }
@@ -127,10 +130,11 @@ public final class TurnService: Sendable {
         }
     }
 
-    /// Runs `job` in a task that belongs to the scheduler, and waits for the result that the job gives.
+    /// Runs `job` in a task that belongs to the scheduler, and waits for the result that the job
+    /// gives.
     ///
-    /// A job that takes a lease runs in such a task. If it ran in the handler's task, a client that leaves
-    /// at the wrong moment would cancel it, and leave behind a lease without an owner.
+    /// A job that takes a lease runs in such a task. If it ran in the handler's task, a client that
+    /// leaves at the wrong moment would cancel it, and leave behind a lease without an owner.
     func inTask<Value: Sendable>(
         endsStep: Bool = false,
         _ job: @escaping @Sendable (consuming PendingResult<Value>) async -> StepScheduler.NextAction

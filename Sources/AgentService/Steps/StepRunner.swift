@@ -95,11 +95,11 @@ final class StepRunner: Sendable {
     /// What the model has said so far.
     var machine: StepStateMachine { generating.withLock { $0.machine } }
 
-    /// Runs a step that was begun here. When its last action is performed, the client's stream has its
-    /// last event.
+    /// Runs a step that was begun here. When its last action is performed, the client's stream has
+    /// its last event.
     ///
-    /// - Parameter accepted: Succeeds when the step is about to ask the model. If the history came with
-    ///   the lease, the caller runs after the model was asked.
+    /// - Parameter accepted: Succeeds when the step is about to ask the model. If the history came
+    ///   with the lease, the caller runs after the model was asked.
     func run(accepting accepted: consuming PendingResult<TurnService.Conflict?>) async -> StepScheduler.NextAction {
         register()
         if started.settings.onDisconnect == .cancel { stream.whenClosed { [stopSignal] in stopSignal.stop(.clientLeft) } }

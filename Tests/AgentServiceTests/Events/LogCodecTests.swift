@@ -49,7 +49,8 @@ struct LogCodecTests {
         ]
     }
 
-    /// An owner emits an event, its followers the one that the log holds: a client sees no difference.
+    /// An owner emits an event, its followers the one that the log holds: a client sees no
+    /// difference.
     @Test("An event is read from the log as it was written", arguments: 0..<5)
     func whatTheLogHoldsIsTheEvent(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed))
@@ -58,7 +59,8 @@ struct LogCodecTests {
             for event in try Self.events(text, &random) {
                 let (name, value) = try Self.field(event)
                 let read = try #require(try LogCodec.event(name, value), "seed \(seed): \(text.debugDescription)")
-                // Of JSON the text may differ, by the separators that it holds as escapes; what is read stays.
+                // Of JSON the text may differ, by the separators that it holds as escapes; what is
+                // read stays.
                 #expect(try Self.field(read).value == value, "seed \(seed): \(text.debugDescription)")
                 switch event {
                 case .toolCall, .finished: break

@@ -28,7 +28,8 @@ extension Turns {
         return listener.text
     }
 
-    /// Records what a client is told that resumes after each event of a stream, by `GET` and by sending its message again.
+    /// Records what a client is told that resumes after each event of a stream, by `GET` and by
+    /// sending its message again.
     func recordResumes(
         of text: String, _ extra: [String: JSON] = [:], key: String, after events: [Listener.Told], into recording: inout RecordedStreams
     ) async throws {
