@@ -125,15 +125,6 @@ struct NativeEncoderTests {
         #expect(told.fields["event"] == "done")
     }
 
-    static func hasNull(_ json: JSON) -> Bool {
-        switch json {
-        case .null: true
-        case .array(let elements): elements.contains(where: hasNull)
-        case .object(let members): members.values.contains(where: hasNull)
-        case .bool, .number, .string: false
-        }
-    }
-
     @Test("No member is null but the finish reason")
     func noFieldIsNull() throws {
         let session = try #require(SessionID("s"))

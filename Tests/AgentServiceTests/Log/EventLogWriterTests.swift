@@ -1,6 +1,7 @@
 import Foundation
 import NIOCore
 import NIOPosix
+import RedisClient
 import Synchronization
 import TestSupport
 import Testing
