@@ -39,7 +39,7 @@ drill: ## Injects faults into a deployment on loopback, and checks every session
 	@scripts/install.sh build redis haproxy faketime
 	@scripts/drill.sh $(DRILL)
 
-check: ## Checks format, warnings, imports and shell scripts
+check: ## Checks format, warnings, imports, shell scripts and documentation
 	@scripts/install.sh build shellcheck
 	@scripts/check.sh
 

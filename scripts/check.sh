@@ -28,6 +28,7 @@ vendors='OpenAI|Anthropic|Claude|Azure|DeepSeek|Gemini|Google|Kimi|Mistral|Ollam
 report "No file or type of the engine is named after a vendor:" \
     "$(printf '%s\n' "${engine[@]}" | grep -iE "($vendors)[^/]*\$" || true
     grep -niE "(class|struct|enum|actor|protocol|typealias|extension) +[A-Za-z.]*($vendors)" "${engine[@]}" || true)"
+report "Documentation:" "$(scripts/docs.py || true)"
 report "Nothing may crash on outside data:" \
     "$(grep -rnE '\btry!|\bfatalError\(|\bpreconditionFailure\(|\bas! ' Sources || true)"
 report "Every Lua script explains KEYS, ARGV and its replies in its head:" \

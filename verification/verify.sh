@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Searches the model with SPIN as checks.txt says, one line per check. Fails when one did not go as expected: a property that does not
-# hold, a mistake that is not caught by the property that should catch it, a search that did not see every state.
-# Usage: verify.sh [NAME...]       all checks, or some
-#        verify.sh --trail NAME    how that check's property fails, step by step
+# Searches the model with SPIN as checks.txt says, and prints one line per check. Fails if a check has
+# another result than expected: a property does not hold, the property that should catch a mistake
+# does not, or a search did not visit every state.
+# Usage: verify.sh [NAME...]       runs all checks, or some
+#        verify.sh --trail NAME    prints how that check's property fails, step by step
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -27,15 +28,15 @@ checks() {
     done
 }
 
-# search "BOUNDS" FLAG...: compiles the search and runs it, in $work; everything that was said is in $work/out. The search is exact:
-# states are compressed, but none is taken for another.
+# search "BOUNDS" FLAG...: compiles the search and runs it, in $work; $work/out has all that it prints.
+# The search is exact: states are compressed, but none is taken for another.
 search() {
     local bounds options=()
     read -ra bounds <<<"$1"
     shift
     case " ${bounds[*]} " in
     *" LIVENESS=1 "*)
-        # Partial order reduction does not go together with fairness and rendezvous.
+        # Partial order reduction excludes fairness with rendezvous.
         set -- -DNOREDUCE -DNFAIR=3 "$@"
         options=(-a -f)
         ;;
@@ -73,7 +74,7 @@ check() { # EXPECTED NAME "BOUNDS"
     local is verdict=FAILED
     case $1 in
     holds | settles) search "$3" -O2 ;;
-    *) search "$3" -O0 ;; # mistakes show soon: compiling takes longer than searching
+    *) search "$3" -O0 ;; # mistakes show soon: compiling takes longer than the search
     esac
     is=$(finding)
     case $1:$is in
@@ -94,7 +95,7 @@ check() { # EXPECTED NAME "BOUNDS"
 trail() { # NAME "BOUNDS"
     local bounds model=$PWD/model/protocol.pml
     read -ra bounds <<<"$2 TRAIL=1"
-    # Breadth first, which finds the shortest way; it cannot tell that nothing more can happen, nor search for cycles.
+    # Breadth first finds the shortest way; it recognizes neither the end of all events nor cycles.
     case $2 in *LIVENESS=1*) ;; *) search "${bounds[*]}" -O0 -DBFS ;; esac
     [ -e "$work/protocol.pml.trail" ] || search "${bounds[*]}" -O0
     if [ ! -e "$work/protocol.pml.trail" ]; then

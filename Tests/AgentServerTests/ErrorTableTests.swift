@@ -2,8 +2,8 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Every row of the error table in docs/http-errors.md, over real HTTP.
-@Suite("Every row of the error table in docs/http-api.md", .tags(.processes), .serialized)
+/// ``RequestErrorTests`` has the rows that need no Redis.
+@Suite("The rows of the error table in docs/http-errors.md that need Redis", .tags(.processes), .serialized)
 struct ErrorTableTests: ServerSuite {
     let server: TestServer
 
@@ -30,82 +30,12 @@ struct ErrorTableTests: ServerSuite {
         try await client.send("POST", "/agent/message/stream", body: body, headers: headers)
     }
 
-    @Test(
-        "A body that is not JSON is refused",
-        arguments: [
-            "", "{", "{\"session_id\":", "nonsense", "{} {}", "\u{FEFF}", "{}\u{FEFF}", "\u{FEFF}\u{FEFF}{}", "{\"a\":\"\\ud800\"}",
-            String(repeating: "[", count: 5000),
-        ]
-    )
-    func bodiesThatAreNoJSON(_ body: String) async throws {
-        expect(try await send(body), 400, "invalid_json")
-    }
-
-    @Test(
-        "The error names the field that cannot be used",
-        arguments: [
-            ("[]", "object"), ("\"text\"", "object"), ("{}", "session_id"), ("\u{FEFF}{}", "session_id"),
-            (#"{"session_id":1,"message":{"content":"x"}}"#, "session_id"),
-            (#"{"session_id":"","message":{"content":"x"}}"#, "session_id"),
-            (#"{"session_id":"a b","message":{"content":"x"}}"#, "session_id"),
-            (#"{"session_id":"a}b","message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"s"}"#, "message"),
-            (#"{"session_id":"s","message":null}"#, "message"), (#"{"session_id":"s","message":"hello"}"#, "message"),
-            (#"{"session_id":"s","message":{}}"#, "message.content"), (#"{"session_id":"s","message":{"content":7}}"#, "message.content"),
-            (#"{"session_id":"s","message":{"content":[]}}"#, "message.content"),
-            (#"{"session_id":"s","message":{"content":[{"text":"x"}]}}"#, "message.content[0]"),
-            (#"{"session_id":"s","message":{"type":"assistant","content":"x"}}"#, "message.type"),
-            (#"{"session_id":"s","message":{"type":7,"content":"x"}}"#, "message.type"),
-            (#"{"session_id":"s","message":{"type":"tool_result","result":1}}"#, "message.call_id"),
-            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"","result":1}}"#, "message.call_id"),
-            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c"}}"#, "message.result"),
-            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","result":1,"error":"e"}}"#, "error"),
-            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[]}}"#, "message.content"),
-            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"text":"x"}]}}"#, "message.content[0]"),
-            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":"x"}}"#, "message.result"),
-            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"type":"text"}],"result":1}}"#, "content"),
-            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"type":"text"}],"error":"e"}}"#, "content"),
-            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","error":{"a":1}}}"#, "message.error"),
-            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","tool_name":7,"result":1}}"#, "message.tool_name"),
-            (#"{"session_id":"s","message":{"content":"x"},"tools":{}}"#, "tools"),
-            (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"function"}]}"#, "tools[0].function.name"),
-            (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"retrieval"}]}"#, "tools[0].type"),
-            (#"{"session_id":"s","message":{"content":"x"},"model":""}"#, "model"),
-            (#"{"session_id":"s","message":{"content":"x"},"on_conflict":"panic"}"#, "on_conflict"),
-            (#"{"session_id":"s","message":{"content":"x"},"on_disconnect":"panic"}"#, "on_disconnect"),
-            (#"{"session_id":"s","message":{"content":"x"},"expected_length":-1}"#, "expected_length"),
-            (#"{"session_id":"s","message":{"content":"x"},"expected_length":"3"}"#, "expected_length"),
-            (#"{"session_id":"s","message":{"content":"x"},"metadata":[]}"#, "metadata"),
-        ]
-    )
-    func fieldsThatCannotBeUsed(_ body: String, field: String) async throws {
-        expect(try await send(body), 400, "invalid_request", names: field)
-    }
-
-    @Test("An idempotency key of the wrong length is refused")
-    func anIdempotencyKeyOfTheWrongLength() async throws {
-        let body = AgentClient.body("s", ["content": "x"]).text
-        expect(
-            try await send(body, headers: ["Idempotency-Key": String(repeating: "k", count: 129)]), 400, "invalid_request",
-            names: "Idempotency-Key")
-    }
-
     @Test("Every path but the health checks requires the API key")
     func theKey() async throws {
         let guarded = try await Replica.start(
             redis: redis.url, upstream: upstream.url, environment: ["AGENT_RUNTIME__INTERNAL_API_KEY": "s3cret-key"])
         let body = AgentClient.body(SessionID.unique().text, ["content": "x"])
-        for headers in [
-            [:], ["X-Internal-Auth": "wrong"], ["Authorization": "Bearer wrong"], ["Authorization": "Basic s3cret-key"],
-            ["Authorization": "Bearer"],
-        ] {
-            let refused = try await guarded.client.post(body, headers: headers)
-            expect(refused, 401, "unauthorized")
-            #expect(refused.header("WWW-Authenticate") == "Bearer")
-        }
-        // Only the health checks are open, in any spelling of the path.
-        for path in ["/agent/sessions", "/openapi.json", "//agent/sessions", "/health/../agent/sessions", "/health/%2e%2e/agent/sessions"] {
-            #expect(try await guarded.client.get(path).status != 200, "\(path)")
-        }
+        expect(try await guarded.client.post(body, headers: ["X-Internal-Auth": "wrong-s3cret"]), 401, "unauthorized")
         for path in ["/health", "/health/live", "/health/ready"] { #expect(try await guarded.client.get(path).status == 200) }
         #expect(try await guarded.client.post(body, headers: ["X-Internal-Auth": "s3cret-key"]).done["status"] == "completed")
         let bearer = AgentClient.body(SessionID.unique().text, ["content": "x"])
@@ -122,13 +52,7 @@ struct ErrorTableTests: ServerSuite {
         expect(try await client.get("/agent/sessions/\(id)/history"), 404, "session_not_found")
         expect(try await client.send("DELETE", "/agent/sessions/\(id)"), 404, "session_not_found")
         expect(try await client.send("POST", "/agent/sessions/\(id)/cancel"), 404, "session_not_found")
-        expect(try await client.get("/nowhere"), 404, "not_found")
         expect(try await client.result("x", of: "call_never", in: id), 404, "unknown_call")
-        expect(try await client.get("/agent/sessions/a%20b"), 400, "invalid_request", names: "session_id")
-        expect(try await client.get("/agent/sessions/\(id)/history?limit=0"), 400, "invalid_request", names: "limit")
-        expect(try await client.get("/agent/sessions/\(id)/history?include_system=1"), 400, "invalid_request", names: "include_system")
-        expect(try await client.get("/agent/sessions/\(id)/history?offset=99999999999999999999"), 400, "invalid_request", names: "offset")
-        expect(try await client.get("/agent/sessions?cursor=nonsense"), 400, "invalid_request", names: "cursor")
     }
 
     @Test("Conflicts with a running step or another history length get 409")
@@ -216,18 +140,8 @@ struct ErrorTableTests: ServerSuite {
         expect(large, 413, "body_too_large")
         #expect(try await small.client.say("small", in: session).done["status"] == "completed")
 
-        let put = try await client.send("PUT", "/agent/message/stream", body: "{}")
-        expect(put, 405, "method_not_allowed")
-        #expect(put.header("Allow") == "POST")
-        expect(try await client.send("POST", "/health", body: "{}"), 405, "method_not_allowed")
         let body = AgentClient.body(session, ["content": "x"]).text
-        expect(try await send(body, headers: ["Content-Type": "text/plain"]), 415, "unsupported_media_type")
-        for coding in ["gzip", "deflate, gzip", "br"] {
-            expect(try await send(body, headers: ["Content-Encoding": coding]), 415, "unsupported_media_type", names: "Content-Encoding")
-        }
         expect(try await send(body, headers: ["Host": "evil.example"]), 421, "misdirected", names: "Host")
-        expect(try await send(body, headers: ["Origin": "https://evil.example"]), 403, "forbidden_origin")
-        expect(try await send(body, headers: ["Accept": "text/html"]), 406, "not_acceptable")
         #expect(try await send("\u{FEFF}" + body, headers: ["Content-Encoding": "identity"]).status == 200)
         #expect(
             try await send(body, headers: ["Accept": "text/html, */*;q=0.1", "Content-Type": "application/json; charset=utf-8"]).status

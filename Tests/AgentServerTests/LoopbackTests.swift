@@ -6,7 +6,8 @@ import Testing
 
 @testable import agent_server
 
-@Suite("A server without an API key", .tags(.processes), .serialized)
+/// ``HostAndOriginTests`` has the checks of `Host` and `Origin`.
+@Suite("Bodies sent to a server without an API key", .tags(.processes), .serialized)
 struct LoopbackTests {
     let redis: RedisServer
     let upstream: Upstream
@@ -31,74 +32,6 @@ struct LoopbackTests {
         head += ["Connection: close"] + (body.isEmpty ? [] : ["Content-Length: \(body.utf8.count)"])
         try await connection.send(head.joined(separator: "\r\n") + "\r\n\r\n" + body)
         return try await within(.seconds(20), "the server closes") { try await connection.everything() }
-    }
-
-    @Test("Only loopback names in the Host header are accepted")
-    func theNameInHost() async throws {
-        let (replica, port) = try await replica(["AGENT_RUNTIME__ALLOWED_HOSTS": "agent.example, other.example:99,[fd00::1]"])
-        for host in [
-            "localhost", "LocalHost:8001", "localhost.", "127.0.0.1", "127.0.0.1:\(port)", "127.1.2.3:1", "[::1]", "[::1]:\(port)",
-            "agent.example", "AGENT.example:443", "other.example", "[fd00::1]:80",
-        ] {
-            #expect(try await answer(port, host: host).hasPrefix("HTTP/1.1 200 "), "\(host)")
-        }
-        for host in [
-            "evil.example", "127.evil.com", "127.0.0.1.evil.com", "localhost.evil.com", "127.0.0.1@evil.com", "evil.com:127.0.0.1",
-            "128.0.0.1", "127.0.0", "127.0.0.256", "0.0.0.0", "[::2]", "[::1].evil.com", "agent.example.evil.com", "single", "",
-            "xn--127", "localhost:80:90",
-        ] {
-            let refused = try await answer(port, host: host)
-            #expect(refused.hasPrefix("HTTP/1.1 421 ") && refused.contains(#""code":"misdirected""#), "\(host): \(refused)")
-        }
-        #expect(try await answer(port, host: nil).hasPrefix("HTTP/1.1 421 "))
-        // Unknown paths give nothing away. Health checks accept every name, since balancers choose
-        // their own.
-        #expect(try await answer(port, "/nowhere", host: "evil.example").hasPrefix("HTTP/1.1 421 "))
-        for path in ["/health", "/health/live", "/health/ready"] {
-            #expect(try await answer(port, path, host: "evil.example").hasPrefix("HTTP/1.1 200 "))
-        }
-        try await replica.stop()
-    }
-
-    /// A proxy that speaks HTTP/1.0 sends its own name for the server, or none. Browsers do not
-    /// speak HTTP/1.0.
-    @Test("An HTTP/1.0 request may have any Host header or none")
-    func theNameInHostOfHTTP10() async throws {
-        let (replica, port) = try await replica()
-        for host in [nil, "upstream", "localhost"] as [String?] {
-            #expect(try await answer(port, host: host, version: "1.0").hasPrefix("HTTP/1.0 200 "), "\(host ?? "none")")
-        }
-        for host in ["evil.example", "127.evil.com", "up stream"] {
-            #expect(try await answer(port, host: host, version: "1.0").hasPrefix("HTTP/1.0 421 "), "\(host)")
-        }
-        #expect(try await answer(port, host: "upstream", ["Origin: http://evil.example"], version: "1.0").hasPrefix("HTTP/1.0 403 "))
-        try await replica.stop()
-    }
-
-    @Test("Requests from web pages are refused")
-    func thePageThatAsks() async throws {
-        let (replica, port) = try await replica(["AGENT_RUNTIME__ALLOWED_HOSTS": "agent.example"])
-        for fields in [
-            [], ["Origin: http://localhost:3000"], ["Origin: http://127.0.0.1"], ["Origin: https://[::1]:1"],
-            ["Origin: https://agent.example"], ["Sec-Fetch-Site: same-origin"], ["Sec-Fetch-Site: none"],
-            ["Origin: http://localhost:3000", "Sec-Fetch-Site: same-site"],
-        ] {
-            #expect(try await answer(port, host: "localhost", fields).hasPrefix("HTTP/1.1 200 "), "\(fields)")
-        }
-        for fields in [
-            ["Origin: https://evil.example"], ["Origin: null"], ["Origin: "], ["Origin: localhost"],
-            ["Origin: http://localhost.evil.com"], ["Origin: http://127.evil.com"], ["Sec-Fetch-Site: cross-site"],
-            ["Origin: http://localhost", "Sec-Fetch-Site: Cross-Site"],
-        ] {
-            let refused = try await answer(port, host: "localhost", fields)
-            #expect(refused.hasPrefix("HTTP/1.1 403 ") && refused.contains(#""code":"forbidden_origin""#), "\(fields): \(refused)")
-        }
-        // A form or an image can send this request: a cancel needs no body.
-        let session = SessionID.unique()
-        let cancel = try await answer(
-            port, "/agent/sessions/\(session)/cancel", host: "localhost", ["Origin: https://evil.example"], method: "POST")
-        #expect(cancel.hasPrefix("HTTP/1.1 403 "))
-        try await replica.stop()
     }
 
     /// A web page may send a body without a type to any server. It may send JSON only to a server

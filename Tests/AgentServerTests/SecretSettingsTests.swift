@@ -9,7 +9,7 @@ import Testing
 /// Secrets come from settings or files, go to one place each, and cause warnings.
 @Suite("Secret settings", .tags(.processes), .serialized)
 struct SecretSettingsTests {
-    private func settings(_ environment: [String: String], flags: [(Setting, String)] = []) throws -> Settings {
+    private func settings(_ environment: [String: String], flags: [(any SettingEntry, String)] = []) throws -> Settings {
         try Settings(SettingsReader(environment: environment, flags: flags))
     }
 
@@ -33,12 +33,12 @@ struct SecretSettingsTests {
         #expect(settings.redis?.password == "p" && group.password == "sentinels")
         #expect(settings.llm?.apiKey == "model" && settings.llm?.internalKey == "other" && settings.internalAPIKey == "clients")
         let names = Setting.all.filter(\.isSecret).compactMap(\.fileVariable)
-        #expect(names.count == 5 && names.allSatisfy { Setting.overview.contains($0) })
+        #expect(names.count == 5 && names.allSatisfy { SettingsText.help.contains($0) })
     }
 
     @Test("An unusable secret file is named, and its content is not shown")
     func aFileThatCannotBeUsedIsNamedAndItsContentIsNot() throws {
-        func expectRefusal(_ environment: [String: String], flags: [(Setting, String)] = [], _ parts: String...) {
+        func expectRefusal(_ environment: [String: String], flags: [(any SettingEntry, String)] = [], _ parts: String...) {
             #expect {
                 _ = try settings(environment, flags: flags)
             } throws: { error in
@@ -53,7 +53,7 @@ struct SecretSettingsTests {
         // An editor adds one line break. A second one is a part of the key.
         expectRefusal(["\(name)_FILE": try file("s3cret\n\n"), "AGENT_RUNTIME__LLM_PROXY_URL": "http://x"], name)
         expectRefusal(
-            ["AGENT_RUNTIME__REDIS_URL_FILE": try file("redis://s3cret@h")], flags: [(.redisURL, "redis://h")],
+            ["AGENT_RUNTIME__REDIS_URL_FILE": try file("redis://s3cret@h")], flags: [(Setting.redisURL, "redis://h")],
             "AGENT_RUNTIME__REDIS_URL_FILE")
         // An empty variable counts as absent.
         #expect(try settings(["\(name)_FILE": "", "AGENT_RUNTIME__LLM_PROXY_URL": "http://x", name: "k"]).llm?.apiKey == "k")

@@ -12,7 +12,7 @@ import Testing
 /// The server reads settings under the original's names and checks them at the start.
 @Suite("Settings", .tags(.processes), .serialized)
 struct SettingsTests {
-    private func settings(_ environment: [String: String], flags: [(Setting, String)] = []) throws -> Settings {
+    private func settings(_ environment: [String: String], flags: [(any SettingEntry, String)] = []) throws -> Settings {
         try Settings(SettingsReader(environment: environment, flags: flags))
     }
 
@@ -54,7 +54,7 @@ struct SettingsTests {
         #expect(settings.systemPrompt == "Be brief.")
         #expect(settings.tools.json.map { String(buffer: $0) }?.contains("grep") == true)
         #expect(settings.lease == .milliseconds(1500) && settings.sessionTTL == .seconds(60) && settings.drain == .seconds(5))
-        #expect(settings.logsJSON && settings.logLevel == .debug && settings.replica == "r-1" && settings.version == "9")
+        #expect(settings.logStyle == .json && settings.logLevel == .debug && settings.replica == "r-1" && settings.version == "9")
     }
 
     @Test("The settings of model requests reach the request form")
@@ -119,8 +119,8 @@ struct SettingsTests {
 
     @Test("A command-line flag overrides its variable")
     func aFlagGoesBeforeItsVariable() throws {
-        #expect(try settings(["PORT": "1"], flags: [(.port, "2")]).port == 2)
-        #expect(try settings(["PORT": "1"], flags: [(.port, "")]).port == 1)
+        #expect(try settings(["PORT": "1"], flags: [(Setting.port, "2")]).port == 2)
+        #expect(try settings(["PORT": "1"], flags: [(Setting.port, "")]).port == 1)
         #expect(try settings(["PORT": ""]).port == 8001)
     }
 
@@ -193,5 +193,22 @@ struct SettingsTests {
         #expect(try await process.ended() == 0)
         let log = process.log
         for setting in Setting.all { #expect(log.contains(setting.name)) }
+        for word in ["read_file PATH", "echo TEXT", "slow N"] { #expect(log.contains(word), "\(word)") }
+    }
+
+    @Test("With strict settings, unknown variables stop the start")
+    func strictSettings() async throws {
+        let process = try Replica.launch(
+            redis: nil,
+            environment: [
+                "AGENT_RUNTIME__STRICT_SETTINGS": "true", "AGENT_RUNTIME__LAESE_MS": "1",
+                "AGENT_RUNTIME__NO_SUCH_THING_AT_ALL": "s3cret",
+            ])
+        #expect(try await process.ended() == 64)
+        let lines = process.log.split(separator: "\n")
+        #expect(lines.count == 1, "\(process.log)")
+        let line = lines.first ?? ""
+        #expect(line.contains("AGENT_RUNTIME__LAESE_MS is not a setting; the nearest one is AGENT_RUNTIME__LEASE_MS"))
+        #expect(line.contains("AGENT_RUNTIME__NO_SUCH_THING_AT_ALL is not a setting") && !line.contains("s3cret"))
     }
 }

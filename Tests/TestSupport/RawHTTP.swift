@@ -16,8 +16,10 @@ public final class RawHTTP: Sendable {
         self.collector = collector
     }
 
-    /// - Parameter reads: False for a client that never reads.
-    public static func connect(port: Int, reads: Bool = true) async throws -> RawHTTP {
+    /// - Parameters:
+    ///   - host: `localhost` for a server in the test's own process, which listens there.
+    ///   - reads: False for a client that never reads.
+    public static func connect(host: String = "127.0.0.1", port: Int, reads: Bool = true) async throws -> RawHTTP {
         let collector = Collector()
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelOption(.allowRemoteHalfClosure, value: false)
@@ -26,7 +28,7 @@ public final class RawHTTP: Sendable {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Reader(collector)) }
             }
-            .connect(host: "127.0.0.1", port: port).get()
+            .connect(host: host, port: port).get()
         return RawHTTP(channel: channel, collector: collector)
     }
 

@@ -1,6 +1,7 @@
 /*
- * Sources/SessionStore/Scripts/append_events.lua: batch `number` of a step, which also extends the lease; and log_events.lua, which does not.
- * XADD refuses an id that is not above the last one, and the scripts take that for a batch that was written before.
+ * Sources/SessionStore/Scripts/append_events.lua: batch `number` of a step, which also extends the lease; and
+ * log_events.lua, which does not. XADD refuses an id that is not above the last one; the scripts conclude that the
+ * batch was written before.
  */
 inline append_events(with_token, step_number, number, extends) {
   say("append_events, token %d, step %d, batch %d, extends %d", with_token, step_number, number, extends)

@@ -1,6 +1,7 @@
 /*
- * Sources/SessionStore/Scripts/begin_step.lua, its checks in the same order. (Within a d_step the first guard that holds is taken.)
- * Reads nothing of its caller but the arguments; sets `answer` and, where the script's answer has a step, `at`.
+ * Sources/SessionStore/Scripts/begin_step.lua, with its checks in the same order: seen before, contradictions, a
+ * partial result, a new step. (Within a d_step SPIN takes the first guard that holds.) Reads only its arguments;
+ * sets `answer` and, if the script's reply has a step, `at`.
  */
 inline begin_step(with_token, request) {
   say("begin_step, token %d, request %d", with_token, request)
@@ -67,7 +68,7 @@ inline begin_step(with_token, request) {
     s.text = false;
     s.origin = s.fence;
     s.runs = 1;
-    s.given_back = 0;
+    s.released = 0;
     s.counts = true;
     answer = STARTED; at = s.fence
   fi;
@@ -81,7 +82,7 @@ inline accept_result(request) {
   s.pending = s.pending & ~bit_of(call_of(request))
 }
 
-/* The user went on before the call was answered. */
+/* The user's message closes a call before its result has come. */
 inline close_call(id) {
   if
   :: has(s.pending, id) && !BEGIN_LEAVES_CALLS_OPEN ->

@@ -1,6 +1,8 @@
-/* How much happens in one search. Every check of ../checks.txt sets what it needs; the defaults are a quiet world. */
+/* How much happens in one search. Each check of ../checks.txt sets what it needs; by default nothing happens. */
 
-/* What clients may send, and how often each request is sent in all: by its client again, by a proxy, by a tab that was reloaded. */
+/*
+ * What clients may send, and how often each request is sent in all: by its client, by a proxy, by a reloaded tab.
+ */
 #ifndef MESSAGE_SENDS       /* a user message with an Idempotency-Key */
 #define MESSAGE_SENDS 0
 #endif
@@ -16,16 +18,16 @@
 #ifndef RESULT_SENDS        /* the result of each tool call */
 #define RESULT_SENDS 0
 #endif
-#ifndef CANCELS             /* 0, or 1: a client that sees a step running and wants just this step cancelled */
+#ifndef CANCELS             /* 0, or 1: a client sees a step running, and cancels just this step */
 #define CANCELS 0
 #endif
-#ifndef REWINDS             /* 0, or 1: a client that wants the history cut */
+#ifndef REWINDS             /* 0, or 1: a client cuts the history */
 #define REWINDS 0
 #endif
 #ifndef INTERRUPTS          /* whether the other message has on_conflict: interrupt */
 #define INTERRUPTS 0
 #endif
-#ifndef CALLS               /* tool calls that the model makes in its first answer: 0, 1 or 2, in parallel */
+#ifndef CALLS               /* tool calls of the model's first completion: 0, 1 or 2, in parallel */
 #define CALLS 0
 #endif
 
@@ -33,13 +35,13 @@
 #ifndef CRASHES             /* replicas that die, each between any two of its effects */
 #define CRASHES 0
 #endif
-#ifndef LOSSES              /* calls to Redis without an answer: applied at once, at any later time, or never */
+#ifndef LOSSES              /* calls to Redis without a reply: applied at once, later, or never */
 #define LOSSES 0
 #endif
 #ifndef STALLS              /* living owners whose lease runs out */
 #define STALLS 0
 #endif
-#ifndef POSTPONES           /* how often a step that two owners were lost with is left for later */
+#ifndef POSTPONES           /* how often a step that two owners were lost with is postponed */
 #define POSTPONES 0
 #endif
 #ifndef DRAINS              /* replicas that must stop while they run a step */
@@ -48,7 +50,7 @@
 #ifndef FAILOVERS           /* 0, or 1: Redis fails over to a copy that lacks the latest writes */
 #define FAILOVERS 0
 #endif
-#ifndef WAITS_FOR_COPY      /* ACK_REPLICAS: whether a commit is told only once Redis's copy has it */
+#ifndef WAITS_FOR_COPY      /* ACK_REPLICAS: whether clients hear of a commit only once a copy has it */
 #define WAITS_FOR_COPY 0
 #endif
 
@@ -60,7 +62,7 @@
 #define ATTEMPTS 3
 #endif
 
-/* Room for tokens and fences. A search that needs more fails: nothing is cut off in silence. */
+/* Room for tokens and fences. A search that needs more fails: nothing is cut off silently. */
 #ifndef TOKENS
 #define TOKENS 12
 #endif

@@ -1,9 +1,15 @@
-/* Clients. They send what they have to say again as often as they may, to any replica, whether or not they heard of it. */
-chan inbox[3] = [0] of { byte, byte };      /* a request, or CANCEL_STEP and its step; one per replica, the last is the sweeper's */
+/*
+ * Clients. They send each request as often as they may, to any replica, whether or not they have a response.
+ */
+/* A request, or CANCEL_STEP and its step; one per replica, the last is the sweeper's. */
+chan inbox[3] = [0] of { byte, byte };
 #define CANCEL_STEP REQUESTS
 #define REWIND_HISTORY (REQUESTS + 1)
 
-/* An idle replica is like any other, so the second one is only asked while the first is busy: the rest is the same with names changed. */
+/*
+ * Idle replicas are alike, so a client asks the second one only while the first is busy: the other cases
+ * are the same with the names changed.
+ */
 bool is_busy;
 
 proctype Client(byte request; byte sends) {
@@ -16,7 +22,7 @@ end_sending:
   od
 }
 
-/* Sees a step running, and asks for just this step to be cancelled. */
+/* Sees a step running, and asks to cancel just this step. */
 proctype Canceller() {
   byte step;
 end:
@@ -25,15 +31,18 @@ end_sending:
   inbox[is_busy] ! CANCEL_STEP, step
 }
 
-/* Wants the history cut, at any time. */
+/* Asks to cut the history, at any time. */
 proctype Rewinder() {
 end_sending:
   inbox[is_busy] ! REWIND_HISTORY, 0
 }
 
-/* What they are told, by a replica whose variables these are. */
+/* The responses, of a replica whose variables these are. */
 
-/* 409: nothing was written. Only a call that was not repeated proves that: of one that was, an earlier copy may still be applied. */
+/*
+ * 409: nothing was written. Only a call that was not repeated proves that: an earlier copy of a repeated call
+ * may still be applied.
+ */
 inline refuse() {
   say("a client is refused\n")
   if
@@ -56,5 +65,5 @@ inline tell(step_told) {
   told_calls = told_calls || s.call_step == step_told
 }
 
-/* ACK_REPLICAS: what rests on Redis went over the same connection as the WAIT that succeeded. */
+/* ACK_REPLICAS: the write that the response rests on went over the connection of the WAIT that succeeded. */
 #define is_safe_to_tell (!WAITS_FOR_COPY || is_copied && era == failed_over)

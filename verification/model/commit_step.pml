@@ -34,7 +34,7 @@ inline commit_step(with_token, step_number, ending) {
     fi;
     s.status = (ending == SAYS_CALLS -> WAITING : IDLE);
     s.token = NONE;
-    s.lease = GIVEN_BACK;
+    s.lease = NO_LEASE;
     s.intent = false;
     s.stored = s.stored | bit_of(step_number);
     s.wrote = s.wrote | bit_of(with_token);

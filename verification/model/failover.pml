@@ -1,7 +1,8 @@
 /*
- * Redis fails over, once, to a copy that lacks the latest writes: from some moment on nothing is copied, and at a later one the state
- * of the first moment is what all replicas find. Calls under way to the old Redis end with it, and what replicas rely on across two
- * calls (a hint they wrote, a look they took) is only good on the connection where they got it.
+ * Redis fails over, once, to a copy that lacks the latest writes: from some moment on nothing is copied, and at a
+ * later moment all replicas find the state of the first. Calls in flight to the old Redis end with it. A fact that
+ * a replica relies on across two calls (a hint that it wrote, a state that it read) holds only on the connection
+ * that it came over.
  */
 Session copy_of_s;
 byte copy_of_hint;
@@ -10,10 +11,10 @@ inline copy_session(from, to) {
   to.status = from.status; to.fence = from.fence; to.token = from.token; to.lease = from.lease;
   to.attempt = from.attempt; to.lost = from.lost; to.intent = from.intent; to.pending = from.pending;
   to.committed = from.committed; to.call[0] = from.call[0]; to.call[1] = from.call[1]; to.call_step = from.call_step;
-  to.last = from.last; to.open = from.open; to.messages = from.messages;
+  to.last = from.last; to.open = from.open; to.messages = from.messages; to.first = from.first;
   to.opened = from.opened; to.sequence = from.sequence; to.text = from.text; to.done = from.done; to.replacing = from.replacing;
   to.stored = from.stored; to.wrote = from.wrote; to.origin = from.origin; to.runs = from.runs;
-  to.given_back = from.given_back; to.counts = from.counts; to.seized = from.seized;
+  to.released = from.released; to.counts = from.counts; to.preempted = from.preempted;
   index = 0;
   do
   :: index < TOKENS -> to.begun[index] = from.begun[index]; index++
@@ -34,7 +35,7 @@ proctype Failover() {
     copy_of_hint = hint;
     is_copied = false;
     hint_has_moved = false;
-    say("Redis is copied no more\n")
+    say("Redis is no longer copied\n")
   };
   d_step {
     copy_session(copy_of_s, s);

@@ -1,7 +1,7 @@
 /*
- * Hints: when the sweeper is to look at the session. Times are only compared, so the model keeps no clock: a hint is ahead or due, and
- * the time that a begin_step carries is ahead (promised) or has passed. ZADD GT never moves a hint back, hence a promised time is never
- * later than the hint: once the hint is due, all of them have passed.
+ * Hints: when the sweeper reads the session. Times are only compared, so the model keeps no clock: a hint is
+ * ahead or due, and the time that a begin_step carries is ahead (promised) or has passed. ZADD GT never moves a
+ * hint back, so a promised time is never later than the hint: once the hint is due, all of them have passed.
  */
 #define ABSENT 0
 #define AHEAD 1
@@ -12,7 +12,7 @@ short promised;             /* tokens whose begin_step carries a time that has n
 bool unmoved;               /* the hint is the one that the sweeper has read */
 bool hint_has_moved;        /* since Redis's copy stands still */
 
-/* Whether a crash at this moment would be noticed. Checked wherever it can become false. */
+/* Checks that a crash at this moment would be noticed; called wherever that can become false. */
 inline check_orphan() {
   require(I6_no_orphan, s.status != RUNNING || has(living, s.token) || hint != ABSENT)
 }
@@ -31,13 +31,13 @@ inline promise_hint(with_token) {
   promised = promised | bit_of(with_token)
 }
 
-/* ZREM, if the hint is still what was read. */
+/* ZREM, if the hint is still the one that was read. */
 inline remove_hint() {
   if
   :: hint == DUE && (unmoved || SWEEPER_REMOVES_MOVED_HINT) -> hint = ABSENT; hint_has_moved = FAILOVERS
   :: else
   fi;
   unmoved = false;
-  say("the sweeper has looked and goes: hint %d\n", hint)
+  say("the sweeper is done: hint %d\n", hint)
   check_orphan()
 }

@@ -1,5 +1,5 @@
 /*
- * Protocols that are wrong in one place. Each name stands where its mistake is made; ../mutations.txt says which property must
+ * Protocols with one mistake. Each name stands where its mistake is made; ../checks.txt says which property must
  * fail. All are off unless the command line defines them as 1.
  */
 
@@ -54,6 +54,9 @@
 #endif
 #ifndef REWIND_LEAVES_CALLS_OPEN
 #define REWIND_LEAVES_CALLS_OPEN 0
+#endif
+#ifndef REWIND_FORGETS_KEPT_KEY
+#define REWIND_FORGETS_KEPT_KEY 0
 #endif
 #ifndef RELEASE_IGNORES_TOKEN
 #define RELEASE_IGNORES_TOKEN 0

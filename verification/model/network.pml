@@ -1,6 +1,7 @@
 /*
- * A call to Redis whose answer does not come. Its caller cannot know whether Redis had it: it is applied at any later time, even
- * after its repetition, or never. (The caller closes the connection, but what it sent may still be on its way.)
+ * A call to Redis whose reply is lost. Its caller cannot know whether Redis received it: Redis applies it at any
+ * later time, even after its repetition, or never. (The caller closes the connection, but the call may still be
+ * in flight.)
  */
 chan wire = [0] of { mtype, byte, byte, byte };
 
@@ -10,7 +11,7 @@ proctype LostCall() {
 end:
   atomic {
     wire ? script, token, step, argument ->
-    say("no answer to %e, token %d\n", script, token)
+    say("no reply to %e, token %d\n", script, token)
     era = failed_over;
     astray[token]++
   };
@@ -19,14 +20,14 @@ end:
     :: d_step {
         say("late: ")
         if
-        :: era != failed_over                   /* it went to a Redis that is no more */
+        :: era != failed_over                   /* it went to a Redis that is gone */
         :: script == BEGIN_STEP -> begin_step(token, argument)
         :: script == APPEND_EVENTS -> append_events(token, step, argument, true)
         :: script == LOG_EVENTS -> append_events(token, step, argument, false)
         :: script == COMMIT_STEP -> commit_step(token, step, argument)
         :: script == TAKE_OVER -> take_over(token, step, (argument & 1), (argument >> 1))
         :: script == RELEASE_STEP -> release_step(token)
-        :: script == REWIND -> rewind(token, step)
+        :: script == REWIND -> rewind(token, step, argument)
         fi;
         check_orphan()
       }

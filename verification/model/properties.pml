@@ -1,16 +1,16 @@
 /*
- * What must hold, by name. SPIN shows a violated assertion with the property's name, which is what verify.sh looks for. The names are
- * never true.
+ * The properties, by name. SPIN prints a violated assertion with the property's name, which verify.sh searches
+ * for. The names are never true.
  */
-bool I1_acceptable_history;   /* every call has exactly one tool message before anything else; answers follow questions */
+bool I1_acceptable_history;   /* each call has exactly one tool message before any other message */
 bool I2_message_once;         /* an accepted message is in the history, and once */
-bool I3_one_writer;           /* only the step that the log opened last is written to, by whoever opened it */
-bool I4_stored_before_told;   /* what a client hears is in the history */
-bool I5_no_silence;           /* a step is not left for another one: it ends in the log, or another goes on with it */
-bool I6_no_orphan;            /* a running step has a living owner, or the sweeper will look */
-bool I6_attempts_bounded;     /* a step runs ATTEMPTS times, not counting runs that a drained replica gave back */
-bool answer_is_true;          /* what a script's answer says of this call, or a refusal to a client, is so */
-bool cancel_hits_its_step;    /* a cancel seizes the step that was meant, which is not run again */
+bool I3_one_writer;           /* only the replica that opened the latest step writes to it */
+bool I4_stored_before_told;   /* the history has what a client hears */
+bool I5_no_silence;           /* a step ends in the log, or another one replaces it */
+bool I6_no_orphan;            /* a running step has a living owner, or a hint */
+bool I6_attempts_bounded;     /* a step runs ATTEMPTS times, without runs that a replica released */
+bool answer_is_true;          /* a script's reply on this call, or a refusal to a client, is true */
+bool cancel_hits_its_step;    /* a cancel preempts the step that was meant, which never runs again */
 bool bounds_suffice;          /* the model's own arrays are large enough */
 
 #define require(property, condition) assert(property || (condition))

@@ -1,6 +1,6 @@
 /*
- * The protocol of docs/redis-protocol.md between replicas that share nothing but Redis, for SPIN: one file per script, one per actor.
- * ../README.md says what is left out; ../verify.sh runs it.
+ * The protocol of docs/redis-protocol.md between replicas that share nothing but Redis, for SPIN: one file per
+ * script, one per actor. ../README.md says what the model leaves out; ../verify.sh runs it.
  */
 #include "bounds.pml"
 #include "mutations.pml"
@@ -25,7 +25,7 @@
 #endif
 
 #if LIVENESS
-/* I6, in time: whatever happened before, sooner or later no step runs any more. Under weak fairness. */
+/* I6, in time: whatever happened before, sooner or later no step runs. Under weak fairness. */
 ltl eventually_idle { <> [] (s.status != RUNNING) }
 #endif
 

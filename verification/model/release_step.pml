@@ -1,5 +1,6 @@
 /*
- * Sources/SessionStore/Scripts/release_step.lua. (The script also knows its own repetition; that answer decides nothing.)
+ * Sources/SessionStore/Scripts/release_step.lua. (The script also recognizes its repetition; no
+ * decision depends on that reply.)
  */
 inline release_step(with_token) {
   say("release_step, token %d", with_token)
@@ -9,11 +10,11 @@ inline release_step(with_token) {
   :: else ->
     require(I3_one_writer, s.opened == with_token);
     if
-    :: s.lease != GIVEN_BACK || RELEASE_COUNTS_TWICE ->
-      s.lease = GIVEN_BACK;
+    :: s.lease != NO_LEASE || RELEASE_COUNTS_TWICE ->
+      s.lease = NO_LEASE;
       s.attempt = (RELEASE_KEEPS_ATTEMPT -> s.attempt : s.attempt - 1);
       s.token = (RELEASE_KEEPS_TOKEN -> s.token : NONE);
-      s.given_back = s.given_back + s.counts;
+      s.released = s.released + s.counts;
       s.counts = false
     :: else
     fi;

@@ -1,25 +1,26 @@
 /*
- * A replica at work on one job: a client's request, a cancel, or the sweeper's look at a session. It keeps nothing between jobs, so a
- * replica that died and was started again is one that begins its next job; one that stays dead is one that gets none.
+ * A replica at work on one job: a client's request, a cancel, or the sweeper's read of a session. It keeps nothing
+ * between jobs, so a replica that died and restarted is one that begins its next job; one that stays dead is one
+ * that gets none.
  *
- * A death matters while a lease is held, where it is modelled. Anywhere else it leaves behind what a replica leaves that gives up, or
- * that is never heard of again, and both of these are modelled.
+ * A death is modelled while the replica holds a lease. At another time it leaves the same state as a replica that
+ * gives up, or that never gets a reply; both of these are modelled.
  */
 
-/* The step becomes this replica's. */
+/* The replica owns the step. */
 inline hold() {
   step = at; number = 0;
   repeated = false; answer = NONE; at = 0
 }
 
-/* Another lease is needed. */
+/* The replica needs another lease. */
 inline ask_for(which) {
   mint();
   step = which;
   repeated = false; was_late = false; answer = NONE; at = 0; verdict = 0
 }
 
-/* How a step ends: as the model and its calls would have it. A call that is repeated says the same again. */
+/* How a step ends: as the model decides. A repeated call ends it in the same way. */
 inline decide() {
   if
   :: ending
@@ -47,7 +48,8 @@ end_idle:
       mint();
       if
       :: request == CANCEL_STEP -> request = NONE; force = true; goto take
-      :: request == REWIND_HISTORY -> request = NONE; step = s.fence; goto cutting
+      :: request == REWIND_HISTORY -> request = NONE; step = s.fence; force = false; goto cutting
+      :: request == REWIND_HISTORY -> request = NONE; step = s.fence; force = true; goto cutting
       :: else -> goto promise
       fi
     :: self == SWEEPER && !NO_SWEEPER && hint == DUE ->
@@ -79,7 +81,7 @@ begin:
       :: answer == BUSY && INTERRUPTS && request == OTHER ->
         asked = asked | bit_of(s.origin); drop(); ask_for(at); force = true; goto take
       :: answer == ORPHANED -> refuse(); drop(); ask_for(at); request = NONE; goto take
-      :: answer == UNKNOWN_CALL -> require(I4_stored_before_told, cut); goto finished
+      :: answer == UNKNOWN_CALL -> require(I4_stored_before_told, was_cut); goto finished
       :: answer == CALL_CLOSED && at -> refuse(); drop(); ask_for(at); request = NONE; goto take
       :: else -> refuse(); goto finished
       fi
@@ -150,7 +152,7 @@ told:
   if
   :: atomic { request && !force && is_safe_to_tell -> tell(step); goto finished }
   :: atomic { request && !force && !is_safe_to_tell -> goto finished }    /* error store_unavailable */
-  :: atomic { request && force -> goto again }                            /* what was in the way has ended */
+  :: atomic { request && force -> goto again }                            /* the other step has ended */
   :: atomic { request == NONE -> goto finished }
   fi;
 
@@ -197,10 +199,10 @@ release:
   :: atomic { repeated -> goto finished }
   fi;
 
-cutting:
+cutting:                                                                  /* by force: all but the first message */
   if
-  :: atomic { d_step { rewind(me, step) }; goto finished }
-  :: atomic { loses; repeated = true; wire ! REWIND, me, step, 0; goto cutting }
+  :: atomic { d_step { rewind(me, step, force) }; goto finished }
+  :: atomic { loses; repeated = true; wire ! REWIND, me, step, force; goto cutting }
   :: atomic { repeated -> goto finished }
   fi;
 

@@ -1,4 +1,7 @@
-/* What Redis holds of one session: the keys of docs/redis-protocol.md, reduced to what the protocol decides by. */
+/*
+ * The data of one session in Redis: the keys of docs/redis-protocol.md, reduced to what the protocol's decisions
+ * depend on.
+ */
 
 #define NONE 0
 
@@ -25,7 +28,7 @@
 #define WAITING 2
 
 /* lease_until. Whether it has passed decides who may take the lease, never who may write. */
-#define GIVEN_BACK 0        /* 0: released, or committed */
+#define NO_LEASE 0        /* 0: released, or committed */
 #define RAN_OUT 1
 #define IN_TIME 2
 
@@ -45,7 +48,7 @@ typedef Session {
   /* state */
   byte status;
   byte fence;
-  byte token;               /* NONE once the lease was given back */
+  byte token;               /* NONE once the lease was released */
   byte lease;               /* lease_until */
   short attempt;
   byte lost;                /* owners that fell silent with the step, up to 2 */
@@ -60,27 +63,28 @@ typedef Session {
   /* history */
   byte last;
   byte open;                /* calls in it without a tool message */
-  byte messages;            /* requests whose message is in it */
+  byte messages;            /* requests whose message it has */
+  byte first;               /* the first of these; known only to checks with rewinds */
   /* events */
   byte opened;              /* the token whose nonce the last FENCE-0 carries */
   byte sequence;            /* of the last entry of the latest step */
   bool text;                /* whether the log has text that a cancel would keep */
   short done;               /* steps whose `done` is there */
   short replacing;          /* steps that were opened with `replaces` */
-  /* Not in Redis, but known of what is; these serve the properties alone. */
+  /* Not in Redis: these serve the properties alone. */
   short stored;             /* steps whose end is in the history */
   short wrote;              /* tokens that committed one */
   byte origin;              /* the step that begin_step opened, of which the present one is a repetition */
-  byte runs;                /* how often it was given to be run */
-  byte given_back;          /* how many of these runs were released */
+  byte runs;                /* how often the step was taken to run it */
+  byte released;          /* how many of these runs were released */
   bool counts;              /* whether the present lease is a run that was not released */
-  short seized;             /* steps that were seized to be cancelled, by their origin */
+  short preempted;             /* steps that a cancel preempted, by their origin */
 };
 
 Session s;
 
 mtype = { BEGIN_STEP, APPEND_EVENTS, LOG_EVENTS, COMMIT_STEP, TAKE_OVER, RELEASE_STEP, REWIND };
-mtype = { STARTED, REPLAY, STORED, BUSY, ORPHANED, LATE, UNKNOWN_CALL, CALL_CLOSED, REFUSED,    /* begin_step's answers */
+mtype = { STARTED, REPLAY, STORED, BUSY, ORPHANED, LATE, UNKNOWN_CALL, CALL_CLOSED, REFUSED,    /* begin_step's replies */
           WRITTEN, COMMITTED, ALREADY, LOST, TAKEN, ALIVE, GONE, SUSPECT, RELEASED, REWOUND };
 mtype = { RUN, CANCEL, FAIL };                                                                 /* what a lease is for */
 
@@ -105,10 +109,11 @@ inline push_assistant(ids) {
 /* The message that entered is this request's. */
 inline push_from(request) {
   require(I2_message_once, !has(s.messages, request));
+  s.first = (REWINDS && s.messages == 0 -> request : s.first);
   s.messages = s.messages | bit_of(request)
 }
 
-/* FENCE-0 enters the log; everything that follows in this step rests on it. */
+/* FENCE-0 enters the log; all later events of the step rest on it. */
 inline open_step(by) {
   s.fence++;
   require(bounds_suffice, s.fence < FENCES);

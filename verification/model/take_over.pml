@@ -1,7 +1,7 @@
 /*
- * Sources/SessionStore/Scripts/take_over.lua. `force` seizes a living step, with the intent to cancel it: the protocol knows no
- * other use. A step that two owners were lost with is taken with a verdict alone. Sets `answer` and, if that is TAKEN, `at` (the
- * new step) and `purpose`.
+ * Sources/SessionStore/Scripts/take_over.lua. `force` preempts a living step, with the intent to cancel it: the
+ * protocol has no other use for it. A step that two owners were lost with is taken only with a verdict. Sets
+ * `answer` and, if that is TAKEN, `at` (the new step) and `purpose`.
  */
 #define MAY_RUN 1
 #define MUST_FAIL 2
@@ -23,7 +23,7 @@ inline take_over(with_token, step_number, force, verdict) {
     :: force ->
       require(cancel_hits_its_step, has(asked, s.origin));
       s.intent = true;
-      s.seized = s.seized | bit_of(s.origin)
+      s.preempted = s.preempted | bit_of(s.origin)
     :: else ->
       s.lost = (s.token != NONE && s.lost < 2 -> s.lost + 1 : s.lost);
       s.attempt = (verdict == MUST_FAIL && s.attempt == 2 && s.lost == 2 && !s.intent -> ATTEMPTS : s.attempt);
@@ -41,10 +41,10 @@ inline take_over(with_token, step_number, force, verdict) {
     :: purpose == RUN ->
       s.text = false;
       s.runs++;
-      require(I6_attempts_bounded, s.runs - s.given_back <= ATTEMPTS);
-      require(cancel_hits_its_step, !has(s.seized, s.origin))
+      require(I6_attempts_bounded, s.runs - s.released <= ATTEMPTS);
+      require(cancel_hits_its_step, !has(s.preempted, s.origin))
     :: purpose == FAIL ->
-      require(I6_attempts_bounded, s.runs - s.given_back >= ATTEMPTS || s.lost == 2)
+      require(I6_attempts_bounded, s.runs - s.released >= ATTEMPTS || s.lost == 2)
     :: else
     fi
   fi;

@@ -1,4 +1,4 @@
-/* Time passes. Leases of the dead run out; leases of the living as often as the check says. */
+/* Time passes. Leases of dead owners run out; leases of living owners as often as the check says. */
 
 proctype Leases() {
 end:

@@ -1,9 +1,9 @@
 /*
- * Tokens. A replica makes one before it asks for a lease. Real ones are never used again; here one is, as soon as nobody can present
- * it any more: a renaming, which keeps the searches small.
+ * Tokens. A replica makes one before it asks for a lease. A real token is never used again. Here it is, as soon
+ * as no call can carry it any more: a renaming, which keeps the searches small.
  */
 short living;               /* tokens whose replica lives and works with them */
-byte astray[TOKENS];        /* calls under way that carry them */
+byte astray[TOKENS];        /* calls in flight that carry them */
 
 inline mint() {
   me = 1;
@@ -14,7 +14,7 @@ inline mint() {
   living = living | bit_of(me)
 }
 
-/* The replica works with it no more. */
+/* The replica stops working with the token. */
 inline drop() {
   living = living & ~bit_of(me);
   check_orphan();
@@ -22,7 +22,7 @@ inline drop() {
   me = NONE
 }
 
-/* Redis keeps it where a failover might bring it back. */
+/* Frees the token; Redis keeps it if a failover might bring it back. */
 inline forget(with_token) {
   if
   :: !has(living, with_token) && !astray[with_token] ->

@@ -1,8 +1,9 @@
 import Logging
 import NIOCore
+import NIOPosix
 import TransportSecurity
 
-/// Passes the socket's bytes to the decoder, and its replies to the core.
+/// Feeds the socket's bytes to the decoder, and reports its replies and the socket's end.
 final class RedisChannelHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
@@ -15,6 +16,30 @@ final class RedisChannelHandler: ChannelInboundHandler {
         self.decoder = decoder
         self.core = core
         self.logger = logger
+    }
+
+    /// Opens a socket whose events go to `core`.
+    static func connect(
+        for core: RedisConnectionCore, _ configuration: RedisConfiguration, on eventLoop: any EventLoop, logger: Logger
+    ) -> EventLoopFuture<any Channel>.Isolated {
+        let bound = NIOLoopBound(core, eventLoop: eventLoop)
+        let bootstrap = ClientBootstrap(group: eventLoop)
+            .connectTimeout(TimeAmount(configuration.connectTimeout))
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let operations = channel.pipeline.syncOperations
+                    if configuration.usesTLS { try operations.addHandler(configuration.sharedTLS.handler(configuration)) }
+                    let decoder = try RedisReplyDecoder(maxBytes: configuration.maxReplyBytes, maxNodes: configuration.maxReplyNodes)
+                    try operations.addHandler(RedisChannelHandler(decoder: decoder, core: bound.value, logger: logger))
+                }
+            }
+        let future =
+            switch configuration.address {
+            case .tcp(let host, let port): bootstrap.connect(host: host, port: port)
+            case .unix(let path): bootstrap.connect(unixDomainSocketPath: path)
+            }
+        return future.assumeIsolated()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

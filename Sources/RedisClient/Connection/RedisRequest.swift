@@ -9,8 +9,6 @@ struct RedisRequest: Sendable {
     let completion: @Sendable (Result<RedisReply, RedisError>) -> Void
     /// Nil for a caller that cannot leave.
     let waiter: RedisWaiter?
-    /// Of the handshake: the connection's own, which count against no bound.
-    var isInternal = false
 }
 
 /// A task that waits for one or more replies. It can leave; the request then keeps its place in the queue of replies, so that

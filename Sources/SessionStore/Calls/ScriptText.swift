@@ -1,9 +1,9 @@
-/// Puts the text of a script together: the first line of its file, which names the engine; the prologue,
-/// which gives KEYS and ARGV their names; and the rest of the file. A line `-- uses  clock, ledger` stands
-/// for the files `lib/clock.lua` and `lib/ledger.lua`, at that place.
+/// Puts the text of a script together: the first line of its file, which names the engine; the
+/// prologue, which gives KEYS and ARGV their names; and the rest of the file. A line `-- uses
+/// clock, ledger` stands for the files `lib/clock.lua` and `lib/ledger.lua`, at that place.
 ///
-/// Redis gets one text, and its SHA-1 is that of the whole. All names in it are local to one call. Parts are
-/// mostly statements: to make a function costs a script more than to repeat a loop.
+/// Redis gets one text, and its SHA-1 is that of the whole. All names in it are local to one call.
+/// Parts are mostly statements: creating a function costs a script more than repeating a loop.
 enum ScriptText {
     static func assembled(_ file: [UInt8], prologue: String) -> String {
         let text = String(decoding: file, as: UTF8.self)
@@ -11,8 +11,8 @@ enum ScriptText {
         return text[..<rest] + prologue + expanded(text[rest...])
     }
 
-    /// Returns the text with the parts that it uses. A part that does not exist becomes a statement that
-    /// fails.
+    /// Returns the text with the parts that it uses. A part that does not exist becomes a statement
+    /// that fails.
     private static func expanded(_ text: Substring) -> String {
         text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
             let parts = parts(usedBy: line)

@@ -2,8 +2,8 @@ import RedisClient
 
 /// A script of the protocol, with its arguments by name.
 ///
-/// One list names the arguments. It encodes each call's ARGV, and it becomes the prologue that hands
-/// them to the Lua text as locals; so the two cannot drift apart. The same holds for KEYS.
+/// One list names the arguments. It encodes each call's ARGV, and it becomes the prologue that
+/// hands them to the Lua text as locals; so the two cannot drift apart. The same holds for KEYS.
 struct StoreScript<Input>: Sendable {
     /// What Redis is sent: the text with its prologue and the parts that it uses.
     let script: RedisScript

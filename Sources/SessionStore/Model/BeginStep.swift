@@ -2,20 +2,21 @@ public import NIOCore
 
 /// A request to accept one message; the argument of ``RedisSessionStore/begin(_:)``.
 public struct BeginStep: Sendable {
-    /// What is brought.
+    /// What the request brings.
     public enum Input: Sendable {
         /// A chat message with the role `user`, as JSON.
         case user(ByteBuffer)
-        /// A tool's answer: the chat message (role `tool`) as JSON, the call it answers, the tool's name where the client gave it.
+        /// A tool's result: the chat message (role `tool`) as JSON, the call that it answers, and
+        /// the tool's name if the client sent it.
         case toolResult(ByteBuffer, callID: String, toolName: String?)
-        /// Nothing: a step is run on the history as it is.
+        /// Nothing: a step runs on the history as it is.
         case retry
-        /// A chat message with the role `user`, as JSON, in the place of the history's last one.
+        /// A chat message with the role `user`, as JSON, which replaces the history's last one.
         case replacement(ByteBuffer)
 
         var isToolResult: Bool { if case .toolResult = self { true } else { false } }
 
-        /// Of the message.
+        /// The size of the message.
         var byteCount: Int {
             switch self {
             case .user(let json), .toolResult(let json, _, _), .replacement(let json): json.readableBytes
@@ -24,7 +25,7 @@ public struct BeginStep: Sendable {
         }
     }
 
-    /// What makes the same request recognisable when it is sent again.
+    /// What identifies a request that is sent again.
     public struct Idempotency: Sendable {
         /// The `Idempotency-Key` header, 1–128 characters.
         public var key: String
@@ -43,7 +44,7 @@ public struct BeginStep: Sendable {
     public var systemPrompt: ByteBuffer?
     public var settings: TurnSettings
     public var idempotency: Idempotency?
-    /// The history's length as the client knows it; refused where it differs.
+    /// The history's length as the client knows it. If it differs, the request is refused.
     public var expectedLength: Int?
     public var token: LeaseToken
 
@@ -66,20 +67,22 @@ public struct BeginStep: Sendable {
     }
 }
 
-/// What became of a ``BeginStep``.
+/// The outcome of a ``BeginStep``.
 public enum BeginOutcome: Sendable {
-    /// The message is stored and a generation is due, by whoever asked.
+    /// The message is stored, and the caller must run a generation.
     case started(StartedStep)
-    /// A tool's answer is stored; the calls named still want theirs.
+    /// A tool's result is stored; the calls in `open` still want theirs.
     case waiting(step: Int, historyLength: Int, open: [String])
     /// The request was accepted before, and led to this step.
     case replay(step: Int)
-    /// A step runs; the session takes nothing until it has ended.
+    /// A step runs; the session accepts nothing until it has ended.
     case busy(step: Int, leaseLeft: Duration)
     /// A step runs whose replica has been silent for longer than its lease.
     case orphaned(step: Int)
-    /// - Parameter orphan: A step of the session that runs, and whose replica has been silent for
-    ///   longer than its lease: the refusal does not hide it.
+    /// The message was refused.
+    ///
+    /// - Parameter orphan: A running step of the session whose replica has been silent for longer
+    ///   than its lease: the refusal does not hide it.
     case refused(BeginRefusal, orphan: Int? = nil)
 }
 
@@ -93,26 +96,27 @@ public enum BeginRefusal: Sendable, Equatable {
     case nothingToRetry
     case callsPending([String])
     case historyMismatch(length: Int)
-    /// The history has as much as it may: ``StoreConfiguration/maximumMessages``, ``StoreConfiguration/maximumHistoryBytes``.
+    /// The history is at its bound: ``StoreConfiguration/maximumMessages``,
+    /// ``StoreConfiguration/maximumHistoryBytes``.
     case historyFull(length: Int, bytes: Int)
     /// A build that knows a later layout of the keys has written the session.
     case newerLayout(Int)
 }
 
-/// A step that this replica holds the lease of.
+/// A step whose lease this replica holds.
 public struct StartedStep: Sendable {
     public var lease: StepLease
-    /// The whole history, as JSON, where it is small; else nothing of it:
+    /// The whole history, as JSON, if it is small; otherwise empty:
     /// ``RedisSessionStore/readHistory(of:onPage:)`` reads it.
     public var history: [ByteBuffer]
     /// Messages in the whole history.
     public var historyLength: Int
     /// Bytes of these messages and of the reasoning, as the session's state has them.
     public var historyBytes: Int
-    /// What models said beside their answers, where the history came; else nothing of it:
+    /// The reasoning, if the history came; otherwise empty:
     /// ``RedisSessionStore/readReasoning(of:onPage:)`` reads it.
     public var reasoning: [ByteBuffer]
-    /// Elements in the whole list of it.
+    /// The number of elements in the whole list.
     public var reasoningCount: Int
     public var settings: TurnSettings
 
@@ -129,6 +133,6 @@ public struct StartedStep: Sendable {
         self.settings = settings
     }
 
-    /// Whether the history came with the lease. The step may then ask the model at once.
+    /// Whether the history came with the lease. The step can then ask the model at once.
     public var hasHistory: Bool { history.count == historyLength }
 }

@@ -5,7 +5,8 @@ public import NIOCore
 public enum ChatRole: String, Sendable {
     case system, user, assistant, tool
 
-    /// How a stored message of this role begins. Messages that a person put there may begin otherwise.
+    /// How a stored message of this role begins. Messages that a person has written may begin
+    /// otherwise.
     var messageStart: String {
         switch self {
         case .system: #"{"role":"system""#

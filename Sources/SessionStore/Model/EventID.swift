@@ -1,8 +1,9 @@
-/// The id of an event in a session's log, on the wire `STEP-SEQ.NONCE`. Opaque to clients; it grows from event to event.
+/// The id of an event in a session's log, on the wire `STEP-SEQ.NONCE`. Opaque to clients; it grows
+/// from event to event.
 public struct EventID: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// The step's fence, ≥ 1.
     public var step: Int
-    /// The event's place within the step; 0 opens a step.
+    /// The event's number within the step; 0 opens a step.
     public var sequence: Int
     /// The lease that wrote it; see ``LeaseToken/nonce``.
     public var nonce: String
@@ -13,13 +14,13 @@ public struct EventID: Sendable, Hashable, Comparable, CustomStringConvertible {
         self.nonce = nonce
     }
 
-    /// Behind everything that a step has said or will say.
+    /// Returns a position behind all events of a step, present and future.
     public static func end(of step: Int, nonce: String) -> EventID {
-        // Of more digits than any event's, and still a whole number in JavaScript.
+        // More than any event's number, and still a whole number in JavaScript.
         EventID(step: step, sequence: (1 << 53) - 1, nonce: nonce)
     }
 
-    /// Reads what ``description`` writes; nil for anything else.
+    /// Parses what ``description`` returns; nil for anything else.
     public init?(_ text: some StringProtocol) {
         guard text.utf8.count <= 64, let dash = text.firstIndex(of: "-"), let dot = text.lastIndex(of: "."), dash < dot,
             let step = Int(text[..<dash]), step > 0,
@@ -28,7 +29,7 @@ public struct EventID: Sendable, Hashable, Comparable, CustomStringConvertible {
         let nonce = text[text.index(after: dot)...]
         guard !nonce.isEmpty, nonce.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) }) else { return nil }
         self.init(step: step, sequence: sequence, nonce: String(nonce))
-        // Int reads a sign and leading zeros, too.
+        // `Int` accepts a sign and leading zeros, too.
         guard text == description else { return nil }
     }
 

@@ -1,10 +1,11 @@
-/// The right to write to a session, as a secret that only its holder knows: 128 random bits that the replica mints itself, so
-/// that a call can be sent again with the same token when its reply was lost.
+/// The right to write to a session, as a secret that only its holder knows: 128 random bits. The
+/// replica mints it itself, so that it can send a call again with the same token when the reply was
+/// lost.
 public struct LeaseToken: Sendable, Hashable {
     /// 26 characters of the alphabet below.
     public let text: String
-    /// Four characters that distinguish this lease's event ids from those of another lease with the same fence, which a
-    /// failover of Redis can hand out.
+    /// Four characters that distinguish this lease's event ids from those of another lease with the
+    /// same fence, which Redis can hand out after a failover.
     public let nonce: String
 
     public init() {

@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// One entry of a session's event log, as it was read: a batch of events that end at `id`.
+/// One entry of a session's event log, as Redis returned it: a batch of events that ends at `id`.
 public struct LogEntry: Sendable {
     public var step: Int
     /// The sequence number of the last event in the entry; 0 for the entry that opens a step.
@@ -14,7 +14,7 @@ public struct LogEntry: Sendable {
         self.fields = fields
     }
 
-    /// The value of a field of an opening entry.
+    /// Returns the value of a field of an opening entry.
     public func opening(_ name: String) -> ByteBuffer? {
         fields.first { $0.name == name }?.value
     }

@@ -1,15 +1,17 @@
-/// What a follower learns from one look at a session.
+/// What a follower learns when it polls a session.
 public struct LogView: Sendable {
     public var status: SessionState.Status
     /// The session's latest step, 0 when there is no session.
     public var step: Int
-    /// That of the latest step's lease.
+    /// The nonce of the latest step's lease.
     public var nonce: String
-    /// How long the latest step's replica may be silent yet; zero once it counts as lost.
+    /// How long the latest step's replica may still be silent; zero once it counts as lost.
     public var leaseLeft: Duration
-    /// The entry that opens the step that was asked for; nil where the log does not have it, or it was not asked for.
+    /// The entry that opens the step that was asked for; nil if the log does not have it, or if
+    /// none was asked for.
     public var opening: LogEntry?
-    /// What the log holds after the place that was asked for, oldest first. Never older than ``status``, ``step`` and ``nonce``.
+    /// The entries after the position that was asked for, oldest first. They are never older than
+    /// ``status``, ``step`` and ``nonce``.
     public var entries: [LogEntry]
 
     public var isRunning: Bool { status == .running }

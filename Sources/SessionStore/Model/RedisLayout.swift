@@ -2,13 +2,13 @@ import Synchronization
 
 /// Layouts of the keys in Redis, by number; docs/redis-protocol.md says how they differ.
 public enum RedisLayout {
-    /// Of the builds that knew of no layouts. A session without `v` has it.
+    /// The layout of builds that knew of no layouts. A session without `v` has it.
     public static let first = 1
-    /// The highest one that this build reads and writes.
+    /// The highest layout that this build reads and writes.
     public static let known = 2
 }
 
-/// The layout that this replica may write, as it was last read from `agent:meta`.
+/// The layout that this replica may write, as it last read it from `agent:meta`.
 public final class LayoutState: Sendable {
     private let value: Atomic<Int>
 
@@ -18,7 +18,7 @@ public final class LayoutState: Sendable {
 
     /// Never more than ``RedisLayout/known``.
     public var current: Int { min(value.load(ordering: .relaxed), RedisLayout.known) }
-    /// Whether the deployment's layout is one that this build cannot read.
+    /// Whether this build cannot read the deployment's layout.
     public var isNewer: Bool { value.load(ordering: .relaxed) > RedisLayout.known }
 
     func set(_ layout: Int) { value.store(layout, ordering: .relaxed) }

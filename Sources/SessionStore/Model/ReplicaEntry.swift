@@ -14,7 +14,7 @@ public struct ReplicaEntry: Sendable, Equatable {
         self.instance = instance
     }
 
-    /// Nil for what is no such entry. A name may have an `@` in it, the rest may not.
+    /// Parses an entry; nil for any other text. A name may contain an `@`, the rest may not.
     public init?(_ text: String) {
         var parts = text.split(separator: "@", omittingEmptySubsequences: false)
         guard parts.count >= 4, let instance = parts.popLast(), let layout = parts.popLast().flatMap({ Int($0) }),

@@ -1,6 +1,6 @@
-/// What became of a rewind.
+/// The outcome of a rewind.
 public enum RewindOutcome: Sendable, Equatable {
-    /// The history has this length now, also where it had it before. `step` is the session's latest.
+    /// The history has this length now, also if it had it before. `step` is the session's latest.
     case rewound(historyLength: Int, step: Int)
     /// A step runs.
     case busy(step: Int)

@@ -1,12 +1,14 @@
-/// The name of a session: 1–128 characters of `A-Z a-z 0-9 . _ : -`, but not `.` or `..`, which clients take out of a URL's path (RFC 3986, section 5.2.4).
+/// The name of a session: 1–128 characters of `A-Z a-z 0-9 . _ : -`, but not `.` or `..`, which
+/// clients remove from a URL's path (RFC 3986, section 5.2.4).
 ///
-/// The alphabet has no braces, so that an id can stand in a Redis hash tag, and nothing that a URL path or a log line must escape.
+/// The alphabet has no braces, so that an id can stand in a Redis hash tag, and no character that a
+/// URL path or a log line must escape.
 public struct SessionID: Sendable, Hashable, CustomStringConvertible {
     public static let maximumLength = 128
 
     public let text: String
 
-    /// Nil when `text` is empty, too long, `.` or `..`, or holds another character.
+    /// Returns nil if `text` is empty, too long, `.` or `..`, or contains another character.
     public init?(_ text: some StringProtocol) {
         guard !text.isEmpty, text.utf8.count <= Self.maximumLength, text.utf8.allSatisfy(Self.isAllowed), text != ".",
             text != ".."

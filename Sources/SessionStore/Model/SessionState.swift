@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// What a session's state, beside its history, says.
+/// A session's state, without its history.
 public struct SessionState: Sendable {
     public enum Status: String, Sendable {
         case idle
@@ -13,7 +13,7 @@ public struct SessionState: Sendable {
     public var step: Int
     public var nonce: String
     public var owner: String
-    /// Milliseconds since 1970 on Redis's clock, and that clock when this was read.
+    /// Milliseconds since 1970 on Redis's clock, and that clock when Redis was asked.
     public var leaseUntil: Int64
     public var now: Int64
     public var attempt: Int
@@ -24,7 +24,7 @@ public struct SessionState: Sendable {
     public var updatedAt: Int64
     public var promptTokens: Int
     public var completionTokens: Int
-    /// Why the model stopped in the latest step; nil while it runs, and where that is not known.
+    /// Why the model stopped in the latest step; nil while it runs, and if that is not known.
     public var finishReason: String?
     public var historyLength: Int
     /// Call id and its JSON, in the model's order.

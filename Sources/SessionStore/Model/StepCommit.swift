@@ -3,15 +3,15 @@ public import NIOCore
 
 /// How a step ended.
 public enum StepStatus: String, Sendable {
-    /// The model gave its answer.
+    /// The model's completion ends the turn.
     case completed
-    /// The model asked for tools.
+    /// The model called tools.
     case waiting
     case failed
     case cancelled
 }
 
-/// A tool call that was issued and has no answer yet.
+/// A tool call that was issued and has no result yet.
 public struct PendingCall: Sendable, Equatable {
     public var id: String
     public var toolName: String
@@ -25,9 +25,10 @@ public struct PendingCall: Sendable, Equatable {
     }
 }
 
-/// What a model said beside one of its answers and may want back: an element of `agent:{S}:reasoning`.
+/// What a model said beside one of its messages and may want back: an element of
+/// `agent:{S}:reasoning`.
 public struct StoredReasoning: Sendable, Equatable {
-    /// Which of ``StepCommit/messages`` it belongs to, from 0.
+    /// The index in ``StepCommit/messages`` of the message that it belongs to.
     public var message: Int
     /// A JSON object without its first member, the message's index in the history, which the script
     /// knows: `"by":…,"fields":{…},"calls":{…}}`.
@@ -55,23 +56,23 @@ public struct StoredReasoning: Sendable, Equatable {
 /// Everything that the end of a step writes, in one script.
 public struct StepCommit: Sendable {
     public var lease: StepLease
-    /// What enters the history, as JSON, in order; may be empty.
+    /// The messages that enter the history, as JSON, in order; may be empty.
     public var messages: [ByteBuffer]
     public var calls: [PendingCall]
     /// The events that the log does not have yet, with the step's last ones.
     public var events: LoggedEvents
     public var promptTokens: Int
     public var completionTokens: Int
-    /// One JSON object for the session's audit trail.
+    /// One JSON object for the session's journal.
     public var journalLine: ByteBuffer
-    /// The role of the last of ``messages``; nil where there is none.
+    /// The role of the last of ``messages``; nil without messages.
     var lastRole: ChatRole? { messages.last.flatMap { ChatRole(of: $0) } }
-    /// Whether the model's server has refused the request before the model said anything. The user's message, if it is the
-    /// history's last one, then goes when the next one comes.
+    /// Whether the model's server rejected the request before the model said anything. If the
+    /// history's last message is the user's, the next message then replaces it.
     public var isRejected = false
-    /// What belongs to ``messages``. A session of layout 1 keeps none.
+    /// The reasoning that belongs to ``messages``. A session of layout 1 keeps none.
     public var reasoning: [StoredReasoning] = []
-    /// Why the model stopped; nil where that is not known.
+    /// Why the model stopped; nil if that is not known.
     public var finishReason: String?
 
     public init(
@@ -88,10 +89,10 @@ public struct StepCommit: Sendable {
     }
 }
 
-/// What Redis said to a write that needs the lease.
+/// Redis's reply to a write that needs the lease.
 public enum LeaseAnswer: Sendable, Equatable {
     /// Done, now or by an earlier call with the same token.
     case held
-    /// The lease is somebody else's. `step` is the session's latest, 0 when the session is gone.
+    /// Another token holds the lease. `step` is the session's latest, 0 if the session is gone.
     case lost(step: Int, intent: String)
 }

@@ -1,19 +1,22 @@
-/// Why the store could not do what was asked.
+/// Why a call of the store failed.
 public struct StoreError: Error, Sendable, CustomStringConvertible {
     public enum Code: Sendable {
         /// Redis cannot be reached or refuses writes. Nothing was written.
         case unavailable
-        /// Redis did not answer in time: it may have been written. The same call with the same token is safe.
+        /// Redis did not reply in time: the call may have been applied. The same call with the same
+        /// token is safe.
         case outcomeUnknown
-        /// Too many commands are under way.
+        /// Too many commands are in flight.
         case overloaded
         /// The caller was cancelled.
         case cancelled
-        /// Redis answered something that the protocol has no place for.
+        /// Redis replied something that the protocol does not know.
         case unexpectedReply
-        /// A key of the session holds something of another type: somebody has edited it. Nothing mends that by itself.
+        /// A key of the session holds a value of another type: a person has edited it. Only a
+        /// person can repair it.
         case damaged
-        /// A build that knows a later layout of the keys has written the session. Nothing was written.
+        /// A build that knows a later layout of the keys has written the session. Nothing was
+        /// written.
         case newerLayout
     }
 

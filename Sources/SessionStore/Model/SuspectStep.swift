@@ -1,13 +1,13 @@
-/// A step that two replicas were lost with: perhaps it is what ended them.
+/// A step that two replicas were lost with: it may be the cause.
 public struct SuspectStep: Sendable, Equatable {
-    /// What becomes of it.
+    /// How the step goes on.
     public enum Verdict: String, Sendable {
         case run, fail
     }
 
     /// A replica that fell silent while it held the step's lease.
     public struct Loss: Sendable, Equatable {
-        /// Its process; nil of a build that does not say.
+        /// Its process; nil if its build does not record it.
         public var instance: String?
         /// Whether it had asked the model.
         public var hadAsked: Bool
@@ -17,7 +17,7 @@ public struct SuspectStep: Sendable, Equatable {
             self.hadAsked = hadAsked
         }
 
-        /// Reads `STEP INSTANCE ASKED`.
+        /// Parses `STEP INSTANCE ASKED`.
         init?(_ text: String) {
             let words = text.split(separator: " ")
             guard words.count == 3 else { return nil }

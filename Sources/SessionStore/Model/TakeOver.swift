@@ -1,17 +1,19 @@
-/// A request for the next lease on a step that another replica runs; the argument of ``RedisSessionStore/takeOver(_:)``.
+/// A request for the next lease on a step that another replica runs; the argument of
+/// ``RedisSessionStore/takeOver(_:)``.
 public struct TakeOver: Sendable {
     public enum Reason: Sendable {
         /// Its replica is lost: only a lease that has run out or was released is taken.
         case lost
-        /// Its replica is lost, but the lease that it left counts by a clock of Redis that was set back since, and would run out too late:
-        /// it is taken all the same.
+        /// Its replica is lost, but its lease would run out too late, since Redis's clock was set
+        /// back: the lease is taken all the same.
         case stale
-        /// The step is to be ended: a living lease is taken, too, and whoever takes the step over later ends it as well.
+        /// The step is to end: a lease that has not run out is taken, too, and a replica that takes
+        /// the step over later ends it as well.
         case cancel
     }
 
     public var session: SessionID
-    /// The step that is meant; refused when another one runs by now.
+    /// The step that is meant. If another one runs by now, the request is refused.
     public var step: Int
     public var reason: Reason
     public var token: LeaseToken
@@ -24,38 +26,38 @@ public struct TakeOver: Sendable {
     }
 }
 
-/// What became of a ``TakeOver``.
+/// The outcome of a ``TakeOver``.
 public enum TakeOverOutcome: Sendable {
-    /// The lease is the caller's, who must do what the step's action says.
+    /// The caller holds the lease, and must do what the step's action says.
     case taken(TakenStep)
     /// Its replica still holds it.
     case alive(leaseLeft: Duration)
-    /// That step does not run any more; `step` is the session's latest, 0 when there is no session.
+    /// That step no longer runs; `step` is the session's latest, 0 if the session does not exist.
     case gone(step: Int)
-    /// Redis was away a moment ago: living replicas renew their leases first. Or two replicas were lost with the step, and its
-    /// time has not come.
+    /// Redis was away a moment ago, so living replicas renew their leases first; or two replicas
+    /// were lost with the step, and its time has not come.
     case tooEarly
-    /// Two replicas have been lost with it. Whether it runs once more needs a ``SuspectStep/Verdict``.
+    /// Two replicas were lost with it. Whether it runs once more needs a ``SuspectStep/Verdict``.
     case suspect(SuspectStep)
 }
 
 /// A step that was taken over, under a fence of its own.
 public struct TakenStep: Sendable {
     public enum Action: Sendable, Equatable {
-        /// It is run again, from the history.
+        /// The step runs again, from the history.
         case run
-        /// It is ended with the text that the log holds.
+        /// The step ends with the text that the log holds.
         case cancel
-        /// It was begun as often as it may be: it ends with an error.
+        /// The step has begun as often as it may: it ends with an error.
         case fail
     }
 
     public var started: StartedStep
     public var action: Action
-    /// The step whose place it takes.
+    /// The step that it replaces.
     public var replaces: Int
-    /// The replica that had it.
+    /// The replica that ran it before.
     public var previousOwner: String
-    /// The steps whose place it took, the latest one last, each with the nonce of its event ids.
+    /// The steps that it replaces, the latest one last, each with the nonce of its event ids.
     public var replaced: [EventID]
 }

@@ -1,9 +1,10 @@
 public import NIOCore
 
-/// What a client asked for beside its message. It is kept in the session's state for the whole turn, so that the steps after a
-/// tool result, and a replica that takes a step over, run with the same.
+/// What a client asked for beside its message. The session's state keeps it for the whole turn, so
+/// that the steps after a tool result, and a replica that takes a step over, run with the same
+/// settings.
 public struct TurnSettings: Sendable, Equatable {
-    /// What becomes of a step whose client leaves.
+    /// What happens to a step whose client leaves.
     public enum OnDisconnect: String, Sendable {
         case `continue`
         case cancel
@@ -13,7 +14,7 @@ public struct TurnSettings: Sendable, Equatable {
     public var model: String?
     /// OpenAI tool schemas, a JSON array; nil for the server's registry.
     public var tools: ByteBuffer?
-    /// A JSON object that `done` gives back.
+    /// A JSON object that `done` repeats.
     public var metadata: ByteBuffer?
     public var onDisconnect: OnDisconnect?
 

@@ -1,10 +1,10 @@
 public import RedisClient
 
 extension RedisConnectionPool {
-    /// Connections that builds without a layout have to the servers that take writes.
+    /// Returns how many connections builds without a layout have to the servers that accept writes.
     ///
-    /// - Returns: Nil when this user may not list them.
-    /// - Throws: ``RedisError`` when a server cannot be asked.
+    /// - Returns: Nil if this user may not list them.
+    /// - Throws: ``RedisError`` if a server cannot be asked.
     public func connectionsOfEarlierBuilds() async throws(RedisError) -> Int? {
         var count = 0
         for connection in masters() {

@@ -1,14 +1,15 @@
 public import RedisClient
 
 extension RedisConnectionPool {
-    /// Asks each server that takes writes what it is.
+    /// Asks each server that accepts writes what it is, and returns what is wrong with it.
     ///
-    /// - Throws: ``RedisError`` when a server cannot be asked; `.notPermitted` when this user may not send `INFO`.
+    /// - Throws: ``RedisError`` if a server cannot be asked; `.notPermitted` if this user may not
+    ///   send `INFO`.
     public func shortcomings() async throws(RedisError) -> [RedisShortcoming] {
         var found: [RedisShortcoming] = []
         for connection in masters() {
             var info: [String] = []
-            // Two commands, since servers that are too old take one section only.
+            // Two commands, since servers that are too old accept one section only.
             for result in try await connection.send(pipeline: [RedisCommand("INFO", "server"), RedisCommand("INFO", "memory")]) {
                 info.append(try result.get().string ?? "")
             }
@@ -21,9 +22,9 @@ extension RedisConnectionPool {
         return found
     }
 
-    /// Has each server that takes writes compile the scripts, without running them.
+    /// Makes each server that accepts writes compile the scripts, without running them.
     ///
-    /// - Returns: What a server says of a script that it cannot compile.
+    /// - Returns: The scripts that a server cannot compile, and its errors.
     public func refusedScripts() async throws(RedisError) -> [(script: String, error: RedisError)] {
         var refused: [(script: String, error: RedisError)] = []
         for connection in masters() {

@@ -1,13 +1,14 @@
 import RedisClient
 
-/// What is wrong with a Redis server that sessions are to be kept in.
+/// Why sessions cannot be kept in a Redis server.
 public struct RedisShortcoming: Error, Sendable, Equatable, CustomStringConvertible {
     public enum Kind: Sendable {
-        /// Older than 7.0: without script flags it would run scripts when it has no memory left, and half of one could be written.
+        /// Older than 7.0: without script flags it would run scripts when it is out of memory, and
+        /// could write half of one.
         case tooOld
         /// It removes keys when it is full: a session would lose parts.
         case mayEvict
-        /// It is no single server, though the URL says so: most sessions would be refused.
+        /// It is not a single server, although the URL says so: it would refuse most sessions.
         case otherTopology
         /// It does not say what it is.
         case silent
@@ -17,11 +18,14 @@ public struct RedisShortcoming: Error, Sendable, Equatable, CustomStringConverti
     public var description: String
 }
 
-/// What a Redis server must be, checked against what it says of itself. A value.
+/// What a Redis server must be, checked against its `INFO`. A value.
 enum RedisRequirements {
     static let oldestMajorVersion = 7
 
-    /// - Parameter info: The answers to `INFO server` and `INFO memory`. What they do not say cannot be held against the server.
+    /// Returns what is wrong with a server.
+    ///
+    /// - Parameter info: The replies to `INFO server` and `INFO memory`. What they leave out does
+    ///   not count against the server.
     static func shortcomings(_ info: [String], topology: RedisConfiguration.Topology = .single) -> [RedisShortcoming] {
         let fields = RedisInformation(info)
         var found: [RedisShortcoming] = []

@@ -1,6 +1,6 @@
 #!lua
--- append_events: adds a batch to the log of the running step and extends its lease. An empty batch only
--- renews the lease.
+-- append_events: adds a batch to the log of the running step and extends its lease. An empty batch
+-- only renews the lease.
 --
 -- Safe to repeat: a batch whose last id the log already has counts as written.
 --
@@ -12,10 +12,11 @@
 --       ttl               milliseconds, 0 for none
 --       publish           PUBLISH, or SPUBLISH on a Cluster
 --       wake              the channel that wakes followers
---       asking            the owner's process if it is about to ask the model, else ''. (begin_step and
---                         take_over record it themselves if the history comes with their reply.)
---       rest              the events: field, value, field, value … (`token` and its text, or the SSE
---                         event's name and its JSON)
+--       asking            the owner's process if it is about to ask the model, else ''. (begin_step
+--                         and take_over record it themselves if the history comes with their
+--                         reply.)
+--       rest              the events: field, value, field, value … (`token` and its text, or the
+--                         SSE event's name and its JSON)
 --
 -- Replies  {'written', now}, or {'lost', now, fence, intent} if the lease is no longer this token's
 local holder, fence, intent = unpack(redis.call('HMGET', state, 'token', 'fence', 'intent'))

@@ -1,20 +1,21 @@
 #!lua
 -- begin_step: accepts one message and, when a generation is due, takes the session's lease for it.
 --
--- Safe to repeat: the same token, the same idempotency key or the same tool result never writes twice.
--- The same token gets its lease anew. The script checks everything before its first write, since Redis
--- rolls nothing back. (Without script flags Redis refuses the whole script when it is out of memory.)
+-- Safe to repeat: the same token, the same idempotency key or the same tool result never writes
+-- twice. The same token gets a whole lease again. The script checks everything before its first
+-- write, since Redis rolls nothing back. (Without script flags Redis refuses the whole script when
+-- it is out of memory.)
 --
 -- KEYS  history, state, pending, ledger, events, steps, reasoning
 -- ARGV  token             random, names this attempt to begin
 --       nonce             four characters for the event ids of this lease
 --       owner             the replica's name
 --       lease             milliseconds
---       hint_due          Redis's time in ms at which sweepers look at the session; the script refuses
+--       hint_due          Redis's time in ms at which sweepers read the session; the script refuses
 --                         once it has passed
 --       ttl               milliseconds, 0 for none
---       kind              user | tool_result | retry | replace (a retry in which another user message
---                         takes the place of the last one)
+--       kind              user | tool_result | retry | replace (a retry in which another user
+--                         message takes the place of the last one)
 --       message           the chat message; '' for retry
 --       system_prompt     a chat message, the first of a new session; '' for none
 --       key               the idempotency key; '' for none
@@ -27,7 +28,8 @@
 --       new_tools         JSON array for the turn; '' as above
 --       new_metadata      JSON object, stored with the step; '' as above
 --       new_on_disconnect continue | cancel; '' as above
---       ledger_bound      entries that the ledger keeps beside those that the session may still need
+--       ledger_bound      entries that the ledger keeps beside those that the session may still
+--                         need
 --       publish           PUBLISH, or SPUBLISH on a Cluster
 --       wake              the channel that wakes followers
 --       max_messages      a history that has as many accepts no other message; 0 for no bound
@@ -44,10 +46,10 @@
 --
 -- Replies, each with Redis's time in milliseconds second:
 --   started   now step length model tools metadata on_disconnect epoch bytes messages kept reasoning
---                        the replica holds the lease. `messages` is the history if it is small, else
---                        an empty array: the replica then reads it in pages; the lease keeps it as it
---                        is. `kept` counts the entries of the reasoning; `reasoning` has all of them,
---                        or none, by the same rule
+--                             the replica holds the lease. `messages` is the history if it is small,
+--                             else an empty array: the replica then reads it in pages; the lease
+--                             keeps it as it is. `kept` counts the entries of the reasoning;
+--                             `reasoning` has all of them, or none, by the same rule
 --   waiting   now step length ids...      stored. These calls still want a result; none if a user's
 --                                         message has closed the step's calls since
 --   replay    now step length             seen before: follow this step
@@ -57,8 +59,9 @@
 --   newer     now layout                  a build that knows a later layout wrote the session
 --   orphan    now step reply              one of the refusals below. The session has a running step
 --                                         that has lost its lease: a replica should take it over
---   idempotency_mismatch now | unknown_call now | result_conflict now | call_closed now | nothing_to_retry now
---   tool_name_mismatch now name | calls_pending now ids... | history_mismatch now length | history_full now length bytes
+--   idempotency_mismatch now | unknown_call now | result_conflict now | call_closed now
+--   nothing_to_retry now | tool_name_mismatch now name | calls_pending now ids...
+--   history_mismatch now length | history_full now length bytes
 
 -- uses  clock
 local status, fence, holder, lease_until, epoch, model, tools, metadata, on_disconnect, known_bytes,
@@ -176,7 +179,8 @@ if is_retry then
     return {'nothing_to_retry', now}
   end
 end
--- The message that this one replaces. A message that the model's server rejected goes when the next comes.
+-- The message that this one replaces. A message that the model's server rejected goes when the next
+-- comes.
 local removed = ''
 if role == 'user' and (kind == 'replace' or kind == 'user' and rejected == fence .. ' ' .. (length - 1)) then
   removed = last

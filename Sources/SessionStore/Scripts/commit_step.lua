@@ -1,8 +1,9 @@
 #!lua
--- commit_step: ends a step, once: the model's completion enters the history, and the lease is released.
+-- commit_step: ends a step, once: the model's completion enters the history, and the lease is
+-- released.
 --
--- Safe to repeat: the ledger keeps the token with the step, so that a second call learns that the first
--- one did its work, even if other steps have run since.
+-- Safe to repeat: the ledger keeps the token with the step, so that a second call learns that the
+-- first one did its work, even if other steps have run since.
 --
 -- KEYS  history, state, pending, ledger, events, steps, reasoning
 -- ARGV  token
@@ -18,14 +19,15 @@
 --       message_count
 --       call_count
 --       new_role          the last message's role; '' without messages
---       is_rejected       whether the model's server rejected the request before the model said anything:
---                         if the history ends with a user's message, the next message replaces that one
+--       is_rejected       whether the model's server rejected the request before the model said
+--                         anything: if the history ends with a user's message, the next message
+--                         replaces that one
 --       reasoning_count   entries of the reasoning
 --       finish_reason     why the model stopped; '' if that is not known
 --       rest              the messages: JSON …
 --                         the calls: id, tool name, JSON …
---                         the reasoning: the index of its message among these (from 0), and JSON without
---                         its start `{"at":INDEX,` …; a session of layout 1 keeps none
+--                         the reasoning: the index of its message among these (from 0), and JSON
+--                         without its start `{"at":INDEX,` …; a session of layout 1 keeps none
 --                         the events: field, value …
 --
 -- Replies  {'committed', now, length}; {'already', now, length} if this token has committed before;
@@ -76,7 +78,8 @@ local role, rejected = new_role, ''
 if role == '' then
   role = last_role or ''
   if is_rejected and role == 'user' then
-    -- With the step: builds that know layout 1 alone leave the field as it is when they run another.
+    -- With the step: builds that know layout 1 alone leave the field as it is when they run
+    -- another.
     rejected = step .. ' ' .. (length - 1)
   end
 end

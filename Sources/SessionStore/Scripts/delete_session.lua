@@ -11,8 +11,8 @@
 --       seen_epoch        the epoch that the caller has read; '' for a session that has none
 --       known_layout      the highest layout that this replica can read
 --
--- Replies  {1, now} if the session existed; {0, now} if it did not, or if another one has its name by
---          now; {'newer', now, layout} if a build that knows a later layout wrote the session
+-- Replies  {1, now} if the session existed; {0, now} if it did not, or if another one has its name;
+--          {'newer', now, layout} if a build that knows a later layout wrote the session
 
 -- uses  clock
 -- A state of another type can only be removed.

@@ -1,8 +1,10 @@
 #!lua flags=allow-oom
--- forget_entries: removes members of an index, or hints, that have not moved since the caller read them.
+-- forget_entries: removes members of an index, or hints, that have not moved since the caller read
+-- them.
 --
 -- KEYS  entries           the sorted set
--- ARGV  rest              member, score, member, score …: a member goes if its score is at most this one
+-- ARGV  rest              member, score, member, score …: a member goes if its score is at most
+--                         this one
 --
 -- Replies  {removed}
 local removed = 0

@@ -1,6 +1,6 @@
 #!lua
--- log_events: adds a batch to the log of the running step. Unlike append_events it changes neither the
--- lease nor the expiry: between renewals, a batch costs no more than this.
+-- log_events: adds a batch to the log of the running step. Unlike append_events it changes neither
+-- the lease nor the expiry: between renewals, a batch costs no more than this.
 --
 -- Safe to repeat: a batch whose last id the log already has counts as written.
 --
@@ -10,10 +10,10 @@
 --       publish           PUBLISH, or SPUBLISH on a Cluster
 --       wake              the channel that wakes followers
 --       step
---       rest              the events as in append_events, at most 3,900 (Lua unpacks fewer than 8,000
---                         values)
+--       rest              the events as in append_events, at most 3,900 (Lua unpacks fewer than
+--                         8,000 values)
 --
--- Replies  1, or 0 if the lease is no longer this token's; append_events then says what became of it
+-- Replies  1, or 0 if the lease is no longer this token's. append_events then says why
 if redis.call('HGET', state, 'token') ~= token then
   return 0
 end

@@ -7,6 +7,6 @@
 -- KEYS  state, history, pending
 -- ARGV  none
 --
--- Replies  the state's fields and values; the history's length; the open calls and their JSON; the reply
---          of TIME
+-- Replies  the state's fields and values; the history's length; the open calls and their JSON;
+--          the reply of TIME
 return {redis.pcall('HGETALL', state), redis.pcall('LLEN', history), redis.pcall('HGETALL', pending), redis.call('TIME')}

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- release_step: lets another replica take a step at once, when its owner must stop. The run does not
--- count as an attempt.
+-- release_step: lets another replica take a step at once, when its owner must stop. The run does
+-- not count as an attempt.
 --
--- The script revokes the token, too: an earlier call of the owner whose reply was lost may arrive at any
--- later time, and must not hold the step again.
+-- The script revokes the token, too: an earlier call of the owner whose reply was lost may arrive
+-- at any later time, and must not hold the step again.
 --
 -- KEYS  history, state, pending, ledger, events, steps, reasoning
 -- ARGV  token

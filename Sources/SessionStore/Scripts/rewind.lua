@@ -1,9 +1,9 @@
 #!lua
--- rewind: cuts a history to its first messages, and with it all that came of the rest: open calls, and
--- entries of ledger, journal and reasoning.
+-- rewind: cuts a history to its first messages, and with it all that came of the rest: open calls,
+-- and entries of ledger, journal and reasoning.
 --
--- Safe to repeat: the ledger keeps the token with the step whose number the cut takes. The caller has
--- read the session before; if the session has changed since, the script writes nothing.
+-- Safe to repeat: the ledger keeps the token with the step whose number the cut takes. The caller
+-- has read the session before; if the session has changed since, the script writes nothing.
 --
 -- KEYS  history, state, pending, ledger, events, steps, reasoning
 -- ARGV  token             random, names this attempt
@@ -22,11 +22,11 @@
 --       publish           PUBLISH, or SPUBLISH on a Cluster
 --       wake              the channel that wakes followers
 --       known_layout      the highest layout that this replica can read
---       first_key_step    whose idempotency keys the ledger forgets, with those of later steps: if a
---                         message stays, so does its key; 0 for none
+--       first_key_step    whose idempotency keys the ledger forgets, with those of later steps: if
+--                         a message stays, so does its key; 0 for none
 --
--- Replies  rewound now step length | busy now step | moved now (the session is not as the caller has
---          read it) | none now (there is no history) | newer now layout
+-- Replies  rewound now step length | busy now step | newer now layout | none now (no history)
+--          moved now (the session is not as the caller has read it)
 
 -- uses  clock
 local status, fence, version, bytes = unpack(redis.call('HMGET', state, 'status', 'fence', 'v', 'history_bytes'))

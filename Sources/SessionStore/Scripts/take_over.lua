@@ -1,6 +1,6 @@
 #!lua
--- take_over: takes the next lease on a session whose step runs: because the step's own lease has run out
--- or was released, or by force.
+-- take_over: takes the next lease on a session whose step runs: because the step's own lease has
+-- run out or was released, or by force.
 --
 -- Safe to repeat with the same token.
 --
@@ -31,8 +31,8 @@
 --                  action: run (again), cancel (finish the cancel), fail (attempts used up)
 --          alive   now step lease_left     the lease has not run out
 --          gone    now step                that step no longer runs; step is the session's latest
---          suspect now step lapsed run...  two owners have lost it, and no verdict came: ms since the
---                                          lease ran out, and each loss as `STEP INSTANCE ASKED`
+--          suspect now step lapsed run...  two owners have lost it, and no verdict came: ms since
+--                                          its end, and each loss as `STEP INSTANCE ASKED`
 --          newer   now layout              a build that knows a later layout wrote the session
 
 -- uses  clock
@@ -81,12 +81,12 @@ if left > 0 and not force then
   return {'alive', now, fence, left}
 end
 
--- The step that began on its own. The fields stay when the next step begins; they belong to this step
--- only if they directly precede it.
+-- The step that began on its own. The fields stay when the next step begins; they belong to this
+-- step only if they directly precede it.
 local origin = tonumber(replaces or '0') == fence - 1 and tonumber(first_step or '') or fence
 
--- Those entries of a list of `STEP …,` that belong to the steps since `origin`, at most the last 32: a
--- build that knows layout 1 alone leaves older ones behind.
+-- Those entries of a list of `STEP …,` that belong to the steps since `origin`, at most the last
+-- 32: a build that knows layout 1 alone leaves older ones behind.
 local function since_origin(list)
   local found = {}
   for entry in string.gmatch(list, '[^,]+') do

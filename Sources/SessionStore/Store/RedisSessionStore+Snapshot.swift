@@ -2,8 +2,8 @@ import RedisClient
 import Synchronization
 
 extension RedisSessionStore {
-    /// Reads state, history's length, open calls and time as of one instant, over the connections for large replies: tools and
-    /// arguments may be large.
+    /// Reads state, history's length, open calls and time as of one instant, over the connections
+    /// for large replies: tools and arguments may be large.
     ///
     /// - Returns: These four, in this order.
     func snapshot(_ keys: RedisKeys) async throws(StoreError) -> RedisReply {
@@ -17,7 +17,8 @@ extension RedisSessionStore {
                 } catch {
                     guard error.refusesTransaction else { throw error }
                     let reply = try await route.evaluate(self.readState(keys))
-                    // A service that does not know the command never will. A full Redis takes it again.
+                    // A service that does not know the command never will. A full Redis accepts it
+                    // again later.
                     if error.code != .outOfMemory { self.takesTransactions.store(false, ordering: .relaxed) }
                     return reply
                 }
@@ -26,7 +27,7 @@ extension RedisSessionStore {
             guard error.code == .outcomeUnknown else { throw error }
             throw StoreError(Task.isCancelled ? .cancelled : .unavailable, error.message)
         }
-        // A command that fails fails neither its transaction nor the script.
+        // A command that fails does not fail its transaction or script.
         for index in 0..<reply.count {
             guard let text = reply[index]?.errorMessage else { continue }
             let error = RedisError(reply: text)
@@ -35,7 +36,7 @@ extension RedisSessionStore {
         return reply
     }
 
-    /// The answer to `EXEC`.
+    /// Returns the reply to `EXEC`.
     private func transaction(_ keys: RedisKeys, over route: RedisRoute) async throws(RedisError) -> RedisReply {
         let results = try await route.send(pipeline: [
             RedisCommand("MULTI"), RedisCommand("HGETALL", keys.state), RedisCommand("LLEN", keys.history),
@@ -55,7 +56,7 @@ extension RedisSessionStore {
 }
 
 extension RedisError {
-    /// Redis has answered, and takes no transaction of this kind.
+    /// Whether Redis replied that it does not accept such a transaction.
     fileprivate var refusesTransaction: Bool {
         switch code {
         case .reply, .notPermitted, .outOfMemory: true

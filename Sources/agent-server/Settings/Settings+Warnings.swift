@@ -1,11 +1,12 @@
 import AgentService
 import RedisClient
-import SessionStore
 
 extension Settings {
-    /// What an operator should know of settings that can be used, and are risky. Shows no secret.
+    /// What an operator should know of the settings: unknown names, and values that can be used and
+    /// are risky. Shows no secret.
     var warnings: [String] {
-        [weakKey, keyForStrangers, modelInClear, redisInClear, shortLease].compactMap { $0 }
+        unknown.map { "\($0); it is ignored" }
+            + [weakKey, keyForStrangers, modelInClear, redisInClear, shortLease].compactMap { $0 }
     }
 
     private static let shortestKey = 16
@@ -37,12 +38,13 @@ extension Settings {
         return "\(Setting.redisURL.name): the password goes to \(host) in clear text; rediss:// encrypts it"
     }
 
-    /// A connection that dies in silence is given up after the timeout, and only then the lease is renewed over another one.
+    /// A replica gives up a connection that dies in silence after the timeout, and renews its leases
+    /// over another connection only then.
     private var shortLease: String? {
         guard lease * 2 < redisTimeout * 3 else { return nil }
         return """
             \(Setting.lease.name) (\(lease.milliseconds)) should be at least one and a half times \(Setting.redisTimeout.name) \
-            (\(redisTimeout.milliseconds)): else one lost connection to Redis may cost a living replica its steps
+            (\(redisTimeout.milliseconds)): otherwise one lost connection to Redis may cost a living replica its steps
             """
     }
 }

@@ -1,76 +1,95 @@
+import NIOCore
 import TestSupport
 import Testing
 
 @testable import RedisClient
 
-@Suite("The connection's state machine")
+@Suite("The connection's state machine: connecting")
 struct RedisConnectionMachineTests {
     @Test("The machine connects once and sends waiting commands")
-    func connectsOnceAndSendsWhatWaited() {
-        var machine = RedisConnectionMachine()
-        #expect(machine.admit() == .wait)
-        #expect(machine.start() == .connect)
-        #expect(machine.start() == .none)
-        #expect(machine.admit() == .wait)
-        #expect(machine.connected() == .sendWaiting)
-        #expect(machine.connected() == .none)
-        #expect(machine.admit() == .send)
-        #expect(machine.start() == .none)
+    func connectsOnceAndSendsWhatWaited() throws {
+        var machine = RedisConnectionMachine(configuration: .test)
+        #expect(machine.admit([.named("A")]).isWait)
+        #expect(machine.start() == .now)
+        #expect(machine.start() == .never)
+        #expect(machine.admit([.named("B")]).isWait)
+        let handshake = try machine.beginHandshake()
+        #expect(handshake == ["PING"])
+        #expect(machine.opened(.none, now: .at(0)) == nil)
+        #expect(machine.admit([.named("C")]).isWait)
+        guard case .connected(let waiting) = machine.received(.ok, now: .at(0)) else { Issue.record("not connected"); return }
+        #expect(waiting.map(\.command.name) == ["A", "B", "C"])
+        #expect(machine.isReady && machine.waiting.isEmpty)
+        #expect(machine.admit([.named("D")]).isWrite)
+        #expect(machine.start() == .never)
     }
 
-    @Test("A loss leads to an attempt at once, then to growing pauses")
-    func aLossIsFollowedByAnAttemptAtOnceAndThenByLongerAndLongerPauses() {
-        var machine = RedisConnectionMachine()
-        _ = machine.start()
-        _ = machine.connected()
-        #expect(machine.lost() == .connect)
-        #expect(machine.admit() == .wait)
+    @Test("The first attempt after a loss is immediate, later ones back off")
+    func aLossIsFollowedByAnAttemptAtOnceAndThenByLongerAndLongerPauses() throws {
+        var machine = try RedisConnectionMachine.ready()
+        #expect(machine.lost(.gone)?.reconnect == .now)
+        #expect(machine.admit([.named("A")]).isWait)
         for failures in 0..<40 {
-            #expect(machine.lost() == .connectLater(doublings: min(failures, 16)))
-            #expect(machine.admit() == .fail(.connectionFailed))
-            // A loss that is reported twice counts once.
-            #expect(machine.lost() == .none)
-            #expect(machine.start() == .connect)
-            #expect(machine.admit() == .fail(.connectionFailed))
+            #expect(machine.lost(.gone)?.reconnect == .later(doublings: min(failures, 16)))
+            #expect(machine.admit([.named("A")]).failure?.code == .connectionFailed)
+            // The machine counts a loss once that is reported twice.
+            #expect(machine.lost(.gone) == nil)
+            #expect(machine.start() == .now)
+            #expect(machine.admit([.named("A")]).failure?.code == .connectionFailed)
         }
-        #expect(machine.connected() == .sendWaiting)
-        #expect(machine.lost() == .connect)
-        // A success resets the pauses.
-        #expect(machine.lost() == .connectLater(doublings: 0))
+        try machine.becomeReady()
+        #expect(machine.lost(.gone)?.reconnect == .now)
+        // Success has reset the pauses.
+        #expect(machine.lost(.gone)?.reconnect == .later(doublings: 0))
+    }
+
+    @Test("A series of failed attempts is logged once, and each loss of a connection")
+    func aSeriesOfFailuresIsLoggedOnce() throws {
+        var machine = RedisConnectionMachine(configuration: .test)
+        _ = machine.start()
+        #expect(machine.lost(.gone)?.isLogged == true)
+        _ = machine.start()
+        #expect(machine.lost(.gone)?.isLogged == false)
+        _ = machine.start()
+        try machine.becomeReady()
+        #expect(machine.lost(.gone)?.isLogged == true)
+        #expect(machine.lost(.gone)?.isLogged == true)
+        _ = machine.start()
+        #expect(machine.lost(.gone)?.isLogged == false)
     }
 
     @Test("A closed machine stays closed")
-    func onceClosedItStaysClosed() {
-        var before = RedisConnectionMachine()
-        var connecting = before
+    func onceClosedItStaysClosed() throws {
+        var idle = RedisConnectionMachine(configuration: .test)
+        var connecting = idle
         _ = connecting.start()
-        var ready = connecting
-        _ = ready.connected()
-        for machine in [before, connecting, ready] {
+        var handshaking = connecting
+        _ = handshaking.opened(.none, now: .at(0))
+        for machine in [idle, connecting, handshaking, try .ready()] {
             var machine = machine
-            machine.shutDown()
-            #expect(machine.admit() == .fail(.closed))
-            #expect(machine.start() == .none)
-            #expect(machine.connected() == .none)
-            #expect(machine.lost() == .none)
-            machine.shutDown()
-            #expect(machine.state == .closed)
+            _ = machine.shutDown(.shutDown)
+            #expect(machine.admit([.named("A")]).failure?.code == .closed)
+            #expect(machine.start() == .never)
+            #expect(machine.located(.unix(path: "/elsewhere")) == false)
+            #expect(machine.opened(.none, now: .at(0)) == nil)
+            #expect(machine.lost(.gone) == nil && machine.follow(.unix(path: "/elsewhere")) == nil)
+            guard case .none = machine.received(.ok, now: .at(0)) else { Issue.record("a reply had an effect"); return }
+            _ = machine.shutDown(.shutDown)
+            guard case .closed = machine.state else { Issue.record("\(machine.state)"); return }
         }
-        #expect(before.start() == .connect)
+        #expect(idle.start() == .now)
     }
 
-    /// Events come in any order. Commands are only sent on an existing connection.
-    @Test("The machine never wants two connections at once", arguments: 0..<4)
+    @Test("The machine never wants two connections, and sends commands only when it has one", arguments: 0..<4)
     func neverWantsTwoConnections(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
-        var machine = RedisConnectionMachine()
+        var machine = RedisConnectionMachine(configuration: .test)
         var (attempts, pauses, open) = (0, 0, false)
-        func perform(_ action: RedisConnectionMachine.Action) {
-            switch action {
-            case .none: break
-            case .connect: attempts += 1
-            case .connectLater: pauses += 1
-            case .sendWaiting: open = true
+        func perform(_ reconnect: RedisConnectionMachine.Reconnect?) {
+            switch reconnect {
+            case .never, nil: break
+            case .now: attempts += 1
+            case .later: pauses += 1
             }
         }
         perform(machine.start())
@@ -78,17 +97,18 @@ struct RedisConnectionMachineTests {
             switch Int.random(in: 0..<3, using: &random) {
             case 0 where attempts > 0:
                 attempts -= 1
-                perform(machine.connected())
+                _ = machine.opened(.none, now: .at(0))
+                if case .connected = machine.received(.ok, now: .at(0)) { open = true }
             case 1 where attempts > 0 || open:
                 if open { open = false } else { attempts -= 1 }
-                perform(machine.lost())
+                perform(machine.lost(.gone)?.reconnect)
             case 2 where pauses > 0:
                 pauses -= 1
                 perform(machine.start())
             default: break
             }
             #expect(attempts + pauses + (open ? 1 : 0) == 1, "seed \(seed), step \(step)")
-            #expect((machine.admit() == .send) == open, "seed \(seed), step \(step)")
+            #expect(machine.admit([]).isWrite == open, "seed \(seed), step \(step)")
         }
     }
 }

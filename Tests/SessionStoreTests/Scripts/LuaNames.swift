@@ -1,5 +1,5 @@
-/// The names in a Lua text: which it uses, and which nothing in it declares. It knows no scopes: a name that is
-/// declared anywhere counts as declared everywhere.
+/// The names in a Lua text: which it uses, and which nothing in it declares. It knows no scopes: a
+/// name that is declared anywhere counts as declared everywhere.
 struct LuaNames {
     /// Names of variables, in order, without those that follow a dot.
     private(set) var uses: [String] = []

@@ -4,9 +4,12 @@ import Testing
 
 @testable import SessionStore
 
-/// A script's text: its file, a prologue that names KEYS and ARGV, and parts that several scripts share.
-@Suite struct ScriptTextTests {
-    @Test func argumentsGetTheirNamesInTheOrderOfTheList() {
+/// A script's text: its file, a prologue that names KEYS and ARGV, and parts that several scripts
+/// share.
+@Suite("The text of the scripts")
+struct ScriptTextTests {
+    @Test("Arguments get their names in the order of the list")
+    func argumentsGetTheirNamesInTheOrderOfTheList() {
         let text = ScriptText.prologue(
             keys: ["state", "events"],
             arguments: [("token", nil), ("lease", "tonumber(lease)"), ("force", "force == '1'")], hasRest: true)
@@ -21,12 +24,14 @@ import Testing
         #expect(ScriptText.prologue(keys: ["state"], arguments: [], hasRest: false) == "local state = unpack(KEYS)\n")
     }
 
-    @Test func theFirstLineStaysTheFirst() {
+    @Test("The header line stays before the prologue")
+    func theFirstLineStaysTheFirst() {
         let file = Array("#!lua flags=no-writes\nreturn token".utf8)
         #expect(ScriptText.assembled(file, prologue: "local token = 1\n") == "#!lua flags=no-writes\nlocal token = 1\nreturn token")
     }
 
-    @Test func aPartStandsWhereItIsNamed() {
+    @Test("A shared part stands where the script names it")
+    func aPartStandsWhereItIsNamed() {
         let file = Array("#!lua\nif a then\n  -- uses  clock\nend\n".utf8)
         let lines = ScriptText.assembled(file, prologue: "").split(separator: "\n")
         #expect(lines.prefix(2) == ["#!lua", "if a then"] && lines.last == "end")
@@ -34,12 +39,14 @@ import Testing
     }
 
     /// Parts of parts are there, too.
-    @Test func aPartMayUseOthers() {
+    @Test("A shared part may use other parts")
+    func aPartMayUseOthers() {
         let text = ScriptText.assembled(Array("#!lua\n-- uses  closed_calls\n".utf8), prologue: "")
         #expect(text.contains("local function json_string(text)"))
     }
 
-    @Test func aPartThatDoesNotExistFails() {
+    @Test("A missing part fails")
+    func aPartThatDoesNotExistFails() {
         #expect(ScriptText.assembled(Array("#!lua\n-- uses  clok".utf8), prologue: "") == "#!lua\nerror('there is no lib/clok.lua')")
         for script in StoreScripts.all { #expect(!script.text.contains("there is no lib"), "\(script.name)") }
     }
@@ -71,10 +78,12 @@ import Testing
         Declaration(StoreScripts.claimPlace), Declaration(StoreScripts.readState),
     ]
 
-    @Test func theHeadsExplainEveryKeyAndArgument() {
+    @Test("The heads explain every key and argument")
+    func theHeadsExplainEveryKeyAndArgument() {
         #expect(Self.declarations.map(\.script.name).sorted() == StoreScripts.all.map(\.name).sorted())
         for declaration in Self.declarations {
-            // `-- ARGV  name   text`, then a name at the same place in each line that begins another one.
+            // `-- ARGV  name   text`, then a name at the same place in each line that begins
+            // another one.
             let arguments = declaration.head("ARGV").compactMap { line in
                 line.firstMatch(of: /^-- (?:ARGV|    )  ([a-z_]+)/).map { String($0.output.1) }
             }
@@ -87,7 +96,8 @@ import Testing
         }
     }
 
-    @Test func everyArgumentIsUsedByItsName() {
+    @Test("Every argument is used by its name")
+    func everyArgumentIsUsedByItsName() {
         for declaration in Self.declarations {
             // Without the prologue, which has all of them.
             let lines = declaration.script.text.split(separator: "\n").drop { !$0.hasPrefix("-- ") }
@@ -97,14 +107,17 @@ import Testing
         }
     }
 
-    /// Redis fails a script that reads a global that does not exist, but only when it comes to that line.
-    @Test func noScriptUsesANameThatNothingDeclares() {
+    /// Redis fails a script that reads a global that does not exist, but only when it comes to that
+    /// line.
+    @Test("No script uses an undeclared name")
+    func noScriptUsesANameThatNothingDeclares() {
         for declaration in Self.declarations {
             #expect(LuaNames(declaration.script.text).undeclared == [], "\(declaration.script.name)")
         }
     }
 
-    @Test func aMisspelledNameIsFound() {
+    @Test("A misspelled name is found")
+    func aMisspelledNameIsFound() {
         let text = "local token, lease = unpack(ARGV, 1, 2)\nlocal t = {field = 1}\nreturn tokn .. t.field .. 'leas' -- leas\n"
         #expect(LuaNames(text).undeclared == ["tokn"])
         #expect(LuaNames("local function f(a, ...)\n  for i, b in ipairs(a) do x = i + b end\nend\n").undeclared == ["x"])

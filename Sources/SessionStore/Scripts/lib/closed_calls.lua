@@ -1,5 +1,5 @@
--- Closes the open calls, since a user's message came before their results: adds a tool message for each to
--- messages, and its entry to entries.
+-- Closes the open calls, since a user's message came before their results: adds a tool message for
+-- each to messages, and its entry to entries.
 --
 -- Needs  messages, entries, fence, open_calls, the arguments cancelled_start and cancelled_end
 -- uses  json_string

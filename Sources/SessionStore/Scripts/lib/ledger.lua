@@ -3,9 +3,9 @@
 -- Needs  the argument ledger_bound, the keys ledger and state
 
 -- forget(fence, turn) removes what the session no longer needs, oldest steps first. These entries
--- stay in any case: the tokens of the last steps, open calls and the calls of the last two steps that
--- made some, the keys of their results, the key of the turn's own message, and the keys of as many
--- messages as half the bound.
+-- stay in any case: the tokens of the last steps, open calls and the calls of the last two steps
+-- that made some, the keys of their results, the key of the turn's own message, and the keys of as
+-- many messages as half the bound.
 local function forget(fence, turn)
   local all = redis.call('HGETALL', ledger)
   local entries, keys, latest, before = {}, {}, 0, 0
@@ -51,8 +51,8 @@ local function forget(fence, turn)
   redis.call('HSET', state, 'ledger_due', size >= ledger_bound and size + math.ceil(ledger_bound / 4) or 0)
 end
 
--- remember(fields, fence, turn, due) writes entries: field, value, field, value … `due` is the size
--- from which the ledger is searched for entries to forget, where that is more than the bound.
+-- remember(fields, fence, turn, due) writes entries: field, value, field, value … It searches the
+-- ledger for entries to forget at the bound, or at the size `due` if that is more.
 local function remember(fields, fence, turn, due)
   for i = 1, #fields, 2 do
     redis.call('HSET', ledger, fields[i], fields[i + 1])

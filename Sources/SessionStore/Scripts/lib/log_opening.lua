@@ -1,14 +1,14 @@
--- open_log(step, oldest_kept, more_fields) opens a step in the log with the entry STEP-0, and trims the
--- steps before the last three.
+-- open_log(step, oldest_kept, more_fields) opens a step in the log with the entry STEP-0, and trims
+-- the steps before the last three.
 --
 -- Needs    the arguments nonce and owner
 --
 -- step         the session's fence + 1
 -- oldest_kept  optional: entries of this step and of later ones stay, too
--- more_fields  optional: a function from the step's number to further fields and values of the entry
+-- more_fields  optional: a function from the step's number to more fields and values of the entry
 --
--- It must be a script's first write: it fails where a person's edit has put the log ahead of the fence.
--- Then the step's number moves behind the log, before anything else is written.
+-- It must be a script's first write: it fails where a person's edit has put the log ahead of the
+-- fence. Then the step's number moves behind the log, before anything else is written.
 --
 -- Returns the step's number, or nil and Redis's error.
 local function open_log(step, oldest_kept, more_fields)

@@ -33,12 +33,11 @@ extension AgentRoutes {
         ClientStreamHandler.watch(stream, on: context.channel, endsWithInput: false)
         while await stream.next() != nil {}
         let outcome = collected.outcome
-        if let failure = outcome.failure { throw deprecated(Problem(.badGateway, failure.code, failure.message)) }
+        if let failure = outcome.failure { throw deprecated(.turnFailed(failure.code, failure.message)) }
         guard outcome.isFinished else {
-            let message = "the message was accepted; the session's history has the answer later"
-            throw deprecated(Problem(.serviceUnavailable, "outcome_unknown", message))
+            throw deprecated(.turnGoesOn("the message was accepted; the session's history has the answer later"))
         }
-        if outcome.isCancelled { throw deprecated(Problem(.conflict, "cancelled", "the answer was cancelled before its end")) }
+        if outcome.isCancelled { throw deprecated(.turnCancelled) }
         var json = ByteBuffer()
         json.writeString(#"{"status":"ok","message":"#)
         json.writeJSONString(outcome.text)

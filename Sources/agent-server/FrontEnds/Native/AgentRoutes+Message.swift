@@ -68,7 +68,7 @@ extension AgentRoutes {
 
     func requireEventStream(_ request: Request) throws {
         guard accepts("text/event-stream", request.headers[.accept]) else {
-            throw Problem(.notAcceptable, "not_acceptable", "the answer is text/event-stream")
+            throw Problem.notAcceptable
         }
     }
 

@@ -1,0 +1,81 @@
+import AgentService
+import HTTPTypes
+import Hummingbird
+
+/// What is wrong with a request, before its session is looked at.
+extension Problem {
+    init(_ error: RequestError) {
+        switch error.code {
+        case .invalidJSON: self.init(.invalidJSON, error.description)
+        case .invalidRequest: self.init(.invalidRequest, error.description)
+        }
+    }
+
+    // MARK: Who asks
+
+    static var unauthorized: Problem {
+        Problem(.unauthorized, "the key is missing or wrong").with(.wwwAuthenticate, "Bearer")
+    }
+
+    static var misdirected: Problem {
+        Problem(.misdirected, "Host names neither loopback nor a name of \(Setting.allowedHosts.name)")
+    }
+
+    static var forbiddenOrigin: Problem {
+        Problem(.forbiddenOrigin, "web pages of other hosts may not send requests; see \(Setting.allowedHosts.name)")
+    }
+
+    // MARK: Where
+
+    /// The problem of a request without a route: either no endpoint has the path, or none of those
+    /// that have it takes the method.
+    static func noRoute(_ request: Request) -> Problem {
+        let methods = Endpoint.methods(of: request.uri.path)
+        guard !methods.isEmpty else { return Problem(.notFound, "there is nothing at \(request.uri.path)") }
+        let allowed = methods + (methods.contains(.get) ? [.head] : [])
+        return Problem(.methodNotAllowed, "\(request.method) is not possible here")
+            .with(.allow, allowed.map(\.rawValue).joined(separator: ", "))
+    }
+
+    // MARK: Parameters and headers
+
+    static var badSessionID: Problem {
+        Problem(.invalidRequest, "session_id must be 1–128 of A-Z a-z 0-9 . _ : -, and not . or ..")
+    }
+
+    static func notInRange(_ name: String, _ range: ClosedRange<Int>) -> Problem {
+        Problem(.invalidRequest, "\(name) must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+    }
+
+    static func notBoolean(_ name: String) -> Problem {
+        Problem(.invalidRequest, "\(name) must be true or false")
+    }
+
+    static var badCursor: Problem {
+        Problem(.invalidRequest, "cursor must be a next_cursor of this endpoint")
+    }
+
+    static var notAcceptable: Problem {
+        Problem(.notAcceptable, "the response is text/event-stream")
+    }
+
+    // MARK: The body
+
+    static func bodyTooLarge(limit: Int) -> Problem {
+        Problem(.bodyTooLarge, "the body is larger than \(limit) bytes")
+    }
+
+    static var bodyTooLarge: Problem { Problem(.bodyTooLarge, "the request's body is too large") }
+
+    static var bodyNotJSON: Problem { Problem(.unsupportedMediaType, "the body must be application/json") }
+
+    static var bodyCoded: Problem {
+        Problem(.unsupportedMediaType, "a body with a Content-Encoding is not accepted")
+    }
+
+    static var bodyIncomplete: Problem { Problem(.invalidRequest, "the body broke off") }
+
+    static var bodyMalformed: Problem {
+        Problem(.invalidRequest, "the body is not what its Transfer-Encoding says")
+    }
+}

@@ -1,0 +1,123 @@
+import AgentService
+import Hummingbird
+import JSONText
+import NIOCore
+import SessionStore
+
+extension AgentRoutes {
+    /// `GET /agent/sessions/{id}`
+    func session(_ context: Context) async throws -> Response {
+        let id = try sessionID(context)
+        guard let state = try await stored({ () throws(StoreError) in try await store.state(id) }) else { throw Problem.sessionNotFound }
+        var body = ByteBuffer()
+        body.writeString(#"{"session_id":"#)
+        body.writeJSONString(id.text)
+        body.writeString(",\"status\":\"\(state.status.rawValue)\",\"step\":\(state.step),\"pending_calls\":[")
+        for (index, call) in state.pending.enumerated() {
+            if index > 0 { body.writeString(",") }
+            body.writeString(#"{"call_id":"#)
+            body.writeJSONString(call.id)
+            // The stored value is an object. Its members follow the id.
+            var members = call.json
+            if members.readInteger(as: UInt8.self) == UInt8(ascii: "{"), members.readableBytes > 1 {
+                body.writeString(",")
+                body.writeSSESafeJSON(members)
+            } else {
+                body.writeString("}")
+            }
+        }
+        body.writeString("],\"history_length\":\(state.historyLength),\"usage\":{\"prompt_tokens\":\(state.promptTokens)")
+        body.writeString(",\"completion_tokens\":\(state.completionTokens)")
+        body.writeString(",\"total_tokens\":\(state.promptTokens + state.completionTokens)}")
+        body.writeString(#","finish_reason":"#)
+        if let reason = state.finishReason { body.writeJSONString(reason) } else { body.writeString("null") }
+        body.writeString(",\"created_at\":\(state.createdAt),\"updated_at\":\(state.updatedAt)")
+        if state.status == .running {
+            body.writeString(#","owner":"#)
+            body.writeJSONString(state.owner)
+            body.writeString(",\"attempt\":\(state.attempt),\"lease_until\":\(state.leaseUntil)")
+        }
+        if let model = state.settings.model {
+            body.writeString(#","model":"#)
+            body.writeJSONString(model)
+        }
+        body.writeString("}")
+        return .json(body)
+    }
+
+    /// `GET /agent/sessions/{id}/history?offset=&limit=&include_system=`
+    func history(_ request: Request, _ context: Context) async throws -> Response {
+        let id = try sessionID(context)
+        let offset = try queryInteger("offset", request, default: 0, in: 0...Int(Int32.max))
+        let limit = try queryInteger("limit", request, default: 100, in: 1...1000)
+        let showsSystem = try queryBoolean("include_system", request)
+        guard let share = await service.roomToRead() else { throw Problem.crowded }
+        defer { withExtendedLifetime(share) {} }
+        guard let page = try await stored({ () throws(StoreError) in try await store.history(id, offset: offset, limit: limit) }) else {
+            throw Problem.sessionNotFound
+        }
+        // One message may be larger than a page.
+        share.resize(to: max(share.bytes, 2 * page.messages.reduce(0) { $0 + $1.readableBytes }))
+        var body = ByteBuffer()
+        body.writeString(#"{"session_id":"#)
+        body.writeJSONString(id.text)
+        body.writeString(",\"history_length\":\(page.length),\"offset\":\(offset),\"messages\":[")
+        for (index, message) in page.messages.enumerated() {
+            if index > 0 { body.writeString(",") }
+            // The prompt is the operator's, not the client's. The message stays, so that offsets mean
+            // what they mean in Redis.
+            let isHidden = offset + index == 0 && !showsSystem && (try? JSONSlice(parsing: message))?["role"]?.string == "system"
+            body.writeImmutableBuffer(isHidden ? ByteBuffer(string: #"{"role":"system"}"#) : message)
+        }
+        body.writeString("]")
+        let next = offset + page.messages.count
+        if next < page.length, page.messages.count < limit, !page.messages.isEmpty { body.writeString(",\"next_offset\":\(next)") }
+        body.writeString("}")
+        return .json(body)
+    }
+
+    /// `GET /agent/sessions?cursor=&limit=`
+    func listSessions(_ request: Request) async throws -> Response {
+        let limit = try queryInteger("limit", request, default: 50, in: 1...500)
+        var cursor: SessionCursor?
+        if let text = request.uri.queryParameters.get("cursor") {
+            guard let position = SessionCursor(text) else {
+                throw Problem.badCursor
+            }
+            cursor = position
+        }
+        let page = try await stored { () throws(StoreError) in try await store.list(after: cursor, limit: limit) }
+        var body = ByteBuffer()
+        body.writeString(#"{"sessions":["#)
+        for (index, session) in page.sessions.enumerated() {
+            if index > 0 { body.writeString(",") }
+            body.writeString(#"{"session_id":"#)
+            body.writeJSONString(session.session.text)
+            body.writeString(",\"status\":\"\(session.status.rawValue)\",\"step\":\(session.step)")
+            body.writeString(",\"history_length\":\(session.historyLength),\"last_activity\":\(session.lastActivity)}")
+        }
+        body.writeString("]")
+        if let next = page.next {
+            body.writeString(#","next_cursor":"#)
+            body.writeJSONString(next.description)
+        }
+        body.writeString("}")
+        return .json(body)
+    }
+
+    /// `DELETE /agent/sessions/{id}`
+    func deleteSession(_ context: Context) async throws -> Response {
+        let id = try sessionID(context)
+        guard try await stored({ () throws(StoreError) in try await store.delete(id) }) else { throw Problem.sessionNotFound }
+        return Response(status: .noContent)
+    }
+
+    /// Runs a call to the store. Turns its error into a problem.
+    func stored<Value>(_ body: () async throws(StoreError) -> Value) async throws -> Value {
+        do throws(StoreError) {
+            return try await body()
+        } catch {
+            throw Problem(error)
+        }
+    }
+}
