@@ -7,7 +7,7 @@ export AGENT_RUNTIME_OPTIMIZED = 1
 # scripts/install.sh installs it here.
 VALKEY = $(CURDIR)/.build/valkey/valkey-server
 
-.PHONY: run demo examples readme test-unit test drill check verify fuzz format build release bench clean help
+.PHONY: run demo examples readme test-unit test tsan drill check docs verify fuzz format build release bench clean help
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,10 @@ test: ## Installs what is missing and runs all tests
 	@scripts/install.sh build redis valkey openssl haproxy nginx faketime
 	@AGENT_RUNTIME_TEST_VALKEY=$(VALKEY) scripts/test.sh all
 
+tsan: ## Runs the tests that need only memory with ThreadSanitizer, in a build of its own
+	@scripts/install.sh build
+	@scripts/test.sh tsan
+
 drill: ## Injects faults into a deployment on loopback, and checks every session; DRILL="--redis cluster --duration 600"
 	@scripts/install.sh build redis haproxy faketime
 	@scripts/drill.sh $(DRILL)
@@ -42,6 +46,10 @@ drill: ## Injects faults into a deployment on loopback, and checks every session
 check: ## Checks format, warnings, imports, shell scripts and documentation
 	@scripts/install.sh build shellcheck
 	@scripts/check.sh
+
+docs: ## Builds the documentation of the libraries into .build/docs, without warnings (DocC)
+	@scripts/install.sh build
+	@scripts/docs.sh
 
 verify: ## Searches a model of the protocol between replicas (SPIN; a few minutes)
 	@scripts/install.sh spin

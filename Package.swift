@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// `make` sets the variable. Whoever builds the package with a later compiler is not stopped by its new warnings.
+// `make` sets the variable. Without it, new warnings of a later compiler do not stop a build.
 let warnings: [SwiftSetting] = Context.environment["AGENT_RUNTIME_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)]
 
 let strict: [SwiftSetting] =
@@ -18,9 +18,8 @@ let package = Package(
         .executable(name: "agent-server", targets: ["agent-server"]),
         .executable(name: "failover-drill", targets: ["failover-drill"]),
         .library(name: "AgentService", targets: ["AgentService"]),
-        .library(name: "SessionStore", targets: ["SessionStore"]),
+        .library(name: "SessionStore", targets: ["SessionStore", "JSONText"]),
         .library(name: "RedisClient", targets: ["RedisClient", "TransportSecurity"]),
-        .library(name: "JSONText", targets: ["JSONText"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -49,6 +48,7 @@ let package = Package(
             dependencies: [.product(name: "NIOCore", package: "swift-nio")],
             swiftSettings: strict
         ),
+        .target(name: "Locks", swiftSettings: strict),
         .target(
             name: "TransportSecurity",
             dependencies: [.product(name: "NIOSSL", package: "swift-nio-ssl")],
@@ -57,6 +57,7 @@ let package = Package(
         .target(
             name: "RedisClient",
             dependencies: [
+                "Locks",
                 "CHiredis",
                 "CSpawn",
                 "TransportSecurity",
@@ -73,6 +74,7 @@ let package = Package(
         .target(
             name: "SessionStore",
             dependencies: [
+                "Locks",
                 "JSONText",
                 "RedisClient",
                 .product(name: "Crypto", package: "swift-crypto"),
@@ -86,7 +88,9 @@ let package = Package(
         .target(
             name: "AgentService",
             dependencies: [
+                "Locks",
                 "JSONText",
+                "RedisClient",
                 "SessionStore",
                 "TransportSecurity",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -101,6 +105,7 @@ let package = Package(
         .executableTarget(
             name: "agent-server",
             dependencies: [
+                "Locks",
                 "AgentService",
                 "CMalloc",
                 "JSONText",
@@ -108,11 +113,11 @@ let package = Package(
                 "SessionStore",
                 "TransportSecurity",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -127,6 +132,7 @@ let package = Package(
         .target(
             name: "LocalDeployment",
             dependencies: [
+                "Locks",
                 "RedisClient",
                 "SessionStore",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -143,6 +149,7 @@ let package = Package(
         .executableTarget(
             name: "failover-drill",
             dependencies: [
+                "Locks",
                 "LocalDeployment",
                 "RedisClient",
                 "SessionStore",
@@ -152,11 +159,11 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .target(
-            name: "TestSupport",
+        // Compiled with public API alone, as a program in another package would be.
+        .executableTarget(
+            name: "embed",
             dependencies: [
                 "AgentService",
-                "LocalDeployment",
                 "RedisClient",
                 "SessionStore",
                 .product(name: "Logging", package: "swift-log"),
@@ -164,69 +171,128 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
+            path: "examples/embed",
+            packageAccess: false,
+            swiftSettings: strict
+        ),
+        .target(
+            name: "TestSupport",
+            dependencies: [
+                "Locks",
+                "LocalDeployment",
+                "RedisClient",
+                "SessionStore",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
             path: "Tests/TestSupport",
             swiftSettings: strict
         ),
         .testTarget(
             name: "JSONTextTests",
-            dependencies: ["JSONText", "TestSupport"],
+            dependencies: [
+                "JSONText",
+                "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "RedisClientTests",
             dependencies: [
-                "CHiredis", "LocalDeployment", "RedisClient", "TestSupport", "TransportSecurity",
-                .product(name: "NIOEmbedded", package: "swift-nio"),
+                "Locks",
+                "CHiredis",
+                "RedisClient",
+                "TestSupport",
+                "TransportSecurity",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "SessionStoreTests",
             dependencies: [
-                "JSONText", "LocalDeployment", "RedisClient", "SessionStore", "TestSupport",
-                .product(name: "NIOEmbedded", package: "swift-nio"),
+                "Locks",
+                "JSONText",
+                "RedisClient",
+                "SessionStore",
+                "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "AgentServiceTests",
             dependencies: [
-                "agent-server", "AgentService", "JSONText", "LocalDeployment", "RedisClient", "SessionStore", "TestSupport",
+                "Locks",
+                "agent-server",
+                "AgentService",
+                "JSONText",
+                "LocalDeployment",
+                "RedisClient",
+                "SessionStore",
+                "TestSupport",
                 "TransportSecurity",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "AgentServerTests",
             dependencies: [
-                "agent-server", "AgentService", "JSONText", "LocalDeployment", "RedisClient", "SessionStore", "TestSupport",
+                "Locks",
+                "agent-server",
+                "AgentService",
+                "LocalDeployment",
+                "RedisClient",
+                "SessionStore",
+                "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "ScaleOutTests",
-            dependencies: ["agent-server", "AgentService", "LocalDeployment", "RedisClient", "SessionStore", "TestSupport"],
+            dependencies: [
+                "Locks",
+                "agent-server",
+                "RedisClient",
+                "SessionStore",
+                "TestSupport",
+            ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "DrillTests",
-            dependencies: ["agent-server", "failover-drill", "LocalDeployment", "SessionStore", "TestSupport"],
+            dependencies: [
+                "agent-server",
+                "failover-drill",
+                "TestSupport",
+            ],
             swiftSettings: strict
         ),
     ]
 )
 
-// `make` sets the variable, so that tests run optimized code, with its assertions. Without it, most of their time goes into NIO's
-// generic code, and their replicas are several times slower.
+// `make` sets the variable, so that tests run optimized code with assertions. Without it, tests spend
+// most of their time in NIO's generic code, and their replicas are several times slower.
 if Context.environment["AGENT_RUNTIME_OPTIMIZED"] != nil {
     for target in package.targets where ![.test, .system].contains(target.type) {
         target.swiftSettings =

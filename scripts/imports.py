@@ -22,7 +22,8 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = [".", "Benchmarks", "Fuzz"]
+# Packages by path, which depend on products of the root package.
+PACKAGES = ["Benchmarks", "Fuzz"]
 
 # Modules that come with Swift or with the system.
 TOOLCHAIN = {
@@ -50,8 +51,11 @@ def module(name: str) -> str:
     return re.sub(r"\W", "_", name)
 
 
-def violations(package: Path, description: dict) -> list[str]:
-    """Returns one sentence for each breach of the rules, with the file and line where there is one."""
+def violations(package: Path, description: dict, products: dict[str, list[str]]) -> list[str]:
+    """Returns one sentence for each breach of the rules, with the file and line where there is one.
+
+    `products` lists the targets of products that are not named after their one module.
+    """
     targets = description["targets"]
     modules = {module(target["name"]) for target in targets}
     # A test that starts a program depends on its executable without importing it.
@@ -61,10 +65,11 @@ def violations(package: Path, description: dict) -> list[str]:
         if target["module_type"] != "SwiftTarget":
             continue
         name = target["name"]
-        declared = {
-            module(dependency)
+        needed = {
+            dependency: {module(part) for part in products.get(dependency, [dependency])}
             for dependency in target.get("target_dependencies", []) + target.get("product_dependencies", [])
         }
+        declared = set().union(*needed.values())
         imported = set()
         for source in target["sources"]:
             path = package / target["path"] / source
@@ -79,8 +84,9 @@ def violations(package: Path, description: dict) -> list[str]:
                     line = text.count("\n", 0, match.start(1)) + 1
                     found.append(f"{path}:{line}: the type {match[1]} bears a module's name")
         found += [
-            f"Package.swift: {name} declares {unused}, which it does not import"
-            for unused in sorted(declared - imported - executables)
+            f"{package / 'Package.swift'}: {name} declares {unused}, which it does not import"
+            for unused in sorted(needed)
+            if not needed[unused] & (imported | executables)
         ]
     return found
 
@@ -100,20 +106,20 @@ def self_test() -> list[str]:
         copy = Path(directory)
         for folder in {target["path"].split("/")[0] for target in description["targets"]}:
             shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns(".build"))
-        if before := violations(copy, description):
+        if before := violations(copy, description, {}):
             return before
         for file, line, complaint in plants:
             path = copy / file
             text = path.read_text(encoding="utf-8")
             path.write_text(f"{line}\n{text}", encoding="utf-8")
-            found = violations(copy, description)
+            found = violations(copy, description, {})
             if len(found) != 1 or complaint not in found[0] or f"{file}:1:" not in found[0]:
                 missed.append(f"{file}: `{line}` was planted, and reported was: {found}")
             path.write_text(text, encoding="utf-8")
         # A dependency that nothing needs.
         target = next(target for target in description["targets"] if target["name"] == "JSONText")
         target["product_dependencies"].append("Logging")
-        if "declares Logging" not in "".join(violations(copy, description)):
+        if "declares Logging" not in "".join(violations(copy, description, {})):
             missed.append("an unused dependency was declared, and not reported")
     return missed
 
@@ -122,9 +128,11 @@ def main() -> int:
     if sys.argv[1:] == ["--self-test"]:
         found = self_test()
     elif not sys.argv[1:]:
-        found = []
+        root = describe(ROOT)
+        products = {product["name"]: product["targets"] for product in root["products"]}
+        found = violations(Path("."), root, {})
         for package in PACKAGES:
-            found += violations(Path(package), describe(ROOT / package))
+            found += violations(Path(package), describe(ROOT / package), products)
     else:
         print(__doc__, file=sys.stderr)
         return 64

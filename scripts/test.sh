@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Builds and runs the tests. Usage: test.sh unit|all
+# Builds and runs the tests. Usage: test.sh unit|all|tsan
 #
 # unit: the suites without a tag: memory, and servers inside the test's process. They run at the
 #       same time.
 # all:  the suites without a tag, and then each suite tagged `.redis`, `.processes` or `.clock` in a
 #       process of its own, $JOBS suites at a time, since most of them wait. The suites of the Lua
 #       scripts run once more against Valkey.
+# tsan: as unit, with ThreadSanitizer, in a build of its own. A data race fails the run.
 #
 # Prints a line for each suite, and the failures. Full logs are in .build/tests. Fails if a test was
 # left out, or if a test left a process or a folder behind.
@@ -17,12 +18,19 @@ export AGENT_RUNTIME_STRICT=1 AGENT_RUNTIME_OPTIMIZED=1
 tier=${1:-all}
 jobs=${JOBS:-4}
 export logs=.build/tests
-export bundle=.build/debug/agent-runtimePackageTests.xctest
+build=.build
+options=()
+if [ "$tier" = tsan ]; then
+    build=.build/tsan
+    # The locks are the C library's then, which ThreadSanitizer observes; see Guarded.swift.
+    options=(--scratch-path "$build" --sanitize=thread -Xswiftc -DTHREAD_SANITIZER)
+fi
+export bundle=$build/debug/agent-runtimePackageTests.xctest
 on_valkey='AppendEvents|BeginStep|BeginStepHistory|BeginStepToolResult|CommitStep|DeleteSession|Expiry|HistoryBound|LedgerBound|LogAhead|LogEvents|ReleaseStep|Rewind|ScriptHash|TakeOver|Verbatim'
 
 mkdir -p "$logs"
 rm -f "$logs"/*.log "$logs/results"
-if ! swift build --build-tests >"$logs/build.log" 2>&1; then
+if ! swift build --build-tests "${options[@]}" >"$logs/build.log" 2>&1; then
     grep -E '(error|warning):' "$logs/build.log" || tail -50 "$logs/build.log"
     exit 1
 fi
@@ -47,7 +55,7 @@ run() {
         printf '%7.1f s %5d tests  %s\n' "$seconds" "$count" "$name"
     else
         printf '%7.1f s %5d tests  %s FAILED: %s\n' "$seconds" "$count" "$name" "$log"
-        { grep -aE '✘|Fatal error|error:' "$log" || tail -20 "$log"; } | cut -c1-600
+        { grep -aE '✘|Fatal error|error:|ThreadSanitizer:' "$log" || tail -20 "$log"; } | cut -c1-600
         result=failed
     fi
     echo "$result $count $seconds $name" >>"$logs/results"

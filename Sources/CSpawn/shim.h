@@ -1,4 +1,4 @@
-/* What glibc adds to posix_spawn(3), which Swift's Glibc module does not have. */
+/* Two functions that glibc adds to posix_spawn(3), and that Swift's Glibc module does not have. */
 #ifndef CSPAWN_SHIM_H
 #define CSPAWN_SHIM_H
 

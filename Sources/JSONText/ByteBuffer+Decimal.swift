@@ -1,8 +1,8 @@
-public import NIOCore
+package import NIOCore
 
 extension ByteBuffer {
     /// Appends a number in decimal digits, without an intermediate string.
-    public mutating func writeDecimal(_ value: Int) {
+    package mutating func writeDecimal(_ value: Int) {
         var magnitude = value.magnitude
         var length = value < 0 ? 2 : 1
         var rest = magnitude

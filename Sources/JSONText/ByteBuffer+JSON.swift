@@ -1,4 +1,4 @@
-public import NIOCore
+package import NIOCore
 
 extension ByteBuffer {
     /// Appends `string` as a JSON string, including the quotes.
@@ -8,7 +8,7 @@ extension ByteBuffer {
     ///
     /// - Returns: The number of bytes written.
     @discardableResult
-    public mutating func writeJSONString(_ string: String) -> Int {
+    package mutating func writeJSONString(_ string: String) -> Int {
         var string = string
         return string.withUTF8 { writeJSONString(utf8: UnsafeRawBufferPointer($0)) }
     }
@@ -16,7 +16,7 @@ extension ByteBuffer {
     /// Appends UTF-8 as a JSON string, as ``writeJSONString(_:)`` does. Bytes that are not UTF-8
     /// become U+FFFD.
     @discardableResult
-    public mutating func writeJSONString(bytes: ByteBuffer) -> Int {
+    package mutating func writeJSONString(bytes: ByteBuffer) -> Int {
         writeJSONString(String(buffer: bytes))
     }
 
@@ -28,7 +28,7 @@ extension ByteBuffer {
     /// - Parameter raw: Valid JSON.
     /// - Returns: The number of bytes written.
     @discardableResult
-    public mutating func writeSSESafeJSON(_ raw: ByteBuffer) -> Int {
+    package mutating func writeSSESafeJSON(_ raw: ByteBuffer) -> Int {
         let before = writerIndex
         raw.withUnsafeReadableBytes { bytes in
             reserveCapacity(minimumWritableBytes: bytes.count)

@@ -1,11 +1,11 @@
-public import NIOCore
+package import NIOCore
 
 extension CheckedJSON {
     /// Checks `buffer`'s readable bytes, and replaces bytes that are not UTF-8 and unpaired escaped
     /// surrogates in its strings by U+FFFD. For the output of models.
     ///
     /// - Throws: ``JSONError`` for any other defect.
-    public init(repairing buffer: ByteBuffer) throws(JSONError) {
+    package init(repairing buffer: ByteBuffer) throws(JSONError) {
         if let text = try? CheckedJSON(parsing: buffer) {
             self = text
             return
@@ -18,7 +18,7 @@ extension CheckedJSON {
     ///
     /// - Parameter limit: The number of values that `buffer` may hold.
     /// - Throws: ``JSONError`` for more values, or for a value that cannot be repaired.
-    public static func series(repairing buffer: ByteBuffer, limit: Int) throws(JSONError) -> [CheckedJSON] {
+    package static func series(repairing buffer: ByteBuffer, limit: Int) throws(JSONError) -> [CheckedJSON] {
         var rest = buffer
         var values: [CheckedJSON] = []
         while rest.readableBytesView.contains(where: { !JSONBytes.isWhitespace($0) }) {

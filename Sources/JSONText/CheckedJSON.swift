@@ -1,12 +1,12 @@
-public import NIOCore
+package import NIOCore
 
 /// The text of exactly one JSON value (RFC 8259), checked, without insignificant whitespace.
 ///
 /// Nothing is decoded and encoded again, so large integers, the order of keys and the form of
 /// escapes survive. Two values are equal if their bytes are.
-public struct CheckedJSON: Sendable, Equatable {
+package struct CheckedJSON: Sendable, Equatable {
     /// The bytes of the text. None of them is a line break.
-    public let buffer: ByteBuffer
+    package let buffer: ByteBuffer
 
     /// Checks `buffer`'s readable bytes. Copies them only to remove whitespace; otherwise shares
     /// their storage.
@@ -16,7 +16,7 @@ public struct CheckedJSON: Sendable, Equatable {
     ///   - maxDepth: How many arrays and objects may be open at once: 0 to 128.
     /// - Throws: ``JSONError`` at the first byte that RFC 8259 does not allow, or at an unpaired
     ///   escaped surrogate.
-    public init(parsing buffer: ByteBuffer, maxDepth: Int = 128) throws(JSONError) {
+    package init(parsing buffer: ByteBuffer, maxDepth: Int = 128) throws(JSONError) {
         let outcome: Result<Bool, JSONError> = buffer.withUnsafeReadableBytes { bytes in
             var scanner = JSONScanner(bytes, maxDepth: maxDepth)
             do throws(JSONError) {
@@ -33,25 +33,25 @@ public struct CheckedJSON: Sendable, Equatable {
     ///
     /// - Parameter buffer: One valid JSON value without insignificant whitespace, written by this
     ///   program.
-    public init(trusted buffer: ByteBuffer) {
+    package init(trusted buffer: ByteBuffer) {
         self.buffer = buffer
     }
 
     /// Makes a JSON string.
-    public init(string: String) {
+    package init(string: String) {
         var buffer = ByteBuffer()
         buffer.writeJSONString(string)
         self.buffer = buffer
     }
 
     /// The value, for reading its parts.
-    public var value: JSONSlice { JSONSlice(trusted: buffer) }
+    package var value: JSONSlice { JSONSlice(trusted: buffer) }
 
     /// The type of the value.
-    public var kind: JSONKind { value.kind }
+    package var kind: JSONKind { value.kind }
 
     /// The text as a `String`.
-    public var text: String { String(buffer: buffer) }
+    package var text: String { String(buffer: buffer) }
 
     /// Returns a copy of valid JSON text without the whitespace between its tokens.
     static func minified(_ buffer: ByteBuffer) -> ByteBuffer {

@@ -1,17 +1,17 @@
 /// The reason why bytes are not the JSON that was expected (RFC 8259). Never quotes the bytes.
-public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The reason in a few words.
-    public var message: String
+    package var message: String
     /// The index of the byte at fault, from the start of the text.
-    public var offset: Int
+    package var offset: Int
 
     /// - Parameters:
     ///   - message: The reason in a few words.
     ///   - offset: The index of the byte at fault.
-    public init(_ message: String, offset: Int) {
+    package init(_ message: String, offset: Int) {
         self.message = message
         self.offset = offset
     }
 
-    public var description: String { "\(message) at byte \(offset)" }
+    package var description: String { "\(message) at byte \(offset)" }
 }

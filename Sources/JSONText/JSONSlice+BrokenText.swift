@@ -1,4 +1,4 @@
-public import NIOCore
+package import NIOCore
 
 extension JSONSlice {
     /// The string's bytes with its escapes resolved; nil if this is not a string.
@@ -6,7 +6,7 @@ extension JSONSlice {
     /// Bytes that are not UTF-8 stay as they are, and an unpaired escaped surrogate becomes its
     /// three bytes (WTF-8). For text that was cut within a character, whose rest may come with the
     /// next string.
-    public var brokenText: ByteBuffer? {
+    package var brokenText: ByteBuffer? {
         guard kind == .string, buffer.readableBytes >= 2 else { return nil }
         return buffer.withUnsafeReadableBytes { bytes in
             let text = UnsafeRawBufferPointer(rebasing: bytes[1..<(bytes.count &- 1)])

@@ -1,17 +1,17 @@
-public import NIOCore
+package import NIOCore
 
 extension JSONSlice {
     /// The members in the order of the text, including repeated keys; empty if this is not an
     /// object.
-    public var members: JSONMembers { JSONMembers(buffer: kind == .object ? buffer : ByteBuffer()) }
+    package var members: JSONMembers { JSONMembers(buffer: kind == .object ? buffer : ByteBuffer()) }
 
     /// The elements; empty if this is not an array.
-    public var elements: JSONElements { JSONElements(buffer: kind == .array ? buffer : ByteBuffer()) }
+    package var elements: JSONElements { JSONElements(buffer: kind == .array ? buffer : ByteBuffer()) }
 
     /// Returns the value of `key`; nil if the key is missing or this is not an object. The last of
     /// repeated keys counts. Takes time proportional to the object's length; use ``members`` to
     /// read several keys.
-    public subscript(key: String) -> JSONSlice? {
+    package subscript(key: String) -> JSONSlice? {
         var found: JSONSlice?
         for member in members where member.key == key { found = member.value }
         return found
@@ -19,23 +19,23 @@ extension JSONSlice {
 }
 
 /// A key of an object. It is decoded only if a caller needs it.
-public struct JSONKey: Sendable {
+package struct JSONKey: Sendable {
     let slice: JSONSlice
 
     /// The key as it stands in the text, including its quotes.
-    public var raw: ByteBuffer { slice.raw }
+    package var raw: ByteBuffer { slice.raw }
 
     /// The key with its escapes resolved.
-    public var string: String { slice.string ?? "" }
+    package var string: String { slice.string ?? "" }
 
     /// Whether the key, with its escapes resolved, equals `name`.
-    public static func == (key: JSONKey, name: String) -> Bool {
+    package static func == (key: JSONKey, name: String) -> Bool {
         var name = name
         return name.withUTF8 { key.equals(UnsafeRawBufferPointer($0)) }
     }
 
     /// Matches keys in a `switch`.
-    public static func ~= (name: StaticString, key: JSONKey) -> Bool {
+    package static func ~= (name: StaticString, key: JSONKey) -> Bool {
         key.equals(UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
     }
 
@@ -53,13 +53,13 @@ public struct JSONKey: Sendable {
 }
 
 /// The members of an object, in the order of the text.
-public struct JSONMembers: Sequence, IteratorProtocol, Sendable {
+package struct JSONMembers: Sequence, IteratorProtocol, Sendable {
     /// A key and its value.
-    public struct Member: Sendable {
+    package struct Member: Sendable {
         /// The key.
-        public let key: JSONKey
+        package let key: JSONKey
         /// The value.
-        public let value: JSONSlice
+        package let value: JSONSlice
     }
 
     let buffer: ByteBuffer
@@ -70,7 +70,7 @@ public struct JSONMembers: Sequence, IteratorProtocol, Sendable {
     }
 
     /// Returns the next member, or nil behind the last one.
-    public mutating func next() -> Member? {
+    package mutating func next() -> Member? {
         let ranges: (key: Range<Int>, value: Range<Int>)? = buffer.withUnsafeReadableBytes { bytes in
             guard let keyStart = JSONCursor.nextItem(in: bytes, from: position) else { return nil }
             let keyEnd = JSONCursor.endOfString(in: bytes, from: keyStart)
@@ -86,7 +86,7 @@ public struct JSONMembers: Sequence, IteratorProtocol, Sendable {
 }
 
 /// The elements of an array, in order.
-public struct JSONElements: Sequence, IteratorProtocol, Sendable {
+package struct JSONElements: Sequence, IteratorProtocol, Sendable {
     let buffer: ByteBuffer
     private var position = 1
 
@@ -95,7 +95,7 @@ public struct JSONElements: Sequence, IteratorProtocol, Sendable {
     }
 
     /// Returns the next element, or nil behind the last one.
-    public mutating func next() -> JSONSlice? {
+    package mutating func next() -> JSONSlice? {
         let range: Range<Int>? = buffer.withUnsafeReadableBytes { bytes in
             guard let start = JSONCursor.nextItem(in: bytes, from: position) else { return nil }
             return start..<JSONCursor.endOfValue(in: bytes, from: start)

@@ -2,10 +2,10 @@ import NIOCore
 
 extension JSONSlice {
     /// Whether this is `null`.
-    public var isNull: Bool { kind == .null }
+    package var isNull: Bool { kind == .null }
 
     /// The Boolean; nil if this is not one.
-    public var bool: Bool? {
+    package var bool: Bool? {
         switch kind {
         case .true: true
         case .false: false
@@ -14,7 +14,7 @@ extension JSONSlice {
     }
 
     /// The number, if it is whole and fits: `12`, and `12.0` or `1.2e1` up to 2^53. Nil otherwise.
-    public var integer: Int? {
+    package var integer: Int? {
         guard kind == .number else { return nil }
         let text = String(buffer: buffer)
         if let whole = Int(text) { return whole }
@@ -23,7 +23,7 @@ extension JSONSlice {
     }
 
     /// The string with its escapes resolved; nil if this is not a string.
-    public var string: String? {
+    package var string: String? {
         guard kind == .string else { return nil }
         return buffer.withUnsafeReadableBytes { bytes in
             guard bytes.count >= 2 else { return nil }

@@ -1,7 +1,7 @@
-public import NIOCore
+package import NIOCore
 
 /// The type of a JSON value.
-public enum JSONKind: Sendable, Equatable {
+package enum JSONKind: Sendable, Equatable {
     case object, array, string, number, `true`, `false`, null
 }
 
@@ -9,7 +9,7 @@ public enum JSONKind: Sendable, Equatable {
 ///
 /// A slice keeps the buffer's storage alive. It may contain whitespace between its tokens;
 /// ``CheckedJSON`` does not.
-public struct JSONSlice: Sendable {
+package struct JSONSlice: Sendable {
     let buffer: ByteBuffer
 
     /// Checks `buffer`'s readable bytes as ``CheckedJSON/init(parsing:maxDepth:)`` does, and never
@@ -18,7 +18,7 @@ public struct JSONSlice: Sendable {
     /// - Parameter allowsBrokenText: Whether strings may contain bytes that are not UTF-8, and
     ///   unpaired escaped surrogates. ``string`` returns them as U+FFFD. For responses of models'
     ///   servers, never for requests of clients.
-    public init(parsing buffer: ByteBuffer, maxDepth: Int = 128, allowsBrokenText: Bool = false) throws(JSONError) {
+    package init(parsing buffer: ByteBuffer, maxDepth: Int = 128, allowsBrokenText: Bool = false) throws(JSONError) {
         let outcome: Result<Range<Int>, JSONError> = buffer.withUnsafeReadableBytes { bytes in
             var scanner = JSONScanner(bytes, maxDepth: maxDepth, allowsBrokenText: allowsBrokenText)
             do throws(JSONError) {
@@ -43,11 +43,11 @@ public struct JSONSlice: Sendable {
     }
 
     /// The value's bytes, in the buffer's own storage.
-    public var raw: ByteBuffer { buffer }
+    package var raw: ByteBuffer { buffer }
 
     /// Returns the place of this value within the readable bytes of the buffer that it was cut
     /// from, or nil for another buffer.
-    public func range(in whole: ByteBuffer) -> Range<Int>? {
+    package func range(in whole: ByteBuffer) -> Range<Int>? {
         whole.withUnsafeReadableBytes { whole in
             buffer.withUnsafeReadableBytes { part in
                 guard let start = part.baseAddress, let first = whole.baseAddress, start >= first else { return nil }
@@ -58,7 +58,7 @@ public struct JSONSlice: Sendable {
     }
 
     /// The value without insignificant whitespace. Shares the buffer's storage if there was none.
-    public var text: CheckedJSON {
+    package var text: CheckedJSON {
         switch kind {
         case .object, .array: CheckedJSON(trusted: hasWhitespace ? CheckedJSON.minified(buffer) : buffer)
         case .string, .number, .true, .false, .null: CheckedJSON(trusted: buffer)
@@ -66,7 +66,7 @@ public struct JSONSlice: Sendable {
     }
 
     /// The type of the value.
-    public var kind: JSONKind {
+    package var kind: JSONKind {
         switch firstByte {
         case UInt8(ascii: "{"): .object
         case UInt8(ascii: "["): .array

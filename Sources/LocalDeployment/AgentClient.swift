@@ -1,9 +1,9 @@
 import AsyncHTTPClient
 import Foundation
+import Locks
 public import NIOCore
 import NIOHTTP1
 import NIOPosix
-import Synchronization
 
 /// One event of an event stream, as a client reads it.
 public struct ReceivedEvent: Sendable, Hashable, CustomStringConvertible {
@@ -79,7 +79,7 @@ public struct AgentClient: Sendable {
     }
 
     /// One HTTP client for each value of `silence`. It lives as long as the process.
-    private static let shared = Mutex<[TimeAmount?: HTTPClient]>([:])
+    private static let shared = Guarded<[TimeAmount?: HTTPClient]>([:])
 
     /// Creates an HTTP client whose connection pool does not limit the number of open streams.
     private static func http(silence: TimeAmount?) -> HTTPClient {

@@ -57,6 +57,7 @@ public struct RedisError: Error, Sendable, CustomStringConvertible {
     public var mayHaveBeenApplied: Bool
 
     /// - Parameters:
+    ///   - code: The reason, for programs.
     ///   - message: The reason in words.
     ///   - mayHaveBeenApplied: Whether Redis may have executed the command.
     public init(_ code: Code, _ message: String, mayHaveBeenApplied: Bool = false) {

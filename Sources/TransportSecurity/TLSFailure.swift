@@ -1,9 +1,9 @@
 import NIOSSL
 
 /// Names for the causes of TLS errors, in words for operators.
-public enum TLSFailure {
+package enum TLSFailure {
     /// Returns the cause of `error` in words, or nil if it is not an error of TLS.
-    public static func describe(_ error: any Error) -> String? {
+    package static func describe(_ error: any Error) -> String? {
         switch error {
         case let error as NIOSSLExtraError where error == .failedToValidateHostname:
             "the server's certificate is for another name"

@@ -180,7 +180,8 @@ struct FailoverDrill: AsyncParsableCommand {
         guard ready.status == 200 else { throw Failure.unavailable("\(address) sent the response \(ready.status) \(ready.code ?? "")") }
         let commands = Dictionary(try faultCommands().map { ($0.name, $0) }) { $1 }
         let drill = Drill(
-            options: options, url: address, headers: headers, faults: commands.keys.sorted().map { .init(name: $0, summary: commands[$0]?.command ?? "") },
+            options: options, url: address, headers: headers,
+            faults: commands.keys.sorted().map { .init(name: $0, summary: commands[$0]?.command ?? "") },
             inject: { entry in
                 try await commands[entry.name]?.run()
                 return "the command succeeded"
@@ -192,7 +193,8 @@ struct FailoverDrill: AsyncParsableCommand {
     private func watched(_ drill: Drill) async -> Summary {
         let (options, view) = (drill.options, LiveView(progress: drill.progress, duration: drill.options.duration, isQuiet: quiet))
         view.print("\(options.title), seed \(options.seed)")
-        view.print("\(options.conversations) clients converse for \(duration) s, and then complete their turns; Ctrl-C ends the drill early")
+        view.print(
+            "\(options.conversations) clients converse for \(duration) s, and then complete their turns; Ctrl-C ends the drill early")
         let names = drill.faults.map(\.name).joined(separator: ", ")
         view.print(names.isEmpty ? "no faults" : "every \(every) s one of these faults: \(names)")
         view.print("after that, every session is compared with what its client has seen")

@@ -1,10 +1,10 @@
 import HTTPTypes
+import Locks
 import NIOCore
 import NIOEmbedded
 import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
-import Synchronization
 import TestSupport
 import Testing
 
@@ -20,7 +20,7 @@ struct ClientStreamHandlerTests {
         private let told = Told()
 
         private final class Told: Sendable {
-            let result = Mutex<Result<Void, any Error>?>(nil)
+            let result = Guarded<Result<Void, any Error>?>(nil)
         }
 
         init(_ stream: ClientStream = ClientStream()) throws {

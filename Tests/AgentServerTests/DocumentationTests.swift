@@ -38,6 +38,19 @@ import Testing
         #expect(parts.last == SettingsText.markdown, "docs/settings.md has another table than `agent-server settings` prints")
     }
 
+    @Test("The pages that settings refer to have the headings")
+    func linksOfSettings() throws {
+        for link in Setting.all.compactMap(\.link) {
+            let parts = link.split(separator: "#").map(String.init)
+            let page = try String(contentsOf: Self.docs.appending(path: parts[0]), encoding: .utf8)
+            guard parts.count > 1 else { continue }
+            let headings = page.split(separator: "\n").filter { $0.hasPrefix("#") }.map {
+                $0.drop { $0 == "#" }.trimmingCharacters(in: .whitespaces).lowercased().replacing(" ", with: "-")
+            }
+            #expect(headings.contains(parts[1]), "\(link)")
+        }
+    }
+
     @Test("The table of error responses has the codes and statuses of the code")
     func errorCodes() {
         let documented = rows.filter { $0.count == 3 && Int($0[0]).map { 400...599 ~= $0 } == true && $0[1].hasPrefix("`") }.map {

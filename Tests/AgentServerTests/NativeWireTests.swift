@@ -30,7 +30,9 @@ struct NativeWireTests {
         }
         recording.add("joined", bytes(try await client.get("/agent/sessions/\(session)/stream")))
         upstream.answer { _ in
-            .calls((id: "a", name: "read_file", arguments: ["{\"path\":", "\"x\"}"]), (id: "b", name: "echo", arguments: [""]), text: ["I look."])
+            .calls(
+                (id: "a", name: "read_file", arguments: ["{\"path\":", "\"x\"}"]), (id: "b", name: "echo", arguments: [""]),
+                text: ["I look."])
         }
         recording.add("calls", bytes(try await client.say("read", in: session)))
         recording.add("result of b", bytes(try await client.result("B", of: "b", in: session)))
@@ -44,7 +46,8 @@ struct NativeWireTests {
         upstream.answer { _ in .text("Hel", "lo") }
         recording.add("legacy", bytes(try await client.send("POST", "/agent/message/stream/legacy", body: legacy.text)))
         upstream.answer { _ in .error(400, "no") }
-        recording.add("legacy, refused by the model", bytes(try await client.send("POST", "/agent/message/stream/legacy", body: legacy.text)))
+        recording.add(
+            "legacy, refused by the model", bytes(try await client.send("POST", "/agent/message/stream/legacy", body: legacy.text)))
         upstream.answer { _ in .calls((id: "c", name: "echo", arguments: ["{}"])) }
         recording.add("legacy, a call", bytes(try await client.send("POST", "/agent/message/stream/legacy", body: legacy.text)))
         #expect(try recording.difference(from: "wire") == nil)

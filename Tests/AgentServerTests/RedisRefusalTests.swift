@@ -1,5 +1,5 @@
+import Locks
 import SessionStore
-import Synchronization
 import TestSupport
 import Testing
 
@@ -95,7 +95,7 @@ struct RedisRefusalTests {
     @Test("A Redis without transactions serves all requests", arguments: ["MULTI", "TIME"])
     func aRedisWithoutTransactionsServesAllTheSame(command: String) async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
-        let isWithin = Mutex(false)
+        let isWithin = Guarded(false)
         proxy.inject(.answer("-ERR \(command) is not supported here\r\n"), times: 10_000) { words in
             isWithin.withLock { isWithin in
                 if words.first == "MULTI" { isWithin = true }

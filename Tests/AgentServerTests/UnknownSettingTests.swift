@@ -33,7 +33,9 @@ import Testing
         #expect(settings.unknown.isEmpty && settings.warnings.isEmpty)
     }
 
-    @Test("The edit distance counts inserted, deleted, replaced and swapped letters", arguments: [("kitten", "sitting", 3), ("", "abc", 3), ("abc", "", 3), ("laese", "lease", 1), ("same", "same", 0)])
+    @Test(
+        "The edit distance counts inserted, deleted, replaced and swapped letters",
+        arguments: [("kitten", "sitting", 3), ("", "abc", 3), ("abc", "", 3), ("laese", "lease", 1), ("same", "same", 0)])
     func distances(_ a: String, _ b: String, distance: Int) {
         #expect(EditDistance.between(Array(a), Array(b)) == distance)
     }

@@ -6,7 +6,7 @@ import Testing
 
 /// Drills run as a user runs them.
 @Suite("Whole drills", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
-struct DrillTests {
+struct DrillProcessTests {
     private func drill(_ arguments: [String], exit code: Int32, temporary: URL? = nil) async throws -> ChildProcess {
         let program = try Replica.executable().deletingLastPathComponent().appending(path: "failover-drill")
         var environment = ProcessInfo.processInfo.environment

@@ -1,7 +1,6 @@
 import Foundation
 import JSONText
 import NIOCore
-import SessionStore
 import Testing
 
 @Suite("JSON slices")

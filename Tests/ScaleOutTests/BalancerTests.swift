@@ -1,12 +1,12 @@
 import Foundation
+import Locks
 import SessionStore
-import Synchronization
 import TestSupport
 import Testing
 
 /// Notes whether something has ended.
 private final class Work: Sendable {
-    private let state = Mutex(false)
+    private let state = Guarded(false)
 
     var hasEnded: Bool { state.withLock { $0 } }
     func end() { state.withLock { $0 = true } }

@@ -1,4 +1,5 @@
 import Foundation
+import Locks
 import SessionStore
 import Synchronization
 import TestSupport
@@ -9,14 +10,14 @@ import Testing
 struct RollingRestartTests {
     /// The replicas as a load balancer sees them.
     private final class Fleet: Sendable {
-        private let clients: Mutex<[AgentClient]>
+        private let clients: Guarded<[AgentClient]>
         /// Whether all replicas are new.
         let isRolledOut = Atomic(false)
         /// Completions that began on one replica and ended on another.
         let handedOver = Atomic(0)
 
         init(_ replicas: [Replica]) {
-            clients = Mutex(replicas.map(\.client))
+            clients = Guarded(replicas.map(\.client))
         }
 
         func any() -> AgentClient? { clients.withLock { $0.randomElement() } }

@@ -1,8 +1,8 @@
+import Locks
 import NIOCore
 import NIOPosix
 public import RedisClient
 import SessionStore
-import Synchronization
 
 /// A loopback proxy in front of a Redis server. It loses, holds and cuts requests and replies on a
 /// test's command.
@@ -166,11 +166,11 @@ final class ProxyRules: Sendable {
         var isIgnored: @Sendable ([String]) -> Bool = { _ in true }
     }
 
-    let state: Mutex<State>
+    let state: Guarded<State>
     let isRaw: Bool
 
     init(target: Int, isRaw: Bool) {
-        state = Mutex(State(target: target))
+        state = Guarded(State(target: target))
         self.isRaw = isRaw
     }
 

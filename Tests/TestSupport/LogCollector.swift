@@ -1,9 +1,9 @@
+import Locks
 public import Logging
-import Synchronization
 
 /// A logger whose lines a test can read.
 public final class LogCollector: Sendable {
-    private let lines = Mutex<[String]>([])
+    private let lines = Guarded<[String]>([])
 
     public init() {}
 

@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import NIOPosix
-import Synchronization
 
 /// One client's connection through a ``FaultyProxy``, and the connection to the server behind it.
 /// Both live on one event loop.

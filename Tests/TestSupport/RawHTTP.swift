@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import NIOPosix
-import Synchronization
 
 #if canImport(Glibc)
 import Glibc
@@ -66,7 +66,7 @@ public final class RawHTTP: Sendable {
     }
 
     final class Collector: Sendable {
-        let text = Mutex("")
+        let text = Guarded("")
     }
 
     private final class Reader: ChannelInboundHandler {

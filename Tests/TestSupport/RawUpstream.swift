@@ -1,7 +1,7 @@
 import Foundation
+import Locks
 public import NIOCore
 import NIOPosix
-import Synchronization
 
 /// A server that reads HTTP requests, responds with any bytes, and ends connections at any moment:
 /// for misbehaviour that a proper HTTP server cannot show.
@@ -40,7 +40,7 @@ public final class RawUpstream: Sendable {
     /// The head of a response that ends with its connection.
     public static let unboundedHead = head + "Connection: close\r\n\r\n"
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let script: Script
 
     public var port: Int { state.withLock { $0.server?.localAddress?.port ?? 0 } }

@@ -13,7 +13,8 @@ struct Bench: AsyncParsableCommand {
     var server: [String]
 
     @Option(
-        parsing: .upToNextOption, help: "The measurements to run, of turns, history, memory, redis, primary, paced, failover, followers, rolling, soak."
+        parsing: .upToNextOption,
+        help: "The measurements to run, of turns, history, memory, redis, primary, paced, failover, followers, rolling, soak."
     )
     var only: [String] = ["turns", "history", "memory", "redis"]
 
@@ -46,7 +47,9 @@ struct Bench: AsyncParsableCommand {
 
     func run() async throws {
         let known = ["turns", "history", "memory", "redis", "primary", "paced", "failover", "followers", "rolling", "soak"]
-        if let unknown = only.first(where: { !known.contains($0) }) { throw ValidationError("--only: \(unknown) does not exist; the measurements are \(known.joined(separator: ", "))") }
+        if let unknown = only.first(where: { !known.contains($0) }) {
+            throw ValidationError("--only: \(unknown) does not exist; the measurements are \(known.joined(separator: ", "))")
+        }
         say("\(ProcessInfo.processInfo.activeProcessorCount) cores, which model, client, Redis and server share; 100 tokens per response")
         for path in server {
             say("\n# \(path)")

@@ -1,7 +1,7 @@
-import JSONText
 import NIOCore
 
 @testable import AgentService
+@testable import JSONText
 @testable import SessionStore
 
 /// Feeds the service what a client sends: bodies, and the texts of headers, queries and paths.

@@ -1,9 +1,9 @@
 import Logging
 import NIOCore
 import NIOEmbedded
-import RedisClient
 
 @testable import AgentService
+@testable import RedisClient
 @testable import SessionStore
 
 /// Feeds bytes from Redis's address to the decoder, and the replies to everything that reads them.

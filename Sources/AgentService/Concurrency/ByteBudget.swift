@@ -1,12 +1,12 @@
 import DequeModule
-import Synchronization
+import Locks
 
 /// Bounds the bytes that are held for one purpose at the same time. Callers wait until there is
 /// room, first come, first served.
 ///
 /// A caller that asks for more than the whole bound is admitted when no other holds bytes: it would
 /// wait for ever otherwise.
-public final class ByteBudget: Sendable {
+package final class ByteBudget: Sendable {
     private struct State {
         var used = 0
         var waiting: Deque<Waiter> = []
@@ -16,7 +16,7 @@ public final class ByteBudget: Sendable {
     /// A caller that waits for bytes.
     final class Waiter: Sendable {
         fileprivate let bytes: Int
-        fileprivate let outcome = Mutex<Outcome>(.open(nil))
+        fileprivate let outcome = Guarded<Outcome>(.open(nil))
 
         fileprivate enum Outcome {
             case open(CheckedContinuation<ByteShare?, Never>?)
@@ -28,22 +28,22 @@ public final class ByteBudget: Sendable {
         }
     }
 
-    public let limit: Int
-    private let state = Mutex(State())
+    package let limit: Int
+    private let state = Guarded(State())
 
-    public init(limit: Int) {
+    package init(limit: Int) {
         self.limit = limit
     }
 
-    public var used: Int { state.withLock { $0.used } }
+    package var used: Int { state.withLock { $0.used } }
     /// Whether a caller waits.
     var isCrowded: Bool { waitingCount > 0 }
     var waitingCount: Int { state.withLock { $0.waiting.count } }
     /// The bytes that were released since the budget was made.
-    public var released: Int { state.withLock { $0.released } }
+    package var released: Int { state.withLock { $0.released } }
 
     /// Takes bytes at once; nil if there is no room, or if other callers wait.
-    public func take(_ bytes: Int) -> ByteShare? {
+    package func take(_ bytes: Int) -> ByteShare? {
         let isTaken = state.withLock { state in
             guard state.waiting.isEmpty, state.used + bytes <= limit || state.used == 0 else { return false }
             state.used += bytes
@@ -136,24 +136,24 @@ extension ByteBudget.Waiter {
 
 /// Bytes of a ``ByteBudget``. They count as held until the share is released, together with the
 /// memory that it counts.
-public final class ByteShare: Sendable {
+package final class ByteShare: Sendable {
     private let budget: ByteBudget
-    private let count: Mutex<Int>
+    private let count: Guarded<Int>
 
     fileprivate init(of budget: ByteBudget, bytes: Int) {
         self.budget = budget
-        count = Mutex(bytes)
+        count = Guarded(bytes)
     }
 
     deinit {
         budget.add(-count.withLock { $0 })
     }
 
-    public var bytes: Int { count.withLock { $0 } }
+    package var bytes: Int { count.withLock { $0 } }
 
     /// Changes the number of bytes. Additional bytes count at once, even beyond the bound: the
     /// memory is in use already.
-    public func resize(to bytes: Int) {
+    package func resize(to bytes: Int) {
         let change = count.withLock { count in
             defer { count = bytes }
             return bytes - count
@@ -161,7 +161,7 @@ public final class ByteShare: Sendable {
         if change != 0 { budget.add(change) }
     }
 
-    public func add(_ bytes: Int) {
+    package func add(_ bytes: Int) {
         count.withLock { $0 += bytes }
         budget.add(bytes)
     }

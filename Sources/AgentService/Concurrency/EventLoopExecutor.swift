@@ -1,5 +1,5 @@
+import Locks
 public import NIOCore
-import Synchronization
 
 /// Runs tasks on an event loop's thread (SE-0417), so that a request's tasks and its sockets take
 /// turns on one thread instead of waking each other across two.
@@ -13,13 +13,15 @@ public final class EventLoopExecutor: TaskExecutor {
         var isScheduled = false
     }
 
+    /// The event loop that runs the jobs.
     public let eventLoop: any EventLoop
-    private let queue = Mutex(Queue())
+    private let queue = Guarded(Queue())
 
     init(_ eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
     }
 
+    /// Runs the job on the event loop.
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         let wakes = queue.withLock { queue in
@@ -55,6 +57,7 @@ public struct EventLoopExecutors: Sendable {
     let all: [EventLoopExecutor]
     private let byLoop: [ObjectIdentifier: EventLoopExecutor]
 
+    /// Makes one executor for each event loop of the group.
     public init(_ group: any EventLoopGroup) {
         let all = group.makeIterator().map { EventLoopExecutor($0) }
         self.all = all

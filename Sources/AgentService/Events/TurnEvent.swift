@@ -25,12 +25,17 @@ public enum TurnEvent: Sendable, Equatable {
 
 /// A tool call that a client is asked to run.
 public struct IssuedCall: Sendable, Equatable {
+    /// The id of the call; its result names it.
     public var id: String
     /// The tool's name.
     public var name: String
     /// The text of a JSON object.
     public var arguments: ByteBuffer
 
+    /// - Parameters:
+    ///   - id: The id of the call.
+    ///   - name: The tool's name.
+    ///   - arguments: The text of a JSON object.
     public init(id: String, name: String, arguments: ByteBuffer) {
         self.id = id
         self.name = name
@@ -41,6 +46,7 @@ public struct IssuedCall: Sendable, Equatable {
 /// The word that the events of step ``replaces`` are void: step ``step`` follows from its
 /// beginning, or as a whole.
 public struct StepRestart: Sendable, Equatable {
+    /// Why the events are void.
     public enum Reason: String, Sendable {
         /// Another replica runs the step again, since the replica that ran it was lost.
         case replicaLost = "replica_lost"
@@ -50,10 +56,17 @@ public struct StepRestart: Sendable, Equatable {
         case eventsGone = "events_gone"
     }
 
+    /// The step that follows.
     public var step: Int
+    /// The step whose events are void.
     public var replaces: Int
+    /// Why they are void.
     public var reason: Reason
 
+    /// - Parameters:
+    ///   - step: The step that follows.
+    ///   - replaces: The step whose events are void.
+    ///   - reason: Why they are void.
     public init(step: Int, replaces: Int, reason: Reason) {
         self.step = step
         self.replaces = replaces
@@ -74,6 +87,12 @@ public struct StepFailure: Sendable, Equatable {
     /// The seconds that the model's server asks a client to wait.
     public var retryAfter: Int?
 
+    /// - Parameters:
+    ///   - message: One sentence for people.
+    ///   - code: The stable word for the failure.
+    ///   - isRetryable: Whether the same request may succeed later.
+    ///   - upstreamCode: The code that the model's server gave.
+    ///   - retryAfter: The seconds that the model's server asks a client to wait.
     public init(_ message: String, code: String, isRetryable: Bool, upstreamCode: String? = nil, retryAfter: Int? = nil) {
         self.message = message
         self.code = code

@@ -1,7 +1,7 @@
+import Locks
 import NIOCore
 import RedisClient
 import SessionStore
-import Synchronization
 
 /// Writes one step's events to the log in batches, renews the lease, and notices a lost lease.
 ///
@@ -27,7 +27,7 @@ final class EventLogWriter: Sendable {
         var waiter: CheckedContinuation<Void, Never>?
     }
 
-    private let state: Mutex<State>
+    private let state: Guarded<State>
     private let store: RedisSessionStore
     private let lease: StepLease
     private let route: RedisRoute
@@ -58,7 +58,7 @@ final class EventLogWriter: Sendable {
         eventLoop = route.connection.eventLoop
         renewal = store.configuration.lease / 3
         let now = ContinuousClock.now
-        state = Mutex(State(pending: LoggedEvents(firstSequence: 1), lastAnswer: now, lastRenewal: now, lastHint: now))
+        state = Guarded(State(pending: LoggedEvents(firstSequence: 1), lastAnswer: now, lastRenewal: now, lastHint: now))
     }
 
     var name: StepName { StepName(session: lease.session, step: lease.step) }

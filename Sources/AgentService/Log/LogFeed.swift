@@ -1,5 +1,5 @@
+import Locks
 import SessionStore
-import Synchronization
 
 /// Reads one session's log once for all viewers on this replica that have caught up with it.
 ///
@@ -58,7 +58,7 @@ final class LogFeed: Sendable {
     }
 
     private let wakes: SessionWakes
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     /// - Parameter wakes: The wake-ups of the session.
     init(wakes: SessionWakes) {
@@ -167,7 +167,7 @@ final class LogFeed: Sendable {
 
 /// The feeds of all sessions that have viewers on this replica.
 final class LogFeeds: Sendable {
-    private let feeds = Mutex<[SessionID: (feed: LogFeed, viewers: Int)]>([:])
+    private let feeds = Guarded<[SessionID: (feed: LogFeed, viewers: Int)]>([:])
 
     /// Returns the session's feed for one more viewer; ``leave(_:)`` releases it.
     func join(_ session: SessionID, make: () -> LogFeed) -> LogFeed {

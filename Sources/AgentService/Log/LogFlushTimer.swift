@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import SessionStore
-import Synchronization
 
 /// The clock of all running steps' logs on this replica. It ticks on each event loop that has logs.
 ///
@@ -18,7 +18,7 @@ public final class LogFlushTimer: Sendable {
     ///
     /// The key is the log itself: a session that was deleted and begun again has a second step of
     /// the same name.
-    private let lanes = Mutex<[ObjectIdentifier: [ObjectIdentifier: EventLogWriter]]>([:])
+    private let lanes = Guarded<[ObjectIdentifier: [ObjectIdentifier: EventLogWriter]]>([:])
     private let tick: TimeAmount
     private let manySteps: Int
 

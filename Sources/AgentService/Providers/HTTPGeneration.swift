@@ -1,7 +1,7 @@
 import AsyncHTTPClient
+import Locks
 import Logging
 import NIOCore
-import Synchronization
 
 /// One generation: a request, and the same once more where a kept connection turned out to be closed, or the server wants it in
 /// another form.
@@ -20,7 +20,7 @@ final class HTTPGeneration: LLMGeneration {
 
     private let provider: OpenAIProvider
     private let client: PerEventLoopHTTPClient?
-    private let state: Mutex<State>
+    private let state: Guarded<State>
     private let begun = NIODeadline.now()
 
     /// A request of more bytes is written elsewhere than on the event loop, which it would hold up.
@@ -29,7 +29,7 @@ final class HTTPGeneration: LLMGeneration {
     init(_ provider: OpenAIProvider, client: PerEventLoopHTTPClient?, receiver: any LLMReceiver) {
         self.provider = provider
         self.client = client
-        state = Mutex(State(receiver: receiver))
+        state = Guarded(State(receiver: receiver))
     }
 
     /// Nothing of the request is kept but what goes over the wire.

@@ -1,7 +1,7 @@
 import AsyncHTTPClient
+import Locks
 import NIOCore
 import NIOHTTP1
-import Synchronization
 
 /// One response: decodes it on its event loop and hands on what it says.
 ///
@@ -32,7 +32,7 @@ final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
 
     private let provider: OpenAIProvider
     private let client: PerEventLoopHTTPClient
-    private let state: Mutex<State>
+    private let state: Guarded<State>
 
     private var configuration: OpenAIProvider.Configuration { provider.configuration }
 
@@ -40,7 +40,7 @@ final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
         self.provider = provider
         self.client = client
         let configuration = provider.configuration
-        state = Mutex(
+        state = Guarded(
             State(
                 answer: ChatCompletionDecoder(
                     expectsStream: configuration.stream,

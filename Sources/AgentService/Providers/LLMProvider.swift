@@ -17,7 +17,7 @@ public protocol LLMProvider: Sendable {
 /// - A generation that succeeds has delivered exactly one ``LLMEvent/finish(_:)``. Otherwise it ends with ``LLMError``, with `CancellationError`
 ///   after ``LLMGeneration/cancel()``, or with what ``receive(_:)`` has thrown.
 /// - It lets go of the receiver at the end.
-/// - It lets go of the request, and of ``LLMRequest/share`` with it, as soon as the model has begun to answer, or has refused it.
+/// - It lets go of the request, and of `LLMRequest.share` with it, as soon as the model has begun to answer, or has refused it.
 public protocol LLMReceiver: AnyObject, Sendable {
     /// An error ends the generation and is given to ``end(_:)`` unchanged.
     func receive(_ batch: [LLMEvent]) throws
@@ -44,7 +44,7 @@ public struct LLMRequest: Sendable {
     /// W3C trace context to pass on (https://www.w3.org/TR/trace-context/).
     public var traceparent: String?
     /// Counts ``messages``, and what they are written into, among what this replica holds.
-    public var share: ByteShare?
+    package var share: ByteShare?
 
     /// Whom the reasoning in this request's answer, and what was said before and goes back, is by. `default` is the one configured provider.
     var author: String { Self.author(model: model) }

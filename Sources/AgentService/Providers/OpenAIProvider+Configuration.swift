@@ -5,7 +5,7 @@ public import TransportSecurity
 extension OpenAIProvider {
     /// Where the model is and how long to wait for it. Its description shows no key.
     public struct Configuration: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-        /// `http` or `https`, as the provider's own page gives it. See ``EndpointURL`` for what is appended.
+        /// `http` or `https`, as the provider's own page gives it. See `EndpointURL` for what is appended.
         public var baseURL: String
         /// Sent as `Authorization: Bearer`.
         public var apiKey: String?

@@ -1,12 +1,12 @@
 import Glibc
 import JSONText
-public import NIOCore
+package import NIOCore
 import SessionStore
 
 /// Writes OpenAI chat messages, the stored form of a history. The role always comes first: scripts
 /// read it there.
-public enum ChatMessage {
-    public static func system(_ text: String) -> ByteBuffer {
+package enum ChatMessage {
+    package static func system(_ text: String) -> ByteBuffer {
         var json = ByteBuffer()
         json.writeStaticString(#"{"role":"system","content":"#)
         json.writeJSONString(text)
@@ -15,7 +15,7 @@ public enum ChatMessage {
     }
 
     /// - Parameter content: A JSON string, or an array of content parts, as the client sent it.
-    public static func user(content: ByteBuffer) -> ByteBuffer {
+    package static func user(content: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(content.readableBytes + 32)
         json.writeStaticString(#"{"role":"user","content":"#)
@@ -25,7 +25,7 @@ public enum ChatMessage {
     }
 
     /// - Parameter content: The text of the tool's result.
-    public static func tool(callID: String, content: ByteBuffer) -> ByteBuffer {
+    package static func tool(callID: String, content: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(content.readableBytes + content.readableBytes / 8 + 96)
         json.writeStaticString(#"{"role":"tool","tool_call_id":"#)
@@ -38,7 +38,7 @@ public enum ChatMessage {
 
     /// - Parameter parts: The tool's result as a JSON array of content parts, as the client sent
     ///   it.
-    public static func tool(callID: String, parts: ByteBuffer) -> ByteBuffer {
+    package static func tool(callID: String, parts: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(parts.readableBytes + 96)
         json.writeStaticString(#"{"role":"tool","tool_call_id":"#)

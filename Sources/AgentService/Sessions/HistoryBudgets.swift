@@ -3,16 +3,16 @@
 ///
 /// Three bounds divide one limit. Small histories do not wait behind large ones, and clients that
 /// read histories take no room from turns.
-public struct HistoryBudgets: Sendable {
+package struct HistoryBudgets: Sendable {
     /// The greatest size of a small history.
     static let smallBytes = 64 << 10
 
     let small: ByteBudget
     let large: ByteBudget
     /// For clients that read a history.
-    public let reads: ByteBudget
+    package let reads: ByteBudget
 
-    public init(limit: Int) {
+    package init(limit: Int) {
         small = ByteBudget(limit: limit / 4)
         reads = ByteBudget(limit: limit / 4)
         large = ByteBudget(limit: limit - 2 * (limit / 4))
@@ -28,6 +28,6 @@ public struct HistoryBudgets: Sendable {
     var areCrowded: Bool { small.isCrowded || large.isCrowded }
 
     /// The bytes that are held now, and those released since the replica started.
-    public var used: Int { small.used + large.used + reads.used }
-    public var released: Int { small.released + large.released + reads.released }
+    package var used: Int { small.used + large.used + reads.used }
+    package var released: Int { small.released + large.released + reads.released }
 }

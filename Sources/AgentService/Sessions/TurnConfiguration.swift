@@ -6,6 +6,7 @@ public struct TurnConfiguration: Sendable {
     public var model: String
     /// The first message of a new session, as text; nil for none.
     public var systemPrompt: String?
+    /// The tools of sessions whose clients bring none.
     public var tools: ToolRegistry
     /// The bytes that all generations of one step may have, text and arguments together.
     public var maximumAnswerBytes = 4 << 20
@@ -22,6 +23,11 @@ public struct TurnConfiguration: Sendable {
     /// How long a request may wait for the end of a running step, or for room for its history.
     public var wait: Duration = .seconds(30)
 
+    /// - Parameters:
+    ///   - replica: The name of this replica, unique in the deployment.
+    ///   - model: The model's name, for requests that name none.
+    ///   - systemPrompt: The first message of new sessions; nil for none.
+    ///   - tools: The tools of sessions whose clients bring none.
     public init(replica: String, model: String, systemPrompt: String?, tools: ToolRegistry = .builtIn) {
         self.replica = replica
         self.model = model

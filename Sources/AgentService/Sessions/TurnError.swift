@@ -2,8 +2,11 @@ public import SessionStore
 
 /// Why a message was not accepted.
 public enum TurnError: Error, Sendable {
+    /// The session does not accept the message.
     case refused(BeginRefusal)
+    /// A step of the session runs.
     case busy(step: Int, retryAfter: Duration)
+    /// Redis has failed.
     case store(StoreError)
     /// The server is about to stop.
     case draining
@@ -13,6 +16,7 @@ public enum TurnError: Error, Sendable {
     case crowded
     /// There is nothing to cancel.
     case notRunning
+    /// The session does not exist.
     case noSession
     /// A defect: the request was left without a result. It may have been accepted.
     case lostResult

@@ -1,3 +1,5 @@
+import JSONText
+import NIOCore
 public import SessionStore
 
 /// A message for a session, as a front end has read and checked it.
@@ -12,12 +14,17 @@ public struct TurnRequest: Sendable {
         case interrupt
     }
 
+    /// The session. Its first message creates it.
     public var session: SessionID
+    /// The message, or what to do without one.
     public var input: BeginStep.Input
+    /// The client's settings for the turn.
     public var settings: TurnSettings
+    /// What happens to the message while a step of the session runs.
     public var onConflict: OnConflict
     /// The history's length as the client knows it; the message is refused if it differs.
     public var expectedLength: Int?
+    /// Recognizes the request when it is sent again; nil to accept it each time.
     public var idempotency: BeginStep.Idempotency?
     /// The last event that the client has, if it sends the request again.
     public var lastEventID: EventID?
@@ -26,6 +33,11 @@ public struct TurnRequest: Sendable {
     /// The request's name in logs.
     public var requestID: String?
 
+    /// - Parameters:
+    ///   - session: The session. Its first message creates it.
+    ///   - input: The message, or what to do without one.
+    ///   - settings: The client's settings for the turn.
+    ///   - onConflict: What happens to the message while a step of the session runs.
     public init(
         session: SessionID, input: BeginStep.Input, settings: TurnSettings = TurnSettings(), onConflict: OnConflict = .reject
     ) {
@@ -33,5 +45,16 @@ public struct TurnRequest: Sendable {
         self.input = input
         self.settings = settings
         self.onConflict = onConflict
+    }
+
+    /// Makes a request with a user's message.
+    ///
+    /// - Parameters:
+    ///   - session: The session. Its first message creates it.
+    ///   - text: The message.
+    public init(session: SessionID, text: String) {
+        var content = ByteBuffer()
+        content.writeJSONString(text)
+        self.init(session: session, input: .user(ChatMessage.user(content: content)))
     }
 }

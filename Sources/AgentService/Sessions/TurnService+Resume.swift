@@ -2,9 +2,11 @@ public import SessionStore
 
 /// The position at which a client that joins a session's stream begins.
 public enum ResumePoint: Sendable {
+    /// The session does not exist.
     case noSession
     /// The client has everything, and nothing runs.
     case nothingLeft
+    /// The place in the log at which the client continues.
     case position(LogPosition)
 }
 

@@ -30,7 +30,7 @@ extension TurnService {
     /// they are written into.
     ///
     /// - Returns: Nil if there was no room in time.
-    public func roomToRead() async -> ByteShare? {
+    package func roomToRead() async -> ByteShare? {
         let bytes = HistoryBudgets.held(store.configuration.historyPageBytes)
         return await histories.reads.take(bytes, until: .now.advanced(by: Self.readPatience))
     }

@@ -13,7 +13,7 @@ extension TurnService {
     /// - Returns: Whether the step runs here now.
     /// - Throws: ``TurnError``
     @discardableResult
-    public func takeOver(_ session: SessionID, step: Int, isStale: Bool = false) async throws(TurnError) -> Bool {
+    package func takeOver(_ session: SessionID, step: Int, isStale: Bool = false) async throws(TurnError) -> Bool {
         try await seize(TakeOver(session: session, step: step, reason: isStale ? .stale : .lost), returnsAtEnd: false)
     }
 
@@ -41,7 +41,9 @@ extension TurnService {
     /// Ends a running step on whichever replica it runs. The text that the log has of it stays in
     /// the history.
     ///
-    /// - Parameter step: The step to cancel, or a step that it replaces; nil for the running one.
+    /// - Parameters:
+    ///   - session: The session.
+    ///   - step: The step to cancel, or a step that it replaces; nil for the running one.
     /// - Returns: The step that was cancelled. Its end is stored by then, with two exceptions: if
     ///   Redis went away, a sweeper ends the step; if another request was cancelling it already,
     ///   that request waits for the end.

@@ -5,6 +5,7 @@ public import SessionStore
 
 /// Runs turns: accepts a message, runs a step for it, and emits the step's events to the client.
 public final class TurnService: Sendable {
+    /// The bounds and times of steps.
     public let configuration: TurnConfiguration
     let store: RedisSessionStore
     let provider: any LLMProvider
@@ -12,7 +13,7 @@ public final class TurnService: Sendable {
     let flushTimer: LogFlushTimer
     let keepAlive: KeepAlive
     /// The bound on the histories that this replica holds.
-    public let histories: HistoryBudgets
+    package let histories: HistoryBudgets
     /// The reads of logs that viewers share.
     let feeds = LogFeeds()
     let logger: Logger
@@ -20,6 +21,14 @@ public final class TurnService: Sendable {
     /// Notices that another replica has taken a lease of this one.
     private let takeoverNotices: RedisSubscription
 
+    /// - Parameters:
+    ///   - store: The sessions.
+    ///   - provider: The language model.
+    ///   - scheduler: Runs the steps.
+    ///   - flushTimer: Sends the logs of all steps to Redis.
+    ///   - keepAlive: Writes keep-alives to all streams.
+    ///   - configuration: The bounds and times of steps.
+    ///   - logger: For failures of steps.
     public init(
         store: RedisSessionStore,
         provider: any LLMProvider,
@@ -47,7 +56,9 @@ public final class TurnService: Sendable {
     /// Accepts a message. When this returns, Redis has stored the message, and the stream will get
     /// its last event, or a signal to resume.
     ///
-    /// - Parameter stream: Gets the events; the client may close it at any time.
+    /// - Parameters:
+    ///   - request: The message and its settings.
+    ///   - stream: Gets the events; the client may close it at any time.
     /// - Throws: ``TurnError``. Nothing was written then, unless its code is `outcomeUnknown`.
     public func start(_ request: TurnRequest, stream: ClientStream) async throws(TurnError) {
         let begin = BeginStep(

@@ -1,7 +1,7 @@
-import RedisClient
 import JSONText
 import Logging
 import NIOCore
+import RedisClient
 import SessionStore
 
 extension StepRunner {

@@ -1,7 +1,7 @@
+import Locks
 import Logging
 import NIOCore
 import SessionStore
-import Synchronization
 
 /// The generation: the model's provider calls this while the model writes.
 extension StepRunner: LLMReceiver {

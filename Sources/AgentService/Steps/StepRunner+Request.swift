@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import SessionStore
-import Synchronization
 
 /// The request to the model. It exists for a moment only: a stream may stay open for long, and a
 /// history may be large.

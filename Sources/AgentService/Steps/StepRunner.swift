@@ -1,7 +1,7 @@
+import Locks
 import Logging
 import NIOCore
 import SessionStore
-import Synchronization
 
 /// Performs the actions of one step from the moment that this replica holds its lease: generation,
 /// log, commit, events.
@@ -20,10 +20,10 @@ final class StepRunner: Sendable {
     let log: EventLogWriter
     let begun = ContinuousClock.now
     /// The caller that waits for the step's end; nil if none does.
-    private let waitingCaller: Mutex<PendingResult<Bool>?>
-    let generating: Mutex<Generating>
+    private let waitingCaller: Guarded<PendingResult<Bool>?>
+    let generating: Guarded<Generating>
     /// Nil when the model was asked.
-    let opening: Mutex<Opening?>
+    let opening: Guarded<Opening?>
     /// Whether the client sent tools of its own.
     let hasOwnTools: Bool
 
@@ -56,7 +56,7 @@ final class StepRunner: Sendable {
     ) {
         self.service = service
         self.started = started.withoutRequest
-        opening = Mutex(
+        opening = Guarded(
             Opening(history: started.history, reasoning: started.reasoning, tools: started.settings.tools, share: share))
         hasOwnTools = started.settings.tools != nil
         self.origin = origin
@@ -64,7 +64,7 @@ final class StepRunner: Sendable {
         self.stream = stream
         self.traceparent = traceparent
         self.requestID = requestID
-        waitingCaller = Mutex(end)
+        waitingCaller = Guarded(end)
         log = EventLogWriter(
             store: service.store,
             lease: started.lease,
@@ -72,7 +72,7 @@ final class StepRunner: Sendable {
             batchLimit: service.configuration.logBatch,
             onLost: { [stopSignal] step, intent in stopSignal.stop(.lost(step: step, intent: intent)) }
         )
-        generating = Mutex(
+        generating = Guarded(
             Generating(
                 machine: StepStateMachine(
                     maximumBytes: service.configuration.maximumAnswerBytes, maximumCalls: service.configuration.maximumCalls)))

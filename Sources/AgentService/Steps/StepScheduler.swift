@@ -1,3 +1,4 @@
+import Locks
 public import Logging
 public import ServiceLifecycle
 import Synchronization
@@ -31,7 +32,7 @@ public final class StepScheduler: Service {
 
     private static let slotsForEndings = 256
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     /// A queue for each event loop: a step starts on the loop of its client's connection.
     private let queues: [(executor: EventLoopExecutor, jobs: AsyncStream<Job>, submit: Queue)]
     private let executors: EventLoopExecutors
@@ -43,7 +44,12 @@ public final class StepScheduler: Service {
     private let notice: Duration
     let logger: Logger
 
-    /// - Parameter notice: The shortest time that draining takes; a part of `drain`.
+    /// - Parameters:
+    ///   - maximumSteps: The number of steps that may run at the same time.
+    ///   - drain: How long steps may run on after a shutdown began.
+    ///   - notice: The shortest time that draining takes; a part of `drain`.
+    ///   - executors: The event loops of the steps.
+    ///   - logger: For steps that outlast the drain.
     public init(maximumSteps: Int, drain: Duration, notice: Duration = .zero, executors: EventLoopExecutors, logger: Logger) {
         self.maximumSteps = maximumSteps
         self.drain = drain
@@ -57,7 +63,9 @@ public final class StepScheduler: Service {
         }
     }
 
+    /// Whether the scheduler accepts no new steps.
     public var isDraining: Bool { state.withLock { $0.isDraining } }
+    /// The number of steps that run now.
     public var runningSteps: Int { state.withLock { $0.controls.count } }
     /// The jobs that run or wait.
     var slots: Int { state.withLock { $0.count } }
@@ -131,6 +139,7 @@ public final class StepScheduler: Service {
         state.withLock { _ = $0.controls.removeValue(forKey: ObjectIdentifier(stopSignal)) }
     }
 
+    /// Waits for the service group's shutdown, then drains the steps.
     public func run() async throws {
         await withTaskCancellationHandler {
             await withDiscardingTaskGroup { group in

@@ -1,4 +1,4 @@
-import Synchronization
+import Locks
 
 /// Why a step, or a follower, stops before its end.
 enum StopReason: Sendable, Equatable {
@@ -18,7 +18,7 @@ final class StopSignal: Sendable {
         var handlers: [@Sendable () -> Void] = []
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     var reason: StopReason? { state.withLock { $0.reason } }
 

@@ -16,14 +16,18 @@ public final class Sweeper: Service {
     private let period: Duration
     private let logger: Logger
 
-    /// - Parameter period: About the time between two polls; with the margin of the hints it must
-    ///   stay well below a second.
+    /// - Parameters:
+    ///   - service: Runs the steps that are taken over.
+    ///   - period: The approximate interval of the polls. With the margin of the hints it must stay
+    ///     well below a second.
+    ///   - logger: For failures of Redis.
     public init(service: TurnService, period: Duration = .milliseconds(400), logger: Logger) {
         self.service = service
         self.period = period
         self.logger = logger
     }
 
+    /// Takes over lost steps until the service group shuts down.
     public func run() async throws {
         try? await cancelWhenGracefulShutdown {
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -1,6 +1,6 @@
+import Locks
 public import NIOCore
 import SessionStore
-import Synchronization
 
 /// The bytes on their way to one client: a bounded buffer between the producers of events and the
 /// consumer that writes the socket.
@@ -44,14 +44,14 @@ public final class ClientStream: Sendable {
         var onClose: [@Sendable () -> Void] = []
     }
 
-    private let state: Mutex<State>
+    private let state: Guarded<State>
     private let limit: Int
 
     /// - Parameters:
     ///   - encoder: Turns the stream's events into bytes.
     ///   - limit: The bytes that the client may fall behind.
     public init(encoder: any StreamEncoder, limit: Int = 1 << 20) {
-        state = Mutex(State(output: StreamOutput(encoder)))
+        state = Guarded(State(output: StreamOutput(encoder)))
         self.limit = limit
     }
 

@@ -1,5 +1,5 @@
+import Locks
 public import ServiceLifecycle
-import Synchronization
 
 /// Signals every silent stream that it lives: one task for all streams.
 public final class KeepAlive: Service {
@@ -9,7 +9,7 @@ public final class KeepAlive: Service {
 
     /// Ticks per keep-alive period.
     private static let ticks = 15
-    private let streams = Mutex<[ObjectIdentifier: Entry]>([:])
+    private let streams = Guarded<[ObjectIdentifier: Entry]>([:])
     private let period: Duration
 
     /// - Parameter period: The silence after which a stream is signaled, measured in fifteenths of
@@ -22,6 +22,7 @@ public final class KeepAlive: Service {
         streams.withLock { $0[ObjectIdentifier(stream)] = Entry(stream: stream) }
     }
 
+    /// Writes keep-alives until the service group shuts down.
     public func run() async throws {
         try? await cancelWhenGracefulShutdown {
             while !Task.isCancelled {

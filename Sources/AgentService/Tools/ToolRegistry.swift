@@ -1,4 +1,4 @@
-public import JSONText
+package import JSONText
 public import NIOCore
 import SessionStore
 
@@ -27,7 +27,7 @@ public struct ToolRegistry: Sendable {
     }
 
     /// Checks a value that is parsed already.
-    public init(validating value: JSONSlice) throws(ToolSchemaError) {
+    package init(validating value: JSONSlice) throws(ToolSchemaError) {
         guard value.kind == .array else { throw ToolSchemaError("must be an array of tool schemas") }
         var count = 0
         for tool in value.elements {

@@ -1,4 +1,4 @@
-import Synchronization
+import Locks
 
 /// Suspends the tasks that reach it until a test opens it.
 public final class Gate: Sendable {
@@ -8,7 +8,7 @@ public final class Gate: Sendable {
         var arrivals = 0
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     public init() {}
 

@@ -1,8 +1,8 @@
 import HTTPTypes
 import Hummingbird
+import Locks
 import Logging
 import NIOCore
-import Synchronization
 
 /// A model server that speaks OpenAI's wire format over real HTTP. It refuses each request that the
 /// server of its ``Personality`` would refuse.
@@ -17,11 +17,11 @@ public final class Upstream: Sendable {
     }
 
     public let personality: Personality
-    private let state = Mutex(State())
-    private let script: Mutex<Script>
-    private let portNumber = Mutex(0)
+    private let state = Guarded(State())
+    private let script: Guarded<Script>
+    private let portNumber = Guarded(0)
     private let keepsRequests: Bool
-    private let task = Mutex<Task<Void, any Error>?>(nil)
+    private let task = Guarded<Task<Void, any Error>?>(nil)
 
     public var port: Int { portNumber.withLock { $0 } }
     public var url: String { "http://127.0.0.1:\(port)" }
@@ -38,7 +38,7 @@ public final class Upstream: Sendable {
 
     private init(_ script: @escaping Script, as personality: Personality, keepsRequests: Bool) {
         self.personality = personality
-        self.script = Mutex(script)
+        self.script = Guarded(script)
         self.keepsRequests = keepsRequests
     }
 

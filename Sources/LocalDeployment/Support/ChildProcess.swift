@@ -1,5 +1,5 @@
 public import Foundation
-import Synchronization
+import Locks
 
 #if canImport(Glibc)
 import Glibc
@@ -14,7 +14,7 @@ import Glibc
 public final class ChildProcess: Sendable {
     public let pid: pid_t
     private let logFile: URL
-    private let status = Mutex<Int32?>(nil)
+    private let status = Guarded<Int32?>(nil)
 
     /// Starts a program.
     ///

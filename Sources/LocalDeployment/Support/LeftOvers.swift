@@ -1,5 +1,5 @@
 public import Foundation
-import Synchronization
+import Locks
 
 #if canImport(Glibc)
 import Glibc
@@ -8,8 +8,8 @@ import Glibc
 /// Child processes and temporary folders that still exist. The process kills and removes them when
 /// it exits.
 enum LeftOvers {
-    private static let processes = Mutex<Set<pid_t>>([])
-    private static let directories = Mutex<[URL]>([])
+    private static let processes = Guarded<Set<pid_t>>([])
+    private static let directories = Guarded<[URL]>([])
     private static let registration: Void = {
         atexit { LeftOvers.cleanUp() }
     }()

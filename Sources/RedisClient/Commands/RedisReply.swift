@@ -4,9 +4,20 @@ public import NIOCore
 /// bytes. An element of an array reply is a view of the same storage, so that reading one never
 /// copies.
 public struct RedisReply: Sendable {
-    /// The type of a reply in RESP2. A bulk string is ``string``, a simple string is ``status``.
+    /// The type of a reply in RESP2.
     public enum Kind: UInt8, Sendable {
-        case string, status, error, integer, null, array
+        /// A bulk string.
+        case string
+        /// A simple string, for example `OK`.
+        case status
+        /// An error.
+        case error
+        /// A 64-bit integer.
+        case integer
+        /// A null bulk string or a null array.
+        case null
+        /// An array of replies.
+        case array
     }
 
     /// One value of the reply. The elements of an array follow their array directly, each with its

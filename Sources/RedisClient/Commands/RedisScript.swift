@@ -39,6 +39,7 @@ public struct RedisScriptCall: Sendable {
     private(set) var command: RedisCommand
 
     /// - Parameters:
+    ///   - script: The script.
     ///   - keys: The keys that the script touches. On a Cluster they must lie in one slot.
     ///   - capacity: The number of bytes that keys and arguments need together, roughly.
     public init(_ script: RedisScript, keys: [String], capacity: Int = 256) {

@@ -4,7 +4,9 @@ public import TransportSecurity
 public struct RedisConfiguration: Sendable, CustomStringConvertible {
     /// The address of one server.
     public enum Address: Sendable, Hashable, CustomStringConvertible {
+        /// A host name or IP address, and a port.
         case tcp(host: String, port: Int)
+        /// The absolute path of a unix socket.
         case unix(path: String)
 
         public var description: String {
@@ -94,13 +96,13 @@ public struct RedisConfiguration: Sendable, CustomStringConvertible {
     }
 
     /// Whether a password is set, for Redis or for the sentinels.
-    public var hasPassword: Bool {
+    package var hasPassword: Bool {
         if case .sentinel(let group) = topology, group.password != nil { return true }
         return password != nil
     }
 
     /// The hosts of the servers, sentinels or seeds; empty for a unix socket.
-    public var hosts: [String] {
+    package var hosts: [String] {
         let addresses =
             switch topology {
             case .single: [address]

@@ -1,11 +1,13 @@
+import Locks
 public import Logging
 public import NIOCore
 import Synchronization
 
-/// One pipelined connection to Redis that is made again when it is lost. Safe to use from anywhere.
+/// One pipelined connection to Redis, which reconnects after each loss. Safe to use from any
+/// thread.
 ///
-/// Commands go into a queue under a lock; the first one of a batch wakes the event loop once, and the whole batch is one write
-/// and one flush. Replies come in the order of the commands.
+/// Commands go into a queue under a lock. The first command of a batch wakes the event loop once,
+/// and the whole batch is one write and one flush. Replies come in the order of the commands.
 public final class RedisConnection: Sendable {
     private struct Queue {
         var requests: [RedisRequest] = []
@@ -15,18 +17,24 @@ public final class RedisConnection: Sendable {
         var bytes = 0
     }
 
+    /// The event loop of the socket.
     public let eventLoop: any EventLoop
     private let configuration: RedisConfiguration
-    private let queue = Mutex(Queue())
+    private let queue = Guarded(Queue())
     private let core: NIOLoopBoundBox<RedisConnectionCore>
     private let status: RedisConnectionStatus
 
-    /// - Parameter eventLoop: Where the socket lives. Nothing is connected before ``start()``.
+    /// Makes a connection that connects with ``start()``.
+    ///
+    /// - Parameters:
+    ///   - configuration: The address of the server, and the bounds of the connection.
+    ///   - eventLoop: The event loop of the socket.
+    ///   - logger: For losses and refused writes.
     public convenience init(configuration: RedisConfiguration, eventLoop: any EventLoop, logger: Logger) {
         self.init(configuration: configuration, locator: nil, eventLoop: eventLoop, logger: logger)
     }
 
-    /// - Parameter locator: Says where the server is; without one it is where the configuration says.
+    /// - Parameter locator: Finds the address of the server; nil to use the configuration's.
     init(configuration: RedisConfiguration, locator: (any RedisLocator)?, eventLoop: any EventLoop, logger: Logger) {
         self.eventLoop = eventLoop
         self.configuration = configuration
@@ -37,16 +45,18 @@ public final class RedisConnection: Sendable {
             eventLoop: eventLoop)
     }
 
-    /// How often a connection was made. It changes whenever what was known of Redis's contents may be stale.
+    /// The number of connections made so far. After each change, knowledge about Redis's content
+    /// may be stale.
     public var generation: UInt64 { status.generation.load(ordering: .acquiring) }
-    /// Where the server is that it was last connected to, or is to be.
+    /// The address of the latest connection, or of the first attempt to connect.
     public var address: RedisConfiguration.Address { status.address.withLock { $0 } ?? configuration.address }
+    /// Whether the connection can be used now.
     public var isReady: Bool { status.isReady.load(ordering: .acquiring) }
 
-    /// Connects, and again after each loss, until ``shutDown()``.
+    /// Connects, and reconnects after each loss until ``shutDown()``.
     public func start() { start(observer: nil) }
 
-    /// - Parameter observer: Told of connections and messages; not kept alive.
+    /// - Parameter observer: Receives connections and messages. Not retained.
     func start(observer: (any RedisConnectionObserver)?) {
         eventLoop.execute {
             self.core.value.observer = observer
@@ -54,37 +64,40 @@ public final class RedisConnection: Sendable {
         }
     }
 
-    /// The server is at `address` now: a connection to another one is given up, and what is under way on it fails.
+    /// Moves to the server at `address`. A connection to another server is closed, and its commands
+    /// in flight fail.
     func follow(_ address: RedisConfiguration.Address) {
         eventLoop.execute { self.core.value.follow(address) }
     }
 
-    /// The server at `address` is not to be used any more: a connection to it is given up, and what is under way on it fails.
+    /// Closes a connection to the server at `address`, which must not be used any more. Its
+    /// commands in flight fail.
     func leave(_ address: RedisConfiguration.Address) {
         eventLoop.execute { self.core.value.leave(address) }
     }
 
-    /// Closes the connection for good; what is under way fails.
+    /// Closes the connection for good. Commands in flight fail with ``RedisError/Code/closed``.
     public func shutDown() { shutDown(telling: .shutDown) }
 
-    /// - Parameter error: What is told of the commands that are not answered.
+    /// - Parameter error: The error of the commands in flight.
     func shutDown(telling error: RedisError) {
         eventLoop.execute { self.core.value.shutDown(telling: error) }
     }
 
     // MARK: Callbacks
 
-    /// Sends a command. `completion` is called once, on the event loop.
+    /// Sends a command. Calls `completion` once, on the event loop.
     public func submit(_ command: RedisCommand, completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void) {
         enqueue([request(command, completion: completion)])
     }
 
-    /// Sends a command behind `ASKING`, in one write. `completion` is called once, on the event loop.
+    /// Sends a command behind `ASKING`, in one write. Calls `completion` once, on the event loop.
     func submit(asking command: RedisCommand, completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void) {
         enqueue([request(RedisCommand("ASKING")) { _ in }, request(command, completion: completion)])
     }
 
-    /// Calls a script, and once more with its source where Redis does not have it.
+    /// Calls a script, and once more with its text if Redis does not have it cached. Calls
+    /// `completion` once, on the event loop.
     public func submitEvaluate(_ call: RedisScriptCall, completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void) {
         submit(call.command) { result in
             guard case .failure(let error) = result, error.code == .noScript else { return completion(result) }
@@ -94,7 +107,9 @@ public final class RedisConnection: Sendable {
 
     // MARK: Tasks
 
-    /// Sends a command and waits for its reply. An error reply is thrown.
+    /// Sends a command and waits for its reply.
+    ///
+    /// - Throws: ``RedisError``, for an error reply too.
     public func send(_ command: RedisCommand) async throws(RedisError) -> RedisReply {
         guard let result = try await send(pipeline: [command]).first else { throw RedisError.neverSent }
         return try result.get()
@@ -102,12 +117,14 @@ public final class RedisConnection: Sendable {
 
     /// Sends commands in one write and waits for all replies.
     ///
-    /// - Throws: ``RedisError`` when the caller is cancelled. A command's own failure stands in the result.
+    /// - Returns: One result per command, in order. A command's own failure is in its result.
+    /// - Throws: ``RedisError`` when the caller is cancelled.
     public func send(pipeline: [RedisCommand]) async throws(RedisError) -> [Result<RedisReply, RedisError>] {
         try await send(pipeline: pipeline, preceding: [])
     }
 
-    /// - Parameter preceding: Go before the others in the same write; nobody waits for their replies.
+    /// - Parameter preceding: Commands that go before the others in the same write. Their replies
+    ///   are ignored.
     private func send(
         pipeline: [RedisCommand], preceding: [RedisCommand]
     ) async throws(RedisError) -> [Result<RedisReply, RedisError>] {
@@ -125,14 +142,18 @@ public final class RedisConnection: Sendable {
         return results
     }
 
-    /// Calls a script and waits for its reply. An error reply is thrown.
+    /// Calls a script and waits for its reply.
+    ///
+    /// - Throws: ``RedisError``, for an error reply too.
     public func evaluate(_ call: RedisScriptCall) async throws(RedisError) -> RedisReply {
         guard let result = try await evaluate(call, following: []).first else { throw RedisError.neverSent }
         return try result.get()
     }
 
-    /// Calls a script with other commands in the same write, and waits for the replies to it and to those that follow it: the script's, then
-    /// theirs. Nobody waits for the replies to those that precede it.
+    /// Calls a script with other commands in the same write, and waits for the replies.
+    ///
+    /// - Returns: The script's result, then those of `following`. Replies to `preceding` are
+    ///   ignored.
     package func evaluate(
         _ call: RedisScriptCall, preceding: [RedisCommand] = [], following: [RedisCommand]
     ) async throws(RedisError) -> [Result<RedisReply, RedisError>] {
@@ -173,7 +194,7 @@ public final class RedisConnection: Sendable {
         }
     }
 
-    /// Hands the whole batch to the socket.
+    /// Passes the whole batch to the core.
     private func drain() {
         let requests = queue.withLock { queue in
             queue.isDraining = false
@@ -189,10 +210,10 @@ public final class RedisConnection: Sendable {
     }
 }
 
-/// What others may know of a connection without asking its event loop.
+/// The state of a connection that other threads read.
 final class RedisConnectionStatus: Sendable {
     let generation = Atomic<UInt64>(0)
     let isReady = Atomic<Bool>(false)
     /// Nil before the first connection.
-    let address = Mutex<RedisConfiguration.Address?>(nil)
+    let address = Guarded<RedisConfiguration.Address?>(nil)
 }

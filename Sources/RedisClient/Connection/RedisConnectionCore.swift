@@ -1,4 +1,5 @@
 import DequeModule
+import Locks
 import Logging
 import NIOCore
 import NIOPosix

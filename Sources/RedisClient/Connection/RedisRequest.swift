@@ -1,5 +1,5 @@
+import Locks
 import NIOCore
-import Synchronization
 
 /// A command on its way, with whoever waits for its reply.
 struct RedisRequest: Sendable {
@@ -22,7 +22,7 @@ final class RedisWaiter: Sendable {
         var isSent: Bool?
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let expected: Int
 
     init(expected: Int) {

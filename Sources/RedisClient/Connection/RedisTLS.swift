@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import NIOSSL
-import Synchronization
 import TransportSecurity
 
 #if canImport(Glibc)
@@ -24,7 +24,7 @@ final class RedisTLS: Sendable {
         var context: NIOSSLContext
     }
 
-    private let made = Mutex<Made?>(nil)
+    private let made = Guarded<Made?>(nil)
 
     func handler(_ configuration: RedisConfiguration) throws -> NIOSSLClientHandler {
         var host: String?

@@ -1,5 +1,5 @@
+import Locks
 import Logging
-import Synchronization
 
 /// Logs why Redis refuses writes, in Redis's words: immediately, then once a minute while it lasts.
 /// All connections of a pool share one.
@@ -7,7 +7,7 @@ final class WriteRefusals: Sendable {
     static let interval = Duration.seconds(60)
 
     private let logger: Logger
-    private let logged = Mutex<[(code: RedisError.Code, at: ContinuousClock.Instant)]>([])
+    private let logged = Guarded<[(code: RedisError.Code, at: ContinuousClock.Instant)]>([])
 
     init(logger: Logger) {
         self.logger = logger

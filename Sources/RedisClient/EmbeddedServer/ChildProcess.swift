@@ -1,7 +1,7 @@
 internal import CSpawn
 import FoundationEssentials
 import Glibc
-import Synchronization
+import Locks
 
 /// A program that this process started (`posix_spawn`, POSIX.1-2024).
 ///
@@ -10,7 +10,7 @@ import Synchronization
 /// `Foundation.Process` would keep a thread, and would change the parent's umask.
 final class ChildProcess: Sendable {
     let identifier: pid_t
-    private let hasEnded = Mutex(false)
+    private let hasEnded = Guarded(false)
 
     /// - Parameters:
     ///   - command: The program's path and its arguments.

@@ -1,7 +1,7 @@
 import Foundation
+import Locks
 import Logging
 import ServiceLifecycle
-import Synchronization
 
 extension EmbeddedRedis {
     private static let checkInterval = Duration.milliseconds(500)
@@ -65,7 +65,7 @@ extension EmbeddedRedis {
 
     /// Makes Redis write its file and exit without waiting for it, for a process that exits
     /// immediately.
-    public func stopWithoutWaiting() {
+    package func stopWithoutWaiting() {
         process.withLock { $0 }?.signal(SIGTERM)
     }
 }

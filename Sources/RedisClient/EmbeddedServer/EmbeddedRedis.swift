@@ -1,7 +1,7 @@
 import Foundation
+import Locks
 public import Logging
 public import ServiceLifecycle
-import Synchronization
 
 /// A private `redis-server` as a child process, for a deployment without a Redis of its own: on a
 /// unix socket, with an append-only file.
@@ -12,8 +12,8 @@ import Synchronization
 public final class EmbeddedRedis: Service {
     let directory: DataDirectory
     let logger: Logger
-    let process = Mutex<EmbeddedRedisProcess?>(nil)
-    let ownership = Mutex<DirectoryLock?>(nil)
+    let process = Guarded<EmbeddedRedisProcess?>(nil)
+    let ownership = Guarded<DirectoryLock?>(nil)
     private let startTimeout: Duration
 
     /// - Parameters:
@@ -34,7 +34,7 @@ public final class EmbeddedRedis: Service {
     public var configuration: RedisConfiguration { RedisConfiguration(.unix(path: socket)) }
 
     /// The command that opens the server in a terminal.
-    public var redisCLI: String { "redis-cli -s \(socket)" }
+    package var redisCLI: String { "redis-cli -s \(socket)" }
 
     /// Starts the server, or takes over one that is running, and returns once it replies.
     ///

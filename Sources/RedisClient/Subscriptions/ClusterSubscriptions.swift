@@ -1,5 +1,5 @@
+import Locks
 import NIOCore
-import Synchronization
 
 /// The subscriptions on a Cluster. A sharded channel is subscribed at its slot's node
 /// (`SSUBSCRIBE`), any other channel at one node of the pool's choice.
@@ -27,7 +27,7 @@ struct ClusterSubscriptions: RedisSubscriptions {
 
 /// All listeners of sharded channels. Each follows its slot from node to node.
 final class ClusterListeners: Sendable {
-    private let bySlot = Mutex<[Int: [ObjectIdentifier: ClusterListener]]>([:])
+    private let bySlot = Guarded<[Int: [ObjectIdentifier: ClusterListener]]>([:])
 
     func add(_ listener: ClusterListener) {
         bySlot.withLock { $0[listener.slot, default: [:]][ObjectIdentifier(listener)] = listener }
@@ -61,7 +61,7 @@ final class ClusterListener: Sendable {
     let channel: String
     let slot: Int
     private let handler: RedisSubscriber.Handler
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     init(channel: String, handler: @escaping RedisSubscriber.Handler) {
         self.channel = channel

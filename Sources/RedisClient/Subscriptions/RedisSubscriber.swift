@@ -1,6 +1,6 @@
+import Locks
 import Logging
 public import NIOCore
-import Synchronization
 
 /// All subscriptions of this process, over one connection, for any number of listeners.
 ///
@@ -13,6 +13,7 @@ public final class RedisSubscriber: RedisSubscriptions {
         /// Redis has confirmed the subscription, for the first time or again. Messages published
         /// before may be lost.
         case subscribed
+        /// The payload of a message, as UTF-8.
         case message(String)
     }
 
@@ -41,7 +42,7 @@ public final class RedisSubscriber: RedisSubscriptions {
 
     private let connection: RedisConnection
     private let kind: Kind
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let logger: Logger
 
     init(
@@ -146,10 +147,10 @@ extension RedisSubscriber: RedisConnectionObserver {
 
 /// A listener's place on a channel. Cancelling or releasing it leaves the channel.
 public final class RedisSubscription: Sendable {
-    private let onCancel: Mutex<(@Sendable () -> Void)?>
+    private let onCancel: Guarded<(@Sendable () -> Void)?>
 
     init(onCancel: @escaping @Sendable () -> Void) {
-        self.onCancel = Mutex(onCancel)
+        self.onCancel = Guarded(onCancel)
     }
 
     deinit { cancel() }

@@ -1,6 +1,6 @@
+import Locks
 import Logging
 import NIOCore
-import Synchronization
 
 /// A Redis Cluster: a table of the node that has each slot, which replies of nodes correct.
 ///
@@ -46,7 +46,7 @@ final class ClusterTopology: RedisTopology {
     /// The event loop of table reads and of messages.
     let eventLoop: any EventLoop
     private let logger: Logger
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     let listeners = ClusterListeners()
     /// For channels that every node forwards.
     let broadcast: RedisSubscriber

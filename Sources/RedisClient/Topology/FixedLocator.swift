@@ -1,5 +1,5 @@
+import Locks
 import NIOCore
-import Synchronization
 
 /// Returns one fixed address. The server behind it may change: the host name of a managed service
 /// leads to another server after a failover, while the old one stays up as a replica.
@@ -16,7 +16,7 @@ final class FixedLocator: RedisLocator {
     private static let pause = Duration.seconds(1)
 
     private let address: RedisConfiguration.Address
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     init(_ address: RedisConfiguration.Address) {
         self.address = address

@@ -1,3 +1,4 @@
+import Locks
 import NIOCore
 import Synchronization
 
@@ -17,7 +18,7 @@ final class LazyConnections: Sendable {
     private let eventLoops: [any EventLoop]
     private let each: Int
     private let make: @Sendable (any EventLoop) -> RedisConnection
-    private let state: Mutex<State>
+    private let state: Guarded<State>
     private let turn = Atomic<Int>(0)
 
     /// - Parameters:
@@ -27,7 +28,7 @@ final class LazyConnections: Sendable {
         self.eventLoops = eventLoops
         self.each = each
         self.make = make
-        state = Mutex(State(connections: Array(repeating: nil, count: eventLoops.count * each)))
+        state = Guarded(State(connections: Array(repeating: nil, count: eventLoops.count * each)))
     }
 
     /// The connections made so far.

@@ -1,5 +1,5 @@
+import Locks
 import NIOCore
-import Synchronization
 
 /// Returns one address after the other, for a connection that may use any of them.
 final class RotatingLocator: RedisLocator {
@@ -9,10 +9,10 @@ final class RotatingLocator: RedisLocator {
     }
 
     let roleCheck = RoleCheck.none
-    private let state: Mutex<State>
+    private let state: Guarded<State>
 
     init(_ addresses: [RedisConfiguration.Address]) {
-        state = Mutex(State(addresses: addresses))
+        state = Guarded(State(addresses: addresses))
     }
 
     func update(_ addresses: [RedisConfiguration.Address]) {

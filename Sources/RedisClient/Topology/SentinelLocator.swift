@@ -1,6 +1,6 @@
+import Locks
 import Logging
 import NIOCore
-import Synchronization
 
 /// Asks the sentinels of a group for the master's address, one after the other. Connections that
 /// ask at the same time share one inquiry.
@@ -16,7 +16,7 @@ final class SentinelLocator: RedisLocator {
     private let group: SentinelGroup
     private let configuration: RedisConfiguration
     private let eventLoop: any EventLoop
-    private let state: Mutex<State>
+    private let state: Guarded<State>
     /// Each question uses a connection of its own. Its losses are not logged: the reply's error
     /// reports them.
     private let quiet = Logger(label: "sentinel") { _ in SwiftLogNoOpLogHandler() }
@@ -25,7 +25,7 @@ final class SentinelLocator: RedisLocator {
         self.group = group
         self.configuration = configuration
         self.eventLoop = eventLoop
-        state = Mutex(State(inquiry: SentinelInquiry(group)))
+        state = Guarded(State(inquiry: SentinelInquiry(group)))
     }
 
     func locate(on eventLoop: any EventLoop) -> EventLoopFuture<RedisConfiguration.Address> {

@@ -32,22 +32,31 @@ public struct BeginStep: Sendable {
         /// A digest of the whole request: another request under the same key is refused.
         public var digest: String
 
+        /// - Parameters:
+        ///   - key: The client's key, 1–128 characters.
+        ///   - digest: A digest of the whole request.
         public init(key: String, digest: String) {
             self.key = key
             self.digest = digest
         }
     }
 
+    /// The session.
     public var session: SessionID
+    /// The message, or what to do without one.
     public var input: Input
     /// The first message of a session that does not exist yet, as JSON; nil for none.
     public var systemPrompt: ByteBuffer?
+    /// The client's settings for the turn.
     public var settings: TurnSettings
+    /// Recognises the request when it is sent again; nil to store it each time.
     public var idempotency: Idempotency?
     /// The history's length as the client knows it. If it differs, the request is refused.
     public var expectedLength: Int?
+    /// The token of the lease. Repeat a call whose reply was lost with the same token.
     public var token: LeaseToken
 
+    /// Makes a request. The parameters are the properties of the same names.
     public init(
         session: SessionID,
         input: Input,
@@ -88,13 +97,21 @@ public enum BeginOutcome: Sendable {
 
 /// Why a message was not accepted. Nothing was written.
 public enum BeginRefusal: Sendable, Equatable {
+    /// The key was used for another request.
     case idempotencyMismatch
+    /// No tool call has this id.
     case unknownCall
+    /// The call has another result already.
     case resultConflict
+    /// The call is not pending any more, and its result is not known.
     case callClosed
+    /// The call is for another tool.
     case toolNameMismatch(expected: String)
+    /// There is no message whose step could run again.
     case nothingToRetry
+    /// Tool calls are pending; their ids are given.
     case callsPending([String])
+    /// The history has another length than the client expects.
     case historyMismatch(length: Int)
     /// The history is at its bound: ``StoreConfiguration/maximumMessages``,
     /// ``StoreConfiguration/maximumHistoryBytes``.
@@ -105,21 +122,24 @@ public enum BeginRefusal: Sendable, Equatable {
 
 /// A step whose lease this replica holds.
 public struct StartedStep: Sendable {
+    /// The lease.
     public var lease: StepLease
-    /// The whole history, as JSON, if it is small; otherwise empty:
-    /// ``RedisSessionStore/readHistory(of:onPage:)`` reads it.
+    /// The whole history, as JSON, if it is small; otherwise empty. `readHistory(of:onPage:)` of the
+    /// store reads it.
     public var history: [ByteBuffer]
     /// Messages in the whole history.
     public var historyLength: Int
     /// Bytes of these messages and of the reasoning, as the session's state has them.
     public var historyBytes: Int
-    /// The reasoning, if the history came; otherwise empty:
-    /// ``RedisSessionStore/readReasoning(of:onPage:)`` reads it.
+    /// The reasoning, if the history came; otherwise empty. `readReasoning(of:onPage:)` of the store
+    /// reads it.
     public var reasoning: [ByteBuffer]
     /// The number of elements in the whole list.
     public var reasoningCount: Int
+    /// The settings of the turn.
     public var settings: TurnSettings
 
+    /// Makes a step. The parameters are the properties of the same names.
     public init(
         lease: StepLease, history: [ByteBuffer], historyLength: Int, historyBytes: Int, reasoning: [ByteBuffer] = [],
         reasoningCount: Int = 0, settings: TurnSettings

@@ -1,8 +1,8 @@
 import JSONText
-public import NIOCore
+package import NIOCore
 
 /// The role of a chat message.
-public enum ChatRole: String, Sendable {
+package enum ChatRole: String, Sendable {
     case system, user, assistant, tool
 
     /// How a stored message of this role begins. Messages that a person has written may begin
@@ -17,7 +17,7 @@ public enum ChatRole: String, Sendable {
     }
 
     /// Reads the role of a stored message; nil if it is not a chat message.
-    public init?(of message: ByteBuffer) {
+    package init?(of message: ByteBuffer) {
         for role in [ChatRole.tool, .assistant, .user, .system] {
             if message.readableBytesView.starts(with: role.messageStart.utf8) {
                 self = role

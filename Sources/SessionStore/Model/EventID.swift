@@ -8,6 +8,7 @@ public struct EventID: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// The lease that wrote it; see ``LeaseToken/nonce``.
     public var nonce: String
 
+    /// Makes an id from its parts.
     public init(step: Int, sequence: Int, nonce: String) {
         self.step = step
         self.sequence = sequence
@@ -33,6 +34,7 @@ public struct EventID: Sendable, Hashable, Comparable, CustomStringConvertible {
         guard text == description else { return nil }
     }
 
+    /// Orders ids of one session by their place in the log.
     public static func < (lhs: EventID, rhs: EventID) -> Bool {
         (lhs.step, lhs.sequence) < (rhs.step, rhs.sequence)
     }

@@ -8,11 +8,13 @@ public struct LeaseToken: Sendable, Hashable {
     /// same fence, which Redis can hand out after a failover.
     public let nonce: String
 
+    /// Makes a random token.
     public init() {
         var generator = SystemRandomNumberGenerator()
         self.init(using: &generator)
     }
 
+    /// Makes a token from the numbers of `generator`.
     public init(using generator: inout some RandomNumberGenerator) {
         text = Self.word(26, using: &generator)
         nonce = Self.word(4, using: &generator)

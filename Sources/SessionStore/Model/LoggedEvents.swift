@@ -28,30 +28,42 @@ public struct LoggedEvents: Sendable {
         var end: Int
     }
 
+    /// The sequence number of the first event.
     public private(set) var firstSequence: Int
     private var items: [Item] = []
     private var bytes = ByteBuffer()
 
+    /// Makes an empty batch.
+    ///
+    /// - Parameter firstSequence: The sequence number of the next event to append.
     public init(firstSequence: Int) {
         self.firstSequence = firstSequence
     }
 
+    /// Whether there are no events.
     public var isEmpty: Bool { items.isEmpty }
+    /// The number of events.
     public var count: Int { items.count }
+    /// The number of bytes of all events.
     public var byteCount: Int { bytes.readableBytes }
+    /// The sequence number of the last event.
     public var lastSequence: Int { firstSequence + items.count - 1 }
+    /// The sequence number of the event that would come next.
     public var nextSequence: Int { firstSequence + items.count }
 
+    /// Appends a piece of the completion's text.
     public mutating func append(token: String) {
         bytes.writeString(token)
         items.append(Item(field: .token, end: bytes.writerIndex))
     }
 
+    /// Appends a piece of the model's reasoning.
     public mutating func append(reasoning: String) {
         bytes.writeString(reasoning)
         items.append(Item(field: .reasoning, end: bytes.writerIndex))
     }
 
+    /// Appends an event with its JSON.
     public mutating func append(_ field: Field, json: ByteBuffer) {
         append(field) { $0.writeImmutableBuffer(json) }
     }

@@ -1,15 +1,15 @@
 import Synchronization
 
 /// Layouts of the keys in Redis, by number; docs/redis-protocol.md says how they differ.
-public enum RedisLayout {
+package enum RedisLayout {
     /// The layout of builds that knew of no layouts. A session without `v` has it.
-    public static let first = 1
+    package static let first = 1
     /// The highest layout that this build reads and writes.
-    public static let known = 2
+    package static let known = 2
 }
 
 /// The layout that this replica may write, as it last read it from `agent:meta`.
-public final class LayoutState: Sendable {
+package final class LayoutState: Sendable {
     private let value: Atomic<Int>
 
     init(_ layout: Int) {
@@ -17,9 +17,9 @@ public final class LayoutState: Sendable {
     }
 
     /// Never more than ``RedisLayout/known``.
-    public var current: Int { min(value.load(ordering: .relaxed), RedisLayout.known) }
+    package var current: Int { min(value.load(ordering: .relaxed), RedisLayout.known) }
     /// Whether this build cannot read the deployment's layout.
-    public var isNewer: Bool { value.load(ordering: .relaxed) > RedisLayout.known }
+    package var isNewer: Bool { value.load(ordering: .relaxed) > RedisLayout.known }
 
     func set(_ layout: Int) { value.store(layout, ordering: .relaxed) }
 }

@@ -1,13 +1,13 @@
 /// A replica's entry in `agent:replicas`: `NAME@VERSION@LAYOUT@INSTANCE`.
-public struct ReplicaEntry: Sendable, Equatable {
-    public var name: String
-    public var version: String
+package struct ReplicaEntry: Sendable, Equatable {
+    package var name: String
+    package var version: String
     /// The highest layout that it can read.
-    public var layout: Int
+    package var layout: Int
     /// Its process.
-    public var instance: String
+    package var instance: String
 
-    public init(name: String, version: String, layout: Int, instance: String) {
+    package init(name: String, version: String, layout: Int, instance: String) {
         self.name = name
         self.version = version.replacing("@", with: "-")
         self.layout = layout
@@ -15,7 +15,7 @@ public struct ReplicaEntry: Sendable, Equatable {
     }
 
     /// Parses an entry; nil for any other text. A name may contain an `@`, the rest may not.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         var parts = text.split(separator: "@", omittingEmptySubsequences: false)
         guard parts.count >= 4, let instance = parts.popLast(), let layout = parts.popLast().flatMap({ Int($0) }),
             let version = parts.popLast()
@@ -23,5 +23,5 @@ public struct ReplicaEntry: Sendable, Equatable {
         self.init(name: parts.joined(separator: "@"), version: String(version), layout: layout, instance: String(instance))
     }
 
-    public var text: String { "\(name)@\(version)@\(layout)@\(instance)" }
+    package var text: String { "\(name)@\(version)@\(layout)@\(instance)" }
 }

@@ -10,5 +10,6 @@ public enum RewindOutcome: Sendable, Equatable {
     case splitsCalls
     /// `expected_length` was another one.
     case historyMismatch(length: Int)
+    /// The session does not exist.
     case noSession
 }

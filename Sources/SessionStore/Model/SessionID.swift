@@ -4,8 +4,10 @@
 /// The alphabet has no braces, so that an id can stand in a Redis hash tag, and no character that a
 /// URL path or a log line must escape.
 public struct SessionID: Sendable, Hashable, CustomStringConvertible {
+    /// The number of characters that an id may have.
     public static let maximumLength = 128
 
+    /// The id as text.
     public let text: String
 
     /// Returns nil if `text` is empty, too long, `.` or `..`, or contains another character.

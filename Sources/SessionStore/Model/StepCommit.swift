@@ -7,17 +7,22 @@ public enum StepStatus: String, Sendable {
     case completed
     /// The model called tools.
     case waiting
+    /// The step ended with an error.
     case failed
+    /// A client cancelled the step.
     case cancelled
 }
 
 /// A tool call that was issued and has no result yet.
 public struct PendingCall: Sendable, Equatable {
+    /// The id of the call, unique in the session.
     public var id: String
+    /// The name of the tool.
     public var toolName: String
     /// `{"tool_name":…,"arguments":…,"step":…}`
     public var json: ByteBuffer
 
+    /// Makes a call. The parameters are the properties of the same names.
     public init(id: String, toolName: String, json: ByteBuffer) {
         self.id = id
         self.toolName = toolName
@@ -34,6 +39,9 @@ public struct StoredReasoning: Sendable, Equatable {
     /// knows: `"by":…,"fields":{…},"calls":{…}}`.
     public var json: ByteBuffer
 
+    /// - Parameters:
+    ///   - message: The index of its message in ``StepCommit/messages``.
+    ///   - json: The element without its first member.
     public init(message: Int, json: ByteBuffer) {
         self.message = message
         self.json = json
@@ -55,13 +63,17 @@ public struct StoredReasoning: Sendable, Equatable {
 
 /// Everything that the end of a step writes, in one script.
 public struct StepCommit: Sendable {
+    /// The lease of the step.
     public var lease: StepLease
     /// The messages that enter the history, as JSON, in order; may be empty.
     public var messages: [ByteBuffer]
+    /// The tool calls that the client must answer.
     public var calls: [PendingCall]
     /// The events that the log does not have yet, with the step's last ones.
     public var events: LoggedEvents
+    /// The tokens of the step's prompts.
     public var promptTokens: Int
+    /// The tokens of the step's completions.
     public var completionTokens: Int
     /// One JSON object for the session's journal.
     public var journalLine: ByteBuffer
@@ -75,6 +87,7 @@ public struct StepCommit: Sendable {
     /// Why the model stopped; nil if that is not known.
     public var finishReason: String?
 
+    /// Makes a commit. The parameters are the properties of the same names.
     public init(
         lease: StepLease, messages: [ByteBuffer], calls: [PendingCall], events: LoggedEvents,
         promptTokens: Int, completionTokens: Int, journalLine: ByteBuffer

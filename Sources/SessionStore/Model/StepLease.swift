@@ -1,10 +1,13 @@
 /// The lease on one session's running step, as its holder knows it.
 public struct StepLease: Sendable {
+    /// The session.
     public let session: SessionID
+    /// The token, which each write presents.
     public let token: LeaseToken
     /// The fence: the number of the step, ≥ 1.
     public let step: Int
 
+    /// Makes a lease. The parameters are the properties of the same names.
     public init(session: SessionID, token: LeaseToken, step: Int) {
         self.session = session
         self.token = token

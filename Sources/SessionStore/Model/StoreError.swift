@@ -1,5 +1,6 @@
 /// Why a call of the store failed.
 public struct StoreError: Error, Sendable, CustomStringConvertible {
+    /// The reasons, for programs.
     public enum Code: Sendable {
         /// Redis cannot be reached or refuses writes. Nothing was written.
         case unavailable
@@ -20,9 +21,14 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case newerLayout
     }
 
+    /// The reason.
     public var code: Code
+    /// The reason in words, for logs.
     public var message: String
 
+    /// - Parameters:
+    ///   - code: The reason.
+    ///   - message: The reason in words, for logs.
     public init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message

@@ -2,6 +2,7 @@
 public struct SuspectStep: Sendable, Equatable {
     /// How the step goes on.
     public enum Verdict: String, Sendable {
+        /// The step runs once more, or ends with an error.
         case run, fail
     }
 
@@ -12,6 +13,9 @@ public struct SuspectStep: Sendable, Equatable {
         /// Whether it had asked the model.
         public var hadAsked: Bool
 
+        /// - Parameters:
+        ///   - instance: The replica's process.
+        ///   - hadAsked: Whether the replica had asked the model.
         public init(instance: String?, hadAsked: Bool) {
             self.instance = instance
             self.hadAsked = hadAsked
@@ -26,8 +30,10 @@ public struct SuspectStep: Sendable, Equatable {
         }
     }
 
+    /// The step.
     public var step: Int
     /// How long ago its lease ran out.
     public var lapsed: Duration
+    /// The replicas that fell silent with it, the latest one last.
     public var losses: [Loss]
 }

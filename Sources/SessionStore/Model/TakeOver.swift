@@ -1,6 +1,7 @@
 /// A request for the next lease on a step that another replica runs; the argument of
 /// ``RedisSessionStore/takeOver(_:)``.
 public struct TakeOver: Sendable {
+    /// Why the lease is taken.
     public enum Reason: Sendable {
         /// Its replica is lost: only a lease that has run out or was released is taken.
         case lost
@@ -12,12 +13,16 @@ public struct TakeOver: Sendable {
         case cancel
     }
 
+    /// The session.
     public var session: SessionID
     /// The step that is meant. If another one runs by now, the request is refused.
     public var step: Int
+    /// Why the lease is taken.
     public var reason: Reason
+    /// The token of the new lease.
     public var token: LeaseToken
 
+    /// Makes a request. The parameters are the properties of the same names.
     public init(session: SessionID, step: Int, reason: Reason, token: LeaseToken = LeaseToken()) {
         self.session = session
         self.step = step
@@ -43,6 +48,7 @@ public enum TakeOverOutcome: Sendable {
 
 /// A step that was taken over, under a fence of its own.
 public struct TakenStep: Sendable {
+    /// What the new owner must do.
     public enum Action: Sendable, Equatable {
         /// The step runs again, from the history.
         case run
@@ -52,7 +58,9 @@ public struct TakenStep: Sendable {
         case fail
     }
 
+    /// The step, with its new lease.
     public var started: StartedStep
+    /// What the new owner must do.
     public var action: Action
     /// The step that it replaces.
     public var replaces: Int

@@ -6,7 +6,9 @@ public import NIOCore
 public struct TurnSettings: Sendable, Equatable {
     /// What happens to a step whose client leaves.
     public enum OnDisconnect: String, Sendable {
+        /// The step goes on.
         case `continue`
+        /// The step is cancelled.
         case cancel
     }
 
@@ -16,8 +18,10 @@ public struct TurnSettings: Sendable, Equatable {
     public var tools: ByteBuffer?
     /// A JSON object that `done` repeats.
     public var metadata: ByteBuffer?
+    /// What happens when the client leaves; nil for the server's default.
     public var onDisconnect: OnDisconnect?
 
+    /// Makes settings. The parameters are the properties of the same names.
     public init(
         model: String? = nil, tools: ByteBuffer? = nil, metadata: ByteBuffer? = nil, onDisconnect: OnDisconnect? = nil
     ) {

@@ -1,11 +1,11 @@
-public import RedisClient
+package import RedisClient
 
 extension RedisConnectionPool {
     /// Returns how many connections builds without a layout have to the servers that accept writes.
     ///
     /// - Returns: Nil if this user may not list them.
     /// - Throws: ``RedisError`` if a server cannot be asked.
-    public func connectionsOfEarlierBuilds() async throws(RedisError) -> Int? {
+    package func connectionsOfEarlierBuilds() async throws(RedisError) -> Int? {
         var count = 0
         for connection in masters() {
             do throws(RedisError) {

@@ -2,6 +2,7 @@ import RedisClient
 
 /// Why sessions cannot be kept in a Redis server.
 public struct RedisShortcoming: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The kinds, for programs.
     public enum Kind: Sendable {
         /// Older than 7.0: without script flags it would run scripts when it is out of memory, and
         /// could write half of one.
@@ -14,6 +15,7 @@ public struct RedisShortcoming: Error, Sendable, Equatable, CustomStringConverti
         case silent
     }
 
+    /// The kind.
     public var kind: Kind
     public var description: String
 }

@@ -1,4 +1,4 @@
-import Synchronization
+import Locks
 
 /// The latest step of each session that Redis's replicas have acknowledged, as this replica has
 /// seen. A reader of such a step need not wait for them.
@@ -11,7 +11,7 @@ final class AcknowledgedSteps: Sendable {
     }
 
     private let bound: Int
-    private let notes = Mutex<[SessionID: Note]>([:])
+    private let notes = Guarded<[SessionID: Note]>([:])
 
     /// - Parameter bound: How many sessions it remembers. One more drops any other, which costs a
     ///   wait.

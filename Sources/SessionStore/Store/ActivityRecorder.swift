@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import RedisClient
-import Synchronization
 
 /// Records in the index which sessions were active. No caller waits for it: records gather for a
 /// few milliseconds, so that Redis gets one command per bucket instead of two per turn.
@@ -25,7 +25,7 @@ final class ActivityRecorder: Sendable {
     static let mostKept = 65_536
 
     private let client: RedisConnectionPool
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     init(client: RedisConnectionPool) {
         self.client = client

@@ -1,10 +1,10 @@
 import Crypto
-public import NIOCore
+package import NIOCore
 
 /// Digests that tell a request sent again from another one.
-public enum Digest {
+package enum Digest {
     /// The first 128 bits of the SHA-256 of `bytes`, as 32 hexadecimal digits.
-    public static func short(_ bytes: ByteBuffer) -> String {
+    package static func short(_ bytes: ByteBuffer) -> String {
         var hash = SHA256()
         bytes.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
         let digest = hash.finalize()

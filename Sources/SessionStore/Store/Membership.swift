@@ -5,6 +5,7 @@ public import ServiceLifecycle
 public final class Membership: Service {
     /// The deployment has a layout that this build cannot read.
     public struct NewerLayout: Error, CustomStringConvertible {
+        /// The layout of the deployment.
         public var layout: Int
 
         public var description: String {
@@ -19,7 +20,10 @@ public final class Membership: Service {
     private let owns: Bool
     private let logger: Logger
 
-    /// - Parameter owns: Whether Redis is this server's own. Its layout is raised then.
+    /// - Parameters:
+    ///   - store: The sessions.
+    ///   - owns: Whether Redis belongs to this server alone. Its layout is raised in this case.
+    ///   - logger: For a layout that this build does not know.
     public init(store: RedisSessionStore, owns: Bool, logger: Logger) {
         self.store = store
         self.owns = owns
@@ -33,6 +37,7 @@ public final class Membership: Service {
         _ = try await refresh()
     }
 
+    /// Renews this replica's entry in the list of replicas until the service group shuts down.
     public func run() async throws {
         do {
             try await cancelWhenGracefulShutdown {

@@ -1,5 +1,5 @@
+import Locks
 import RedisClient
-import Synchronization
 
 /// Knows, for each server of Redis, whether it served the owners of its sessions' steps all the
 /// time. After an outage, leases have run out although their replicas live. These must renew first,
@@ -26,7 +26,7 @@ final class OutageDetector: Sendable {
     private static let memory: Int64 = 60_000
     private static let mostNodes = 2 * ClusterSlots.mostNodes
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let start = ContinuousClock.now
     private let quietLimit: Int64
     private let pause: Int64

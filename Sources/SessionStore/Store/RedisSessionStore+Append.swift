@@ -5,8 +5,11 @@ extension RedisSessionStore {
     /// only renews.
     ///
     /// - Parameters:
+    ///   - events: The batch. Its first sequence number follows the last one of the log.
+    ///   - lease: The lease of the step.
     ///   - renews: If false, the lease stays as it is, which costs Redis half as much: the script
     ///     `log_events`. Batches that `log_events` cannot write renew all the same.
+    ///   - route: The route of the session; see ``route(for:)``.
     ///   - completion: Called on the connection's event loop with the outcome, and whether the
     ///     lease was extended. After a failure with `.outcomeUnknown` the same batch is safe to
     ///     send again.
@@ -72,7 +75,7 @@ extension RedisSessionStore {
     /// with the lease, the script that gave it has recorded that.
     ///
     /// Only one decision depends on it: how a step is judged that two replicas were lost with.
-    public func noteAsking(_ lease: StepLease) async {
+    package func noteAsking(_ lease: StepLease) async {
         await withCheckedContinuation { continuation in
             renew(LoggedEvents(firstSequence: 1), lease: lease, asking: true, on: route(for: lease.session)) { _, _ in
                 continuation.resume()
@@ -89,7 +92,7 @@ extension RedisSessionStore {
     ///
     /// - Parameter route: Of the session's other commands. The hint goes over it if it leads to the
     ///   hint's key.
-    public func moveHint(_ session: SessionID, on route: RedisRoute) {
+    package func moveHint(_ session: SessionID, on route: RedisRoute) {
         let keys = RedisKeys(session)
         guard let now = time(of: keys.prefix) else { return }
         let key = keys.running

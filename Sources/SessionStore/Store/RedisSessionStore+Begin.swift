@@ -9,7 +9,7 @@ extension RedisSessionStore {
     public func begin(_ begin: BeginStep) async throws(StoreError) -> BeginOutcome {
         let keys = RedisKeys(begin.session)
         var known = try await now(of: keys.prefix)
-        var lateAnswers = 0
+        var lateReplies = 0
         var isRepeated = false
         while true {
             // The hint is written before the lease is taken: a crash at any point leaves a hint too
@@ -29,8 +29,8 @@ extension RedisSessionStore {
             if reply[0]?.string == "late" {
                 // The estimate of Redis's clock was wrong, or the command took long. The reply has
                 // the right time.
-                lateAnswers += 1
-                guard lateAnswers < 3 else { throw StoreError(.unavailable, "Redis took longer than a lease to accept the message") }
+                lateReplies += 1
+                guard lateReplies < 3 else { throw StoreError(.unavailable, "Redis took longer than a lease to accept the message") }
                 known = now
                 continue
             }

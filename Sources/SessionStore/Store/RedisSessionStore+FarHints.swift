@@ -1,5 +1,5 @@
+import Locks
 import RedisClient
-import Synchronization
 
 /// Hints and leases that were written before Redis's clock was set back count by a time that is yet
 /// to come. If the clock is right, these functions find only damaged sessions, and steps of
@@ -11,14 +11,14 @@ extension RedisSessionStore {
     private static let farSlack: Int64 = 1000
 
     /// Whether this replica has seen a clock of Redis go back lately.
-    public var clockWasSetBack: Bool { outage.wasSetBack }
+    package var clockWasSetBack: Bool { outage.wasSetBack }
 
     /// Brings hints of one bucket forward that are due later than any should be. To be called once
     /// every few sweeps.
     ///
     /// - Parameter bucket: 0 ..< ``RedisKeys/bucketCount``.
     /// - Returns: The steps to take over.
-    public func farOrphans(bucket: Int) async throws(StoreError) -> [Orphan] {
+    package func farOrphans(bucket: Int) async throws(StoreError) -> [Orphan] {
         let key = RedisKeys.running(bucket: bucket)
         let span = leaseMilliseconds + configuration.hintMargin.milliseconds
         let bound = try await latestTime() + span + Self.farSlack

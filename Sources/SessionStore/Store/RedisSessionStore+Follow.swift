@@ -6,7 +6,7 @@ extension RedisSessionStore {
     /// status just before.
     ///
     /// - Parameter openingOf: The step whose opening entry is wanted as well.
-    public func log(
+    package func log(
         _ session: SessionID, afterStep step: Int, sequence: Int, openingOf opened: Int? = nil, limit: Int
     ) async throws(StoreError) -> LogView {
         let keys = RedisKeys(session)

@@ -4,11 +4,11 @@ import RedisClient
 
 /// A running step whose replica has been silent for longer than its lease, or has released the
 /// step.
-public struct Orphan: Sendable, Equatable {
-    public var session: SessionID
-    public var step: Int
+package struct Orphan: Sendable, Equatable {
+    package var session: SessionID
+    package var step: Int
     /// Whether the lease would run out too late, since Redis's clock was set back.
-    public var isStale = false
+    package var isStale = false
 }
 
 /// When sweepers read a session whose step may have lost its replica.
@@ -27,7 +27,7 @@ extension RedisSessionStore {
     ///   - limit: How many hints are read.
     /// - Returns: The steps to take over, and whether another call may find more. It may not if
     ///   this one led to nothing.
-    public func orphans(bucket: Int, limit: Int) async throws(StoreError) -> (orphans: [Orphan], hasMore: Bool) {
+    package func orphans(bucket: Int, limit: Int) async throws(StoreError) -> (orphans: [Orphan], hasMore: Bool) {
         let key = RedisKeys.running(bucket: bucket)
         let now = try await latestTime()
         let hints = try await hints(key, from: "-inf", to: String(now), skip: 0, limit: limit)
@@ -85,11 +85,11 @@ extension RedisSessionStore {
     }
 
     /// How long sweepers leave a damaged session alone: only a person can repair it.
-    public static let damagePause = Duration.seconds(60)
+    package static let damagePause = Duration.seconds(60)
 
     /// Moves the hint of a session whose step could not be taken over, or not be ended, by `pause`
     /// (a lease if nil), so that it does not stand before others.
-    public func postpone(_ session: SessionID, for pause: Duration? = nil) {
+    package func postpone(_ session: SessionID, for pause: Duration? = nil) {
         guard let now = time(of: RedisKeys(session).prefix) else { return }
         setHint(session, due: now + (pause?.milliseconds ?? leaseMilliseconds))
     }

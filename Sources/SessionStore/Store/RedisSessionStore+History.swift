@@ -17,7 +17,7 @@ extension RedisSessionStore {
     /// - Parameters:
     ///   - started: The history that came with it is the first page.
     ///   - onPage: Receives each page; an error that it throws ends the reading.
-    public func readHistory(
+    package func readHistory(
         of started: StartedStep, onPage: (_ messages: [ByteBuffer]) throws(StoreError) -> Void
     ) async throws(StoreError) {
         let keys = RedisKeys(started.lease.session)
@@ -38,7 +38,7 @@ extension RedisSessionStore {
     /// - Parameters:
     ///   - started: Has either all of it, or none.
     ///   - onPage: Receives each page; an error that it throws ends the reading.
-    public func readReasoning(
+    package func readReasoning(
         of started: StartedStep, onPage: (_ elements: [ByteBuffer]) throws(StoreError) -> Void
     ) async throws(StoreError) {
         guard started.reasoningCount > 0 else { return }
@@ -80,13 +80,13 @@ extension RedisSessionStore {
     }
 
     /// Returns whether a session has messages.
-    public func hasHistory(_ session: SessionID) async throws(StoreError) -> Bool {
+    package func hasHistory(_ session: SessionID) async throws(StoreError) -> Bool {
         let key = RedisKeys(session).history
         return try await read(RedisCommand("LLEN", key), key: key).intValue ?? 0 > 0
     }
 
     /// Returns all messages of a history in `range`: those that a step has added.
-    public func messages(_ session: SessionID, in range: Range<Int>) async throws(StoreError) -> [ByteBuffer] {
+    package func messages(_ session: SessionID, in range: Range<Int>) async throws(StoreError) -> [ByteBuffer] {
         var messages: [ByteBuffer] = []
         let keys = RedisKeys(session)
         _ = try await readPages(keys, list: keys.history, in: range) { messages += $0 }
@@ -94,13 +94,13 @@ extension RedisSessionStore {
     }
 
     /// Returns how many bytes a history has, as the scripts count them; 0 if that is not known.
-    public func historyBytes(_ session: SessionID) async throws(StoreError) -> Int {
+    package func historyBytes(_ session: SessionID) async throws(StoreError) -> Int {
         let key = RedisKeys(session).state
         return max(0, try await read(RedisCommand("HGET", key, "history_bytes"), key: key).intValue ?? 0)
     }
 
     /// Returns the tools of a session's turn, as its state has them.
-    public func tools(_ session: SessionID) async throws(StoreError) -> ByteBuffer? {
+    package func tools(_ session: SessionID) async throws(StoreError) -> ByteBuffer? {
         let key = RedisKeys(session).state
         return try await read([RedisCommand("HGET", key, "tools")], key: key, over: .bulk).first?.nonEmptyBuffer
     }

@@ -3,7 +3,7 @@ import RedisClient
 
 extension RedisSessionStore {
     /// Returns the layout that the deployment's replicas may write; nil if none is set.
-    public func deploymentLayout() async throws(StoreError) -> Int? {
+    package func deploymentLayout() async throws(StoreError) -> Int? {
         try await read(RedisCommand("HGET", RedisKeys.meta, "layout"), key: RedisKeys.meta).intValue
     }
 
@@ -14,7 +14,7 @@ extension RedisSessionStore {
     ///   layout is raised then.
     /// - Returns: The layout. It may be one that this build cannot read.
     @discardableResult
-    public func establishLayout(owns: Bool = false) async throws(StoreError) -> Int {
+    package func establishLayout(owns: Bool = false) async throws(StoreError) -> Int {
         var found = try await deploymentLayout()
         if found == nil {
             let first = try await isUnused() ? RedisLayout.known : RedisLayout.first
@@ -33,7 +33,7 @@ extension RedisSessionStore {
 
     /// Makes all replicas write a layout from now on. The caller knows that all of them can read
     /// it.
-    public func setLayout(_ number: Int) async throws(StoreError) {
+    package func setLayout(_ number: Int) async throws(StoreError) {
         let key = RedisKeys.meta
         let now = try await time(key)
         _ = try await read(

@@ -3,16 +3,21 @@ import RedisClient
 
 /// One line of the list of sessions.
 public struct SessionSummary: Sendable {
+    /// The session.
     public var session: SessionID
     /// Milliseconds since 1970.
     public var lastActivity: Int64
+    /// What the session waits for.
     public var status: SessionState.Status
+    /// The latest step; 0 before the first.
     public var step: Int
+    /// The number of messages in the history.
     public var historyLength: Int
 }
 
 /// A page of the list, newest activity first.
 public struct SessionPage: Sendable {
+    /// The sessions of the page.
     public var sessions: [SessionSummary]
     /// Where the next page begins; nil after the last one.
     public var next: SessionCursor?
@@ -21,14 +26,20 @@ public struct SessionPage: Sendable {
 /// A position in the list of sessions: after this session at this time. On the wire
 /// `MILLISECONDS-ID`.
 public struct SessionCursor: Sendable, Equatable, CustomStringConvertible {
+    /// Milliseconds since 1970.
     public var lastActivity: Int64
+    /// The session.
     public var session: SessionID
 
+    /// - Parameters:
+    ///   - lastActivity: Milliseconds since 1970.
+    ///   - session: The session.
     public init(lastActivity: Int64, session: SessionID) {
         self.lastActivity = lastActivity
         self.session = session
     }
 
+    /// Reads `MILLISECONDS-ID`; nil for anything else.
     public init?(_ text: String) {
         guard let dash = text.firstIndex(of: "-"), let time = Int64(text[..<dash]), time >= 0,
             let session = SessionID(text[text.index(after: dash)...])

@@ -1,4 +1,4 @@
-public import NIOCore
+package import NIOCore
 import RedisClient
 
 extension RedisSessionStore {
@@ -7,7 +7,7 @@ extension RedisSessionStore {
     ///
     /// - Parameter step: If it was itself taken over to be ended, it has no text, and the text is
     ///   that of the step before.
-    public func loggedText(_ session: SessionID, step: Int) async throws(StoreError) -> ByteBuffer {
+    package func loggedText(_ session: SessionID, step: Int) async throws(StoreError) -> ByteBuffer {
         let key = RedisKeys(session).events
         let speaker = try await speaker(of: step, key: key)
         var text = ByteBuffer()

@@ -2,7 +2,7 @@ import RedisClient
 
 extension RedisSessionStore {
     /// Returns what a session's state says of its latest step, in one round trip.
-    public func look(_ session: SessionID) async throws(StoreError) -> StepView {
+    package func look(_ session: SessionID) async throws(StoreError) -> StepView {
         let sent = ContinuousClock.now
         return try view(try await read(lookCommands(session), key: RedisKeys(session).state), of: session, sent: sent)
     }

@@ -8,7 +8,7 @@ extension RedisSessionStore {
     /// client lists. To be called about once a minute; if sessions do not expire, it does nothing.
     ///
     /// - Parameter bucket: 0 ..< ``RedisKeys/bucketCount``.
-    public func prune(bucket: Int) async throws(StoreError) {
+    package func prune(bucket: Int) async throws(StoreError) {
         guard configuration.sessionTTL != nil else { return }
         let key = RedisKeys.index(bucket: bucket)
         let bound = try await latestTime() - ttlMilliseconds

@@ -35,7 +35,7 @@ extension RedisSessionStore {
 
     /// Returns the replicas that have shown a sign of life lately, each with the time since, in
     /// milliseconds.
-    public func replicas() async throws(StoreError) -> [(entry: ReplicaEntry, silence: Int64)] {
+    package func replicas() async throws(StoreError) -> [(entry: ReplicaEntry, silence: Int64)] {
         let key = RedisKeys.replicas
         let now = try await time(key)
         let reply = try await read(

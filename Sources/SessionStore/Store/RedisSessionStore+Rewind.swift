@@ -8,7 +8,8 @@ extension RedisSessionStore {
     /// fence of its own, so that event ids before and after it differ.
     ///
     /// - Parameters:
-    ///   - length: At least 1.
+    ///   - session: The session.
+    ///   - length: The number of messages that stay, at least 1.
     ///   - expected: The history's length as the client knows it; if it differs, nothing is cut.
     public func rewind(_ session: SessionID, to length: Int, expected: Int? = nil) async throws(StoreError) -> RewindOutcome {
         let keys = RedisKeys(session)

@@ -24,7 +24,7 @@ extension RedisSessionStore {
         let call = StoreScripts.takeOver.call(
             TakeOverCall(store: self, keys: keys, takeOver: takeOver, verdict: verdict), on: keys)
         let sent = ContinuousClock.now
-        let answer = try await attempt(for: configuration.retryPatience) { () throws(RedisError) -> RedisReply? in
+        let outcome = try await attempt(for: configuration.retryPatience) { () throws(RedisError) -> RedisReply? in
             do throws(RedisError) {
                 return try await self.client.route(for: keys.prefix).evaluate(call)
             } catch {
@@ -34,7 +34,7 @@ extension RedisSessionStore {
                 return nil
             }
         }
-        guard let reply = answer else { return .tooEarly }
+        guard let reply = outcome else { return .tooEarly }
         heard(reply[1]?.integer, of: keys.prefix, sent: sent)
         guard let step = reply[2]?.intValue else { throw .unexpected(reply) }
         switch reply[0]?.string {

@@ -5,7 +5,7 @@ extension RedisSessionStore {
     /// not wait for the replies; a reply that does not come ends its connection.
     ///
     /// To be called each ``beatPeriod``.
-    public func beat() {
+    package func beat() {
         for connection in client.masters() {
             let sent = ContinuousClock.now
             connection.submit(RedisCommand("TIME")) { [outage] result in
@@ -17,7 +17,7 @@ extension RedisSessionStore {
 
     /// The time between two beats: several fit into the silence that counts as none, so that a late
     /// beat is not an outage.
-    public var beatPeriod: Duration { min(max(configuration.lease / 12, .milliseconds(10)), .milliseconds(400)) }
+    package var beatPeriod: Duration { min(max(configuration.lease / 12, .milliseconds(10)), .milliseconds(400)) }
 
     /// Records Redis's time from a reply, before the caller acts on the rest of it.
     ///

@@ -1,10 +1,10 @@
-public import RedisClient
+package import RedisClient
 
 /// Signals that a replica has written to a session. A signal is a hint: it may be late, lost or for
 /// nothing.
-public struct SessionWakes: Sendable {
+package struct SessionWakes: Sendable {
     /// Ends the wait as a write would. Holding it does not keep the subscription.
-    public let signal: WakeSignal
+    package let signal: WakeSignal
     private let subscription: RedisSubscription
 
     init(signal: WakeSignal, subscription: RedisSubscription) {
@@ -15,22 +15,22 @@ public struct SessionWakes: Sendable {
     /// Returns when a replica has written since the last call, or may have, and after `timeout` in
     /// any case. The caller then reads. What it reads after the first return is no older than the
     /// subscription, unless the timeout ended the wait.
-    public func next(timeout: Duration) async { await signal.next(timeout: timeout) }
+    package func next(timeout: Duration) async { await signal.next(timeout: timeout) }
 }
 
 extension RedisSessionStore {
     /// Subscribes to a session's wake channel until the value is released.
-    public func wakes(of session: SessionID) -> SessionWakes {
+    package func wakes(of session: SessionID) -> SessionWakes {
         let signal = WakeSignal(eventLoop: client.subscriber.eventLoop)
         return SessionWakes(
             signal: signal, subscription: client.subscriber.subscribe(sharded: RedisKeys(session).wake) { _ in signal.wake() })
     }
 
     /// Returns a signal without a subscription.
-    public func signal() -> WakeSignal { WakeSignal(eventLoop: client.subscriber.eventLoop) }
+    package func signal() -> WakeSignal { WakeSignal(eventLoop: client.subscriber.eventLoop) }
 
     /// Subscribes to the channel that tells this replica that a step was taken from it.
-    public func messagesToReplica(_ handler: @escaping RedisSubscriber.Handler) -> RedisSubscription {
+    package func messagesToReplica(_ handler: @escaping RedisSubscriber.Handler) -> RedisSubscription {
         client.subscriber.subscribe(RedisKeys.replica(configuration.replica), handler)
     }
 }

@@ -1,3 +1,4 @@
+import Locks
 public import Logging
 import NIOCore
 public import RedisClient
@@ -9,18 +10,23 @@ import Synchronization
 /// All calls are safe to repeat: after a lost reply the store sends a write again with its token,
 /// and Redis then says what the first call did.
 public final class RedisSessionStore: Sendable {
+    /// The bounds and times of the store.
     public let configuration: StoreConfiguration
     let client: RedisConnectionPool
     let outage: OutageDetector
-    let staleLeases = Mutex(StaleLeases())
+    let staleLeases = Guarded(StaleLeases())
     let activity: ActivityRecorder
     let acknowledged = AcknowledgedSteps()
     /// Whether Redis accepts `MULTI`; some services do not.
     let takesTransactions = Atomic(true)
     /// The layout of keys that this deployment allows.
-    public let layout: LayoutState
+    package let layout: LayoutState
     let logger: Logger
 
+    /// - Parameters:
+    ///   - client: The connections to Redis.
+    ///   - configuration: The bounds and times of the store.
+    ///   - logger: For outages and damaged sessions.
     public init(client: RedisConnectionPool, configuration: StoreConfiguration, logger: Logger) {
         self.client = client
         self.configuration = configuration
@@ -30,10 +36,11 @@ public final class RedisSessionStore: Sendable {
         self.logger = logger
     }
 
-    /// What this build's connections are called in `CLIENT LIST`: the value for ``RedisConfiguration/clientName``. Builds that knew of no
-    /// layouts called theirs `agent-runtime`.
+    /// The name of this build's connections in `CLIENT LIST`, for `RedisConfiguration.clientName`. The
+    /// connections of builds without layouts are named `agent-runtime`.
     public static let clientName = "agent-runtime-\(RedisLayout.known)"
 
+    /// Whether Redis can be reached now.
     public var isReady: Bool { client.isReady }
 
     /// The command that publishes to a session's channel in this topology.

@@ -31,11 +31,13 @@ public struct StoreConfiguration: Sendable {
     /// The largest history that comes with a lease, in bytes and in messages. A script reads it,
     /// and a long one would hold up every other session.
     public var historyAheadBytes = 64 << 10
+    /// The number of messages in the largest history that comes with a lease.
     public var historyAheadMessages = 128
     /// Messages per `LRANGE` of a history, and how many bytes a page should bring: pages follow the
     /// size of those before them. A client that asks for a history gets about as many bytes at
     /// once.
     public var historyPage = 2048
+    /// The number of bytes that one page of a history should have.
     public var historyPageBytes = 1 << 20
     /// How long the store repeats a call whose reply was lost.
     public var retryPatience: Duration = .seconds(5)
@@ -48,6 +50,10 @@ public struct StoreConfiguration: Sendable {
     /// lease, so that living replicas renew first.
     public var outagePause: Duration
 
+    /// - Parameters:
+    ///   - replica: The name of this replica, unique in the deployment.
+    ///   - lease: How long a silent replica keeps its step.
+    ///   - sessionTTL: How long a session lives after its last write; nil for no limit.
     public init(replica: String, lease: Duration = .seconds(3), sessionTTL: Duration? = nil) {
         self.replica = replica
         self.lease = lease

@@ -1,9 +1,9 @@
-public import NIOCore
-import Synchronization
+import Locks
+package import NIOCore
 
 /// Wakes one waiting task. Signals are not counted: after any number of them, the next wait returns
 /// at once, and the wait after it waits.
-public final class WakeSignal: Sendable {
+package final class WakeSignal: Sendable {
     private struct State {
         var isSet = false
         var waiter: CheckedContinuation<Void, Never>?
@@ -19,16 +19,16 @@ public final class WakeSignal: Sendable {
         }
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let eventLoop: any EventLoop
 
     /// - Parameter eventLoop: Runs the timers.
-    public init(eventLoop: any EventLoop) {
+    package init(eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
     }
 
     /// Ends the wait; without a waiter, the next wait.
-    public func wake() {
+    package func wake() {
         let waiter = state.withLock { state in
             state.isSet = state.waiter == nil
             defer { state.waiter = nil }
@@ -39,7 +39,7 @@ public final class WakeSignal: Sendable {
 
     /// Waits for a signal since the last wait, at most for `timeout`, and no longer when the task
     /// is cancelled. At most one task may wait.
-    public func next(timeout: Duration) async {
+    package func next(timeout: Duration) async {
         let deadline = NIODeadline.now() + TimeAmount(timeout)
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in

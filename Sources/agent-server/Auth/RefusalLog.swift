@@ -1,6 +1,6 @@
+import Locks
 import Logging
 import NIOCore
-import Synchronization
 
 /// Logs refused keys, at most ten a second: a client that guesses keys must not be able to fill a
 /// disk. The rest is counted, and the count is logged a second later.
@@ -14,7 +14,7 @@ final class RefusalLog: Sendable {
     private static let maximum = 10
     private static let period = TimeAmount.seconds(1)
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     /// - Parameter metadata: Facts about the request, without the key.
     func note(_ metadata: Logger.Metadata, _ logger: Logger, eventLoop: any EventLoop, now: NIODeadline = .now()) {

@@ -1,6 +1,6 @@
 import JSONText
+import Locks
 import NIOCore
-import Synchronization
 
 /// The members of one request's body that its endpoint does not know: most likely misspelt ones.
 /// The request succeeds or fails as without them, and the response names them in a header.
@@ -12,7 +12,7 @@ final class UnknownMembers: Sendable {
     /// How much of a name is shown, in bytes.
     static let maximumNameBytes = 64
 
-    private let names = Mutex<[String]>([])
+    private let names = Guarded<[String]>([])
 
     /// Notes the unknown members of a body, if it is a JSON object.
     func note(_ body: ByteBuffer, known: Set<String>) {

@@ -1,10 +1,10 @@
 import ArgumentParser
-import Synchronization
+import Locks
 
 /// Ends the process before or without serving: one line on standard error, and a code of
 /// sysexits.h.
 enum Exit {
-    private static let log = Mutex<LogWriter?>(nil)
+    private static let log = Guarded<LogWriter?>(nil)
 
     /// EX_USAGE: a setting cannot be used.
     static func usage(_ line: String) -> ExitCode {

@@ -1,8 +1,8 @@
 import Dispatch
 import Foundation
+import Locks
 import Logging
 import NIOCore
-import Synchronization
 
 /// Writes log lines on a thread of its own, so that a full pipe stops no event loop.
 ///
@@ -30,7 +30,7 @@ final class LogWriter: Sendable {
     /// Bytes that go into one write.
     private static let pieceBytes = 64 << 10
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let wake = DispatchSemaphore(value: 0)
     private let ended = DispatchSemaphore(value: 0)
     private let format: LogFormat

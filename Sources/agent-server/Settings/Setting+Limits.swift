@@ -4,7 +4,7 @@ import SessionStore
 extension Setting {
     static let maximumMessages = SettingDefinition(
         "AGENT_RUNTIME__MAX_MESSAGES", .integer(in: 2...10_000_000), default: LibraryDefaults.store.maximumMessages,
-        link: "operations.md#bounds-on-a-session", "Messages after which a session accepts no further one.")
+        link: "operations.md#limits-of-a-session", "Messages after which a session accepts no further one.")
     static let maximumHistoryBytes = SettingDefinition(
         "AGENT_RUNTIME__MAX_HISTORY_BYTES", .integer(in: 4096...(1 << 40)), default: LibraryDefaults.store.maximumHistoryBytes,
         "Bytes that a session's history may have, the new message included.")

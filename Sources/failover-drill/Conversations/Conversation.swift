@@ -64,7 +64,8 @@ struct ConversationRunner {
             guard begun.duration(to: .now) < patience, !Task.isCancelled else {
                 record.violations.append(
                     Violation(
-                        kind: .stuck, session: record.id, detail: "the step failed \(attempt) times, the last time with \(check.error ?? "an error")"))
+                        kind: .stuck, session: record.id,
+                        detail: "the step failed \(attempt) times, the last time with \(check.error ?? "an error")"))
                 return false
             }
             try? await Task.sleep(for: .milliseconds(200 * min(attempt, 10)))
@@ -104,7 +105,8 @@ struct ConversationRunner {
         guard let end = ends.last else {
             record.violations.append(
                 Violation(
-                    kind: .stuck, session: record.id, detail: "the service accepted all results of step \(answer.step), and none led to another step"))
+                    kind: .stuck, session: record.id,
+                    detail: "the service accepted all results of step \(answer.step), and none led to another step"))
             return nil
         }
         return self.answer(end, &record)
@@ -130,7 +132,8 @@ struct ConversationRunner {
             return check
         case .gaveUp(let why):
             guard !Task.isCancelled else { break }
-            record.violations.append(Violation(kind: .stuck, session: record.id, detail: "\(what) got no complete stream within \(patience): \(why)"))
+            record.violations.append(
+                Violation(kind: .stuck, session: record.id, detail: "\(what) got no complete stream within \(patience): \(why)"))
         case .refused(let status, let code):
             record.violations.append(Violation(kind: .answer, session: record.id, detail: "\(what) got the response \(status) \(code)"))
         }

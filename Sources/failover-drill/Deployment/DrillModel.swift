@@ -1,5 +1,5 @@
 import LocalDeployment
-import Synchronization
+import Locks
 
 /// The model of a local drill. It completes a message as the message's ``Plan`` demands, at a
 /// model's pace, and fails on command. It imitates one of several model servers, and refuses what
@@ -20,8 +20,8 @@ final class DrillModel: Sendable {
         case silent
     }
 
-    private let mood = Mutex(Mood.well)
-    private let generations = Mutex(0)
+    private let mood = Guarded(Mood.well)
+    private let generations = Guarded(0)
     private let upstream: Upstream
 
     var port: Int { upstream.port }

@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import NIOPosix
-import Synchronization
 
 /// A network link that can fail: a TCP proxy on loopback that forwards bytes, holds them back, or
 /// closes every connection.
@@ -22,7 +22,7 @@ final class Link: Sendable {
         var listener: (any Channel)?
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let target: Int
 
     var port: Int { state.withLock { $0.listener?.localAddress?.port ?? 0 } }

@@ -1,8 +1,8 @@
 import Foundation
 import LocalDeployment
+import Locks
 import RedisClient
 import SessionStore
-import Synchronization
 
 /// The Redis of a local drill, and the faults that it can suffer.
 final class RedisUnderTest: Sendable {
@@ -23,7 +23,7 @@ final class RedisUnderTest: Sendable {
     /// The servers' clock; nil if libfaketime is not installed. Sentinels use the system's clock.
     let clock: FakeClock?
     /// The current servers. A server that was killed returns as another process.
-    private let current: Mutex<[RedisServer]>
+    private let current: Guarded<[RedisServer]>
 
     /// Starts the servers of a topology.
     ///
@@ -49,7 +49,7 @@ final class RedisUnderTest: Sendable {
 
     private init(_ topology: Topology, _ kind: Kind, _ servers: [RedisServer], url: String, _ clock: FakeClock?) {
         (self.topology, self.kind, self.url, self.clock) = (topology, kind, url, clock)
-        current = Mutex(servers)
+        current = Guarded(servers)
     }
 
     var servers: [RedisServer] { current.withLock { $0 } }

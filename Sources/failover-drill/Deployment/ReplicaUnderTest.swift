@@ -1,6 +1,6 @@
 import Foundation
 import LocalDeployment
-import Synchronization
+import Locks
 
 /// A replica of the service, on a fixed port, behind a link that can fail.
 final class ReplicaUnderTest: Sendable {
@@ -11,7 +11,7 @@ final class ReplicaUnderTest: Sendable {
     /// The link between the replica and Redis; nil if Redis is more than one server.
     let redisLink: Link?
     private let settings: Settings
-    private let current: Mutex<ChildProcess>
+    private let current: Guarded<ChildProcess>
 
     struct Settings: Sendable {
         var server: URL
@@ -41,7 +41,7 @@ final class ReplicaUnderTest: Sendable {
 
     private init(_ name: String, _ port: Int, _ link: Link, _ redisLink: Link?, _ settings: Settings, _ process: ChildProcess) {
         (self.name, self.port, self.link, self.redisLink, self.settings) = (name, port, link, redisLink, settings)
-        current = Mutex(process)
+        current = Guarded(process)
     }
 
     private static func launch(_ name: String, _ port: Int, _ settings: Settings) throws -> ChildProcess {

@@ -1,4 +1,4 @@
-import Synchronization
+import Locks
 
 /// Counts of what has happened so far in a drill.
 final class Progress: Sendable {
@@ -43,7 +43,7 @@ final class Progress: Sendable {
     /// Distinguishes this run's sessions from other runs'.
     let run: String
     let begun = ContinuousClock.now
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     init(run: String) {
         self.run = run

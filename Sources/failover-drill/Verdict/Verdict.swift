@@ -41,7 +41,9 @@ struct Verdict {
             if at.count > 1 { found.append(violation(.duplicate, "the history holds \(message.text) \(at.count) times")) }
             positions += at.prefix(1)
         }
-        if positions != positions.sorted() { found.append(violation(.history, "the messages are not in the order in which the client sent them")) }
+        if positions != positions.sorted() {
+            found.append(violation(.history, "the messages are not in the order in which the client sent them"))
+        }
         let known = Set(record.messages.map(\.text))
         for message in history where message["role"] == "user" && !known.contains(message["content"].string ?? "") {
             found.append(violation(.history, "the client never sent \(message["content"])"))
@@ -60,7 +62,8 @@ struct Verdict {
                 let count = turn.count { $0["role"] == "assistant" && $0["content"] == .string(content) }
                 if count == 0 {
                     found.append(
-                        violation(.lost, "step \(answer.step), which ended as \(answer.status), is not in the history: \(content.prefix(60))"))
+                        violation(
+                            .lost, "step \(answer.step), which ended as \(answer.status), is not in the history: \(content.prefix(60))"))
                 }
                 if count > 1, knowsModel {
                     found.append(violation(.duplicate, "the history holds step \(answer.step) \(count) times: \(content.prefix(60))"))

@@ -35,7 +35,7 @@ struct HostAndOriginTests {
             }
             #expect(try await response(port, host: nil).hasPrefix("HTTP/1.1 421 "))
             // Unknown paths give nothing away. Health checks accept every name, since balancers choose
-        // their own.
+            // their own.
             #expect(try await response(port, "/nowhere", host: "evil.example").hasPrefix("HTTP/1.1 421 "))
             for path in ["/health", "/health/live"] {
                 #expect(try await response(port, path, host: "evil.example").hasPrefix("HTTP/1.1 200 "))

@@ -30,46 +30,52 @@ struct RequestErrorTests {
         try await InProcess.router { try await $0.send(.post, "/agent/message/stream", body: body, headers: headers) }
     }
 
-    @Test("A body that is not JSON is refused", arguments: [
-        "", "{", "{\"session_id\":", "nonsense", "{} {}", "\u{FEFF}", "{}\u{FEFF}", "\u{FEFF}\u{FEFF}{}", "{\"a\":\"\\ud800\"}",
-        String(repeating: "[", count: 5000),
-    ])
+    @Test(
+        "A body that is not JSON is refused",
+        arguments: [
+            "", "{", "{\"session_id\":", "nonsense", "{} {}", "\u{FEFF}", "{}\u{FEFF}", "\u{FEFF}\u{FEFF}{}", "{\"a\":\"\\ud800\"}",
+            String(repeating: "[", count: 5000),
+        ])
     func bodiesThatAreNoJSON(_ body: String) async throws {
         expect(try await send(body), 400, "invalid_json")
     }
 
-    @Test("The error names the field that cannot be used", arguments: [
-        ("[]", "object"), ("\"text\"", "object"), ("{}", "session_id"), ("\u{FEFF}{}", "session_id"),
-        (#"{"session_id":1,"message":{"content":"x"}}"#, "session_id"),
-        (#"{"session_id":"","message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"a b","message":{"content":"x"}}"#, "session_id"),
-        (#"{"session_id":"a}b","message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"s"}"#, "message"),
-        (#"{"session_id":"s","message":null}"#, "message"), (#"{"session_id":"s","message":"hello"}"#, "message"),
-        (#"{"session_id":"s","message":{}}"#, "message.content"), (#"{"session_id":"s","message":{"content":7}}"#, "message.content"),
-        (#"{"session_id":"s","message":{"content":[]}}"#, "message.content"),
-        (#"{"session_id":"s","message":{"content":[{"text":"x"}]}}"#, "message.content[0]"),
-        (#"{"session_id":"s","message":{"type":"assistant","content":"x"}}"#, "message.type"),
-        (#"{"session_id":"s","message":{"type":7,"content":"x"}}"#, "message.type"),
-        (#"{"session_id":"s","message":{"type":"tool_result","result":1}}"#, "message.call_id"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"","result":1}}"#, "message.call_id"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c"}}"#, "message.result"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","result":1,"error":"e"}}"#, "error"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[]}}"#, "message.content"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"text":"x"}]}}"#, "message.content[0]"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":"x"}}"#, "message.result"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"type":"text"}],"result":1}}"#, "content"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"type":"text"}],"error":"e"}}"#, "content"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","error":{"a":1}}}"#, "message.error"),
-        (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","tool_name":7,"result":1}}"#, "message.tool_name"),
-        (#"{"session_id":"s","message":{"content":"x"},"tools":{}}"#, "tools"),
-        (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"function"}]}"#, "tools[0].function.name"),
-        (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"retrieval"}]}"#, "tools[0].type"),
-        (#"{"session_id":"s","message":{"content":"x"},"model":""}"#, "model"),
-        (#"{"session_id":"s","message":{"content":"x"},"on_conflict":"panic"}"#, "on_conflict"),
-        (#"{"session_id":"s","message":{"content":"x"},"on_disconnect":"panic"}"#, "on_disconnect"),
-        (#"{"session_id":"s","message":{"content":"x"},"expected_length":-1}"#, "expected_length"),
-        (#"{"session_id":"s","message":{"content":"x"},"expected_length":"3"}"#, "expected_length"),
-        (#"{"session_id":"s","message":{"content":"x"},"metadata":[]}"#, "metadata"),
-    ]) func fieldsThatCannotBeUsed(_ body: String, field: String) async throws {
+    @Test(
+        "The error names the field that cannot be used",
+        arguments: [
+            ("[]", "object"), ("\"text\"", "object"), ("{}", "session_id"), ("\u{FEFF}{}", "session_id"),
+            (#"{"session_id":1,"message":{"content":"x"}}"#, "session_id"),
+            (#"{"session_id":"","message":{"content":"x"}}"#, "session_id"),
+            (#"{"session_id":"a b","message":{"content":"x"}}"#, "session_id"),
+            (#"{"session_id":"a}b","message":{"content":"x"}}"#, "session_id"), (#"{"session_id":"s"}"#, "message"),
+            (#"{"session_id":"s","message":null}"#, "message"), (#"{"session_id":"s","message":"hello"}"#, "message"),
+            (#"{"session_id":"s","message":{}}"#, "message.content"), (#"{"session_id":"s","message":{"content":7}}"#, "message.content"),
+            (#"{"session_id":"s","message":{"content":[]}}"#, "message.content"),
+            (#"{"session_id":"s","message":{"content":[{"text":"x"}]}}"#, "message.content[0]"),
+            (#"{"session_id":"s","message":{"type":"assistant","content":"x"}}"#, "message.type"),
+            (#"{"session_id":"s","message":{"type":7,"content":"x"}}"#, "message.type"),
+            (#"{"session_id":"s","message":{"type":"tool_result","result":1}}"#, "message.call_id"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"","result":1}}"#, "message.call_id"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c"}}"#, "message.result"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","result":1,"error":"e"}}"#, "error"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[]}}"#, "message.content"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"text":"x"}]}}"#, "message.content[0]"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":"x"}}"#, "message.result"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"type":"text"}],"result":1}}"#, "content"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","content":[{"type":"text"}],"error":"e"}}"#, "content"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","error":{"a":1}}}"#, "message.error"),
+            (#"{"session_id":"s","message":{"type":"tool_result","call_id":"c","tool_name":7,"result":1}}"#, "message.tool_name"),
+            (#"{"session_id":"s","message":{"content":"x"},"tools":{}}"#, "tools"),
+            (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"function"}]}"#, "tools[0].function.name"),
+            (#"{"session_id":"s","message":{"content":"x"},"tools":[{"type":"retrieval"}]}"#, "tools[0].type"),
+            (#"{"session_id":"s","message":{"content":"x"},"model":""}"#, "model"),
+            (#"{"session_id":"s","message":{"content":"x"},"on_conflict":"panic"}"#, "on_conflict"),
+            (#"{"session_id":"s","message":{"content":"x"},"on_disconnect":"panic"}"#, "on_disconnect"),
+            (#"{"session_id":"s","message":{"content":"x"},"expected_length":-1}"#, "expected_length"),
+            (#"{"session_id":"s","message":{"content":"x"},"expected_length":"3"}"#, "expected_length"),
+            (#"{"session_id":"s","message":{"content":"x"},"metadata":[]}"#, "metadata"),
+        ]) func fieldsThatCannotBeUsed(_ body: String, field: String) async throws
+    {
         expect(try await send(body), 400, "invalid_request", names: field)
     }
 
@@ -85,12 +91,15 @@ struct RequestErrorTests {
         }
     }
 
-    @Test("The error names the parameter that cannot be used", arguments: [
-        ("/agent/sessions/a%20b", "session_id"), ("/agent/sessions/s/history?limit=0", "limit"),
-        ("/agent/sessions/s/history?include_system=1", "include_system"),
-        ("/agent/sessions/s/history?offset=99999999999999999999", "offset"), ("/agent/sessions?cursor=nonsense", "cursor"),
-        ("/agent/sessions/s/stream?last_event_id=nonsense", "Last-Event-ID"),
-    ]) func parametersThatCannotBeUsed(_ path: String, name: String) async throws {
+    @Test(
+        "The error names the parameter that cannot be used",
+        arguments: [
+            ("/agent/sessions/a%20b", "session_id"), ("/agent/sessions/s/history?limit=0", "limit"),
+            ("/agent/sessions/s/history?include_system=1", "include_system"),
+            ("/agent/sessions/s/history?offset=99999999999999999999", "offset"), ("/agent/sessions?cursor=nonsense", "cursor"),
+            ("/agent/sessions/s/stream?last_event_id=nonsense", "Last-Event-ID"),
+        ]) func parametersThatCannotBeUsed(_ path: String, name: String) async throws
+    {
         expect(try await InProcess.router { try await $0.send(.get, path) }, 400, "invalid_request", names: name)
     }
 

@@ -1,8 +1,8 @@
 import Foundation
+import Locks
 import NIOCore
 import NIOPosix
 import RedisClient
-import Synchronization
 import TestSupport
 import Testing
 
@@ -18,7 +18,7 @@ struct EventLogWriterTests {
         private let losses: Losses
 
         final class Losses: Sendable {
-            let all = Mutex<[StopReason]>([])
+            let all = Guarded<[StopReason]>([])
         }
 
         init(_ session: SessionInRedis, _ lease: StepLease, interval: Duration = .milliseconds(5), batch: Int = 64) {

@@ -50,7 +50,8 @@ struct LogFeedTests {
         return (
             session,
             { number, text in
-                try redis.cli("XADD", keys.events, "1-\(number)", text == "done" ? "done" : "token", text == "done" ? SessionInRedis.done : text)
+                try redis.cli(
+                    "XADD", keys.events, "1-\(number)", text == "done" ? "done" : "token", text == "done" ? SessionInRedis.done : text)
                 try redis.cli("PUBLISH", keys.wake, "1")
             }
         )

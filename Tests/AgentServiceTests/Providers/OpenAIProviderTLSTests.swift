@@ -3,6 +3,7 @@ import NIOCore
 import SessionStore
 import TestSupport
 import Testing
+import TransportSecurity
 
 @testable import AgentService
 

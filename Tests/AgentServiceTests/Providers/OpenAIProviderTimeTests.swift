@@ -1,5 +1,5 @@
+import Locks
 import NIOCore
-import Synchronization
 import TestSupport
 import Testing
 
@@ -308,7 +308,7 @@ struct OpenAIProviderTimeTests {
     func whatStillRunsAtTheShutdownFails() async throws {
         let upstream = try await RawUpstream.start { _ in [.bytes(RawUpstream.unboundedHead + Self.token), .gate(Gate())] }
         defer { upstream.stop() }
-        let task = Mutex<Task<Decoded, any Error>?>(nil)
+        let task = Guarded<Task<Decoded, any Error>?>(nil)
         try await withProvider(upstream.url) { provider in
             task.withLock { $0 = Task { try await provider.collect() } }
             try await eventually("it runs") { upstream.requests.count == 1 }

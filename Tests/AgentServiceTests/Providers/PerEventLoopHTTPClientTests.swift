@@ -1,9 +1,9 @@
 import AsyncHTTPClient
 import LocalDeployment
+import Locks
 import NIOCore
 import NIOHTTP1
 import NIOPosix
-import Synchronization
 import TestSupport
 import Testing
 
@@ -19,7 +19,7 @@ struct PerEventLoopHTTPClientTests {
             var isKept = false
         }
 
-        let seen = Mutex(Seen())
+        let seen = Guarded(Seen())
         /// Opens when all deltas have arrived.
         let hasTokens = Gate()
         private let client: PerEventLoopHTTPClient
@@ -61,7 +61,7 @@ struct PerEventLoopHTTPClientTests {
         func size(_ parts: some Sequence<UpstreamAnswer.Part>) -> Int {
             parts.reduce(0) { if case .bytes(let bytes) = $1 { $0 + bytes.readableBytes } else { $0 } }
         }
-        let reader = Mutex<Reader?>(nil)
+        let reader = Guarded<Reader?>(nil)
         let upstream = try await Upstream.start { _ in
             tokens.inserting(reader.withLock { $0 }.map { .gate($0.hasTokens) } ?? .hangUp, after: 50)
         }

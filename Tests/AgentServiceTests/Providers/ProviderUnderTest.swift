@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import NIOPosix
-import Synchronization
 import TestSupport
 import Testing
 
@@ -39,7 +39,7 @@ final class Told: LLMReceiver {
         var isInside = false
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     /// The error to throw at every batch.
     private let refusal: (any Error)?
 

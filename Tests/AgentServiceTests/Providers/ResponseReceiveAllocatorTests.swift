@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import NIOPosix
-import Synchronization
 import TestSupport
 import Testing
 
@@ -15,7 +15,7 @@ struct ResponseReceiveAllocatorTests {
             var bytes: Int
             var capacity: Int
         }
-        let reads = Mutex<[Read]>([])
+        let reads = Guarded<[Read]>([])
         var total: Int { reads.withLock { $0.reduce(0) { $0 + $1.bytes } } }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -28,7 +28,7 @@ struct ResponseReceiveAllocatorTests {
     @Test("The first read is small, and the large buffer is not kept")
     func whatIsThereFirstIsReadByItself() async throws {
         let (reads, group) = (Reads(), MultiThreadedEventLoopGroup.singleton)
-        let sender = Mutex<(any Channel)?>(nil)
+        let sender = Guarded<(any Channel)?>(nil)
         let listener = try await ServerBootstrap(group: group)
             .childChannelInitializer { channel in
                 sender.withLock { $0 = channel }

@@ -1,4 +1,4 @@
-import Synchronization
+import Locks
 import TestSupport
 import Testing
 
@@ -53,7 +53,7 @@ struct PendingResultTests {
     /// be seen.
     @Test("A decided result is given once, before the next action")
     func aDecidedResultIsGivenOnceAndBeforeWhatFollows() async throws {
-        let isOver = Mutex(false)
+        let isOver = Guarded(false)
         let (result, log) = await result { pending in
             let epilogue = pending.decided(.success(3)) { isOver.withLock { $0 = true } }
             #expect(!isOver.withLock { $0 })

@@ -1,7 +1,7 @@
 import Foundation
+import Locks
 import NIOCore
 import NIOPosix
-import Synchronization
 import TestSupport
 
 @testable import AgentService
@@ -13,8 +13,8 @@ final class PlayedModel: LLMProvider, Sendable {
     typealias Sink = ([LLMEvent]) async throws -> Void
     typealias Script = @Sendable (LLMRequest, Sink) async throws -> Void
 
-    private let script: Mutex<Script>
-    private let received = Mutex<[LLMRequest]>([])
+    private let script: Guarded<Script>
+    private let received = Guarded<[LLMRequest]>([])
     /// Whether a request counts as held until its script has ended, and not only until the script
     /// begins.
     private let holdsRequests: Bool
@@ -23,7 +23,7 @@ final class PlayedModel: LLMProvider, Sendable {
     var requests: [LLMRequest] { received.withLock { $0 } }
 
     init(holdsRequests: Bool = false, _ script: @escaping Script) {
-        self.script = Mutex(script)
+        self.script = Guarded(script)
         self.holdsRequests = holdsRequests
     }
 
@@ -154,7 +154,7 @@ final class Listener: Sendable {
     private let task: Task<Void, Never>
 
     private final class Heard: Sendable {
-        let text = Mutex("")
+        let text = Guarded("")
     }
 
     init() {

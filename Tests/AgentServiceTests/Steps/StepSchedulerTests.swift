@@ -1,6 +1,6 @@
+import Locks
 import Logging
 import ServiceLifecycle
-import Synchronization
 import TestSupport
 import Testing
 
@@ -35,9 +35,9 @@ struct StepSchedulerTests {
 
     /// Notes the jobs that ran.
     final class Box: Sendable {
-        let isOver = Mutex(false)
-        let reason = Mutex<StopReason?>(nil)
-        let suspension = Mutex<StepScheduler.Suspension?>(nil)
+        let isOver = Guarded(false)
+        let reason = Guarded<StopReason?>(nil)
+        let suspension = Guarded<StepScheduler.Suspension?>(nil)
 
         func keep(_ new: consuming StepScheduler.Suspension) {
             var new = Optional(new)

@@ -1,13 +1,13 @@
-import Synchronization
+import Locks
 
 @testable import RedisClient
 
 /// The results of callbacks, by the command's number.
 final class Outcomes: Sendable {
-    private let results: Mutex<[[Result<RedisReply, RedisError>]]>
+    private let results: Guarded<[[Result<RedisReply, RedisError>]]>
 
     init(_ count: Int) {
-        results = Mutex(Array(repeating: [], count: count))
+        results = Guarded(Array(repeating: [], count: count))
     }
 
     /// Returns a callback for command `index`.

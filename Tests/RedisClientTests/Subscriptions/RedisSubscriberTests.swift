@@ -1,6 +1,6 @@
 import Foundation
+import Locks
 import NIOPosix
-import Synchronization
 import TestSupport
 import Testing
 
@@ -8,7 +8,7 @@ import Testing
 
 /// Collects the messages of a listener.
 private final class Heard: Sendable {
-    private let signals = Mutex<[RedisSubscriber.Signal]>([])
+    private let signals = Guarded<[RedisSubscriber.Signal]>([])
 
     var all: [RedisSubscriber.Signal] { signals.withLock { $0 } }
     var messages: [String] { all.compactMap { if case .message(let text) = $0 { text } else { nil } } }

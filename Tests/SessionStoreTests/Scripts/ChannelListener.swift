@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import NIOPosix
-import Synchronization
 import TestSupport
 
 @testable import SessionStore
@@ -9,7 +9,7 @@ import TestSupport
 final class ChannelListener: Sendable {
     private final class Handler: ChannelInboundHandler, Sendable {
         typealias InboundIn = ByteBuffer
-        let text = Mutex("")
+        let text = Guarded("")
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             let part = String(buffer: unwrapInboundIn(data))

@@ -1,6 +1,6 @@
+import Locks
 import NIOCore
 import NIOPosix
-import Synchronization
 import TestSupport
 
 /// A loopback proxy to Redis that loses chosen requests and replies together with the connection.
@@ -19,9 +19,9 @@ final class ReplyEater: Sendable {
         var open: [ObjectIdentifier: any Channel] = [:]
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let socket: String
-    private let listener = Mutex<(any Channel)?>(nil)
+    private let listener = Guarded<(any Channel)?>(nil)
 
     init(_ redis: RedisServer) async throws {
         socket = redis.socket

@@ -1,14 +1,14 @@
 import Foundation
+import Locks
 import NIOPosix
 import RedisClient
-import Synchronization
 import TestSupport
 import Testing
 
 @testable import SessionStore
 
 private final class Told: Sendable {
-    let text = Mutex<String?>(nil)
+    let text = Guarded<String?>(nil)
 }
 
 /// The cluster runs on loopback.

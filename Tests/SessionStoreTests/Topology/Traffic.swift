@@ -1,5 +1,5 @@
+import Locks
 import NIOCore
-import Synchronization
 import TestSupport
 import Testing
 
@@ -16,7 +16,7 @@ final class Traffic: Sendable {
 
     let sessions: [SessionID]
     private let store: RedisSessionStore
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     init(_ store: RedisSessionStore, sessions count: Int) {
         self.store = store

@@ -1,7 +1,7 @@
 import AgentService
+import Locks
 import NIOCore
 import SessionStore
-import Synchronization
 
 /// Collects a turn's events for a client that wants one response. It writes no bytes.
 final class CollectedTurn: StreamEncoder {
@@ -17,7 +17,7 @@ final class CollectedTurn: StreamEncoder {
         var isCancelled = false
     }
 
-    private let state = Mutex(Outcome())
+    private let state = Guarded(Outcome())
 
     /// What the events so far say.
     var outcome: Outcome { state.withLock { $0 } }

@@ -13,6 +13,8 @@ extension TurnRequest {
     ///   - body: The JSON text as it came.
     ///   - idempotencyKey: The header `Idempotency-Key`; 1–128 bytes.
     ///   - lastEventID: The header `Last-Event-ID`.
+    ///   - traceparent: The header of that name (W3C trace context).
+    /// - Throws: ``RequestError`` for the first field that cannot be used.
     init(
         body: ByteBuffer, idempotencyKey: String? = nil, lastEventID: String? = nil, traceparent: String? = nil
     ) throws(RequestError) {
