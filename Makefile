@@ -57,7 +57,7 @@ verify: ## Searches a model of the protocol between replicas (SPIN; a few minute
 
 fuzz: ## Feeds mutated input to the readers of outside data; FUZZ=1000000 for more, FUZZ="100000 7" for another seed
 	@scripts/install.sh build
-	@Fuzz/run.sh $(FUZZ)
+	@env -u AGENT_RUNTIME_OPTIMIZED Fuzz/run.sh $(FUZZ)
 
 format: ## Formats the sources
 	swift format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks Fuzz
@@ -72,7 +72,7 @@ release: ## Makes a release build of the server
 
 bench: ## Measures the server; writes Benchmarks/results
 	@scripts/install.sh build redis
-	@Benchmarks/run.sh
+	@env -u AGENT_RUNTIME_OPTIMIZED Benchmarks/run.sh
 
 clean: ## Removes all build products
 	rm -rf .build Benchmarks/.build Fuzz/.build Fuzz/.build-explore

@@ -20,6 +20,7 @@ let package = Package(
         .library(name: "AgentService", targets: ["AgentService"]),
         .library(name: "SessionStore", targets: ["SessionStore", "JSONText"]),
         .library(name: "RedisClient", targets: ["RedisClient", "TransportSecurity"]),
+        .library(name: "LanguageModels", targets: ["LanguageModels", "TransportSecurity"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -86,18 +87,29 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
-            name: "AgentService",
+            name: "LanguageModels",
             dependencies: [
                 "Locks",
                 "JSONText",
-                "RedisClient",
-                "SessionStore",
                 "TransportSecurity",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "AgentService",
+            dependencies: [
+                "JSONText",
+                "LanguageModels",
+                "RedisClient",
+                "SessionStore",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict
@@ -109,6 +121,7 @@ let package = Package(
                 "AgentService",
                 "CMalloc",
                 "JSONText",
+                "LanguageModels",
                 "RedisClient",
                 "SessionStore",
                 "TransportSecurity",
@@ -225,22 +238,36 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "AgentServiceTests",
+            name: "LanguageModelsTests",
             dependencies: [
                 "Locks",
                 "agent-server",
                 "AgentService",
                 "JSONText",
+                "LanguageModels",
                 "LocalDeployment",
-                "RedisClient",
                 "SessionStore",
                 "TestSupport",
                 "TransportSecurity",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AgentServiceTests",
+            dependencies: [
+                "AgentService",
+                "JSONText",
+                "LanguageModels",
+                "RedisClient",
+                "SessionStore",
+                "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -252,6 +279,7 @@ let package = Package(
                 "Locks",
                 "agent-server",
                 "AgentService",
+                "LanguageModels",
                 "LocalDeployment",
                 "RedisClient",
                 "SessionStore",

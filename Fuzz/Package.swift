@@ -18,6 +18,7 @@ let package = Package(
             name: "fuzz",
             dependencies: [
                 .product(name: "AgentService", package: "agent-runtime"),
+                .product(name: "LanguageModels", package: "agent-runtime"),
                 .product(name: "RedisClient", package: "agent-runtime"),
                 .product(name: "SessionStore", package: "agent-runtime"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),

@@ -5,6 +5,7 @@ import SessionStore
 import TestSupport
 import Testing
 
+@testable import LanguageModels
 @testable import agent_server
 
 /// The tables of `docs/` list what the code has, and nothing else.

@@ -4,6 +4,7 @@ import HTTPTypes
 import TestSupport
 import Testing
 
+@testable import LanguageModels
 @testable import agent_server
 
 @Suite("openapi.json against routes, codes and settings")

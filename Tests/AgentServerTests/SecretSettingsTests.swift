@@ -1,5 +1,6 @@
 import AgentService
 import Foundation
+import LanguageModels
 import SessionStore
 import TestSupport
 import Testing
@@ -31,7 +32,9 @@ struct SecretSettingsTests {
         ])
         guard case .sentinel(let group) = try #require(settings.redis).topology else { throw NeverHappened(description: "sentinels") }
         #expect(settings.redis?.password == "p" && group.password == "sentinels")
-        #expect(settings.llm?.apiKey == "model" && settings.llm?.internalKey == "other" && settings.internalAPIKey == "clients")
+        #expect(
+            settings.llm?.upstream.apiKey == "model" && settings.llm?.upstream.internalKey == "other"
+                && settings.internalAPIKey == "clients")
         let names = Setting.all.filter(\.isSecret).compactMap(\.fileVariable)
         #expect(names.count == 5 && names.allSatisfy { SettingsText.help.contains($0) })
     }
@@ -56,7 +59,7 @@ struct SecretSettingsTests {
             ["AGENT_RUNTIME__REDIS_URL_FILE": try file("redis://s3cret@h")], flags: [(Setting.redisURL, "redis://h")],
             "AGENT_RUNTIME__REDIS_URL_FILE")
         // An empty variable counts as absent.
-        #expect(try settings(["\(name)_FILE": "", "AGENT_RUNTIME__LLM_PROXY_URL": "http://x", name: "k"]).llm?.apiKey == "k")
+        #expect(try settings(["\(name)_FILE": "", "AGENT_RUNTIME__LLM_PROXY_URL": "http://x", name: "k"]).llm?.upstream.apiKey == "k")
     }
 
     @Test(
@@ -71,7 +74,7 @@ struct SecretSettingsTests {
     func whatTheModelsServerGets(_ environment: [String: String], key: String?) throws {
         var environment = Dictionary(uniqueKeysWithValues: environment.map { ("AGENT_RUNTIME__\($0)", $1) })
         environment["AGENT_RUNTIME__LLM_PROXY_URL"] = "http://localhost:1"
-        #expect(try settings(environment).llm?.internalKey == key)
+        #expect(try settings(environment).llm?.upstream.internalKey == key)
     }
 
     @Test("The clients' key is not sent to a model server that has its own key")
@@ -126,6 +129,19 @@ struct SecretSettingsTests {
         let warnings = try settings(environment).warnings
         #expect(warnings.count == words.count, "\(warnings)")
         for (warning, word) in zip(warnings, words) { #expect(warning.contains(word) && !warning.contains("pw"), "\(warning)") }
+    }
+
+    @Test(
+        "The log names the model and its host, and no secret",
+        arguments: [
+            (nil, "the scripted model"), ("http://127.0.0.1:8080", "m at 127.0.0.1:8080"),
+            ("https://u:s3cret@llm.example.com:8443/v1?key=s3cret", "m at llm.example.com:8443"),
+            ("https://llm.example.com?key=s3@cret", "m at llm.example.com"),
+        ] as [(String?, String)])
+    func modelDescription(_ url: String?, words: String) throws {
+        var environment = ["AGENT_RUNTIME__LLM_MODEL": "m"]
+        environment["AGENT_RUNTIME__LLM_PROXY_URL"] = url
+        #expect(try settings(environment).modelDescription == words)
     }
 
     @Test("A settings warning appears in the log")

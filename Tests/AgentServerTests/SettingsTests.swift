@@ -7,6 +7,7 @@ import SessionStore
 import TestSupport
 import Testing
 
+@testable import LanguageModels
 @testable import agent_server
 
 /// The server reads settings under the original's names and checks them at the start.
@@ -45,12 +46,14 @@ struct SettingsTests {
             "AGENT_RUNTIME__ALLOWED_HOSTS": "a.example, B.example:80", "AGENT_RUNTIME__LLM_REASONING": "loop",
             "AGENT_RUNTIME__LLM_REASONING_REQUIRED": "true", "AGENT_RUNTIME__LLM_REASONING_SHOW": "true",
         ])
-        #expect(settings.llm?.form.reasoning == ReasoningReplay(scope: .loop, isRequired: true) && settings.llm?.showsReasoning == true)
+        #expect(
+            settings.llm?.format.form.reasoning == ReasoningReplay(scope: .loop, isRequired: true)
+                && settings.llm?.format.showsReasoning == true)
         #expect(settings.drainNotice == .seconds(4) && settings.logQueue == 99)
         #expect(settings.allowedHosts == Set(["a.example", "b.example"].compactMap { HostName($0) }))
         #expect(settings.host == "::1" && settings.port == 9000)
         #expect(settings.redis?.password == "p@" && settings.redis?.database == 3 && settings.redis?.commandTimeout == .milliseconds(700))
-        #expect(settings.llm?.stream == false && settings.llm?.apiKey == "k" && settings.llm?.internalKey == nil)
+        #expect(settings.llm?.format.stream == false && settings.llm?.upstream.apiKey == "k" && settings.llm?.upstream.internalKey == nil)
         #expect(settings.systemPrompt == "Be brief.")
         #expect(settings.tools.json.map { String(buffer: $0) }?.contains("grep") == true)
         #expect(settings.lease == .milliseconds(1500) && settings.sessionTTL == .seconds(60) && settings.drain == .seconds(5))
@@ -60,7 +63,7 @@ struct SettingsTests {
     @Test("The settings of model requests reach the request form")
     func howRequestsToTheModelAreWritten() throws {
         let url = ["AGENT_RUNTIME__LLM_PROXY_URL": "http://h"]
-        #expect(try settings(url).llm?.form == RequestForm())
+        #expect(try settings(url).llm?.format.form == RequestForm())
         let form = try #require(
             try settings(
                 url.merging([
@@ -68,7 +71,7 @@ struct SettingsTests {
                     "AGENT_RUNTIME__LLM_SYSTEM_ROLE": "developer", "AGENT_RUNTIME__LLM_TOOL_NAMES": "true",
                     "AGENT_RUNTIME__LLM_STRICT_TURNS": "true",
                 ]) { $1 }
-            ).llm?.form)
+            ).llm?.format.form)
         #expect(form.parameters == (try RequestParameters(parsing: #"{"reasoning_effort":"low"}"#)))
         #expect(form.streamOptions == .no && form.systemRole == .developer && form.toolNames && form.strictTurns == .yes)
     }

@@ -15,7 +15,8 @@ import Testing
             ("AGENT_RUNTIME__REDISURL", "AGENT_RUNTIME__REDIS_URL"), ("AGENT_RUNTIME__LEASE_MS_FILE", "AGENT_RUNTIME__LEASE_MS"),
             ("AGENT_RUNTIME__LLM_API_KEY_FIEL", "AGENT_RUNTIME__LLM_API_KEY_FILE"),
             ("agent_runtime__lease_ms", "AGENT_RUNTIME__LEASE_MS"), ("AGENT_RUNTIME__COLOUR_OF_THE_SKY", nil),
-            ("AGENT_RUNTIME__", nil),
+            ("AGENT_RUNTIME__", nil), ("AGENT_RUNTIME__MODEL", "AGENT_RUNTIME__LLM_MODEL"),
+            ("AGENT_RUNTIME__TTL", "AGENT_RUNTIME__SESSION_TTL"),
         ] as [(String, String?)])
     func theNearestNameIsFound(_ name: String, nearest: String?) throws {
         let settings = try settings([name: "s3cret"])

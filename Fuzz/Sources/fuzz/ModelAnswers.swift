@@ -3,7 +3,7 @@ import NIOCore
 import NIOEmbedded
 import NIOHTTP1
 
-@testable import AgentService
+@testable import LanguageModels
 @testable import AsyncHTTPClient
 
 /// Feeds bytes from a model server through NIO's decoder, the gate and the HTTP client's own
@@ -101,7 +101,8 @@ private final class AnswerReader: HTTPClientResponseDelegate, BodyReceiver, @unc
 
     init(client: PerEventLoopHTTPClient, expectsStream: Bool) {
         self.client = client
-        answer = ChatCompletionDecoder(expectsStream: expectsStream, maxBytes: 64 << 10, maxErrorBytes: 1 << 10)
+        answer = ChatCompletionDecoder(
+            expectsStream: expectsStream, limits: ResponseLimits(bodyBytes: 64 << 10, errorBytes: 1 << 10))
     }
 
     func didReceiveHead(task: HTTPClient.Task<Void>, _ head: HTTPResponseHead) -> EventLoopFuture<Void> {
@@ -138,7 +139,7 @@ private final class AnswerReader: HTTPClientResponseDelegate, BodyReceiver, @unc
         isOver = true
     }
 
-    private func step(_ body: (inout ChatCompletionDecoder, inout [LLMEvent]) throws(LLMError) -> ChatCompletionDecoder.Progress) {
+    private func step(_ body: (inout ChatCompletionDecoder, inout [LLMEvent]) throws(LLMError) -> ResponseProgress) {
         guard !isOver else { return }
         do throws(LLMError) {
             if try body(&answer, &events) == .finished { isOver = true }

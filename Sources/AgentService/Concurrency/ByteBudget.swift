@@ -1,4 +1,5 @@
 import DequeModule
+public import LanguageModels
 import Locks
 
 /// Bounds the bytes that are held for one purpose at the same time. Callers wait until there is
@@ -136,7 +137,7 @@ extension ByteBudget.Waiter {
 
 /// Bytes of a ``ByteBudget``. They count as held until the share is released, together with the
 /// memory that it counts.
-package final class ByteShare: Sendable {
+package final class ByteShare: HeldBytes, Sendable {
     private let budget: ByteBudget
     private let count: Guarded<Int>
 

@@ -1,3 +1,4 @@
+import LanguageModels
 public import NIOCore
 
 /// One thing that a client learns of a step, in the engine's own terms.

@@ -1,4 +1,5 @@
 import JSONText
+import LanguageModels
 import NIOCore
 import SessionStore
 

@@ -2,8 +2,6 @@
 public struct TurnConfiguration: Sendable {
     /// This replica's name.
     public var replica: String
-    /// The model's name as the upstream knows it.
-    public var model: String
     /// The first message of a new session, as text; nil for none.
     public var systemPrompt: String?
     /// The tools of sessions whose clients bring none.
@@ -25,12 +23,10 @@ public struct TurnConfiguration: Sendable {
 
     /// - Parameters:
     ///   - replica: The name of this replica, unique in the deployment.
-    ///   - model: The model's name, for requests that name none.
     ///   - systemPrompt: The first message of new sessions; nil for none.
     ///   - tools: The tools of sessions whose clients bring none.
-    public init(replica: String, model: String, systemPrompt: String?, tools: ToolRegistry = .builtIn) {
+    public init(replica: String, systemPrompt: String?, tools: ToolRegistry = .builtIn) {
         self.replica = replica
-        self.model = model
         self.systemPrompt = systemPrompt
         self.tools = tools
     }

@@ -1,3 +1,4 @@
+public import LanguageModels
 public import Logging
 import NIOCore
 import RedisClient
@@ -8,7 +9,7 @@ public final class TurnService: Sendable {
     /// The bounds and times of steps.
     public let configuration: TurnConfiguration
     let store: RedisSessionStore
-    let provider: any LLMProvider
+    let models: ModelCatalog
     let scheduler: StepScheduler
     let flushTimer: LogFlushTimer
     let keepAlive: KeepAlive
@@ -31,7 +32,7 @@ public final class TurnService: Sendable {
     ///   - logger: For failures of steps.
     public init(
         store: RedisSessionStore,
-        provider: any LLMProvider,
+        models: ModelCatalog,
         scheduler: StepScheduler,
         flushTimer: LogFlushTimer,
         keepAlive: KeepAlive,
@@ -39,7 +40,7 @@ public final class TurnService: Sendable {
         logger: Logger
     ) {
         self.store = store
-        self.provider = provider
+        self.models = models
         self.scheduler = scheduler
         self.flushTimer = flushTimer
         self.keepAlive = keepAlive

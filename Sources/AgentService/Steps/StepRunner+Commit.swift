@@ -1,4 +1,5 @@
 import JSONText
+import LanguageModels
 import Logging
 import NIOCore
 import RedisClient
@@ -36,7 +37,7 @@ extension StepRunner {
             journalLine: journalLine(ending, usage)
         )
         commit.isRejected = ending.isRejected
-        commit.reasoning = ending.said.stored(by: author)
+        commit.reasoning = ending.said.stored(by: model.author)
         commit.finishReason = ending.finishReason?.text
         do throws(StoreError) {
             let answer = try await service.store.commit(commit)

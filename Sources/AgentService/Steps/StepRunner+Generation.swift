@@ -1,3 +1,4 @@
+import LanguageModels
 import Locks
 import Logging
 import NIOCore
@@ -25,7 +26,7 @@ extension StepRunner: LLMReceiver {
         var suspension = Optional(suspension)
         generating.withLock { $0.suspension = suspension.take() }
         guard stopSignal.reason == nil else { return end(.failure(CancellationError())) }
-        let generation = service.provider.generate(request, receiver: self)
+        let generation = model.server.generate(request, receiver: self)
         stopSignal.whenStopped { generation.cancel() }
     }
 

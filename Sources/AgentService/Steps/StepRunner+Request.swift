@@ -1,3 +1,4 @@
+import LanguageModels
 import Locks
 import NIOCore
 import SessionStore
@@ -29,30 +30,37 @@ extension StepRunner {
         started.reasoning = opening?.reasoning ?? []
         var calls = UsedCallIDs()
         var messages: [ByteBuffer] = []
-        messages.reserveCapacity(started.historyLength + repair.messages.count)
         var reasoning: [ByteBuffer] = []
         var bytes = 0
         do throws(StoreError) {
             try await service.store.readHistory(of: started) { page throws(StoreError) in
-                calls.add(page)
-                messages += page
-                try count(page, into: &bytes, of: share)
+                for message in page {
+                    calls.add(message)
+                    bytes += message.readableBytes
+                }
+                messages.add(page, of: started.historyLength)
+                try hold(bytes, of: share)
             }
             try await service.store.readReasoning(of: started) { page throws(StoreError) in
                 calls.add(reasoning: page)
-                reasoning += page
-                try count(page, into: &bytes, of: share)
+                bytes += page.reduce(0) { $0 + $1.readableBytes }
+                reasoning.add(page, of: started.reasoningCount)
+                try hold(bytes, of: share)
             }
             // Where the history came with the lease, the script has noted that the model is asked.
             if let opening, opening.history.count < started.historyLength { await service.store.noteAsking(lease) }
-            calls.add(repair.messages)
-            let repaired = repair.stored(by: author).map { $0.element(firstMessage: messages.count) }
-            calls.add(reasoning: repaired)
+            if !repair.messages.isEmpty {
+                let repaired = repair.stored(by: model.author).map { $0.element(firstMessage: messages.count) }
+                calls.add(repair.messages)
+                calls.add(reasoning: repaired)
+                messages += repair.messages
+                reasoning += repaired
+            }
             generating.withLock { $0.usedCalls = calls }
             var request = LLMRequest(
-                model: model, messages: messages + repair.messages, tools: try await offeredTools(opening),
+                model: model.upstreamName, provider: model.provider, messages: messages, tools: try await offeredTools(opening),
                 traceparent: traceparent)
-            request.reasoning = reasoning + repaired
+            request.reasoning = reasoning
             request.share = share
             return request
         } catch {
@@ -61,15 +69,11 @@ extension StepRunner {
     }
 
     /// The model that this step asks.
-    private var model: String { started.settings.model ?? service.configuration.model }
+    var model: ModelCatalog.Model { service.models.model(named: started.settings.model) }
 
-    /// The author of the reasoning that this step stores.
-    var author: String { LLMRequest.author(model: model) }
-
-    /// Counts a page among the bytes that this replica holds.
-    private func count(_ page: [ByteBuffer], into bytes: inout Int, of share: ByteShare) throws(StoreError) {
+    /// Counts the bytes that this replica holds for this step, if they are more than expected.
+    private func hold(_ bytes: Int, of share: ByteShare) throws(StoreError) {
         guard stopSignal.reason == nil else { throw StoreError(.cancelled, "the step was stopped") }
-        bytes += page.reduce(0) { $0 + $1.readableBytes }
         // The size in the session's state is wrong if a person has edited the history.
         if HistoryBudgets.held(bytes) > share.bytes { share.resize(to: HistoryBudgets.held(bytes)) }
     }
@@ -108,5 +112,19 @@ extension StartedStep {
         step.settings.tools = nil
         step.settings.metadata = settings.metadata.map { ByteBuffer(bytes: $0.readableBytesView) }
         return step
+    }
+}
+
+extension [ByteBuffer] {
+    /// Appends a page of a list. Most lists come in one page, whose array is then used as it is.
+    ///
+    /// - Parameter length: The elements of all pages.
+    fileprivate mutating func add(_ page: [ByteBuffer], of length: Int) {
+        if isEmpty, page.count >= length {
+            self = page
+        } else {
+            if isEmpty { reserveCapacity(length) }
+            append(contentsOf: page)
+        }
     }
 }

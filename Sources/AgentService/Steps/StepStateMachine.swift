@@ -1,3 +1,4 @@
+import LanguageModels
 import NIOCore
 import SessionStore
 
@@ -32,8 +33,10 @@ struct StepStateMachine: Sendable {
         }
 
         /// Returns the reasoning in its stored form.
-        func stored(by author: String) -> [StoredReasoning] {
-            reasoning.map { StoredReasoning(message: $0.message, json: $0.entry.json(by: author)) }
+        func stored(by author: @autoclosure () -> String) -> [StoredReasoning] {
+            guard !reasoning.isEmpty else { return [] }
+            let author = author()
+            return reasoning.map { StoredReasoning(message: $0.message, json: $0.entry.json(by: author)) }
         }
     }
 

@@ -1,4 +1,5 @@
 import JSONText
+import LanguageModels
 import NIOCore
 
 /// A tool call of a completion, as the history stores it.
@@ -47,5 +48,37 @@ struct ToolCall: Sendable, Equatable {
             return nil
         }
         return ChatMessage.tool(callID: id, content: ByteBuffer(string: String(buffer: text)))
+    }
+}
+
+extension ChatMessage {
+    /// Returns the message with a model's completion.
+    ///
+    /// - Parameter text: The completion's text; an empty one becomes `null` beside calls.
+    static func assistant(text: ByteBuffer, calls: [ToolCall]) -> ByteBuffer {
+        var json = ByteBuffer()
+        json.reserveCapacity(text.readableBytes + text.readableBytes / 8 + 64)
+        json.writeStaticString(#"{"role":"assistant","content":"#)
+        if text.readableBytes == 0, !calls.isEmpty {
+            json.writeStaticString("null")
+        } else {
+            json.writeJSONString(bytes: text)
+        }
+        if !calls.isEmpty {
+            json.writeStaticString(#","tool_calls":["#)
+            for (index, call) in calls.enumerated() {
+                if index > 0 { json.writeStaticString(",") }
+                json.writeStaticString(#"{"id":"#)
+                json.writeJSONString(call.id)
+                json.writeStaticString(#","type":"function","function":{"name":"#)
+                json.writeJSONString(call.name)
+                json.writeStaticString(#","arguments":"#)
+                json.writeJSONString(bytes: call.arguments)
+                json.writeStaticString("}}")
+            }
+            json.writeStaticString("]")
+        }
+        json.writeStaticString("}")
+        return json
     }
 }

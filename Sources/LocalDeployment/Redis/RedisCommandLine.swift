@@ -7,23 +7,39 @@ import Glibc
 ///
 /// Calls block their thread until Redis replies, as a call of `redis-cli` does.
 struct RedisCommandLine: Sendable {
-    enum Address: Sendable {
+    enum Address: Sendable, CustomStringConvertible {
         case unix(path: String)
         /// A port on loopback.
         case tcp(port: Int)
+
+        var description: String {
+            switch self {
+            case .unix(let path): path
+            case .tcp(let port): "127.0.0.1:\(port)"
+            }
+        }
     }
 
     let address: Address
     let password: String?
 
-    /// Returns the reply's text with the line feed that `redis-cli` prints at its end.
+    /// Returns the reply's text with the line feed that `redis-cli` prints at its end, except after
+    /// the replies in ``textReplies``.
     func output(_ arguments: [String]) -> String {
         guard let connection = Connection(to: address) else {
             return "Could not connect to Redis at \(address): \(String(cString: strerror(errno)))\n"
         }
         if let password { _ = connection.reply(to: ["AUTH", password]) }
-        return connection.reply(to: arguments) ?? "Error: Server closed the connection\n"
+        guard let reply = connection.reply(to: arguments) else { return "Error: Server closed the connection\n" }
+        let command = arguments.prefix(2).map { $0.uppercased() }
+        let isText = Self.textReplies.contains { $0 == Array(command.prefix($0.count)) }
+        return isText ? reply : reply + "\n"
     }
+
+    /// Commands whose replies are texts of several lines.
+    private static let textReplies = [
+        ["INFO"], ["CLUSTER", "NODES"], ["CLUSTER", "INFO"], ["CLIENT", "LIST"], ["CLIENT", "INFO"],
+    ]
 }
 
 /// One blocking connection; it closes with the value.
@@ -62,7 +78,7 @@ private final class Connection {
         }
     }
 
-    /// Returns the reply as `redis-cli` prints it; nil if the connection closes first.
+    /// Returns the reply's text; nil if the connection closes first.
     func reply(to arguments: [String]) -> String? {
         var request = Array("*\(arguments.count)\r\n".utf8)
         for argument in arguments { request += Array("$\(argument.utf8.count)\r\n\(argument)\r\n".utf8) }
@@ -77,7 +93,7 @@ private final class Connection {
         }
         var text: [UInt8] = []
         guard readReply(into: &text) else { return nil }
-        return String(decoding: text + [UInt8(ascii: "\n")], as: UTF8.self)
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// Appends one reply's text. An array's elements stand on lines of their own, nested arrays likewise.

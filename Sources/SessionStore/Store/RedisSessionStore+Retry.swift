@@ -57,25 +57,3 @@ extension StoreError {
         self.init(code, "\(error)")
     }
 }
-
-extension RedisError {
-    /// Whether the server does not have the key, or not yet: Sentinel or the Cluster has moved it,
-    /// or is about to.
-    var isOfTopology: Bool {
-        switch code {
-        case .readOnly, .masterDown, .clusterDown, .tryAgain, .moved, .ask: true
-        default: false
-        }
-    }
-
-    /// Whether the same command may succeed soon.
-    var isTransient: Bool {
-        switch code {
-        case .connectionFailed, .connectionLost, .timeout, .loading, .readOnly, .masterDown, .clusterDown, .tryAgain, .moved, .ask,
-            .noReplicas, .busy, .overloaded, .outOfMemory, .writesRefused:
-            true
-        default:
-            false
-        }
-    }
-}

@@ -2,7 +2,7 @@ import AgentService
 import HTTPTypes
 import Hummingbird
 
-/// What is wrong with a request, before its session is looked at.
+/// The problems of a request itself, which need no session.
 extension Problem {
     init(_ error: RequestError) {
         switch error.code {

@@ -1,6 +1,6 @@
 import SessionStore
 
-/// What Redis could not do.
+/// The problems that Redis causes.
 extension Problem {
     init(_ error: StoreError) {
         switch error.code {

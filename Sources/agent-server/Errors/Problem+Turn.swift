@@ -2,7 +2,7 @@ import AgentService
 import HTTPTypes
 import SessionStore
 
-/// What contradicts a session, and what this replica cannot take on now.
+/// The problems of a message that contradicts its session, and of a replica without room for it.
 extension Problem {
     init(_ error: TurnError) {
         switch error {

@@ -1,5 +1,6 @@
 import AgentService
 import Hummingbird
+import LanguageModels
 import Logging
 import NIOCore
 import NIOPosix
@@ -20,8 +21,8 @@ func buildServer(
     settings: Settings, logger: Logger, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 ) async throws -> BuiltServer {
     // The model's settings are checked before Redis is started: an error leaves nothing behind.
-    let model = try settings.llm.map { configuration throws(SettingsError) in
-        try ServerParts.model(configuration, group: group, logger: logger)
+    let model = try settings.llm.map { model throws(SettingsError) in
+        try ServerParts.model(model, group: group, logger: logger)
     }
     for warning in settings.warnings { logger.warning("\(warning)") }
     var (configuration, embedded) = try await ServerParts.redis(settings, logger: logger)
@@ -35,9 +36,10 @@ func buildServer(
         maximumSteps: settings.maximumSteps, drain: settings.drain, notice: settings.drainNotice, executors: executors,
         logger: logger)
     let keepAlive = KeepAlive(period: settings.keepAlive)
+    let models = ModelCatalog(server: model ?? ScriptedModel() as any LanguageModel, defaultModel: settings.model)
     let turns = TurnService(
-        store: store, provider: model ?? ScriptedProvider() as any LLMProvider, scheduler: scheduler,
-        flushTimer: LogFlushTimer(), keepAlive: keepAlive, configuration: ServerParts.turns(settings), logger: logger)
+        store: store, models: models, scheduler: scheduler, flushTimer: LogFlushTimer(), keepAlive: keepAlive,
+        configuration: ServerParts.turns(settings), logger: logger)
     let routes = AgentRoutes(
         settings: settings, service: turns, store: store, scheduler: scheduler,
         bodies: ByteBudget(limit: max(settings.bodyBytesInFlight, settings.bodyLimit)))

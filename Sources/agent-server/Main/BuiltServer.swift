@@ -1,5 +1,6 @@
 import AgentService
 import Hummingbird
+import LanguageModels
 import RedisClient
 import ServiceLifecycle
 import SessionStore
@@ -17,7 +18,7 @@ struct BuiltServer {
     let redisCheck: RedisCheck
     let membership: Membership
     /// Nil for the scripted model.
-    let model: OpenAIProvider?
+    let model: HTTPLanguageModel?
     let keepAlive: KeepAlive
     let turns: TurnService
     let sweeper: Sweeper

@@ -1,6 +1,7 @@
 import AgentService
 import Hummingbird
 import HummingbirdCore
+import LanguageModels
 import Logging
 import NIOCore
 import RedisClient
@@ -10,10 +11,11 @@ import SessionStore
 /// them.
 enum ServerParts {
     static func model(
-        _ configuration: OpenAIProvider.Configuration, group: any EventLoopGroup, logger: Logger
-    ) throws(SettingsError) -> OpenAIProvider {
-        do throws(OpenAIProvider.ConfigurationError) {
-            return try OpenAIProvider(configuration: configuration, eventLoopGroup: group, logger: logger)
+        _ model: ModelSettings, group: any EventLoopGroup, logger: Logger
+    ) throws(SettingsError) -> HTTPLanguageModel {
+        do throws(UpstreamConfigurationError) {
+            return try HTTPLanguageModel(
+                format: model.format, configuration: model.upstream, eventLoopGroup: group, logger: logger)
         } catch {
             // The keys were checked with the settings: only the URL is left.
             throw SettingsError(Setting.llmURL, error.description)
@@ -51,7 +53,7 @@ enum ServerParts {
 
     static func turns(_ settings: Settings) -> TurnConfiguration {
         var configuration = TurnConfiguration(
-            replica: settings.replica, model: settings.model, systemPrompt: settings.systemPrompt, tools: settings.tools)
+            replica: settings.replica, systemPrompt: settings.systemPrompt, tools: settings.tools)
         configuration.maximumAnswerBytes = settings.answerLimit
         configuration.followTick = settings.followTick
         configuration.wait = settings.wait

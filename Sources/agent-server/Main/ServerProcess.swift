@@ -68,9 +68,9 @@ struct ServerProcess {
         case let error as IOError where error.errnoCode == EACCES:
             return Exit.usage("\(port): this user may not listen on \(settings.port)")
         case let error as IOError where error.errnoCode == EADDRNOTAVAIL:
-            return Exit.usage("\(host): \(settings.host) is no address of this machine")
+            return Exit.usage("\(host): \(settings.host) is not an address of this machine")
         case is SocketAddressError:
-            return Exit.usage("\(host): \(settings.host) is no address, and no name that can be resolved")
+            return Exit.usage("\(host): \(settings.host) is neither an address nor a name that can be resolved")
         default:
             return nil
         }

@@ -1,4 +1,5 @@
 import AgentService
+import LanguageModels
 
 extension Setting {
     static let llmURL = SettingDefinition(
@@ -12,7 +13,7 @@ extension Setting {
     static let llmModel = SettingDefinition(
         "AGENT_RUNTIME__LLM_MODEL", flag: "--llm-model", .oneLine, default: "scripted", "The model's name.")
     static let llmStream = SettingDefinition(
-        "AGENT_RUNTIME__LLM_STREAM", .boolean, default: LibraryDefaults.model.stream,
+        "AGENT_RUNTIME__LLM_STREAM", .boolean, default: LibraryDefaults.model.format.stream,
         "`false` asks the model's server for whole completions.")
     static let llmParameters = SettingDefinition(
         "AGENT_RUNTIME__LLM_PARAMETERS", .requestParameters,
@@ -21,39 +22,39 @@ extension Setting {
         `messages`, `model`, `tools`, `stream` and `stream_options`, which the server writes itself.
         """)
     static let llmStreamOptions = SettingDefinition(
-        "AGENT_RUNTIME__LLM_STREAM_OPTIONS", .choice, default: LibraryDefaults.model.form.streamOptions,
+        "AGENT_RUNTIME__LLM_STREAM_OPTIONS", .choice, default: LibraryDefaults.model.format.form.streamOptions,
         """
         `true` sends `stream_options` with each streamed request, `false` with none. `auto` sends it until the model's \
         server refuses it (HTTP 400 or 422 that names it): the server then repeats the request without it, and leaves it \
         out until the process ends. Without it some servers do not report `usage`.
         """)
     static let llmSystemRole = SettingDefinition(
-        "AGENT_RUNTIME__LLM_SYSTEM_ROLE", .choice, default: LibraryDefaults.model.form.systemRole,
+        "AGENT_RUNTIME__LLM_SYSTEM_ROLE", .choice, default: LibraryDefaults.model.format.form.systemRole,
         "The system prompt's role in requests to the model. The history keeps `system`.")
     static let llmToolNames = SettingDefinition(
-        "AGENT_RUNTIME__LLM_TOOL_NAMES", .boolean, default: LibraryDefaults.model.form.toolNames,
+        "AGENT_RUNTIME__LLM_TOOL_NAMES", .boolean, default: LibraryDefaults.model.format.form.toolNames,
         "`true` sends the `name` of its tool with each tool message, for servers that match results by name.")
     static let llmStrictTurns = SettingDefinition(
-        "AGENT_RUNTIME__LLM_STRICT_TURNS", .choice, default: LibraryDefaults.model.form.strictTurns,
+        "AGENT_RUNTIME__LLM_STRICT_TURNS", .choice, default: LibraryDefaults.model.format.form.strictTurns,
         """
         `true` sends an assistant's message, `(no answer)`, between a tool's message and a user's, `false` never does. \
         Templates in which user and assistant must alternate refuse a user's message after a tool's. `auto` repeats such a \
         request once with the message, and sends it from then on until the process ends.
         """)
     static let llmReasoning = SettingDefinition(
-        "AGENT_RUNTIME__LLM_REASONING", .choice, default: LibraryDefaults.model.form.reasoning.scope,
+        "AGENT_RUNTIME__LLM_REASONING", .choice, default: LibraryDefaults.model.format.form.reasoning.scope,
         """
         Which of a model's earlier reasoning the server sends back to that model: `all` of it, that since the last user \
         message (`loop`), or `none`. Members of tool calls (`extra_content`) go back in any case.
         """)
     static let llmReasoningRequired = SettingDefinition(
-        "AGENT_RUNTIME__LLM_REASONING_REQUIRED", .boolean, default: LibraryDefaults.model.form.reasoning.isRequired,
+        "AGENT_RUNTIME__LLM_REASONING_REQUIRED", .boolean, default: LibraryDefaults.model.format.form.reasoning.isRequired,
         """
         `true` sends an empty `reasoning_content` with each assistant message that has no reasoning to send (DeepSeek, \
         Kimi). Contradicts `AGENT_RUNTIME__LLM_REASONING=none`.
         """)
     static let llmReasoningShow = SettingDefinition(
-        "AGENT_RUNTIME__LLM_REASONING_SHOW", .boolean, default: LibraryDefaults.model.showsReasoning,
+        "AGENT_RUNTIME__LLM_REASONING_SHOW", .boolean, default: LibraryDefaults.model.format.showsReasoning,
         "`true` streams the model's reasoning to clients, as messages of the type `reasoning`.")
     static let systemPromptFile = SettingDefinition(
         "AGENT_RUNTIME__SYSTEM_PROMPT_FILE", .file, absent: "built in", "UTF-8 text of the system prompt; an empty file for none.")

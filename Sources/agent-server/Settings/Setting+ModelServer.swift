@@ -1,4 +1,5 @@
 import AgentService
+import LanguageModels
 import NIOCore
 
 extension Setting {
@@ -18,10 +19,10 @@ extension Setting {
         "AGENT_RUNTIME__LLM_KEY_FILE", .file, "PEM file with the private key of `AGENT_RUNTIME__LLM_CERT_FILE`.")
     static let llmIdleTimeout = SettingDefinition(
         "AGENT_RUNTIME__LLM_IDLE_TIMEOUT_MS", .milliseconds(in: 10...86_400_000),
-        default: .nanoseconds(LibraryDefaults.model.idleTimeout.nanoseconds), "Silence of the model before `llm_timeout`.")
+        default: .nanoseconds(LibraryDefaults.model.upstream.idleTimeout.nanoseconds), "Silence of the model before `llm_timeout`.")
     static let llmTimeout = SettingDefinition(
         "AGENT_RUNTIME__LLM_TIMEOUT_MS", .milliseconds(in: 10...86_400_000),
-        default: .nanoseconds(LibraryDefaults.model.totalTimeout.nanoseconds),
+        default: .nanoseconds(LibraryDefaults.model.upstream.totalTimeout.nanoseconds),
         "How long a whole generation may take before `llm_timeout`.")
 
     /// How the model's server is reached.

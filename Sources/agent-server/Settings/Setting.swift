@@ -1,4 +1,5 @@
 import AgentService
+import LanguageModels
 import RedisClient
 import SessionStore
 
@@ -23,6 +24,6 @@ enum Setting {
 enum LibraryDefaults {
     static let redis = RedisConfiguration(.tcp(host: "127.0.0.1", port: 6379))
     static let store = StoreConfiguration(replica: "")
-    static let turns = TurnConfiguration(replica: "", model: "", systemPrompt: nil)
-    static let model = OpenAIProvider.Configuration(baseURL: "")
+    static let turns = TurnConfiguration(replica: "", systemPrompt: nil)
+    static let model = ModelSettings(upstream: UpstreamConfiguration(baseURL: ""))
 }

@@ -1,4 +1,5 @@
 import AgentService
+import LanguageModels
 import NIOCore
 import RedisClient
 import TransportSecurity
@@ -8,8 +9,9 @@ extension Settings {
     /// checked, also those that the scripted model does not need.
     static func llm(
         _ reader: SettingsReader, internalKey: String?
-    ) throws(SettingsError) -> OpenAIProvider.Configuration? {
-        var configuration = OpenAIProvider.Configuration(baseURL: "")
+    ) throws(SettingsError) -> ModelSettings? {
+        var configuration = UpstreamConfiguration(baseURL: "")
+        var format = OpenAIChat()
         configuration.apiKey = try reader.value(Setting.llmAPIKey)
         configuration.internalKey =
             switch try reader.value(Setting.llmInternalAuth) {
@@ -19,19 +21,19 @@ extension Settings {
             case .nothing: nil
             case .key(let key): key
             }
-        configuration.stream = try reader.value(Setting.llmStream)
-        configuration.form = try requestForm(reader)
-        configuration.showsReasoning = try reader.value(Setting.llmReasoningShow)
+        format.stream = try reader.value(Setting.llmStream)
+        format.form = try requestForm(reader)
+        format.showsReasoning = try reader.value(Setting.llmReasoningShow)
         configuration.idleTimeout = .milliseconds(try reader.value(Setting.llmIdleTimeout).milliseconds)
         configuration.totalTimeout = .milliseconds(try reader.value(Setting.llmTimeout).milliseconds)
         guard let url = try reader.value(Setting.llmURL) else { return nil }
         configuration.baseURL = url
         try readTLS(reader, &configuration)
-        return configuration
+        return ModelSettings(upstream: configuration, format: format)
     }
 
     private static func readTLS(
-        _ reader: SettingsReader, _ configuration: inout OpenAIProvider.Configuration
+        _ reader: SettingsReader, _ configuration: inout UpstreamConfiguration
     ) throws(SettingsError) {
         configuration.tls.caFile = try reader.value(Setting.llmCAFile)
         configuration.tls.certificateFile = try reader.value(Setting.llmCertificateFile)
@@ -48,7 +50,8 @@ extension Settings {
     /// query are left out.
     var modelDescription: String {
         guard let llm else { return "the scripted model" }
-        let rest = llm.baseURL.firstRange(of: "://").map { llm.baseURL[$0.upperBound...] } ?? ""
+        let url = llm.upstream.baseURL
+        let rest = url.firstRange(of: "://").map { url[$0.upperBound...] } ?? ""
         let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
         return "\(model) at \(authority.split(separator: "@").last ?? "?")"
     }

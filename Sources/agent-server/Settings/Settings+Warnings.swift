@@ -1,11 +1,12 @@
 import AgentService
+import LanguageModels
 import RedisClient
 
 extension Settings {
     /// What an operator should know of the settings: unknown names, and values that can be used and
     /// are risky. Shows no secret.
     var warnings: [String] {
-        unknown.map { "\($0); it is ignored" }
+        unknown.map { "a variable is ignored: \($0)" }
             + [weakKey, keyForStrangers, modelInClear, redisInClear, shortLease].compactMap { $0 }
     }
 
@@ -16,10 +17,12 @@ extension Settings {
         return "\(Setting.internalAPIKey.name) has fewer than \(Self.shortestKey) characters: it can be guessed from \(host)"
     }
 
-    private var modelHost: HostName? { llm.flatMap { HostName(url: $0.baseURL) } }
+    private var modelHost: HostName? { llm.flatMap { HostName(url: $0.upstream.baseURL) } }
 
     private var keyForStrangers: String? {
-        guard let llm, let internalAPIKey, llm.internalKey == internalAPIKey, modelHost?.isWithinDeployment != true else { return nil }
+        guard let llm, let internalAPIKey, llm.upstream.internalKey == internalAPIKey, modelHost?.isWithinDeployment != true else {
+            return nil
+        }
         return """
             \(Setting.internalAPIKey.name), which opens every session, is sent to \(modelHost?.text ?? "the model's server"); \
             \(Setting.llmInternalAuth.name)=none keeps it here
@@ -27,7 +30,7 @@ extension Settings {
     }
 
     private var modelInClear: String? {
-        guard let llm, llm.baseURL.hasPrefix("http://"), modelHost?.isLoopback != true else { return nil }
+        guard let llm, llm.upstream.baseURL.hasPrefix("http://"), modelHost?.isLoopback != true else { return nil }
         return "\(Setting.llmURL.name): conversations and keys go to \(modelHost?.text ?? "the model's server") in clear text"
     }
 

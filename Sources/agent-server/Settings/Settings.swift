@@ -1,5 +1,6 @@
 import AgentService
 import FoundationEssentials
+import LanguageModels
 import Logging
 import RedisClient
 import TransportSecurity
@@ -20,7 +21,7 @@ struct Settings: Sendable {
     var bodyBytesInFlight: Int
     var dataDirectory: String
     /// Nil for the scripted model.
-    var llm: OpenAIProvider.Configuration?
+    var llm: ModelSettings?
     var model: String
     var internalAPIKey: String?
     /// Names that requests without a key may have in `Host` and `Origin` beside loopback's.

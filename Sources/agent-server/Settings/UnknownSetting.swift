@@ -17,14 +17,22 @@ struct UnknownSetting: Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// Returns the name with the smallest edit distance; nil when more than a third of the letters
-    /// behind the prefix differ.
+    /// Returns the near name with the smallest edit distance. A name is near if at most a third of
+    /// the letters behind the prefix differ, or if one of the two contains the other:
+    /// `AGENT_RUNTIME__MODEL` is near `AGENT_RUNTIME__LLM_MODEL`.
     private static func nearest(to name: String, of known: [String]) -> String? {
-        let word = Array(name.utf8.dropFirst(Setting.prefix.utf8.count))
-        let distances = known.filter { $0.hasPrefix(Setting.prefix) }.map { candidate in
-            (candidate, EditDistance.between(word, Array(candidate.utf8.dropFirst(Setting.prefix.utf8.count))))
+        let word = name.dropFirst(Setting.prefix.count)
+        guard word.count >= shortestWord else { return nil }
+        var best: (name: String, distance: Int)?
+        for candidate in known where candidate.hasPrefix(Setting.prefix) {
+            let other = candidate.dropFirst(Setting.prefix.count)
+            let distance = EditDistance.between(Array(word), Array(other))
+            let isNear = distance * 3 <= word.count || other.contains(word) || word.contains(other)
+            if isNear, distance < best?.distance ?? .max { best = (candidate, distance) }
         }
-        guard let best = distances.min(by: { $0.1 < $1.1 }), best.1 * 3 <= word.count else { return nil }
-        return best.0
+        return best?.name
     }
+
+    /// A shorter name is too little to guess from.
+    private static let shortestWord = 3
 }

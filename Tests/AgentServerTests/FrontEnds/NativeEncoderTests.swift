@@ -1,5 +1,6 @@
 import Foundation
 import JSONText
+import LanguageModels
 import NIOCore
 import SessionStore
 import TestSupport

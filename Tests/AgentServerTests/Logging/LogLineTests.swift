@@ -79,7 +79,10 @@ struct LogLineTests {
         #expect(try await replica.client.get("/health").status == 200)
         #expect(try await replica.stop() == 0)
         let lines = try LogLines.of(replica)
-        #expect(lines.contains { $0["message"] == "listening" } && lines.last?["message"] == "stopped")
+        let listening = try #require(lines.first { $0["message"] == "listening" })
+        #expect(listening["redis"].string?.contains("127.0.0.1:\(redis.port)") == true)
+        #expect(listening["model"] == "the scripted model")
+        #expect(lines.last?["message"] == "stopped")
         for line in lines {
             let time = try #require(line["time"].string)
             let date = try Date.ISO8601FormatStyle(includingFractionalSeconds: true).parse(time)

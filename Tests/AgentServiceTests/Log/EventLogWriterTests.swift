@@ -7,6 +7,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 @testable import SessionStore
 
 /// A step's events reach the log of a real Redis.

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 @testable import agent_server
 
 /// Clients join and resume a session's stream on a real Redis.

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 
 /// The journal and the history yield the end of a step.
 @Suite("Rebuilding the end of a step", .tags(.redis), .serialized, .timeLimit(.minutes(2)))

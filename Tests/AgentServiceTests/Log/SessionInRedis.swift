@@ -4,6 +4,7 @@ import RedisClient
 import TestSupport
 
 @testable import AgentService
+@testable import LanguageModels
 @testable import SessionStore
 
 /// A session in Redis, and the writes of another replica to it.

@@ -1,3 +1,4 @@
+import LanguageModels
 import NIOCore
 import TestSupport
 import Testing

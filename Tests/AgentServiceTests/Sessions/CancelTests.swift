@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 
 /// A replica ends a step before its model does. It may be the owner or another replica.
 @Suite("Cancelling steps", .tags(.redis), .serialized, .timeLimit(.minutes(2)))

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 
 @Suite("Messages to a session whose step runs", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct ConflictTests {

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 @testable import SessionStore
 
 /// Reasoning passes from a completion through Redis to the next request.
@@ -19,7 +20,10 @@ struct ReasoningTests {
 
     /// Returns a request's last message that is not a tool's, with the returned reasoning.
     private func lastAnswer(_ request: LLMRequest) throws -> JSON {
-        try #require(try JSON(parsing: OpenAIRequestBody(request, stream: true).bytes)["messages"].array.last { $0["role"] == "assistant" })
+        try #require(
+            try JSON(parsing: ChatCompletionRequest.encode(request, stream: true).bytes)["messages"].array.last {
+                $0["role"] == "assistant"
+            })
     }
 
     private func turns(_ model: @escaping PlayedModel.Script) async throws -> Turns {
@@ -52,7 +56,7 @@ struct ReasoningTests {
         let answer = try lastAnswer(request)
         #expect(answer["reasoning_content"] == "think")
         #expect(answer["tool_calls"][0]["id"] == "functions.echo:0" && answer["tool_calls"][0]["extra_content"]["s"] == "A==")
-        let body = try JSON(parsing: OpenAIRequestBody(request, stream: true).bytes)
+        let body = try JSON(parsing: ChatCompletionRequest.encode(request, stream: true).bytes)
         #expect(body["messages"].array.last?["tool_call_id"] == "functions.echo:0")
     }
 
@@ -70,7 +74,7 @@ struct ReasoningTests {
         _ = try await turns.say("go", ["model": "thinker"]).all()
         let requests = turns.model.requests
         #expect(try lastAnswer(requests[1]).object["reasoning_content"] == nil)
-        let body = try JSON(parsing: OpenAIRequestBody(requests[2], stream: true).bytes)["messages"].array
+        let body = try JSON(parsing: ChatCompletionRequest.encode(requests[2], stream: true).bytes)["messages"].array
         #expect(body.map { $0["reasoning_content"].string } == [nil, nil, "secret", nil, nil, nil])
     }
 
@@ -120,7 +124,7 @@ struct ReasoningTests {
         let request = try #require(turns.model.requests.last)
         #expect(request.reasoning.count == 5)
         #expect(turns.session.store.configuration.historyAheadBytes < 3 * text.utf8.count)
-        let body = try JSON(parsing: OpenAIRequestBody(request, stream: true).bytes)["messages"].array
+        let body = try JSON(parsing: ChatCompletionRequest.encode(request, stream: true).bytes)["messages"].array
         let sent = body.compactMap { $0["reasoning_content"].string }
         #expect(sent.count == 4 && sent.allSatisfy { $0 == text })
     }

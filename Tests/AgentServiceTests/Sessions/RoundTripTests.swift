@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 @testable import SessionStore
 
 @Suite("Round trips to Redis", .tags(.redis), .serialized, .timeLimit(.minutes(2)))

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 
 /// Turns run on a real Redis.
 @Suite("Turns from a message to done", .tags(.redis), .serialized, .timeLimit(.minutes(2)))

@@ -5,11 +5,12 @@ import NIOPosix
 import TestSupport
 
 @testable import AgentService
+@testable import LanguageModels
 @testable import SessionStore
 @testable import agent_server
 
 /// A model that a test plays inside the process.
-final class PlayedModel: LLMProvider, Sendable {
+final class PlayedModel: LanguageModel, Sendable {
     typealias Sink = ([LLMEvent]) async throws -> Void
     typealias Script = @Sendable (LLMRequest, Sink) async throws -> Void
 
@@ -19,7 +20,6 @@ final class PlayedModel: LLMProvider, Sendable {
     /// begins.
     private let holdsRequests: Bool
 
-    let name = "played"
     var requests: [LLMRequest] { received.withLock { $0 } }
 
     init(holdsRequests: Bool = false, _ script: @escaping Script) {
@@ -84,14 +84,15 @@ final class Turns: Sendable {
     ) {
         self.session = session
         model = PlayedModel(holdsRequests: holdsRequests, script)
-        var configuration = TurnConfiguration(replica: "owner", model: "default-model", systemPrompt: "be brief")
+        var configuration = TurnConfiguration(replica: "owner", systemPrompt: "be brief")
         configuration.logInterval = .milliseconds(5)
         change(&configuration)
         let scheduler = StepScheduler(maximumSteps: maximumSteps, drain: drain, executors: .shared, logger: .quiet)
         let writer = LogFlushTimer(tick: .milliseconds(2))
         self.scheduler = scheduler
         service = TurnService(
-            store: session.store, provider: model, scheduler: scheduler, flushTimer: writer, keepAlive: KeepAlive(period: .seconds(15)),
+            store: session.store, models: ModelCatalog(server: model, defaultModel: "default-model"), scheduler: scheduler,
+            flushTimer: writer, keepAlive: KeepAlive(period: .seconds(15)),
             configuration: configuration, logger: .quiet)
         services = Task { try await scheduler.run() }
     }
@@ -170,7 +171,7 @@ final class Listener: Sendable {
     /// Returns the events so far.
     func soFar() throws -> [Told] {
         try heard.text.withLock { $0 }.components(separatedBy: "\n\n").dropLast().filter { !$0.hasPrefix(":") }.map { block in
-            var told = Told(id: nil, name: "", data: .null)
+            var told = CollectingReceiver(id: nil, name: "", data: .null)
             for line in block.split(separator: "\n") {
                 let parts = line.split(separator: ": ", maxSplits: 1).map(String.init)
                 switch parts.first {

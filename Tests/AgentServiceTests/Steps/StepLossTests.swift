@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 @testable import SessionStore
 @testable import agent_server
 
@@ -174,10 +175,11 @@ struct StepLossTests {
         init(_ session: SessionInRedis, model: @escaping PlayedModel.Script = PlayedModel.endless) async throws {
             let scheduler = StepScheduler(maximumSteps: 10, drain: .milliseconds(100), executors: .shared, logger: .quiet)
             service = TurnService(
-                store: session.store, provider: PlayedModel(model), scheduler: scheduler,
+                store: session.store, models: ModelCatalog(server: PlayedModel(model), defaultModel: "m"),
+                scheduler: scheduler,
                 flushTimer: LogFlushTimer(tick: .milliseconds(2)),
                 keepAlive: KeepAlive(period: .seconds(15)),
-                configuration: TurnConfiguration(replica: "owner", model: "m", systemPrompt: nil), logger: .quiet)
+                configuration: TurnConfiguration(replica: "owner", systemPrompt: nil), logger: .quiet)
             let group = ServiceGroup(services: [scheduler], logger: .quiet)
             (self.group, id) = (group, session.id)
             services = Task { try await group.run() }

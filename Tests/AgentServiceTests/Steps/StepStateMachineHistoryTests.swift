@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 
 /// Random models and random sessions.
 @Suite("Histories of random sessions")

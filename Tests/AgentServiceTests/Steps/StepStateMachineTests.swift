@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 
 /// One or two generations lead to one end of a step.
 @Suite("The step's state machine")

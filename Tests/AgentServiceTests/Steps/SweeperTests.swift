@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 
 /// No client asks for the steps.
 @Suite("The sweeper", .tags(.redis), .serialized, .timeLimit(.minutes(2)))

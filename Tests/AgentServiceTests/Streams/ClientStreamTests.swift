@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 
 @Suite("A client's stream", .timeLimit(.minutes(1)))
 struct ClientStreamTests {

@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 
 @testable import AgentService
+@testable import LanguageModels
 
 @Suite("Call ids")
 struct CallIDGeneratorTests {

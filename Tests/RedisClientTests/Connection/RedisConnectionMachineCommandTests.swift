@@ -13,11 +13,11 @@ struct RedisConnectionMachineCommandTests {
         var machine = try RedisConnectionMachine.ready()
         try machine.write(.named("A"), .named("B"), .named("C"))
         #expect(machine.completed() == "A")
-        guard case .complete(let request, .failure(let error)) = machine.received(.reply("-WRONGTYPE"), now: .at(0)) else {
+        guard case .complete(let request, .failure(let error)) = machine.received(.reply("-ERR"), now: .at(0)) else {
             Issue.record("not completed")
             return
         }
-        #expect(request.command.name == "B" && error.code == .reply("WRONGTYPE"))
+        #expect(request.command.name == "B" && error.code == .reply("ERR"))
         #expect(machine.completed() == "C" && machine.inFlight.isEmpty)
     }
 

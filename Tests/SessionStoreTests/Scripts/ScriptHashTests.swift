@@ -1,7 +1,7 @@
-import RedisClient
 import TestSupport
 import Testing
 
+@testable import RedisClient
 @testable import SessionStore
 
 @Suite("Script digests", .tags(.redis), .serialized)

@@ -1,7 +1,8 @@
-import RedisClient
+import NIOCore
 import TestSupport
 import Testing
 
+@testable import RedisClient
 @testable import SessionStore
 
 /// A script's text: its file, a prologue that names KEYS and ARGV, and parts that several scripts

@@ -1,9 +1,9 @@
 import NIOCore
 import NIOPosix
-import RedisClient
 import TestSupport
 import Testing
 
+@testable import RedisClient
 @testable import SessionStore
 
 /// A store that reaches Redis through a ``ReplyEater``, and a session that the test sees without

@@ -1,5 +1,6 @@
 import AgentService
 import JSONText
+import LanguageModels
 import NIOCore
 import SessionStore
 
