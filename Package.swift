@@ -177,6 +177,7 @@ let package = Package(
             name: "embed",
             dependencies: [
                 "AgentService",
+                "LanguageModels",
                 "RedisClient",
                 "SessionStore",
                 .product(name: "Logging", package: "swift-log"),

@@ -19,8 +19,8 @@ literals() {
         sed -E 's_^ *//.*__' "$file" | grep -noE '"([^"\\]|\\.)*"' | sed "s|^|$file:|" || true
     done
 }
-# Providers speak to models; the rest of the engine speaks to nobody.
-mapfile -t engine < <(find Sources/AgentService -name '*.swift' -not -path '*/Providers/*')
+# Models and clients speak protocols; the engine between them speaks none.
+mapfile -t engine < <(find Sources/AgentService -name '*.swift')
 report "The engine knows neither SSE nor HTTP; its front ends do:" \
     "$(literals "${engine[@]}" |
         grep -E '"[^"]*((event|data|id|retry): ?|keep-alive|event-stream|HTTP|application/|[A-Z][A-Za-z]+-[A-Z][A-Za-z-]+|Bearer)' || true)"
