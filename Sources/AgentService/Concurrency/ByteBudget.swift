@@ -1,5 +1,5 @@
 import DequeModule
-public import LanguageModels
+import LanguageModels
 import Locks
 
 /// Bounds the bytes that are held for one purpose at the same time. Callers wait until there is
