@@ -34,8 +34,8 @@ struct HostAndOriginTests {
                 #expect(refused.hasPrefix("HTTP/1.1 421 ") && refused.contains(#""code":"misdirected""#), "\(host): \(refused)")
             }
             #expect(try await response(port, host: nil).hasPrefix("HTTP/1.1 421 "))
-            // Unknown paths give nothing away. Health checks accept every name, since balancers choose
-            // their own.
+            // Unknown paths give nothing away. Health checks accept every name, since balancers
+            // choose their own.
             #expect(try await response(port, "/nowhere", host: "evil.example").hasPrefix("HTTP/1.1 421 "))
             for path in ["/health", "/health/live"] {
                 #expect(try await response(port, path, host: "evil.example").hasPrefix("HTTP/1.1 200 "))

@@ -39,7 +39,7 @@ struct RedisConnectionMachineTests {
         }
         try machine.becomeReady()
         #expect(machine.lost(.gone)?.reconnect == .now)
-        // Success has reset the pauses.
+        // A success resets the pauses.
         #expect(machine.lost(.gone)?.reconnect == .later(doublings: 0))
     }
 
