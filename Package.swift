@@ -243,6 +243,7 @@ let package = Package(
             name: "LanguageModelsTests",
             dependencies: [
                 "Locks",
+                "agent-server",
                 "AgentService",
                 "JSONText",
                 "LanguageModels",

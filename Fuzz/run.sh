@@ -11,7 +11,8 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 # `@testable import` needs libraries that are built with this option.
-options=(-c release -Xswiftc -enable-testing)
+# `FrontEnds/` links to files of the server, which use declarations of its package.
+options=(-c release -Xswiftc -enable-testing -Xswiftc -package-name -Xswiftc fuzzed)
 
 if [ "${1:-}" = explore ]; then
     kind=${2:?"a kind: model, request or redis"}

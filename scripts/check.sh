@@ -12,6 +12,22 @@ report() { # a title, and the violations
 
 scripts/imports.py || failed=1
 scripts/imports.py --self-test || failed=1
+# literals FILE...: FILE:LINE:"…" for each string literal outside of comments.
+literals() {
+    local file
+    for file; do
+        sed -E 's_^ *//.*__' "$file" | grep -noE '"([^"\\]|\\.)*"' | sed "s|^|$file:|" || true
+    done
+}
+# Models and clients speak protocols; the engine between them speaks none.
+mapfile -t engine < <(find Sources/AgentService -name '*.swift')
+report "The engine knows neither SSE nor HTTP; its front ends do:" \
+    "$(literals "${engine[@]}" |
+        grep -E '"[^"]*((event|data|id|retry): ?|keep-alive|event-stream|HTTP|application/|[A-Z][A-Za-z]+-[A-Z][A-Za-z-]+|Bearer)' || true)"
+vendors='OpenAI|Anthropic|Claude|Azure|DeepSeek|Gemini|Google|Kimi|Mistral|Ollama|OpenRouter|VLLM'
+report "No file or type of the engine is named after a vendor:" \
+    "$(printf '%s\n' "${engine[@]}" | grep -iE "($vendors)[^/]*\$" || true
+    grep -niE "(class|struct|enum|actor|protocol|typealias|extension) +[A-Za-z.]*($vendors)" "${engine[@]}" || true)"
 report "Documentation:" "$(scripts/docs.py || true)"
 report "Nothing may crash on outside data:" \
     "$(grep -rnE '\btry!|\bfatalError\(|\bpreconditionFailure\(|\bas! ' Sources || true)"

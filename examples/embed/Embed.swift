@@ -8,7 +8,21 @@ import RedisClient
 import ServiceLifecycle
 import SessionStore
 
-/// Runs one turn of the engine in a program without an HTTP server, and prints its events.
+/// Writes the text as the model writes it, and then how the step ended.
+struct PlainText: StreamEncoder {
+    func encode(_ event: TurnEvent, id: EventID?, into bytes: inout ByteBuffer) {
+        switch event {
+        case .textDelta(let text): bytes.writeString(text)
+        case .failed(let failure): bytes.writeString("\n\(failure.message)")
+        case .finished(let summary): bytes.writeString("\n(\(summary.status.rawValue))\n")
+        default: break
+        }
+    }
+
+    func encode(_ signal: StreamSignal, into bytes: inout ByteBuffer) {}
+}
+
+/// Runs one turn of the engine in a program without an HTTP server, and prints its text.
 @main struct Embed {
     static func main() async throws {
         let logger = Logger(label: "embed")
@@ -31,10 +45,11 @@ import SessionStore
             services: [redis, pool, membership, keepAlive, Sweeper(service: turns, logger: logger), scheduler], logger: logger)
         async let running: Void = services.run()
 
-        let body = #"{"session_id":"\#(UUID().uuidString)","message":"slow 12"}"#
-        let stream = ClientStream()
-        try await turns.start(TurnRequest(body: ByteBuffer(string: body)), stream: stream)
-        while let events = await stream.next() { print(String(buffer: events), terminator: "") }
+        if let session = SessionID(UUID().uuidString) {
+            let stream = ClientStream(encoder: PlainText())
+            try await turns.start(TurnRequest(session: session, text: "slow 12"), stream: stream)
+            while let bytes = await stream.next() { print(String(buffer: bytes), terminator: "") }
+        }
 
         await services.triggerGracefulShutdown()
         try await running

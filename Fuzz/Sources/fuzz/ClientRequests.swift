@@ -45,8 +45,8 @@ final class ClientRequests: Target {
                 let view = LogView(status: .idle, step: 7, nonce: id.nonce, leaseLeft: .zero, opening: nil, entries: [entry])
                 for place in [.after(id), .before(id), LogPosition.resuming(after: id, in: view, joinsNext: true)].compactMap({ $0 }) {
                     var reader = LogReader(place)
-                    var out = ByteBuffer()
-                    _ = reader.read([entry], into: &out)
+                    var events: [IdentifiedEvent] = []
+                    _ = reader.read([entry], into: &events)
                     _ = reader.position
                 }
             }

@@ -68,13 +68,27 @@ final class RedisReplies: Target {
         for place in [.beginning(of: first.step), .after(id), .before(id), LogPosition.resuming(after: id, in: view, joinsNext: true)] {
             guard let place else { continue }
             var reader = LogReader(place)
-            var out = ByteBuffer()
-            _ = reader.read(entries, into: &out)
+            var events: [IdentifiedEvent] = []
+            _ = reader.read(entries, into: &events)
+            tell(events)
             hold(reader.position.sequence >= 0, "\(reader.position)")
         }
     }
 
-    /// Reads lines as a journal, and as the messages of a history.
+    /// Events as a client is told them.
+    private func tell(_ events: [IdentifiedEvent]) {
+        var encoder = NativeEncoder()
+        var bytes = ByteBuffer()
+        for event in events {
+            let before = bytes.writerIndex
+            // The nonce is this test's: the log's may be anything here.
+            encoder.encode(event.event, id: EventID(step: event.id.step, sequence: event.id.sequence, nonce: "n"), into: &bytes)
+            let lines = bytes.getString(at: before, length: bytes.writerIndex - before)?.split(separator: "\n")
+            hold(lines?.count == 3, "an event that is not three lines: \(event)")
+        }
+    }
+
+    /// A journal, or the messages of a history.
     private func journal(_ lines: [ByteBuffer]) {
         guard let session = Self.session else { return }
         for step in [1, 2, Int.max] {

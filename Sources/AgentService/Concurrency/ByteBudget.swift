@@ -2,9 +2,11 @@ import DequeModule
 import LanguageModels
 import Locks
 
-/// A bound on the bytes that are held for one purpose at the same time. Who wants some waits until there is room, in the order of asking.
+/// Bounds the bytes that are held for one purpose at the same time. Callers wait until there is
+/// room, first come, first served.
 ///
-/// More than the whole bound is let in when nothing else is held: it would wait for ever.
+/// A caller that asks for more than the whole bound is admitted when no other holds bytes: it would
+/// wait for ever otherwise.
 package final class ByteBudget: Sendable {
     private struct State {
         var used = 0
@@ -12,7 +14,7 @@ package final class ByteBudget: Sendable {
         var released = 0
     }
 
-    /// Somebody who waits for bytes.
+    /// A caller that waits for bytes.
     final class Waiter: Sendable {
         fileprivate let bytes: Int
         fileprivate let outcome = Guarded<Outcome>(.open(nil))
@@ -35,13 +37,13 @@ package final class ByteBudget: Sendable {
     }
 
     package var used: Int { state.withLock { $0.used } }
-    /// Whether somebody waits.
+    /// Whether a caller waits.
     var isCrowded: Bool { waitingCount > 0 }
     var waitingCount: Int { state.withLock { $0.waiting.count } }
-    /// How many bytes were given back since the beginning.
+    /// The bytes that were released since the budget was made.
     package var released: Int { state.withLock { $0.released } }
 
-    /// Takes bytes at once; nil where there is no room, or others wait.
+    /// Takes bytes at once; nil if there is no room, or if other callers wait.
     package func take(_ bytes: Int) -> ByteShare? {
         let isTaken = state.withLock { state in
             guard state.waiting.isEmpty, state.used + bytes <= limit || state.used == 0 else { return false }
@@ -53,15 +55,15 @@ package final class ByteBudget: Sendable {
 
     /// Waits for bytes, at most until the deadline.
     ///
-    /// - Parameter onWait: Is given what ends the wait, where there is one.
-    /// - Returns: Nil at the deadline, and where the wait was ended.
+    /// - Parameter onWait: Called if the caller has to wait, with a closure that ends the wait.
+    /// - Returns: Nil at the deadline, and when the wait was ended.
     func take(
         _ bytes: Int, until deadline: ContinuousClock.Instant, onWait: (_ stop: @escaping @Sendable () -> Void) -> Void = { _ in }
     ) async -> ByteShare? {
         if let share = take(bytes) { return share }
         let waiter = Waiter(bytes: bytes)
         state.withLock { $0.waiting.append(waiter) }
-        // Somebody may have given bytes back since.
+        // Another holder may have released bytes since.
         admit()
         onWait { self.leave(waiter) }
         return await withTaskGroup(of: Void.self) { group in
@@ -79,7 +81,7 @@ package final class ByteBudget: Sendable {
         }
     }
 
-    /// - Parameter bytes: Negative to give some back.
+    /// - Parameter bytes: Negative to release some.
     fileprivate func add(_ bytes: Int) {
         state.withLock { state in
             state.used += bytes
@@ -88,7 +90,7 @@ package final class ByteBudget: Sendable {
         if bytes < 0 { admit() }
     }
 
-    /// Lets in those who have waited longest.
+    /// Admits the callers that have waited longest.
     private func admit() {
         while true {
             let next = state.withLock { state -> Waiter? in
@@ -97,7 +99,7 @@ package final class ByteBudget: Sendable {
                 return state.waiting.removeFirst()
             }
             guard let next else { return }
-            // Whoever has left meanwhile lets go of it at once.
+            // A caller that has left meanwhile releases the share at once.
             next.end(with: ByteShare(of: self, bytes: next.bytes))
         }
     }
@@ -105,7 +107,7 @@ package final class ByteBudget: Sendable {
     private func leave(_ waiter: Waiter) {
         state.withLock { $0.waiting.removeAll { $0 === waiter } }
         waiter.end(with: nil)
-        // Those behind a large one may have room.
+        // The callers behind a large one may have room.
         admit()
     }
 }
@@ -133,7 +135,8 @@ extension ByteBudget.Waiter {
     }
 }
 
-/// Bytes of a ``ByteBudget``. They count as held until this is let go of, together with what it counts.
+/// Bytes of a ``ByteBudget``. They count as held until the share is released, together with the
+/// memory that it counts.
 package final class ByteShare: HeldBytes, Sendable {
     private let budget: ByteBudget
     private let count: Guarded<Int>
@@ -149,7 +152,8 @@ package final class ByteShare: HeldBytes, Sendable {
 
     package var bytes: Int { count.withLock { $0 } }
 
-    /// Counts as many bytes from now on. More than there were are counted without a wait, beyond the bound if need be: they are there already.
+    /// Changes the number of bytes. Additional bytes count at once, even beyond the bound: the
+    /// memory is in use already.
     package func resize(to bytes: Int) {
         let change = count.withLock { count in
             defer { count = bytes }

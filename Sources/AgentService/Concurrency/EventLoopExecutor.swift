@@ -1,11 +1,11 @@
 import Locks
 public import NIOCore
 
-/// Runs tasks on an event loop's thread (SE-0417), so that a request's tasks and its sockets take turns on one thread instead of waking
-/// each other across two.
+/// Runs tasks on an event loop's thread (SE-0417), so that a request's tasks and its sockets take
+/// turns on one thread instead of waking each other across two.
 ///
-/// Jobs that are enqueued while others run wait in the same queue: one `execute` for all of them. A task that computes for long
-/// holds up the loop's sockets meanwhile.
+/// Jobs that are enqueued while others run wait in the same queue: one `execute` for all of them. A
+/// task that computes for long delays the loop's sockets.
 public final class EventLoopExecutor: TaskExecutor {
     private struct Queue {
         var jobs: [UnownedJob] = []
@@ -32,7 +32,8 @@ public final class EventLoopExecutor: TaskExecutor {
         if wakes { eventLoop.execute { self.runJobs() } }
     }
 
-    /// Runs what is there. What is enqueued meanwhile comes after the sockets had their turn.
+    /// Runs the enqueued jobs. Jobs that are enqueued meanwhile run after the sockets had their
+    /// turn.
     private func runJobs() {
         var jobs = queue.withLock { queue in
             defer {
@@ -44,7 +45,7 @@ public final class EventLoopExecutor: TaskExecutor {
         let executor = asUnownedTaskExecutor()
         for job in jobs { job.runSynchronously(on: executor) }
         jobs.removeAll(keepingCapacity: true)
-        // The array goes back, so that a busy loop allocates none.
+        // The array is used again, so that a busy loop allocates none.
         queue.withLock { queue in
             if queue.jobs.isEmpty { swap(&queue.jobs, &jobs) }
         }
@@ -63,11 +64,11 @@ public struct EventLoopExecutors: Sendable {
         byLoop = Dictionary(all.map { (ObjectIdentifier($0.eventLoop), $0) }, uniquingKeysWith: { first, _ in first })
     }
 
-    /// The executor of `eventLoop`; nil for a loop of another group.
+    /// Returns the executor of `eventLoop`; nil for a loop of another group.
     public subscript(eventLoop: any EventLoop) -> EventLoopExecutor? {
         byLoop[ObjectIdentifier(eventLoop)]
     }
 
-    /// The place in ``all`` of the loop that the caller runs on; nil for a caller on none of them.
+    /// The index in ``all`` of the loop that the caller runs on; nil for a caller on none of them.
     var currentIndex: Int? { all.firstIndex { $0.eventLoop.inEventLoop } }
 }

@@ -2,7 +2,8 @@ package import JSONText
 public import NIOCore
 import SessionStore
 
-/// The tools that the model is offered where a request does not bring its own. The server never runs one: it hands calls to the client.
+/// The tools that the model is offered if a request has none of its own. The server never runs a
+/// tool: clients do.
 public struct ToolRegistry: Sendable {
     /// OpenAI tool schemas as a JSON array; nil when there are none.
     public let json: ByteBuffer?
@@ -17,14 +18,15 @@ public struct ToolRegistry: Sendable {
         self.json = ByteBuffer(string: json)
     }
 
-    /// Reads an array of tool schemas in OpenAI form: objects with `type` `function` and a `function` that has a `name`.
+    /// Reads an array of tool schemas in OpenAI form: objects with `type` `function` and a
+    /// `function` that has a `name`.
     public init(parsing bytes: ByteBuffer) throws(ToolSchemaError) {
         let text: CheckedJSON
         do { text = try CheckedJSON(parsing: bytes) } catch { throw ToolSchemaError("not JSON: \(error)") }
         try self.init(validating: text.value)
     }
 
-    /// The same for a value that is already parsed.
+    /// Checks a value that is parsed already.
     package init(validating value: JSONSlice) throws(ToolSchemaError) {
         guard value.kind == .array else { throw ToolSchemaError("must be an array of tool schemas") }
         var count = 0
@@ -43,7 +45,8 @@ public struct ToolRegistry: Sendable {
     }
 }
 
-/// What is wrong with tool schemas, as a continuation of their field's name.
+/// What is wrong with tool schemas. The description continues the field's name: `[0].type must be
+/// "function"`.
 public struct ToolSchemaError: Error, Sendable, CustomStringConvertible {
     public var description: String
 

@@ -3,28 +3,28 @@ public import NIOCore
 /// A run of events on their way into a session's log: one stream entry, whose id is that of the
 /// last event.
 ///
-/// A text delta is stored bare, in a field `token` or `reasoning`; any other event as the name of
-/// its SSE event with its JSON. The first event's sequence number is ``firstSequence``; each later
-/// one's is one more.
+/// Each event is one field. The sequence number of the first event is ``firstSequence``, and that
+/// of each later event is one more than that of the event before.
 public struct LoggedEvents: Sendable {
-    /// The names an event can have in the log.
-    public enum Name: String, Sendable {
-        /// A text delta, without JSON around it.
+    /// The names that an event's field has in the log. The log on disk holds them, so they never
+    /// change.
+    public enum Field: String, Sendable {
+        /// A piece of the completion's text, bare.
         case token
-        /// A delta of the model's reasoning, likewise; only if clients may see it.
+        /// A piece of the model's reasoning, bare; only where clients are shown it.
         case reasoning
-        /// The stored assistant message.
+        /// The whole text, or a tool call, as a JSON object.
         case message
-        /// The error that ends the step.
+        /// Why the step failed, as a JSON object.
         case error
-        /// The end of the step.
+        /// How the step ended, as a JSON object.
         case done
-        /// The step starts again, in place of an earlier one.
+        /// That the events of an earlier step are void, as a JSON object.
         case restart
     }
 
     private struct Item {
-        var name: Name
+        var field: Field
         var end: Int
     }
 
@@ -54,40 +54,45 @@ public struct LoggedEvents: Sendable {
     /// Appends a piece of the completion's text.
     public mutating func append(token: String) {
         bytes.writeString(token)
-        items.append(Item(name: .token, end: bytes.writerIndex))
+        items.append(Item(field: .token, end: bytes.writerIndex))
     }
 
     /// Appends a piece of the model's reasoning.
     public mutating func append(reasoning: String) {
         bytes.writeString(reasoning)
-        items.append(Item(name: .reasoning, end: bytes.writerIndex))
+        items.append(Item(field: .reasoning, end: bytes.writerIndex))
     }
 
     /// Appends an event with its JSON.
-    public mutating func append(_ name: Name, json: ByteBuffer) {
-        bytes.writeImmutableBuffer(json)
-        items.append(Item(name: name, end: bytes.writerIndex))
+    public mutating func append(_ field: Field, json: ByteBuffer) {
+        append(field) { $0.writeImmutableBuffer(json) }
     }
 
-    /// Removes and returns all events; those that are added next are a batch of their own.
+    /// Adds an event whose value `write` appends.
+    public mutating func append(_ field: Field, _ write: (inout ByteBuffer) -> Void) {
+        write(&bytes)
+        items.append(Item(field: field, end: bytes.writerIndex))
+    }
+
+    /// Removes and returns all events. An event that is added next begins a batch of its own.
     public mutating func takeAll() -> LoggedEvents {
         var taken = LoggedEvents(firstSequence: nextSequence)
         swap(&taken, &self)
         return taken
     }
 
-    /// Appends later events, which must begin where these end.
+    /// Adds the events that came after these; they must begin where these end.
     public mutating func append(contentsOf later: LoggedEvents) {
         let base = bytes.writerIndex
         bytes.writeImmutableBuffer(later.bytes)
-        items.append(contentsOf: later.items.map { Item(name: $0.name, end: base + $0.end) })
+        items.append(contentsOf: later.items.map { Item(field: $0.field, end: base + $0.end) })
     }
 
-    /// Calls `body` with each event's name and bytes, in order.
-    public func forEach(_ body: (Name, ByteBuffer) -> Void) {
+    /// Calls `body` with each event's field and value, in order.
+    public func forEach(_ body: (Field, ByteBuffer) -> Void) {
         var start = bytes.readerIndex
         for item in items {
-            if let slice = bytes.getSlice(at: start, length: item.end - start) { body(item.name, slice) }
+            if let slice = bytes.getSlice(at: start, length: item.end - start) { body(item.field, slice) }
             start = item.end
         }
     }

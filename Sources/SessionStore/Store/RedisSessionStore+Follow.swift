@@ -60,7 +60,7 @@ extension RedisSessionStore {
         return updated / 1000 < seconds - Self.settledAfter.components.seconds
     }
 
-    private static let finalEvents = [LoggedEvents.Name.message, .done].map(\.rawValue)
+    private static let finalEvents = [LoggedEvents.Field.message, .done].map(\.rawValue)
 
     private func entries(_ reply: RedisReply) -> [LogEntry] {
         var entries: [LogEntry] = []

@@ -22,7 +22,7 @@ extension RedisSessionStore {
                 // A batch whose reply was lost is sent again with the next one, so that an entry
                 // may begin with events that another has.
                 let known = max(0, seen - (entry.lastSequence - entry.fields.count))
-                for (name, value) in entry.fields.dropFirst(known) where name == LoggedEvents.Name.token.rawValue {
+                for (name, value) in entry.fields.dropFirst(known) where name == LoggedEvents.Field.token.rawValue {
                     text.writeImmutableBuffer(value)
                 }
                 seen = max(seen, entry.lastSequence)

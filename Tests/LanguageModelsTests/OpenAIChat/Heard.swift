@@ -50,9 +50,7 @@ struct Heard: Equatable, CustomStringConvertible {
         status = ending.status
         calls = ending.calls.map { "\($0.name) \(String(buffer: $0.arguments))" }
         (reason, code) = (ending.finishReason?.text, ending.errorCode)
-        for event in ending.events where event.name == .error {
-            message = (try? JSON(parsing: event.json))?["error"].string ?? ""
-        }
+        for case .failed(let failure) in ending.events { message = failure.message }
     }
 
     var description: String {

@@ -6,7 +6,7 @@ import Testing
 @Suite("Batches of logged events")
 struct LoggedEventsTests {
     private struct Event: Equatable {
-        var name: LoggedEvents.Name
+        var name: LoggedEvents.Field
         var text: String
     }
 
@@ -60,7 +60,7 @@ struct LoggedEventsTests {
             default:
                 let text = String(
                     repeating: ["a", "ü", "👩‍👩‍👧", ""].randomElement(using: &random) ?? "", count: Int.random(in: 0..<5, using: &random))
-                let name = ([.token, .message, .error, .done, .restart] as [LoggedEvents.Name]).randomElement(using: &random) ?? .token
+                let name = ([.token, .message, .error, .done, .restart] as [LoggedEvents.Field]).randomElement(using: &random) ?? .token
                 if name == .token { events.append(token: text) } else { events.append(name, json: ByteBuffer(string: text)) }
                 model.append(Event(name: name, text: text))
             }

@@ -1,0 +1,1 @@
+../../../../Sources/agent-server/Sessions/RewindFields.swift

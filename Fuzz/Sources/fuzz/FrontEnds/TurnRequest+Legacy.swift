@@ -1,0 +1,1 @@
+../../../../Sources/agent-server/FrontEnds/Legacy/TurnRequest+Legacy.swift

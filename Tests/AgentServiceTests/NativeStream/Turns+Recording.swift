@@ -1,0 +1,53 @@
+import TestSupport
+import Testing
+
+@testable import AgentService
+@testable import SessionStore
+
+extension Turns {
+    /// Follows from the place that `GET …/stream` would; nil where nothing is left.
+    func join(after id: String? = nil) async throws -> Listener? {
+        let id = id.flatMap { EventID($0) }
+        guard case .position(let position) = try await service.resumePoint(session.id, after: id) else { return nil }
+        let listener = Listener()
+        try service.follow(session.id, from: position, stream: listener.stream)
+        return listener
+    }
+
+    /// The bytes for a client that joins after an event.
+    func joined(after id: String? = nil) async throws -> String {
+        guard let listener = try await join(after: id) else { return "(nothing is left)\n" }
+        _ = try await listener.all()
+        return listener.text
+    }
+
+    /// The bytes for a client that sends its message again.
+    func saidAgain(_ text: String, _ extra: [String: JSON] = [:], key: String, after id: String? = nil) async throws -> String {
+        let listener = try await say(text, extra, key: key, lastEventID: id)
+        _ = try await listener.all()
+        return listener.text
+    }
+
+    /// Records what a client is told that resumes after each event of a stream, by `GET` and by
+    /// sending its message again.
+    func recordResumes(
+        of text: String, _ extra: [String: JSON] = [:], key: String, after events: [Listener.Told], into recording: inout RecordedStreams
+    ) async throws {
+        recording.add("joined", try await joined())
+        recording.add("said again", try await saidAgain(text, extra, key: key))
+        for id in events.compactMap(\.id) {
+            recording.add("joined after \(id)", try await joined(after: id))
+            recording.add("said again after \(id)", try await saidAgain(text, extra, key: key, after: id))
+        }
+    }
+
+    var recording: RecordedStreams { RecordedStreams(session: session.id.text) }
+}
+
+extension Listener {
+    /// The bytes, once the stream has ended.
+    func bytes() async throws -> String {
+        _ = try await all()
+        return text
+    }
+}
