@@ -105,6 +105,7 @@ let package = Package(
             dependencies: [
                 "JSONText",
                 "LanguageModels",
+                "Locks",
                 "RedisClient",
                 "SessionStore",
                 .product(name: "DequeModule", package: "swift-collections"),
@@ -177,6 +178,7 @@ let package = Package(
             name: "embed",
             dependencies: [
                 "AgentService",
+                "LanguageModels",
                 "RedisClient",
                 "SessionStore",
                 .product(name: "Logging", package: "swift-log"),
@@ -262,6 +264,7 @@ let package = Package(
                 "AgentService",
                 "JSONText",
                 "LanguageModels",
+                "Locks",
                 "RedisClient",
                 "SessionStore",
                 "TestSupport",

@@ -1,5 +1,6 @@
 import AgentService
 import Foundation
+import LanguageModels
 import Logging
 import NIOCore
 import NIOPosix
@@ -22,8 +23,9 @@ import SessionStore
             maximumSteps: 8, drain: .seconds(5), executors: EventLoopExecutors(group), logger: logger)
         let keepAlive = KeepAlive(period: .seconds(15))
         let turns = TurnService(
-            store: store, provider: ScriptedProvider(), scheduler: scheduler, flushTimer: LogFlushTimer(), keepAlive: keepAlive,
-            configuration: TurnConfiguration(replica: "embedded", model: "scripted", systemPrompt: nil), logger: logger)
+            store: store, models: ModelCatalog(server: ScriptedModel(), defaultModel: "scripted"), scheduler: scheduler,
+            flushTimer: LogFlushTimer(), keepAlive: keepAlive,
+            configuration: TurnConfiguration(replica: "embedded", systemPrompt: nil), logger: logger)
         // Stopped in the reverse order: steps are drained first, Redis is stopped last.
         let services = ServiceGroup(
             services: [redis, pool, membership, keepAlive, Sweeper(service: turns, logger: logger), scheduler], logger: logger)

@@ -1,5 +1,5 @@
-package import NIOCore
 import Locks
+package import NIOCore
 
 /// Wakes one waiting task. Signals are not counted: after any number of them, the next wait returns
 /// at once, and the wait after it waits.
