@@ -1,5 +1,5 @@
 import DequeModule
-public import LanguageModels
+package import LanguageModels
 import Locks
 
 /// A bound on the bytes that are held for one purpose at the same time. Who wants some waits until there is room, in the order of asking.
