@@ -3,8 +3,8 @@ import NIOCore
 import NIOEmbedded
 import NIOHTTP1
 
-@testable import LanguageModels
 @testable import AsyncHTTPClient
+@testable import LanguageModels
 
 /// Feeds bytes from a model server through NIO's decoder, the gate and the HTTP client's own
 /// handler to the decoder of completions. Only the socket is simulated.

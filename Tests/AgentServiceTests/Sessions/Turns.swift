@@ -171,7 +171,7 @@ final class Listener: Sendable {
     /// Returns the events so far.
     func soFar() throws -> [Told] {
         try heard.text.withLock { $0 }.components(separatedBy: "\n\n").dropLast().filter { !$0.hasPrefix(":") }.map { block in
-            var told = CollectingReceiver(id: nil, name: "", data: .null)
+            var told = Told(id: nil, name: "", data: .null)
             for line in block.split(separator: "\n") {
                 let parts = line.split(separator: ": ", maxSplits: 1).map(String.init)
                 switch parts.first {
