@@ -103,8 +103,10 @@ let package = Package(
         .target(
             name: "AgentService",
             dependencies: [
+                "Locks",
                 "JSONText",
                 "LanguageModels",
+                "Locks",
                 "RedisClient",
                 "SessionStore",
                 .product(name: "DequeModule", package: "swift-collections"),
@@ -261,9 +263,11 @@ let package = Package(
         .testTarget(
             name: "AgentServiceTests",
             dependencies: [
+                "Locks",
                 "AgentService",
                 "JSONText",
                 "LanguageModels",
+                "Locks",
                 "RedisClient",
                 "SessionStore",
                 "TestSupport",

@@ -2,7 +2,7 @@
 # Builds the documentation of the library products into .build/docs. Fails on any warning of DocC.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-libraries=(RedisClient SessionStore AgentService)
+libraries=(RedisClient SessionStore LanguageModels AgentService)
 
 # Emits one graph per module from a debug build, which it makes first if there is none.
 swift package dump-symbol-graph --minimum-access-level public --skip-synthesized-members >/dev/null

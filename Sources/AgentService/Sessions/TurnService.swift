@@ -24,7 +24,7 @@ public final class TurnService: Sendable {
 
     /// - Parameters:
     ///   - store: The sessions.
-    ///   - provider: The language model.
+    ///   - models: The models that turns may name.
     ///   - scheduler: Runs the steps.
     ///   - flushTimer: Sends the logs of all steps to Redis.
     ///   - keepAlive: Writes keep-alives to all streams.

@@ -22,6 +22,9 @@ public struct ModelCatalog: Sendable {
     public let defaultModel: String
     private let server: any LanguageModel
 
+    /// - Parameters:
+    ///   - server: Sends the requests.
+    ///   - defaultModel: The model of turns that name none.
     public init(server: any LanguageModel, defaultModel: String) {
         self.server = server
         self.defaultModel = defaultModel

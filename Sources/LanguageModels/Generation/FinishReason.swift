@@ -1,8 +1,10 @@
 /// Why a model stopped.
 public enum FinishReason: Sendable, Equatable {
+    /// The model has finished its text.
     case stop
     /// A limit on the completion's length, or the model's window, cut it off.
     case length
+    /// The model wants tools to be called.
     case toolCalls
     /// A filter cut the completion off, or replaced it.
     case contentFilter

@@ -37,6 +37,7 @@ public struct LLMError: Error, Sendable, CustomStringConvertible {
         package var refusesConversation: Bool { self == .rejected || self == .contextFull }
     }
 
+    /// The reason, for programs.
     public var code: Code
     /// One sentence for people. Never holds a key.
     public var message: String
@@ -55,12 +56,17 @@ public struct LLMError: Error, Sendable, CustomStringConvertible {
     /// Why the model stopped, if the server has said it.
     public var finishReason: FinishReason?
 
+    /// - Parameters:
+    ///   - code: The reason.
+    ///   - message: The reason in words.
+    ///   - status: The HTTP status of the response; nil if there was none.
     public init(_ code: Code, _ message: String, status: Int? = nil) {
         self.code = code
         self.message = message
         self.status = status
     }
 
+    /// Whether the same request may succeed later.
     public var isRetryable: Bool { code.isRetryable }
 
     /// What logs may show. The server's own words may quote the conversation.

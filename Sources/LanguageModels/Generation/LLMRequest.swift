@@ -7,7 +7,7 @@ public struct LLMRequest: Sendable {
     public var model: String
     /// The server's name in the ``ModelCatalog``.
     public var provider: String
-    /// The conversation, oldest first: each element is a ``ChatMessage``.
+    /// The conversation, oldest first: each element is a `ChatMessage`.
     public let messages: [ByteBuffer]
     /// OpenAI tool schemas as one JSON array; nil when there are none.
     public var tools: ByteBuffer?
@@ -20,6 +20,7 @@ public struct LLMRequest: Sendable {
 
     private let messageBytes: Int
 
+    /// Makes a request. The parameters are the properties of the same names.
     public init(
         model: String, provider: String = ModelCatalog.onlyProvider, messages: [ByteBuffer], tools: ByteBuffer? = nil,
         traceparent: String? = nil

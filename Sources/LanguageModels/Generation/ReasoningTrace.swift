@@ -12,6 +12,7 @@ public struct ReasoningTrace: Sendable, Equatable {
         /// Valid JSON, as the model sent it.
         public var json: ByteBuffer
 
+        /// Makes a member. The parameters are the properties of the same names.
         public init(name: String, json: ByteBuffer) {
             self.name = name
             self.json = json
@@ -23,6 +24,7 @@ public struct ReasoningTrace: Sendable, Equatable {
     /// Members of its tool calls that this project does not know, by the index in ``LLMEvent/toolCall(index:id:name:arguments:)``.
     public var calls: [Int: [Member]]
 
+    /// Makes a trace. The parameters are the properties of the same names.
     public init(fields: [Member] = [], calls: [Int: [Member]] = [:]) {
         self.fields = fields
         self.calls = calls

@@ -1,11 +1,14 @@
 /// Tokens that a generation cost, as the model counted them.
 public struct TokenUsage: Sendable, Equatable {
+    /// The tokens of the prompt.
     public var promptTokens: Int
+    /// The tokens of the completion, with those of the reasoning.
     public var completionTokens: Int
     /// How many of ``promptTokens`` came from the server's cache; nil if the server does not say.
     public var cachedTokens: Int?
     /// How many of ``completionTokens`` were spent on reasoning; nil if the server does not say.
     public var reasoningTokens: Int?
+    /// The tokens of prompt and completion.
     public var totalTokens: Int { promptTokens + completionTokens }
 
     /// Counts come from models and from journals. A number that cannot be a count becomes the nearest that can, so that counts
@@ -19,6 +22,7 @@ public struct TokenUsage: Sendable, Equatable {
 
     static func possible(_ count: Int) -> Int { min(max(count, 0), 1 << 40) }
 
+    /// Adds the tokens of two generations.
     public static func + (one: TokenUsage, other: TokenUsage) -> TokenUsage {
         TokenUsage(
             promptTokens: one.promptTokens + other.promptTokens, completionTokens: one.completionTokens + other.completionTokens,

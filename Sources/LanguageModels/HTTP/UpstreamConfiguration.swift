@@ -28,6 +28,7 @@ public struct UpstreamConfiguration: Sendable, CustomStringConvertible, CustomDe
     /// How much of an error's body is read. Validators repeat what they were sent.
     public var maxErrorBodyBytes = 64 << 10
 
+    /// Makes a configuration. The parameters are the properties of the same names.
     public init(baseURL: String, apiKey: String? = nil, internalKey: String? = nil) {
         self.baseURL = baseURL
         self.apiKey = apiKey

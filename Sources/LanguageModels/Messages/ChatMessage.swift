@@ -1,13 +1,13 @@
 import JSONText
-public import NIOCore
+package import NIOCore
 
 /// A message of a conversation as JSON, in the form of OpenAI's chat completions: so a history is stored, and so a
 /// ``LLMRequest`` carries it, whatever the wire format of the model's server.
 ///
-/// The role always comes first: the scripts in Redis and ``leadingRole(of:)`` tell messages apart by it.
-public enum ChatMessage {
+/// The role always comes first: the scripts in Redis and `leadingRole(of:)` tell messages apart by it.
+package enum ChatMessage {
     /// Returns the message with the system prompt.
-    public static func system(_ text: String) -> ByteBuffer {
+    package static func system(_ text: String) -> ByteBuffer {
         var json = ByteBuffer()
         json.writeStaticString(#"{"role":"system","content":"#)
         json.writeJSONString(text)
@@ -18,7 +18,7 @@ public enum ChatMessage {
     /// Returns a user's message.
     ///
     /// - Parameter content: A JSON string, or an array of content parts, as the client sent it.
-    public static func user(content: ByteBuffer) -> ByteBuffer {
+    package static func user(content: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(content.readableBytes + 32)
         json.writeStaticString(#"{"role":"user","content":"#)
@@ -29,8 +29,10 @@ public enum ChatMessage {
 
     /// Returns the message with a tool's result.
     ///
-    /// - Parameter content: The text of the result.
-    public static func tool(callID: String, content: ByteBuffer) -> ByteBuffer {
+    /// - Parameters:
+    ///   - callID: The id of the call.
+    ///   - content: The text of the result.
+    package static func tool(callID: String, content: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(content.readableBytes + content.readableBytes / 8 + 96)
         json.writeStaticString(#"{"role":"tool","tool_call_id":"#)
@@ -43,8 +45,10 @@ public enum ChatMessage {
 
     /// Returns the message with a tool's result.
     ///
-    /// - Parameter parts: The result as a JSON array of content parts, as the client sent it.
-    public static func tool(callID: String, parts: ByteBuffer) -> ByteBuffer {
+    /// - Parameters:
+    ///   - callID: The id of the call.
+    ///   - parts: The result as a JSON array of content parts, as the client sent it.
+    package static func tool(callID: String, parts: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(parts.readableBytes + 96)
         json.writeStaticString(#"{"role":"tool","tool_call_id":"#)

@@ -9,6 +9,7 @@ public struct OpenAIChat: WireFormat {
     /// Whether clients are shown the model's reasoning as it comes.
     public var showsReasoning = false
 
+    /// Makes the format in OpenAI's own form.
     public init() {}
 
     public func url(base baseURL: String) -> String { EndpointURL.chatCompletions(of: baseURL) }

@@ -8,16 +8,20 @@ import NIOCore
 public struct ReasoningReplay: Sendable, Equatable {
     /// The completions whose reasoning goes back. Members of calls go back in any case.
     public enum Scope: String, Sendable, CaseIterable {
+        /// All completions of the model.
         case all
         /// Only the completions since the last user message.
         case loop
+        /// None.
         case none
     }
 
+    /// Which reasoning goes back to the model.
     public var scope = Scope.all
     /// Whether a completion without reasoning is sent with an empty `reasoning_content`.
     public var isRequired = false
 
+    /// Makes a rule. The parameters are the properties of the same names.
     public init(scope: Scope = .all, isRequired: Bool = false) {
         self.scope = scope
         self.isRequired = isRequired

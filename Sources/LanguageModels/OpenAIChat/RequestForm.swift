@@ -4,12 +4,15 @@ public struct RequestForm: Sendable, Equatable {
     public enum Choice: String, Sendable, CaseIterable {
         /// As OpenAI has it, until the server has refused that once.
         case auto
+        /// Requests have it.
         case yes = "true"
+        /// Requests do not have it.
         case no = "false"
     }
 
     /// The role of the system prompt, as it is sent. The history keeps `system`.
     public enum SystemRole: String, Sendable, CaseIterable {
+        /// The role as it stands in the request.
         case system, developer
     }
 
@@ -17,6 +20,7 @@ public struct RequestForm: Sendable, Equatable {
     public var parameters = RequestParameters()
     /// Whether a streamed request asks for usage with `stream_options`.
     public var streamOptions = Choice.auto
+    /// The role of the system prompt.
     public var systemRole = SystemRole.system
     /// Which of a model's reasoning goes back to it.
     public var reasoning = ReasoningReplay()
@@ -25,6 +29,7 @@ public struct RequestForm: Sendable, Equatable {
     /// Whether an assistant's message is put between a tool's and a user's, for templates that refuse these beside each other.
     public var strictTurns = Choice.auto
 
+    /// The form of OpenAI's own requests.
     public init() {}
 
     /// An estimate of the bytes that the form adds to one message.

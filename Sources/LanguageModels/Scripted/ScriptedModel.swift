@@ -23,6 +23,7 @@ public struct ScriptedModel: LanguageModel {
     /// The pause before each text delta and each piece of a call. None if zero.
     public var tokenDelay: Duration
 
+    /// - Parameter tokenDelay: The pause between two pieces of text.
     public init(tokenDelay: Duration = .milliseconds(15)) {
         self.tokenDelay = tokenDelay
     }

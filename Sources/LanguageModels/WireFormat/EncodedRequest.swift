@@ -12,6 +12,7 @@ public struct EncodedRequest: Sendable {
         var replacement: ByteBuffer
     }
 
+    /// The bytes of the body.
     public private(set) var bytes: ByteBuffer
     /// In the order of their ranges, which do not overlap.
     private var edits: [Edit]

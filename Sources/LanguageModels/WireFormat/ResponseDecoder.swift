@@ -22,6 +22,7 @@ public protocol ResponseDecoder: Sendable {
 
 /// What is still to come of a response.
 public enum ResponseProgress: Sendable, Equatable {
+    /// Parts of the completion are missing.
     case more
     /// The model has finished. Only `usage` and the end of the stream are missing.
     case trailers

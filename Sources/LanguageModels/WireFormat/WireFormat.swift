@@ -9,6 +9,7 @@ public import NIOHTTP1
 ///   client's delegate protocol, where the compiler calls the code that is not specialized: measured with a decoder of this size,
 ///   1,030 instructions more for each read, against 65 for `any`.
 public protocol WireFormat: Sendable {
+    /// The decoder of a response.
     associatedtype Decoder: ResponseDecoder
 
     /// Returns the URL that requests go to.
@@ -21,7 +22,9 @@ public protocol WireFormat: Sendable {
 
     /// Returns a request's body.
     ///
-    /// - Parameter concessions: What the server has refused to take requests without.
+    /// - Parameters:
+    ///   - request: The conversation and its settings.
+    ///   - concessions: What the server has refused to take requests without.
     func encode(_ request: LLMRequest, conceding concessions: Concessions) -> EncodedRequest
 
     /// Returns a decoder for one response.
@@ -42,6 +45,9 @@ public struct ResponseLimits: Sendable {
     /// Bytes of an error's body.
     public var errorBytes: Int
 
+    /// - Parameters:
+    ///   - bodyBytes: The number of bytes that a body may have.
+    ///   - errorBytes: The number of bytes of an error's body that are read.
     public init(bodyBytes: Int, errorBytes: Int) {
         self.bodyBytes = bodyBytes
         self.errorBytes = errorBytes
