@@ -106,7 +106,6 @@ let package = Package(
                 "Locks",
                 "JSONText",
                 "LanguageModels",
-                "Locks",
                 "RedisClient",
                 "SessionStore",
                 .product(name: "DequeModule", package: "swift-collections"),
@@ -194,6 +193,7 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
+                "AgentService",
                 "Locks",
                 "LocalDeployment",
                 "RedisClient",
@@ -263,11 +263,11 @@ let package = Package(
         .testTarget(
             name: "AgentServiceTests",
             dependencies: [
+                "agent-server",
                 "Locks",
                 "AgentService",
                 "JSONText",
                 "LanguageModels",
-                "Locks",
                 "RedisClient",
                 "SessionStore",
                 "TestSupport",
@@ -281,6 +281,7 @@ let package = Package(
         .testTarget(
             name: "AgentServerTests",
             dependencies: [
+                "JSONText",
                 "Locks",
                 "agent-server",
                 "AgentService",
