@@ -3,7 +3,7 @@ public import NIOCore
 
 /// One thing that a client learns of a step, in the engine's own terms.
 ///
-/// A ``StreamEncoder`` turns events into the bytes of one protocol, and ``LogCodec`` into what a
+/// A ``StreamEncoder`` turns events into the bytes of one protocol, and `LogCodec` into what a
 /// session's log holds. Owners and followers emit the same events: a client sees no
 /// difference.
 public enum TurnEvent: Sendable, Equatable {

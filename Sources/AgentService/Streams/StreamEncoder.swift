@@ -10,8 +10,11 @@ public import SessionStore
 public protocol StreamEncoder: Sendable {
     /// Appends the bytes of an event, if the protocol has any for it.
     ///
-    /// - Parameter id: The id by which a client that has this event resumes; nil where it cannot
-    ///   resume after this event.
+    /// - Parameters:
+    ///   - event: The event.
+    ///   - id: The id by which a client that has this event resumes; nil where it cannot resume
+    ///     after this event.
+    ///   - bytes: The bytes that wait for the client.
     mutating func encode(_ event: TurnEvent, id: EventID?, into bytes: inout ByteBuffer)
 
     /// Appends the bytes of a signal, if the protocol has any for it.

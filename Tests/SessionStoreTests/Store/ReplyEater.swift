@@ -1,6 +1,7 @@
 import Locks
 import NIOCore
 import NIOPosix
+import RedisClient
 import TestSupport
 
 /// A loopback proxy to Redis that loses chosen requests and replies together with the connection.

@@ -1,4 +1,5 @@
 import NIOCore
+import RedisClient
 import TestSupport
 import Testing
 
