@@ -1,6 +1,7 @@
 /// The form of a response's body.
 ///
-/// Its first byte decides: servers and proxies label event streams as JSON and JSON as an event stream.
+/// Its first byte decides: servers and proxies label event streams as JSON and JSON as an event
+/// stream.
 enum BodyForm: Sendable {
     case events
     /// One JSON value, or several.
@@ -9,7 +10,8 @@ enum BodyForm: Sendable {
 
     /// Reads the label, for a body whose first byte decides nothing.
     ///
-    /// - Parameter expectsStream: Whether a stream was asked for, in case the label decides nothing either.
+    /// - Parameter expectsStream: Whether a stream was asked for, in case the label decides nothing
+    ///   either.
     init(contentType: String?, expectsStream: Bool) {
         let type = contentType?.prefix { $0 != ";" }.lowercased().filter { $0 != " " } ?? ""
         switch type {
@@ -20,7 +22,7 @@ enum BodyForm: Sendable {
         }
     }
 
-    /// The form of a body whose first byte is `byte`, once the ``isBlank(_:)`` ones before it are left out.
+    /// Judges a body by its first byte that is not ``isBlank(_:)``.
     init(firstByte byte: UInt8, label: BodyForm) {
         switch byte {
         case UInt8(ascii: "{"), UInt8(ascii: "["): self = .json
@@ -31,7 +33,8 @@ enum BodyForm: Sendable {
         }
     }
 
-    /// Returns whether a byte at the beginning does not count: whitespace, or a part of a byte order mark.
+    /// Returns whether a byte at the beginning does not count: whitespace, or a part of a byte
+    /// order mark.
     static func isBlank(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x20, 0x09, 0x0A, 0x0D, 0xEF, 0xBB, 0xBF: true

@@ -1,8 +1,9 @@
 import JSONText
 import NIOCore
 
-/// Joins a character that a server has cut in two between one piece of text and the next: the halves of a surrogate pair, or the
-/// bytes of a UTF-8 sequence. A part that stays alone becomes U+FFFD.
+/// Joins a character that a server has cut in two between one piece of text and the next: the
+/// halves of a surrogate pair, or the bytes of a UTF-8 sequence. A part that stays alone becomes
+/// U+FFFD.
 struct CharacterJoiner: Sendable {
     /// The beginning of a character, in UTF-8; half of a pair takes three bytes (WTF-8).
     private var rest = ByteBuffer()
@@ -54,7 +55,8 @@ struct CharacterJoiner: Sendable {
 }
 
 extension ByteBuffer {
-    /// Replaces the two halves that the bytes begin with, three bytes each, by one sequence of four bytes.
+    /// Replaces the two halves that the bytes begin with, three bytes each, by one sequence of four
+    /// bytes.
     fileprivate mutating func joinLeadingSurrogates() {
         guard let halves = getBytes(at: readerIndex, length: 6), halves[0] == 0xED, 0xA0...0xAF ~= halves[1], halves[3] == 0xED,
             0xB0...0xBF ~= halves[4]

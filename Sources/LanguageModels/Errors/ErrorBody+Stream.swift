@@ -9,8 +9,8 @@ extension ErrorBody {
         return described(summary, .upstream, ErrorWords.plain(data))
     }
 
-    /// Returns the error of the `error` member of a chunk or a choice, or of a chunk that is an error. It gets the class that the
-    /// same error gets as an HTTP response.
+    /// Returns the error of the `error` member of a chunk or a choice, or of a chunk that is an
+    /// error. It gets the class that the same error gets as an HTTP response.
     ///
     /// - Parameter reason: The `finish_reason` beside it.
     static func streamError(_ error: JSONSlice, reason: FinishReason? = nil) -> LLMError {
@@ -27,8 +27,8 @@ extension ErrorBody {
 
     /// Returns the error that a chunk is; nil for any other chunk.
     ///
-    /// vLLM writes `"object":"error"`, Anthropic `"type":"error"`, FastAPI `detail`, FastChat and Baidu `error_code`, MiniMax
-    /// `base_resp`, DashScope and others `code` beside a message.
+    /// vLLM writes `"object":"error"`, Anthropic `"type":"error"`, FastAPI `detail`, FastChat and
+    /// Baidu `error_code`, MiniMax `base_resp`, DashScope and others `code` beside a message.
     static func streamError(inChunk chunk: JSONSlice) -> LLMError? {
         let isError =
             chunk["object"]?.string == "error" || chunk["type"]?.string == "error" || chunk["success"]?.bool == false
@@ -37,7 +37,8 @@ extension ErrorBody {
         return isError ? streamError(chunk) : nil
     }
 
-    /// Returns an error that a server wrote into the middle of data that it could not finish; nil if there is none.
+    /// Returns an error that a server wrote into the middle of data that it could not finish; nil
+    /// if there is none.
     static func streamError(within data: ByteBuffer) -> LLMError? {
         var rest = data
         var attempts = 0
@@ -70,7 +71,8 @@ extension ErrorBody {
         ErrorWords.sentence(in: error) ?? error["text"]?.string.flatMap { ErrorWords.oneLine($0) }
     }
 
-    /// Returns whether there is a code that stands for a failure: some servers send one with each success.
+    /// Returns whether there is a code that stands for a failure: some servers send one with each
+    /// success.
     private static func isFailure(_ code: JSONSlice?) -> Bool {
         guard let code else { return false }
         if let number = code.integer { return number != 0 && !(200..<300 ~= number) }

@@ -35,7 +35,8 @@ enum ErrorBody {
         return error
     }
 
-    /// Returns a body as JSON, which may follow a byte order mark or be the data of a server-sent event.
+    /// Returns a body as JSON, which may follow a byte order mark or be the data of a server-sent
+    /// event.
     private static func json(in body: ByteBuffer) -> JSONSlice? {
         let text = ErrorWords.trimmed(body)
         if let json = try? JSONSlice(parsing: text) { return json }

@@ -1,4 +1,5 @@
-/// Decides of which kind an error of a model's server is. Codes go before words, which servers change.
+/// Decides of which kind an error of a model's server is. Codes go before words, which servers
+/// change.
 enum ErrorClass {
     struct Verdict: Equatable {
         /// Nil if nothing shows it.
@@ -47,7 +48,8 @@ enum ErrorClass {
         "insufficient_quota", "billing_not_active", "billing_error", "payment_required", "insufficient_balance", "insufficient_credits",
         "insufficient_user_quota", "credit_balance_too_low", "budget_exceeded", "exceeded_current_quota_error", "accountoverdueerror",
         "arrearage", "quota_exhausted", "usage_limit_reached",
-        // z.ai: balance, limits of a day, a plan, a week. Its 1302, 1303, 1305 and 1312 are limits of a moment.
+        // z.ai: balance, limits of a day, a plan, a week. Its 1302, 1303, 1305 and 1312 are limits
+        // of a moment.
         "1113", "1304", "1308", "1309", "1310", "1311", "1313",
     ]
 
@@ -59,7 +61,8 @@ enum ErrorClass {
 
     // MARK: Too long
 
-    /// A key that is refused, a model that does not exist and a limit of a moment have statuses of their own.
+    /// A key that is refused, a model that does not exist and a limit of a moment have statuses of
+    /// their own.
     private static func mayBeContext(_ status: Int?) -> Bool { status.map { ![401, 403, 404, 408, 429].contains($0) } ?? true }
 
     private static func isContextCode(_ code: String) -> Bool {

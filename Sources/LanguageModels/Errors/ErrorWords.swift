@@ -7,7 +7,8 @@ enum ErrorWords {
     private static let maximumDepth = 6
     /// Entries of a list that are quoted.
     private static let maximumEntries = 3
-    /// Members with a sentence, in the order in which they are believed; without capitals and underscores.
+    /// Members with a sentence, in the order in which they are believed; without capitals and
+    /// underscores.
     private static let sentences = [
         "message", "detail", "errors", "msg", "errormsg", "errormessage", "errordescription", "statusmsg", "description", "title", "reason",
     ]
@@ -17,7 +18,8 @@ enum ErrorWords {
     /// Returns the error's sentence on one line; nil if it has none.
     static func sentence(in json: JSONSlice) -> String? { sentence(in: json, depth: 0) }
 
-    /// Returns the sentence of a body that is not JSON. A web page has none, and JSON that was cut off is not read.
+    /// Returns the sentence of a body that is not JSON. A web page has none, and JSON that was cut
+    /// off is not read.
     static func plain(_ body: ByteBuffer) -> String? {
         let text = trimmed(body)
         guard let first = text.readableBytesView.first, first != UInt8(ascii: "{"), first != UInt8(ascii: "[") else { return nil }
@@ -55,7 +57,8 @@ enum ErrorWords {
         }
     }
 
-    /// Returns the sentence in a text, which may be the JSON of another server's error, or its web page.
+    /// Returns the sentence in a text, which may be the JSON of another server's error, or its web
+    /// page.
     private static func sentence(_ text: String, depth: Int) -> String? {
         let start = text.drop { $0.isWhitespace }
         if start.first == "{" || start.first == "[", let inner = try? JSONSlice(parsing: ByteBuffer(substring: start)) {
@@ -67,7 +70,8 @@ enum ErrorWords {
     private static func sentence(of object: JSONSlice, depth: Int) -> String? {
         var members: [String: JSONSlice] = [:]
         for member in object.members where !member.value.isNull { members[folded(member.key.string)] = member.value }
-        // An `error` that is a word often stands beside a sentence: {"error":"Bad Request","message":"…"}.
+        // An `error` that is a word often stands beside a sentence:
+        // {"error":"Bad Request","message":"…"}.
         if let error = members["error"], error.kind != .string, let words = sentence(in: error, depth: depth + 1) { return words }
         for key in sentences {
             guard let value = members[key] else { continue }
@@ -79,7 +83,8 @@ enum ErrorWords {
         return wrappers.lazy.compactMap { members[$0].flatMap { sentence(in: $0, depth: depth + 1) } }.first { _ in true }
     }
 
-    /// Adds a gateway's quote of the server behind it, and the member of the request that a validator names.
+    /// Adds a gateway's quote of the server behind it, and the member of the request that a
+    /// validator names.
     private static func completed(_ words: String, by members: [String: JSONSlice], depth: Int) -> String {
         if let raw = members["metadata"]?["raw"], let inner = sentence(in: raw, depth: depth + 1) { return "\(words): \(inner)" }
         guard let place = members["loc"], place.kind == .array else { return words }

@@ -1,13 +1,15 @@
 /// The words, and the servers that write them.
 extension FinishReason {
-    /// KoboldCpp writes `"null"`, SGLang `""`, and servers in Python and JavaScript their own words for nothing.
+    /// KoboldCpp writes `"null"`, SGLang `""`, and servers in Python and JavaScript their own words
+    /// for nothing.
     static let absent: Set = ["", "null", "none", "undefined"]
 
     static let meanings: [String: FinishReason] = [
         // OpenAI: API reference, "The chat completion chunk object".
         "stop": .stop, "length": .length, "tool_calls": .toolCalls, "function_call": .toolCalls, "content_filter": .contentFilter,
         "max_output_tokens": .length,
-        // Anthropic: Messages API, "Handling stop reasons". `pause_turn` wants the request again and is not an end.
+        // Anthropic: Messages API, "Handling stop reasons". `pause_turn` wants the request again
+        // and is not an end.
         "end_turn": .stop, "stop_sequence": .stop, "tool_use": .toolCalls, "max_tokens": .length,
         "model_context_window_exceeded": .length, "refusal": .contentFilter,
         // Google: Gemini API, `Candidate.FinishReason`.

@@ -15,7 +15,8 @@ public enum FinishReason: Sendable, Equatable {
 
     /// Reads the word of a server: OpenAI's, or that of the model's vendor if a proxy passes it on.
     ///
-    /// Nil for a word that is not a reason: some servers write an absent one as text, in each chunk.
+    /// Nil for a word that is not a reason: some servers write an absent one as text, in each
+    /// chunk.
     public init?(_ text: String) {
         // Almost all servers write OpenAI's words as OpenAI does.
         if let known = Self.meanings[text] {
@@ -49,8 +50,8 @@ public enum FinishReason: Sendable, Equatable {
 
     private static func bounded(_ text: String) -> String { String(text.prefix(maximumLength)) }
 
-    /// Returns the word in small letters and with `_`. Proxies of Gemini put more before it: `FINISH_REASON_STOP`,
-    /// `function_call_filter: MALFORMED_FUNCTION_CALL`.
+    /// Returns the word in small letters and with `_`. Proxies of Gemini put more before it:
+    /// `FINISH_REASON_STOP`, `function_call_filter: MALFORMED_FUNCTION_CALL`.
     private static func comparable(_ text: String) -> String {
         let last = text.prefix(256).split(separator: ":").last ?? ""
         let word = String(last.lowercased().filter { !$0.isWhitespace }.map { $0 == "-" ? "_" : $0 })

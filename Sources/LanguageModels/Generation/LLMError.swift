@@ -2,7 +2,8 @@
 public struct LLMError: Error, Sendable, CustomStringConvertible {
     /// The stable word that goes into the `code` of an `error` event.
     public enum Code: String, Sendable, CaseIterable {
-        /// Connection refused or lost, an HTTP 5xx, or a stream that ended before the model had finished.
+        /// Connection refused or lost, an HTTP 5xx, or a stream that ended before the model had
+        /// finished.
         case unavailable = "llm_unavailable"
         /// HTTP 429.
         case rateLimited = "llm_rate_limited"
@@ -10,11 +11,13 @@ public struct LLMError: Error, Sendable, CustomStringConvertible {
         case timeout = "llm_timeout"
         /// HTTP 4xx: the model refuses this request, and would again.
         case rejected = "llm_rejected"
-        /// The account has no money, credit or allowance left: each request fails until a person pays, or for days.
+        /// The account has no money, credit or allowance left: each request fails until a person
+        /// pays, or for days.
         case quotaSpent = "llm_quota"
         /// The conversation is longer than the model takes.
         case contextFull = "llm_context_full"
-        /// An error in the middle of a stream that does not say of which kind it is, or a reason for the end that is an error.
+        /// An error in the middle of a stream that does not say of which kind it is, or a reason
+        /// for the end that is an error.
         case upstream = "llm_error"
         /// A limit on the completion's length cut off a tool call.
         case length = "llm_length"
@@ -27,13 +30,14 @@ public struct LLMError: Error, Sendable, CustomStringConvertible {
         public var isRetryable: Bool {
             switch self {
             case .unavailable, .rateLimited, .timeout, .upstream, .invalidResponse: true
-            // The same request meets the same limit or filter. A client that repeats it on its own pays for a whole completion each
-            // time.
+            // The same request meets the same limit or filter. A client that repeats it on its own
+            // pays for a whole completion each time.
             case .rejected, .quotaSpent, .contextFull, .length, .contentFilter: false
             }
         }
 
-        /// Whether the server refuses the conversation itself, so that its last message must not be sent again.
+        /// Whether the server refuses the conversation itself, so that its last message must not be
+        /// sent again.
         package var refusesConversation: Bool { self == .rejected || self == .contextFull }
     }
 

@@ -1,7 +1,7 @@
 public import NIOCore
 
-/// What one generation is asked for. JSON travels as text, so that a history goes from Redis to the model without being decoded
-/// and encoded again.
+/// What one generation is asked for. JSON travels as text, so that a history goes from Redis to the
+/// model without being decoded and encoded again.
 public struct LLMRequest: Sendable {
     /// The model's name as its server knows it.
     public var model: String
@@ -11,7 +11,8 @@ public struct LLMRequest: Sendable {
     public let messages: [ByteBuffer]
     /// OpenAI tool schemas as one JSON array; nil when there are none.
     public var tools: ByteBuffer?
-    /// What models said beside earlier completions, as it is stored: each element is one JSON object with the index of its message.
+    /// What models said beside earlier completions, as it is stored: each element is one JSON
+    /// object with the index of its message.
     public var reasoning: [ByteBuffer] = []
     /// W3C trace context to pass on (https://www.w3.org/TR/trace-context/).
     public var traceparent: String?
@@ -40,8 +41,8 @@ public struct LLMRequest: Sendable {
     var author: String { ModelCatalog.author(provider: provider, model: model) }
 }
 
-/// Counts the bytes of a request while it is held: its messages, then what they are written into. The count ends when the last
-/// reference is released.
+/// Counts the bytes of a request while it is held: its messages, then what they are written into.
+/// The count ends when the last reference is released.
 public protocol HeldBytes: AnyObject, Sendable {
     /// Counts as many bytes from now on.
     func resize(to bytes: Int)

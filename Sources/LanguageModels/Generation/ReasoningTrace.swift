@@ -1,9 +1,11 @@
 public import NIOCore
 
-/// What a model said beside one completion and may want back with the next request, in the members in which it said it.
+/// What a model said beside one completion and may want back with the next request, in the members
+/// in which it said it.
 ///
-/// DeepSeek and Kimi refuse a request whose earlier completions lack their `reasoning_content`. Gemini refuses one whose calls lack
-/// their `extra_content` (their API references; OpenRouter, "Preserving reasoning blocks").
+/// DeepSeek and Kimi refuse a request whose earlier completions lack their `reasoning_content`.
+/// Gemini refuses one whose calls lack their `extra_content` (their API references; OpenRouter,
+/// "Preserving reasoning blocks").
 public struct ReasoningTrace: Sendable, Equatable {
     /// A member of a JSON object.
     public struct Member: Sendable, Equatable {
@@ -19,9 +21,11 @@ public struct ReasoningTrace: Sendable, Equatable {
         }
     }
 
-    /// Members of the message, such as `reasoning_content`, `reasoning` and `reasoning_details` of chat completions.
+    /// Members of the message, such as `reasoning_content`, `reasoning` and `reasoning_details` of
+    /// chat completions.
     public var fields: [Member]
-    /// Members of its tool calls that this project does not know, by the index in ``LLMEvent/toolCall(index:id:name:arguments:)``.
+    /// Members of its tool calls that this project does not know, by the index in
+    /// ``LLMEvent/toolCall(index:id:name:arguments:)``.
     public var calls: [Int: [Member]]
 
     /// Makes a trace. The parameters are the properties of the same names.

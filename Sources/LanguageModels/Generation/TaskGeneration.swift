@@ -7,7 +7,8 @@ package struct TaskGeneration: LLMGeneration {
 
     /// Starts the task.
     ///
-    /// - Parameter body: Passes on all that the model says, the finish included. An error that it throws ends the generation.
+    /// - Parameter body: Passes on all that the model says, the finish included. An error that it
+    ///   throws ends the generation.
     package init(for receiver: any LLMReceiver, _ body: @escaping @Sendable (_ sink: Sink) async throws -> Void) {
         task = Task {
             do {

@@ -11,8 +11,8 @@ public struct TokenUsage: Sendable, Equatable {
     /// The tokens of prompt and completion.
     public var totalTokens: Int { promptTokens + completionTokens }
 
-    /// Counts come from models and from journals. A number that cannot be a count becomes the nearest that can, so that counts
-    /// may be added.
+    /// Counts come from models and from journals. A number that cannot be a count becomes the
+    /// nearest that can, so that counts may be added.
     public init(promptTokens: Int = 0, completionTokens: Int = 0, cachedTokens: Int? = nil, reasoningTokens: Int? = nil) {
         self.promptTokens = Self.possible(promptTokens)
         self.completionTokens = Self.possible(completionTokens)

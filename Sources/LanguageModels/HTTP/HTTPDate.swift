@@ -22,7 +22,8 @@ enum HTTPDate {
         return days(year: year, month: month + 1, day: day) * 86400 + clock[0] * 3600 + clock[1] * 60 + clock[2]
     }
 
-    /// Returns the days since 1970 in the Gregorian calendar. A year begins with March here, so that its leap day comes last.
+    /// Returns the days since 1970 in the Gregorian calendar. A year begins with March here, so
+    /// that its leap day comes last.
     private static func days(year: Int, month: Int, day: Int) -> Int {
         let shifted = month <= 2 ? year - 1 : year
         let era = (shifted >= 0 ? shifted : shifted - 399) / 400

@@ -3,14 +3,15 @@ import Locks
 import Logging
 import NIOCore
 
-/// One generation: a request, and the same once more if a kept connection turned out to be closed, or if the server wants it in
-/// another form.
+/// One generation: a request, and the same once more if a kept connection turned out to be closed,
+/// or if the server wants it in another form.
 final class HTTPGeneration: LLMGeneration {
     private struct State {
         /// Nil at the end.
         var receiver: (any LLMReceiver)?
         var attempt: HTTPGenerationAttempt?
-        /// Nil until it is written, and once the model has begun to write: it is not sent again then.
+        /// Nil until it is written, and once the model has begun to write: it is not sent again
+        /// then.
         var outgoing: OutgoingRequest?
         var isCancelled = false
         var isRepeated = false
@@ -83,7 +84,8 @@ final class HTTPGeneration: LLMGeneration {
 
     /// Passes events on.
     ///
-    /// - Throws: `CancellationError` after ``cancel()``, so that dropped events are never the end of a whole completion.
+    /// - Throws: `CancellationError` after ``cancel()``, so that dropped events are never the end
+    ///   of a whole completion.
     func receive(_ batch: [LLMEvent]) throws {
         let receiver = state.withLock { $0.isCancelled ? nil : $0.receiver }
         guard let receiver else { throw CancellationError() }
@@ -125,9 +127,10 @@ final class HTTPGeneration: LLMGeneration {
 
     /// Returns whether the request is sent once more, after the loss of its connection.
     ///
-    /// A server may close a kept connection in the moment in which it is used again. The request had no response then; the HTTP
-    /// client leaves it to its user to send it again. A loss that comes later ends a generation that had begun. Another one costs
-    /// again, so the user of the model decides on it.
+    /// A server may close a kept connection in the moment in which it is used again. The request
+    /// had no response then; the HTTP client leaves it to its user to send it again. A loss that
+    /// comes later ends a generation that had begun. Another one costs again, so the user of the
+    /// model decides on it.
     private func mayRepeat() -> Bool {
         guard NIODeadline.now() - begun < .seconds(1) else { return false }
         return state.withLock { state in

@@ -3,7 +3,8 @@ import Locks
 import NIOCore
 import NIOHTTP1
 
-/// One exchange with the model's server: decodes the response on its event loop, passes the events on, and keeps the clocks.
+/// One exchange with the model's server: decodes the response on its event loop, passes the events
+/// on, and keeps the clocks.
 final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
     typealias Response = Void
 
@@ -55,8 +56,8 @@ final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
         if isOver { task.cancel() }
     }
 
-    /// Ends the exchange and closes the connection, unless it is over. In the loop's next turn, so that no call reports the end
-    /// within another call that reports something else.
+    /// Ends the exchange and closes the connection, unless it is over. In the loop's next turn, so
+    /// that no call reports the end within another call that reports something else.
     func cancel() {
         client.eventLoop.execute { self.end(.failure(CancellationError())) }
     }
@@ -77,7 +78,8 @@ final class HTTPGenerationAttempt: HTTPClientResponseDelegate, BodyReceiver {
         return task.eventLoop.makeSucceededVoidFuture()
     }
 
-    /// Takes what was read together with the body's end. All the rest comes by ``receiveBody(_:)`` directly.
+    /// Takes what was read together with the body's end. All the rest comes by ``receiveBody(_:)``
+    /// directly.
     func didReceiveBodyPart(task: HTTPClient.Task<Void>, _ buffer: ByteBuffer) -> EventLoopFuture<Void> {
         receiveBody(buffer)
         return task.eventLoop.makeSucceededVoidFuture()

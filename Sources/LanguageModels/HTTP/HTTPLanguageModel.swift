@@ -6,22 +6,24 @@ public import ServiceLifecycle
 import Synchronization
 import TransportSecurity
 
-/// A model behind an HTTP server: keeps connections, clocks and what the server has refused, for any ``WireFormat``.
+/// A model behind an HTTP server: keeps connections, clocks and what the server has refused, for
+/// any ``WireFormat``.
 ///
-/// A service: while it runs it keeps connections open; it closes them when it is shut down. List it before the services that
-/// generate with it, so that it stops after them.
+/// A service: while it runs it keeps connections open; it closes them when it is shut down. List it
+/// before the services that generate with it, so that it stops after them.
 public final class HTTPLanguageModel: LanguageModel, Service {
     let configuration: UpstreamConfiguration
     let format: any WireFormat
     let logger: Logger
-    /// One for each event loop: a client keeps connections of any loop for any request, and responses would cross threads.
+    /// One for each event loop: a client keeps connections of any loop for any request, and
+    /// responses would cross threads.
     private let clients: [PerEventLoopHTTPClient]
     private let template: HTTPClient.Request
     /// What the server has refused requests without, and taken them with.
     private let learned = Atomic<UInt8>(0)
 
-    /// - Throws: ``UpstreamConfigurationError`` if the base URL is not a URL, a key cannot stand in a header, or a file of TLS cannot
-    ///   be used.
+    /// - Throws: ``UpstreamConfigurationError`` if the base URL is not a URL, a key cannot stand in
+    ///   a header, or a file of TLS cannot be used.
     public init(
         format: any WireFormat, configuration: UpstreamConfiguration, eventLoopGroup: any EventLoopGroup, logger: Logger
     ) throws(UpstreamConfigurationError) {
@@ -45,7 +47,8 @@ public final class HTTPLanguageModel: LanguageModel, Service {
         try await shutdown()
     }
 
-    /// Closes the connections; generations that still run fail. To be called once, if ``run()`` does not do it.
+    /// Closes the connections; generations that still run fail. To be called once, if ``run()``
+    /// does not do it.
     public func shutdown() async throws {
         for client in clients { try await client.http.shutdown() }
     }
@@ -71,8 +74,8 @@ public final class HTTPLanguageModel: LanguageModel, Service {
         return head
     }
 
-    /// Remembers, for as long as this process lives, concessions with which the server has taken a request that it had refused
-    /// without.
+    /// Remembers, for as long as this process lives, concessions with which the server has taken a
+    /// request that it had refused without.
     func learn(_ concessions: Concessions) {
         let known = Concessions(rawValue: learned.bitwiseOr(concessions.rawValue, ordering: .relaxed).oldValue)
         for notice in format.notices(of: concessions.subtracting(known)) { logger.notice("\(notice)") }
@@ -106,11 +109,13 @@ public final class HTTPLanguageModel: LanguageModel, Service {
         } catch {
             throw UpstreamConfigurationError(description: error.description)
         }
-        // Over HTTP/2 the server's limit of streams on the one connection would make generations wait for each other.
+        // Over HTTP/2 the server's limit of streams on the one connection would make generations
+        // wait for each other.
         settings.httpVersion = .http1Only
         // A refused connection is a result: the caller decides whether to try again.
         settings.connectionPool.retryConnectionEstablishment = false
-        // The caller's trace context is passed on by hand; a span that nobody collects costs microseconds.
+        // The caller's trace context is passed on by hand; a span without a collector costs
+        // microseconds.
         settings.tracing.tracer = nil
         return settings
     }

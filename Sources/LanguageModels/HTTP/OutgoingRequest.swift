@@ -8,7 +8,8 @@ struct OutgoingRequest: Sendable {
     /// Counts the body for as long as this request exists.
     private let share: (any HeldBytes)?
 
-    /// A large body is passed on in parts, so that other streams have their turn in between, and TLS does not double all of it.
+    /// A large body is passed on in parts, so that other streams have their turn in between, and
+    /// TLS does not double all of it.
     private static let part = 256 << 10
 
     init(_ request: LLMRequest, to model: HTTPLanguageModel) {

@@ -5,8 +5,8 @@ import NIOCore
 struct PerEventLoopHTTPClient: Sendable {
     let http: HTTPClient
     let eventLoop: any EventLoop
-    /// The connection that is passing on a response's head, or its own loss, at this moment. The HTTP client's delegate does not learn
-    /// which one that is.
+    /// The connection that is passing on a response's head, or its own loss, at this moment. The
+    /// HTTP client's delegate does not learn which one that is.
     private let current: NIOLoopBoundBox<ResponseBodyCoalescer?>
 
     init(eventLoop: any EventLoop, configuration: HTTPClient.Configuration) {
@@ -33,13 +33,14 @@ struct PerEventLoopHTTPClient: Sendable {
         try Self.addHandlers(to: channel, current: current)
     }
 
-    /// Passes the body that follows the head to `receiver` directly, without the HTTP client's detour. To be called on the event loop,
-    /// within `didReceiveHead`.
+    /// Passes the body that follows the head to `receiver` directly, without the HTTP client's
+    /// detour. To be called on the event loop, within `didReceiveHead`.
     func passBody(to receiver: any BodyReceiver) {
         current.value?.receiver = receiver
     }
 
-    /// Whether the connection that reports at this moment has carried an earlier response. To be read on the event loop, while the HTTP
-    /// client reports a head or a loss; false at other times.
+    /// Whether the connection that reports at this moment has carried an earlier response. To be
+    /// read on the event loop, while the HTTP client reports a head or a loss; false at other
+    /// times.
     var isConnectionKept: Bool { current.value?.isKept ?? false }
 }

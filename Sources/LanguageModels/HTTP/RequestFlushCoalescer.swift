@@ -2,8 +2,8 @@ import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
 
-/// Sends a request's head together with its body. The HTTP client flushes the head on its own, which costs a system call and wakes
-/// the model's server for a request that it cannot read yet.
+/// Sends a request's head together with its body. The HTTP client flushes the head on its own,
+/// which costs a system call and wakes the model's server for a request that it cannot read yet.
 final class RequestFlushCoalescer: ChannelOutboundHandler {
     typealias OutboundIn = HTTPClientRequestPart
     typealias OutboundOut = HTTPClientRequestPart

@@ -6,11 +6,13 @@ protocol BodyReceiver: AnyObject {
     func receiveBody(_ bytes: ByteBuffer)
 }
 
-/// Joins all parts of a body that one read from the socket brought, and passes them directly to the body's receiver, if there is one.
+/// Joins all parts of a body that one read from the socket brought, and passes them directly to the
+/// body's receiver, if there is one.
 ///
-/// Models send each event as a chunk of its own, and the HTTP client goes a long way for each part. Joining the parts costs one copy
-/// and a tenth of the time. Nothing waits: the parts go on before the read's end is reported. The HTTP client gets all the rest:
-/// heads, ends, losses, and the parts that were read together with the end. It frees its connection before it reports the end.
+/// Models send each event as a chunk of its own, and the HTTP client goes a long way for each part.
+/// Joining the parts costs one copy and a tenth of the time. Nothing waits: the parts go on before
+/// the read's end is reported. The HTTP client gets all the rest: heads, ends, losses, and the
+/// parts that were read together with the end. It frees its connection before it reports the end.
 ///
 /// Each part passes the ``ResponseGate`` first. A part that the gate refuses ends the connection.
 final class ResponseBodyCoalescer: ChannelDuplexHandler {
@@ -29,7 +31,8 @@ final class ResponseBodyCoalescer: ChannelDuplexHandler {
     /// From the second part on. Its memory is never used again: the consumer keeps slices of it.
     private var joined = ByteBuffer()
 
-    /// - Parameter current: Is this coalescer while it passes on a response's head, or the connection's loss.
+    /// - Parameter current: Is this coalescer while it passes on a response's head, or the
+    ///   connection's loss.
     init(current: NIOLoopBoundBox<ResponseBodyCoalescer?>) {
         self.current = current
     }

@@ -1,7 +1,7 @@
 import NIOCore
 
-/// The time limits of one response. The HTTP client has none for a whole response, and none that changes once the model has
-/// finished.
+/// The time limits of one response. The HTTP client has none for a whole response, and none that
+/// changes once the model has finished.
 struct ResponseClock: Sendable {
     enum Verdict: Sendable, Equatable {
         case wait(until: NIODeadline)
@@ -31,12 +31,14 @@ struct ResponseClock: Sendable {
 
     /// Notes that something has come.
     ///
-    /// - Returns: When the limits are to be checked instead of at the time that was set; nil if that time stays.
+    /// - Returns: When the limits are to be checked instead of at the time that was set; nil if
+    ///   that time stays.
     mutating func note(_ progress: ResponseProgress, at now: NIODeadline) -> NIODeadline? {
         lastActivity = now
         switch progress {
         case .more:
-            // More has come behind a reason to stop: the model still writes. The check that was set finds the limits changed.
+            // More has come behind a reason to stop: the model still writes. The check that was set
+            // finds the limits changed.
             restDeadline = nil
             return nil
         // Once at the finish and once at the end: a rest that trickles in takes no longer for it.

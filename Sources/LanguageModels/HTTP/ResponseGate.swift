@@ -2,9 +2,10 @@ import NIOHTTP1
 
 /// Decides which parts of a connection's responses may go on to the HTTP client.
 ///
-/// The HTTP client expects that responses come in order, with statuses from 200, and ends the process if they do not. It also takes
-/// each status below 200 for an informational one, which NIO's decoder does not: the body behind `HTTP/1.1 099` has no head then. So
-/// each part is judged here before the HTTP client sees it.
+/// The HTTP client expects that responses come in order, with statuses from 200, and ends the
+/// process if they do not. It also takes each status below 200 for an informational one, which
+/// NIO's decoder does not: the body behind `HTTP/1.1 099` has no head then. So each part is judged
+/// here before the HTTP client sees it.
 struct ResponseGate: Sendable {
     enum Verdict: Sendable {
         case pass
@@ -39,7 +40,8 @@ struct ResponseGate: Sendable {
             case 200...599:
                 state = .open
                 return .pass
-            // The response is still to come. A change of protocols (101) would be one, but the request asked for none.
+            // The response is still to come. A change of protocols (101) would be one, but the
+            // request asked for none.
             case 100, 102...199:
                 return .drop
             case let code:

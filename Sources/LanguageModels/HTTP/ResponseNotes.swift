@@ -1,6 +1,7 @@
 import NIOHTTP1
 
-/// What the head of a failed response says to a client that sends the request again, and to an operator.
+/// What the head of a failed response says to a client that sends the request again, and to an
+/// operator.
 struct ResponseNotes: Sendable, Equatable {
     /// Seconds that the server wants to be left alone for, rounded up.
     private(set) var retryAfter: Int?

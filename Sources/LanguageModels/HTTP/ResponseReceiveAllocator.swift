@@ -1,9 +1,10 @@
 import NIOCore
 
-/// Sizes of the buffers that a response is read into: a small one as long as it suffices, which the connection keeps, and a large one
-/// after it was full, which the connection does not keep.
+/// Sizes of the buffers that a response is read into: a small one as long as it suffices, which the
+/// connection keeps, and a large one after it was full, which the connection does not keep.
 ///
-/// So an open stream takes little memory, and a first text delta is on its way to the client before the bytes behind it are read.
+/// So an open stream takes little memory, and a first text delta is on its way to the client before
+/// the bytes behind it are read.
 struct ResponseReceiveAllocator: RecvByteBufferAllocator {
     /// A head, or some events.
     static let small = 1024
@@ -11,7 +12,8 @@ struct ResponseReceiveAllocator: RecvByteBufferAllocator {
 
     private var size = small
 
-    /// Sets the sizes for a connection. Between two reads its event loop does what follows from the first.
+    /// Sets the sizes for a connection. Between two reads its event loop does what follows from the
+    /// first.
     static func set(on channel: any Channel) throws {
         guard let options = channel.syncOptions else { return }
         try options.setOption(.recvAllocator, value: ResponseReceiveAllocator())

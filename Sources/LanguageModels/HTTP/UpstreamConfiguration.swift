@@ -1,7 +1,8 @@
 public import NIOCore
 public import TransportSecurity
 
-/// Where a model's server is, which keys it is shown, and how long to wait for it. Its description shows no key.
+/// Where a model's server is, which keys it is shown, and how long to wait for it. Its description
+/// shows no key.
 public struct UpstreamConfiguration: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// `http` or `https`, as the provider's own page gives it. The ``WireFormat`` appends its path.
     public var baseURL: String
@@ -17,13 +18,15 @@ public struct UpstreamConfiguration: Sendable, CustomStringConvertible, CustomDe
     public var totalTimeout = TimeAmount.seconds(600)
     /// Opening a connection, TLS included.
     public var connectTimeout = TimeAmount.seconds(5)
-    /// How long to wait for `usage` and the end of the stream once the model has finished. Running out of it is not an error.
+    /// How long to wait for `usage` and the end of the stream once the model has finished. Running
+    /// out of it is not an error.
     public var trailerTimeout = TimeAmount.seconds(2)
     /// How long an unused connection is kept.
     public var keepAlive = TimeAmount.seconds(60)
     /// The bound on one response's body.
     public var maxResponseBytes = 16 << 20
-    /// Connections that may be open at once: the bound on concurrent generations. Further ones wait for `connectTimeout`, then fail.
+    /// Connections that may be open at once: the bound on concurrent generations. Further ones wait
+    /// for `connectTimeout`, then fail.
     public var maxConnections = 16_384
     /// How much of an error's body is read. Validators repeat what they were sent.
     public var maxErrorBodyBytes = 64 << 10
@@ -53,8 +56,8 @@ public struct UpstreamConfiguration: Sendable, CustomStringConvertible, CustomDe
         }
     }
 
-    /// Returns `text` without the keys, in case a server repeats what it was sent. A text that was cut off may end with a part of a
-    /// key.
+    /// Returns `text` without the keys, in case a server repeats what it was sent. A text that was
+    /// cut off may end with a part of a key.
     func redacted(_ text: String) -> String {
         var text = text
         // The longer one first: the other may be a part of it.

@@ -7,9 +7,11 @@ extension ChatMessage {
         case system, user, assistant, tool
     }
 
-    /// Returns the role of a message that begins with it, as each message does that this project writes; nil for any other.
+    /// Returns the role of a message that begins with it, as each message does that this project
+    /// writes; nil for any other.
     ///
-    /// Each message of a history passes here with every request, so the bytes are compared where they lie.
+    /// Each message of a history passes here with every request, so the bytes are compared where
+    /// they lie.
     package static func leadingRole(of message: ByteBuffer) -> Role? {
         guard message.begins(with: start), let first = message.getInteger(at: message.readerIndex + start.utf8CodeUnitCount, as: UInt8.self)
         else { return nil }
@@ -23,7 +25,8 @@ extension ChatMessage {
         }
     }
 
-    /// Returns the role of any message; nil for JSON that has none. A person may have edited a message so that its role comes later.
+    /// Returns the role of any message; nil for JSON that has none. A person may have edited a
+    /// message so that its role comes later.
     package static func role(of message: ByteBuffer) -> Role? {
         leadingRole(of: message) ?? (try? JSONSlice(parsing: message))?["role"]?.string.flatMap(Role.init(rawValue:))
     }

@@ -1,10 +1,11 @@
 import JSONText
 package import NIOCore
 
-/// A message of a conversation as JSON, in the form of OpenAI's chat completions: so a history is stored, and so a
-/// ``LLMRequest`` carries it, whatever the wire format of the model's server.
+/// A message of a conversation as JSON, in the form of OpenAI's chat completions: so a history is
+/// stored, and so a ``LLMRequest`` carries it, whatever the wire format of the model's server.
 ///
-/// The role always comes first: the scripts in Redis and `leadingRole(of:)` tell messages apart by it.
+/// The role always comes first: the scripts in Redis and `leadingRole(of:)` tell messages apart by
+/// it.
 package enum ChatMessage {
     /// Returns the message with the system prompt.
     package static func system(_ text: String) -> ByteBuffer {

@@ -1,6 +1,8 @@
-/// Follows the arguments of a call as they come: whether they are a whole JSON value yet, and which one.
+/// Follows the arguments of a call as they come: whether they are a whole JSON value yet, and which
+/// one.
 ///
-/// It keeps no text and reads brackets and quotes alone: the validity of the value is judged at the end.
+/// It keeps no text and reads brackets and quotes alone: the validity of the value is judged at the
+/// end.
 struct CallArguments: Sendable, Equatable {
     enum State: Sendable {
         /// Nothing but blanks.

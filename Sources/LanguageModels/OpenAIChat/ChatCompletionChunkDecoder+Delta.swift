@@ -86,7 +86,8 @@ extension ChatCompletionChunkDecoder {
         append(joined(placed, function), to: &events)
     }
 
-    /// Returns a fragment with the characters of its arguments joined to those of the fragment before.
+    /// Returns a fragment with the characters of its arguments joined to those of the fragment
+    /// before.
     private mutating func joined(_ placed: ToolCallIndex.Placed, _ function: Function) -> ToolCallIndex.Placed {
         guard let piece = function.arguments, !placed.arguments.isEmpty else { return placed }
         var placed = placed

@@ -28,8 +28,8 @@ extension ChatCompletionChunkDecoder {
         return try decodeJSON(data, into: &events)
     }
 
-    /// Decodes a chunk. Data that is not JSON may be several chunks, a line each, or hold an error that a server could not put
-    /// elsewhere.
+    /// Decodes a chunk. Data that is not JSON may be several chunks, a line each, or hold an error
+    /// that a server could not put elsewhere.
     ///
     /// - Returns: Whether the end mark is among it.
     private mutating func decodeJSON(_ data: ByteBuffer, into events: inout [LLMEvent]) throws(LLMError) -> Bool {

@@ -3,10 +3,12 @@ import NIOCore
 
 /// Turns the JSON of OpenAI's chat completions, chunk by chunk or whole, into events.
 ///
-/// It also takes the variants that other servers write: content as a list of parts, tool calls without an index or with the same
-/// index for different calls, arguments as an object, characters cut in two, the retired `function_call`.
+/// It also takes the variants that other servers write: content as a list of parts, tool calls
+/// without an index or with the same index for different calls, arguments as an object, characters
+/// cut in two, the retired `function_call`.
 ///
-/// The end is held back until ``finish(isMarked:into:)``, because `usage` follows `finish_reason` on the wire.
+/// The end is held back until ``finish(isMarked:into:)``, because `usage` follows `finish_reason`
+/// on the wire.
 struct ChatCompletionChunkDecoder: Sendable {
     /// More tool calls than this in one completion are an error.
     static let maxToolCalls = 128
@@ -27,8 +29,8 @@ struct ChatCompletionChunkDecoder: Sendable {
     private var hasDelta = false
     /// Whether a `message` has come without a `delta`: the completion is whole.
     private(set) var hasMessage = false
-    /// Of the current chunk: how many members with words are not null, the last text among them, and whether its strings may hold
-    /// halves of characters.
+    /// Of the current chunk: how many members with words are not null, the last text among them,
+    /// and whether its strings may hold halves of characters.
     var sayings = 0
     var text: JSONSlice?
     private var isBroken = false
@@ -38,7 +40,8 @@ struct ChatCompletionChunkDecoder: Sendable {
 
     /// - Parameters:
     ///   - showsReasoning: Whether the model's reasoning is to be shown as it comes.
-    ///   - recognizesRepeats: Whether chunks that are like an earlier one are read by comparing. The events are the same either way.
+    ///   - recognizesRepeats: Whether chunks that are like an earlier one are read by comparing.
+    ///     The events are the same either way.
     init(showsReasoning: Bool = false, recognizesRepeats: Bool = true) {
         self.showsReasoning = showsReasoning
         self.recognizesRepeats = recognizesRepeats
@@ -52,8 +55,8 @@ struct ChatCompletionChunkDecoder: Sendable {
 
     /// Decodes one `chat.completion.chunk` or `chat.completion` and appends its events.
     ///
-    /// - Throws: ``LLMError`` for an error that a server reports, or for anything that is not such JSON; `events` then holds the
-    ///   events before it.
+    /// - Throws: ``LLMError`` for an error that a server reports, or for anything that is not such
+    ///   JSON; `events` then holds the events before it.
     mutating func decode(_ json: ByteBuffer, into events: inout [LLMEvent]) throws(LLMError) {
         if textJoiner.isEmpty, let text = template?.string(in: json) { return appendText(text.string, to: &events) }
         if thoughtJoiner.isEmpty, let thought = reasoningTemplate?.string(in: json) { return append(thought: thought, to: &events) }
@@ -115,8 +118,8 @@ struct ChatCompletionChunkDecoder: Sendable {
 
     /// Appends the end of the generation.
     ///
-    /// - Parameter isMarked: Whether the stream has marked its end with `[DONE]`. Then content without a `finish_reason` is taken as
-    ///   finished.
+    /// - Parameter isMarked: Whether the stream has marked its end with `[DONE]`. Then content
+    ///   without a `finish_reason` is taken as finished.
     /// - Throws: ``LLMError`` if the completion is cut off.
     mutating func finish(isMarked: Bool, into events: inout [LLMEvent]) throws(LLMError) {
         appendBrokenCharacters(to: &events)
@@ -201,7 +204,8 @@ struct ChatCompletionChunkDecoder: Sendable {
         events.append(.toolCall(index: placed.index, id: placed.id, name: placed.name, arguments: placed.arguments))
     }
 
-    /// Returns the text of a piece of a call's arguments that may have halves of characters; nil for a piece of whole characters.
+    /// Returns the text of a piece of a call's arguments that may have halves of characters; nil
+    /// for a piece of whole characters.
     mutating func joinArguments(_ piece: JSONSlice, of call: Int) -> String? {
         if !isBroken, argumentJoiners.isEmpty { return nil }
         return argumentJoiners[call, default: CharacterJoiner()].join(piece, isBroken: isBroken)

@@ -1,7 +1,8 @@
 import JSONText
 public import NIOCore
 
-/// Decodes the response to a chat completion request, whether it is a stream of events, one JSON value, or an error.
+/// Decodes the response to a chat completion request, whether it is a stream of events, one JSON
+/// value, or an error.
 public struct ChatCompletionDecoder: ResponseDecoder {
     private enum Form {
         case unknown
@@ -20,7 +21,8 @@ public struct ChatCompletionDecoder: ResponseDecoder {
     private var chunks: ChatCompletionChunkDecoder
 
     /// - Parameters:
-    ///   - expectsStream: How to read a response whose form neither its content type nor its first bytes show.
+    ///   - expectsStream: How to read a response whose form neither its content type nor its first
+    ///     bytes show.
     ///   - showsReasoning: Whether the model's reasoning is to be shown as it comes.
     init(expectsStream: Bool, showsReasoning: Bool = false, limits: ResponseLimits) {
         self.expectsStream = expectsStream
@@ -140,7 +142,8 @@ public struct ChatCompletionDecoder: ResponseDecoder {
         }
     }
 
-    /// Reads the events that are left at the end of a body. The last one may lack its blank line, or be broken off.
+    /// Reads the events that are left at the end of a body. The last one may lack its blank line,
+    /// or be broken off.
     ///
     /// - Returns: Whether an end mark was among them.
     private mutating func readRest(of parser: inout SSEParser, into events: inout [LLMEvent]) throws(LLMError) -> Bool {
@@ -171,8 +174,8 @@ public struct ChatCompletionDecoder: ResponseDecoder {
         }
     }
 
-    /// Reads a body that begins with JSON: one value, with an end mark behind it if a server has only wrapped it, or lines of JSON
-    /// without the names of fields.
+    /// Reads a body that begins with JSON: one value, with an end mark behind it if a server has
+    /// only wrapped it, or lines of JSON without the names of fields.
     private mutating func readWhole(_ body: ByteBuffer, into events: inout [LLMEvent]) throws(LLMError) {
         var rest = body
         let value = rest.readSlice(length: JSONSlice.lengthOfFirstValue(in: rest)) ?? rest

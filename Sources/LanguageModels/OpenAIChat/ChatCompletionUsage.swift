@@ -2,8 +2,8 @@ import JSONText
 
 /// Gathers the token counts of one completion.
 ///
-/// Servers send `usage` once at the end, growing with every chunk, or empty after the numbers. So each member keeps its last
-/// number, whatever follows.
+/// Servers send `usage` once at the end, growing with every chunk, or empty after the numbers. So
+/// each member keeps its last number, whatever follows.
 struct ChatCompletionUsage: Sendable {
     private(set) var total = TokenUsage()
 
@@ -34,6 +34,7 @@ struct ChatCompletionUsage: Sendable {
         return isNamed
     }
 
-    /// Returns a number of tokens, in a range in which sums cannot overflow; nil for anything but a whole number.
+    /// Returns a number of tokens, in a range in which sums cannot overflow; nil for anything but a
+    /// whole number.
     private static func count(_ value: JSONSlice?) -> Int? { value?.integer.map(TokenUsage.possible) }
 }

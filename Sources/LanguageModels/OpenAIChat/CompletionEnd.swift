@@ -1,7 +1,7 @@
 /// Whether a completion has ended, and why.
 ///
-/// A reason that comes before the model's words does not count: some servers send one with each chunk. Text that follows a reason
-/// shows that. From then on only the stream's own end counts.
+/// A reason that comes before the model's words does not count: some servers send one with each
+/// chunk. Text that follows a reason shows that. From then on only the stream's own end counts.
 struct CompletionEnd: Sendable {
     private var reason: FinishReason?
     /// Whether the model has said something.
@@ -17,7 +17,8 @@ struct CompletionEnd: Sendable {
     var isReached: Bool {
         guard let reason, !isInDoubt else { return false }
         return switch reason {
-        // A model that has said nothing yet may be about to. One that names a reason with its first words may do so with all.
+        // A model that has said nothing yet may be about to. One that names a reason with its first
+        // words may do so with all.
         case .stop, .toolCalls: isBehindWords
         case .length, .contentFilter, .failure, .unknown: true
         }
@@ -31,7 +32,8 @@ struct CompletionEnd: Sendable {
 
     /// Notes a reason.
     ///
-    /// - Parameter isBehindWords: Whether the model had said something before the chunk that names the reason.
+    /// - Parameter isBehindWords: Whether the model had said something before the chunk that names
+    ///   the reason.
     mutating func take(_ reason: FinishReason, isBehindWords: Bool) {
         self.reason = reason
         self.isBehindWords = self.isBehindWords || isBehindWords
@@ -39,7 +41,8 @@ struct CompletionEnd: Sendable {
 
     /// Returns why a completion ended that has reached its end; nil for one that has broken off.
     ///
-    /// - Parameter isMarked: Whether the server has marked the end. Then a completion needs no reason.
+    /// - Parameter isMarked: Whether the server has marked the end. Then a completion needs no
+    ///   reason.
     func reason(isMarked: Bool) -> FinishReason? {
         reason ?? (isMarked && isBegun ? .stop : nil)
     }

@@ -1,8 +1,8 @@
 import JSONText
 import NIOCore
 
-/// An assistant's message that says nothing and calls nothing. Templates of many models refuse it, and it has no meaning for a
-/// model.
+/// An assistant's message that says nothing and calls nothing. Templates of many models refuse it,
+/// and it has no meaning for a model.
 enum EmptyCompletion {
     /// Returns whether `message`, whose role is `assistant`, is one.
     static func matches(_ message: ByteBuffer) -> Bool {

@@ -2,9 +2,10 @@
 enum EndpointURL {
     private static let path = "/chat/completions"
 
-    /// Returns the URL: `https://h` and `https://h/api` → `…/v1/chat/completions`. A path that names an API already only gets the end:
-    /// `https://h/v1`, `https://h/api/paas/v4`, `https://h/v1beta/openai`, `https://h/openai/deployments/d`. A whole
-    /// address stays as it is. A query stays behind the path.
+    /// Returns the URL: `https://h` and `https://h/api` → `…/v1/chat/completions`. A path that
+    /// names an API already only gets the end: `https://h/v1`, `https://h/api/paas/v4`,
+    /// `https://h/v1beta/openai`, `https://h/openai/deployments/d`. A whole address stays as it is.
+    /// A query stays behind the path.
     static func chatCompletions(of baseURL: String) -> String {
         let address = baseURL.prefix { $0 != "#" }
         var base = address.prefix { $0 != "?" }

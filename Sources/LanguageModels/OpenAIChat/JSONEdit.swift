@@ -3,7 +3,8 @@ import NIOCore
 
 /// Changes to a JSON object as text: what does not change is copied, not read.
 enum JSONEdit {
-    /// Appends an object with members added at its end. A text that does not end like an object is appended as it is.
+    /// Appends an object with members added at its end. A text that does not end like an object is
+    /// appended as it is.
     static func write(_ object: ByteBuffer, adding members: [JSONMembers.Member], into json: inout ByteBuffer) {
         let bytes = object.readableBytesView
         guard !members.isEmpty, let brace = bytes.lastIndex(of: UInt8(ascii: "}")),

@@ -1,8 +1,10 @@
 public import NIOHTTP1
 
-/// OpenAI's chat completions (https://platform.openai.com/docs/api-reference/chat), in the forms that compatible servers give them.
+/// OpenAI's chat completions (https://platform.openai.com/docs/api-reference/chat), in the forms
+/// that compatible servers give them.
 public struct OpenAIChat: WireFormat {
-    /// Whether responses are streamed. False asks for whole ones. Either way the server may answer in the other form.
+    /// Whether responses are streamed. False asks for whole ones. Either way the server may answer
+    /// in the other form.
     public var stream = true
     /// How requests differ from OpenAI's own.
     public var form = RequestForm()

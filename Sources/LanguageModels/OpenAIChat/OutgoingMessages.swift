@@ -1,21 +1,23 @@
 import JSONText
 import NIOCore
 
-/// Writes a history into a request, in one pass and with one copy of each message. What is stored stays as it is.
+/// Writes a history into a request, in one pass and with one copy of each message. What is stored
+/// stays as it is.
 ///
-/// A longer history only adds to what a shorter one sends, except to its last message. Providers' caches depend on that, and so
-/// does reasoning that is bound to what came before it.
+/// A longer history only adds to what a shorter one sends, except to its last message. Providers'
+/// caches depend on that, and so does reasoning that is bound to what came before it.
 struct OutgoingMessages {
-    /// Where a user's message follows a tool's result. In such a gap the model was to answer the result, but its step failed or its
-    /// calls were cancelled. Templates that want user and assistant to take turns, and that pass over calls and results, see two
-    /// users in a row there.
+    /// Where a user's message follows a tool's result. In such a gap the model was to answer the
+    /// result, but its step failed or its calls were cancelled. Templates that want user and
+    /// assistant to take turns, and that pass over calls and results, see two users in a row there.
     private(set) var gaps: [Int] = []
 
     private let form: RequestForm
     private let fillsGaps: Bool
     private var toolNames = ToolMessageNames()
     private var isEmpty = true
-    /// The role of the message that was written last; nil for one that does not begin with its role.
+    /// The role of the message that was written last; nil for one that does not begin with its
+    /// role.
     private var lastRole: ChatMessage.Role?
     /// User messages that are not written yet, since more of them may follow.
     private var user: ByteBuffer?
@@ -33,7 +35,8 @@ struct OutgoingMessages {
     ///
     /// - Parameters:
     ///   - reasoning: What is added to messages, by their places in `messages`.
-    ///   - fillsGaps: Whether a message is put into each gap. Otherwise the caller gets the gaps' places in `body`.
+    ///   - fillsGaps: Whether a message is put into each gap. Otherwise the caller gets the gaps'
+    ///     places in `body`.
     static func write(
         _ messages: [ByteBuffer], adding reasoning: ReplayedReasoning = ReplayedReasoning(), form: RequestForm, fillsGaps: Bool,
         into body: inout ByteBuffer
@@ -72,7 +75,8 @@ struct OutgoingMessages {
         }
     }
 
-    /// Writes the user messages that wait, as one where that is possible: the templates of some models refuse two in a row.
+    /// Writes the user messages that wait, as one where that is possible: the templates of some
+    /// models refuse two in a row.
     private mutating func writeUsers(into body: inout ByteBuffer) {
         guard let first = user.take() else { return }
         separate(before: .user, in: &body)

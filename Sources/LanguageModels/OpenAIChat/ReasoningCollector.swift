@@ -1,16 +1,18 @@
 import JSONText
 import NIOCore
 
-/// Gathers what a model says beside its completion, piece by piece, as the JSON that it is: the model must get back byte for byte
-/// what it said.
+/// Gathers what a model says beside its completion, piece by piece, as the JSON that it is: the
+/// model must get back byte for byte what it said.
 struct ReasoningCollector: Sendable {
-    /// Bytes of one completion's reasoning. A completion with more keeps none: half of it would be refused, or mislead.
+    /// Bytes of one completion's reasoning. A completion with more keeps none: half of it would be
+    /// refused, or mislead.
     static let maximumBytes = 1 << 20
-    /// Details of one completion, and unknown members of one call. More of them are not reasoning, and each new one is compared with
-    /// all others.
+    /// Details of one completion, and unknown members of one call. More of them are not reasoning,
+    /// and each new one is compared with all others.
     static let maximumMembers = 256
 
-    /// The member that has the text. Some servers send the same text in two members: the first one counts.
+    /// The member that has the text. Some servers send the same text in two members: the first one
+    /// counts.
     private var member: String?
     /// A JSON string without its quotation marks.
     private var text = ByteBuffer()
@@ -86,10 +88,12 @@ struct ReasoningCollector: Sendable {
 
 /// JSON as a model's server sent it, in pieces or with characters that are cut in half.
 enum JSONPieces {
-    /// Returns the pieces of JSON strings, joined without their quotation marks, as one JSON string.
+    /// Returns the pieces of JSON strings, joined without their quotation marks, as one JSON
+    /// string.
     ///
-    /// Two pieces may share a character: the first ends with one half of a surrogate pair, the next begins with
-    /// the other. A half that stays alone becomes U+FFFD, since no server takes it back.
+    /// Two pieces may share a character: the first ends with one half of a surrogate pair, the next
+    /// begins with the other. A half that stays alone becomes U+FFFD, since no server takes it
+    /// back.
     static func string(_ joined: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(joined.readableBytes + 2)
@@ -99,7 +103,8 @@ enum JSONPieces {
         return repaired(json)
     }
 
-    /// Returns a value byte for byte if it is valid; else with U+FFFD for each part that is not text.
+    /// Returns a value byte for byte if it is valid; else with U+FFFD for each part that is not
+    /// text.
     static func repaired(_ json: ByteBuffer) -> ByteBuffer {
         if (try? JSONSlice(parsing: json)) != nil { return json }
         return (try? CheckedJSON(repairing: json))?.buffer ?? ByteBuffer(string: "null")

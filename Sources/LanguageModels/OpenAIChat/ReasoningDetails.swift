@@ -1,8 +1,9 @@
 import JSONText
 import NIOCore
 
-/// Merges the pieces of `reasoning_details` as they are streamed (OpenRouter, "Reasoning tokens"): the texts of
-/// pieces with the same index are joined, and a signature may come in a last piece without text.
+/// Merges the pieces of `reasoning_details` as they are streamed (OpenRouter, "Reasoning tokens"):
+/// the texts of pieces with the same index are joined, and a signature may come in a last piece
+/// without text.
 struct ReasoningDetails: Sendable {
     private enum Value {
         /// A JSON string that grows, without its quotation marks.
@@ -54,10 +55,11 @@ struct ReasoningDetails: Sendable {
         return json
     }
 
-    /// Returns the place of the detail that a piece belongs to; that of a new one if it belongs to none.
+    /// Returns the place of the detail that a piece belongs to; that of a new one if it belongs to
+    /// none.
     ///
-    /// A piece without an index continues the last detail if both are text. Anything else without an index, such as encrypted data,
-    /// is a detail of its own.
+    /// A piece without an index continues the last detail if both are text. Anything else without
+    /// an index, such as encrypted data, is a detail of its own.
     private mutating func position(index: Int?, type: String?) -> Int {
         if let index {
             if let known = details.lastIndex(where: { $0.index == index && $0.type == type }) { return known }

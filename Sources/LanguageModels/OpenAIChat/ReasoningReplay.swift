@@ -1,8 +1,8 @@
 import JSONText
 import NIOCore
 
-/// Puts what a model said beside its completions back into the messages of a request to the same model, together with its own
-/// call ids. Another model gets the plain messages.
+/// Puts what a model said beside its completions back into the messages of a request to the same
+/// model, together with its own call ids. Another model gets the plain messages.
 ///
 /// The messages stay the text that they are: members go in before a message's closing brace.
 public struct ReasoningReplay: Sendable, Equatable {
@@ -30,8 +30,8 @@ public struct ReasoningReplay: Sendable, Equatable {
     /// Returns what a request adds to its messages, and restores the model's own call ids in them.
     ///
     /// - Parameters:
-    ///   - elements: Those of the session's list, as JSON. An element that does not fit its message is ignored: a person has edited
-    ///     one of the two.
+    ///   - elements: Those of the session's list, as JSON. An element that does not fit its message
+    ///     is ignored: a person has edited one of the two.
     ///   - author: The model that the request goes to.
     func apply(_ elements: [ByteBuffer], by author: String, to messages: inout [ByteBuffer]) -> ReplayedReasoning {
         var replayed = ReplayedReasoning(isRequired: isRequired)
@@ -73,7 +73,8 @@ public struct ReasoningReplay: Sendable, Equatable {
         }
     }
 
-    /// Adds to a completion's calls what the model said of them, and gives their results the same ids.
+    /// Adds to a completion's calls what the model said of them, and gives their results the same
+    /// ids.
     private func restore(_ entries: JSONSlice, in index: Int, of messages: inout [ByteBuffer]) {
         guard entries.members.contains(where: { _ in true }), let message = try? JSONSlice(parsing: messages[index]),
             let calls = message["tool_calls"], calls.kind == .array

@@ -26,7 +26,8 @@ public struct RequestForm: Sendable, Equatable {
     public var reasoning = ReasoningReplay()
     /// Whether tool messages carry the `name` of the tool.
     public var toolNames = false
-    /// Whether an assistant's message is put between a tool's and a user's, for templates that refuse these beside each other.
+    /// Whether an assistant's message is put between a tool's and a user's, for templates that
+    /// refuse these beside each other.
     public var strictTurns = Choice.auto
 
     /// The form of OpenAI's own requests.

@@ -1,7 +1,8 @@
 import JSONText
 import NIOCore
 
-/// Members that an operator adds to each request, such as `reasoning_effort` or `temperature`. JSON travels as the text that it is.
+/// Members that an operator adds to each request, such as `reasoning_effort` or `temperature`. JSON
+/// travels as the text that it is.
 public struct RequestParameters: Sendable, Equatable {
     /// Members that the server writes itself.
     static let reserved: Set = ["messages", "model", "tools", "stream", "stream_options"]

@@ -1,8 +1,9 @@
 /// Finds the tool call that a fragment belongs to, whatever a server writes as `index` and `id`.
 ///
-/// Calls are numbered from 0 in the order in which they first appear. Some servers give every call the index 0, every fragment a
-/// new id, or neither. So the arguments count as well: a fragment with a name begins a new call if the arguments of the current
-/// call are a whole JSON value, and continues that call if they are not.
+/// Calls are numbered from 0 in the order in which they first appear. Some servers give every call
+/// the index 0, every fragment a new id, or neither. So the arguments count as well: a fragment
+/// with a name begins a new call if the arguments of the current call are a whole JSON value, and
+/// continues that call if they are not.
 struct ToolCallIndex: Sendable {
     /// What a server sends of a call.
     struct Fragment {
@@ -38,7 +39,8 @@ struct ToolCallIndex: Sendable {
         var isFunctionCall = false
         /// Whether the server gives the fragments of one call different ids.
         var hasChangingIDs = false
-        /// Whether the name came once more behind whole arguments: an object that follows is the next call's.
+        /// Whether the name came once more behind whole arguments: an object that follows is the
+        /// next call's.
         var isNextAnnounced = false
     }
 
@@ -104,7 +106,8 @@ struct ToolCallIndex: Sendable {
         let isOtherID = call.id != nil && fragment.id != nil && call.id != fragment.id
         switch call.arguments.state {
         case .none:
-            // Under the same id it is a piece of the name. Two calls without arguments have two ids.
+            // Under the same id it is a piece of the name. Two calls without arguments have two
+            // ids.
             return isOtherID && call.name != nil && (isOtherName || !fragment.hasArguments) ? .next : .more
         case .open:
             return isOtherID && isOtherName ? .next : .more
@@ -144,7 +147,8 @@ struct ToolCallIndex: Sendable {
         return placed
     }
 
-    /// Returns the piece of the name that is new: all of it, the part behind the earlier pieces, or none.
+    /// Returns the piece of the name that is new: all of it, the part behind the earlier pieces, or
+    /// none.
     private mutating func takeName(_ name: String, into index: Int, hasArguments: Bool) -> String? {
         guard let known = calls[index].name else {
             calls[index].name = name

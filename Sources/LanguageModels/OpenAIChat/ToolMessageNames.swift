@@ -1,7 +1,8 @@
 import JSONText
 import NIOCore
 
-/// The names of the tools that a history's calls name, for tool messages: some servers know a result by its tool's `name`.
+/// The names of the tools that a history's calls name, for tool messages: some servers know a
+/// result by its tool's `name`.
 struct ToolMessageNames {
     private var names: [String: String] = [:]
 
@@ -13,7 +14,8 @@ struct ToolMessageNames {
         }
     }
 
-    /// Returns the name that a tool message lacks; nil for one that has a name, or that belongs to no call.
+    /// Returns the name that a tool message lacks; nil for one that has a name, or that belongs to
+    /// no call.
     func missingName(of result: ByteBuffer) -> String? {
         guard let result = try? JSONSlice(parsing: result), result["name"] == nil else { return nil }
         return result["tool_call_id"]?.string.flatMap { names[$0] }

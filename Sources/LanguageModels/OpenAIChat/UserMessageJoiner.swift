@@ -1,8 +1,8 @@
 import JSONText
 import NIOCore
 
-/// Joins user messages that follow each other, as after a step that failed: the templates of some models refuse a conversation
-/// in which user and assistant do not take turns.
+/// Joins user messages that follow each other, as after a step that failed: the templates of some
+/// models refuse a conversation in which user and assistant do not take turns.
 enum UserMessageJoiner {
     /// Returns one message for several.
     ///

@@ -5,7 +5,8 @@ package import NIOCore
 package struct SSEEvent: Sendable, Equatable {
     /// The `event` field; `message` if there was none.
     package var name: String
-    /// The `data` fields, joined with line feeds. Shares the storage of the chunk if it lies in one line.
+    /// The `data` fields, joined with line feeds. Shares the storage of the chunk if it lies in one
+    /// line.
     package var data: ByteBuffer
 }
 
@@ -15,13 +16,16 @@ package struct SSEEventTooLarge: Error, Sendable, Equatable {
     package var limit: Int
 }
 
-/// Reads `text/event-stream` as it arrives (WHATWG HTML, section 9.2.6, "Interpreting an event stream").
+/// Reads `text/event-stream` as it arrives (WHATWG HTML, section 9.2.6, "Interpreting an event
+/// stream").
 ///
-/// Lines may end with CR, LF or CRLF, and chunks may end anywhere. `id` and `retry` are ignored: nothing is resumed. An event that no
-/// empty line has closed at the end of the stream is dropped, as the standard says, unless ``finish()`` asks for it.
+/// Lines may end with CR, LF or CRLF, and chunks may end anywhere. `id` and `retry` are ignored:
+/// nothing is resumed. An event that no empty line has closed at the end of the stream is dropped,
+/// as the standard says, unless ``finish()`` asks for it.
 ///
-/// Two things are read beside the standard, since models' servers send them and the standard gives them no other meaning: a line
-/// that begins with `{` is data without its field name, and JSON that follows JSON in one event is an event of its own.
+/// Two things are read beside the standard, since models' servers send them and the standard gives
+/// them no other meaning: a line that begins with `{` is data without its field name, and JSON that
+/// follows JSON in one event is an event of its own.
 package struct SSEParser: Sendable {
     private static let dataField = ByteBuffer(string: "data")
     private static let eventField = ByteBuffer(string: "event")
@@ -43,8 +47,8 @@ package struct SSEParser: Sendable {
         self.maxEventBytes = maxEventBytes
     }
 
-    /// Appends the next bytes of the stream; ``next()`` then returns the events that they complete. Copies only the bytes that have to
-    /// be joined with an incomplete line of the previous chunk.
+    /// Appends the next bytes of the stream; ``next()`` then returns the events that they complete.
+    /// Copies only the bytes that have to be joined with an incomplete line of the previous chunk.
     package mutating func append(_ chunk: ByteBuffer) {
         if pending.readableBytes == 0 {
             pending = chunk
@@ -67,7 +71,8 @@ package struct SSEParser: Sendable {
         return nil
     }
 
-    /// Returns the next event of a stream that has ended, whether it was closed or not; nil at the end.
+    /// Returns the next event of a stream that has ended, whether it was closed or not; nil at the
+    /// end.
     package mutating func finish() throws(SSEEventTooLarge) -> SSEEvent? {
         if let event = try next() { return event }
         if pending.readableBytes > 0 {
@@ -165,8 +170,8 @@ package struct SSEParser: Sendable {
         data = joined
     }
 
-    /// Returns whether `next` cannot be more of the JSON text that `data` is: nowhere in JSON an object's end is followed by a bracket,
-    /// and no line break stands within a string.
+    /// Returns whether `next` cannot be more of the JSON text that `data` is: nowhere in JSON an
+    /// object's end is followed by a bracket, and no line break stands within a string.
     private static func isValue(_ data: ByteBuffer, before next: ByteBuffer) -> Bool {
         guard let last = data.readableBytesView.last(where: { !isBlank($0) }), last == UInt8(ascii: "}"),
             let first = next.readableBytesView.first(where: { !isBlank($0) })

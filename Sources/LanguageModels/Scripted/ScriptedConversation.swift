@@ -5,7 +5,8 @@ import NIOCore
 struct ScriptedConversation {
     /// The text of the last user message.
     var question = ""
-    /// The results that follow the last assistant message, with the names of the tools if they are known.
+    /// The results that follow the last assistant message, with the names of the tools if they are
+    /// known.
     var results: [(tool: String, text: String)] = []
     /// The names of the tools that the request offers.
     var tools: Set<String> = []

@@ -1,6 +1,7 @@
 import NIOCore
 
-/// The model that is built in: it writes at once and costs nothing, so that everything can be tried without a key.
+/// The model that is built in: it writes at once and costs nothing, so that everything can be tried
+/// without a key.
 ///
 /// It reads the last user message line by line:
 ///
@@ -11,9 +12,10 @@ import NIOCore
 /// | `slow N` | says N words, at most 10 000, one by one |
 /// | anything else | is acknowledged in one sentence |
 ///
-/// Several lines with tools make parallel calls. It calls only tools that the request offers; it says that it does not have the
-/// others. When the results have come, it quotes the beginning of each. Text is streamed word by word, arguments in pieces, as other
-/// models do. `usage` counts words.
+/// Several lines with tools make parallel calls. It calls only tools that the request offers; it
+/// says that it does not have the others. When the results have come, it quotes the beginning of
+/// each. Text is streamed word by word, arguments in pieces, as other models do. `usage` counts
+/// words.
 public struct ScriptedModel: LanguageModel {
     /// The bound on `slow N`.
     public static let maxSlowWords = 10_000

@@ -2,7 +2,8 @@ public import NIOCore
 
 /// A request's body, and the changes that its server may ask for when it refuses it.
 ///
-/// The messages that the body was written from are gone by then, so each change is an edit of the bytes.
+/// The messages that the body was written from are gone by then, so each change is an edit of the
+/// bytes.
 public struct EncodedRequest: Sendable {
     /// Bytes that a concession replaces.
     struct Edit: Sendable {
@@ -30,7 +31,8 @@ public struct EncodedRequest: Sendable {
     /// What can be conceded.
     public var concessions: Concessions { edits.reduce(into: []) { $0.formUnion($1.concession) } }
 
-    /// Applies the edits of some concessions. The others stay possible, and all other bytes stay as they are.
+    /// Applies the edits of some concessions. The others stay possible, and all other bytes stay as
+    /// they are.
     public mutating func concede(_ concessions: Concessions) {
         let growth = edits.reduce(0) { $0 + max(0, $1.replacement.readableBytes - $1.range.count) }
         var changed = ByteBufferAllocator().buffer(capacity: bytes.readableBytes + growth)

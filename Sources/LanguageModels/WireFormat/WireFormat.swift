@@ -1,13 +1,15 @@
 public import NIOHTTP1
 
-/// The form in which a vendor's API takes requests and gives responses. A format is a value without state, in a folder of its own.
+/// The form in which a vendor's API takes requests and gives responses. A format is a value without
+/// state, in a folder of its own.
 ///
 /// It knows no socket, no clock and no task: ``HTTPLanguageModel`` has these, once for all formats.
 ///
-/// - Note: A model holds its format, and a response its decoder, as `any`. One call goes through the decoder's witness table for each
-///   read from the socket; all calls below it are direct. A class that is generic over the format would be reached through the HTTP
-///   client's delegate protocol, where the compiler calls the code that is not specialized: measured with a decoder of this size,
-///   1,030 instructions more for each read, against 65 for `any`.
+/// - Note: A model holds its format, and a response its decoder, as `any`. One call goes through
+///   the decoder's witness table for each read from the socket; all calls below it are direct. A
+///   class that is generic over the format would be reached through the HTTP client's delegate
+///   protocol, where the compiler calls the code that is not specialized: measured with a decoder
+///   of this size, 1,030 instructions more for each read, against 65 for `any`.
 public protocol WireFormat: Sendable {
     /// The decoder of a response.
     associatedtype Decoder: ResponseDecoder
@@ -30,7 +32,8 @@ public protocol WireFormat: Sendable {
     /// Returns a decoder for one response.
     func makeDecoder(limits: ResponseLimits) -> Decoder
 
-    /// Returns what an operator should know once a server has taken requests with these concessions only; one sentence each.
+    /// Returns what an operator should know once a server has taken requests with these concessions
+    /// only; one sentence each.
     func notices(of concessions: Concessions) -> [String]
 }
 

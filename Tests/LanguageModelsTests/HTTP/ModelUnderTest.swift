@@ -22,7 +22,8 @@ import Testing
     }
 }
 
-/// Runs a test's body with an ``HTTPLanguageModel`` of the test's configuration, which is shut down after it.
+/// Runs a test's body with an ``HTTPLanguageModel`` of the test's configuration, which is shut down
+/// after it.
 func withModel<Value>(
     _ url: String, _ change: (inout ModelSetup) -> Void = { _ in }, _ body: (HTTPLanguageModel) async throws -> Value
 ) async throws -> Value {
