@@ -1,6 +1,7 @@
 import AgentService
 import Foundation
 import LanguageModels
+import RedisClient
 import SessionStore
 import TestSupport
 import Testing
