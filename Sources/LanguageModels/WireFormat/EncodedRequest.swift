@@ -6,11 +6,17 @@ public import NIOCore
 /// bytes.
 public struct EncodedRequest: Sendable {
     /// Bytes that a concession replaces.
-    struct Edit: Sendable {
-        var concession: Concessions
+    public struct Edit: Sendable {
+        public var concession: Concessions
         /// From the first readable byte on.
-        var range: Range<Int>
-        var replacement: ByteBuffer
+        public var range: Range<Int>
+        public var replacement: ByteBuffer
+
+        public init(concession: Concessions, range: Range<Int>, replacement: ByteBuffer) {
+            self.concession = concession
+            self.range = range
+            self.replacement = replacement
+        }
     }
 
     /// The bytes of the body.
@@ -18,12 +24,8 @@ public struct EncodedRequest: Sendable {
     /// In the order of their ranges, which do not overlap.
     private var edits: [Edit]
 
-    /// A body that cannot be changed.
-    public init(_ bytes: ByteBuffer) {
-        self.init(bytes, edits: [])
-    }
-
-    init(_ bytes: ByteBuffer, edits: [Edit]) {
+    /// - Parameter edits: In the order of their ranges, which do not overlap.
+    public init(_ bytes: ByteBuffer, edits: [Edit] = []) {
         self.bytes = bytes
         self.edits = edits
     }
