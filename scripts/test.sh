@@ -3,7 +3,8 @@
 #
 # unit: the suites without a tag: memory, and servers inside the test's process. They run at the
 #       same time.
-# all:  the suites without a tag, and then each suite tagged `.redis`, `.processes` or `.clock` in a
+# all:  the suites without a tag, and then each suite tagged `.redis`, `.processes`, `.clock` or
+#       `.search` in a
 #       process of its own, $JOBS suites at a time, since most of them wait. The suites of the Lua
 #       scripts run once more against Valkey.
 # tsan: as unit, with ThreadSanitizer, in a build of its own. A data race fails the run.
@@ -74,7 +75,7 @@ export -f run run_suite
 tagged() {
     find Tests -name '*Tests.swift' -exec awk '
         /^@Suite/ { tags = 0; suite = 1 }
-        suite && /\.tags\(\.(redis|processes|clock)\)/ { tags = 1 }
+        suite && /\.tags\(\.(redis|processes|clock|search)\)/ { tags = 1 }
         suite && match($0, /(struct|class) [A-Za-z0-9]+/) {
             split(substr($0, RSTART, RLENGTH), name, " "); split(FILENAME, path, "/")
             if (tags) print path[2] "." name[2]

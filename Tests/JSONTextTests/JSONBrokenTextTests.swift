@@ -5,7 +5,7 @@ import Testing
 @testable import JSONText
 
 /// Such JSON is read from models alone.
-@Suite("JSON strings that are not Unicode")
+@Suite("JSON strings that are not Unicode", .tags(.search))
 struct JSONBrokenTextTests {
     /// `["…"]` with these bytes between the quotes.
     private static func list(_ bytes: [UInt8]) -> [UInt8] { Array("[\"".utf8) + bytes + Array("\"]".utf8) }

@@ -18,6 +18,9 @@ public enum JSON: Sendable, Hashable {
     // Not `JSONDecoder`: it throws at each wrong guess of a value's type, and Swift Testing records
     // a backtrace for every error thrown.
     private init(data: Data) throws {
+        // JSONSerialization takes U+FEFF at a string's start for a byte order mark, and drops it.
+        var data = data
+        while let mark = data.firstRange(of: [0xEF, 0xBB, 0xBF]) { data.replaceSubrange(mark, with: Array(#"\ufeff"#.utf8)) }
         self.init(foundation: try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed))
     }
 

@@ -189,10 +189,13 @@ struct ErrorBodyTests {
     @Test("Errors of validators and templates call for another form of request")
     func validatorsAndTemplatesAskForAnotherRequest() {
         let body = #"{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}"#
-        #expect([400, 401, 422, 500].map { error($0, body).asksFor } == [.streamOptions, [], .streamOptions, []])
+        func asksFor(_ status: Int, _ body: String) -> Concessions {
+            Concessions.askedFor(status: status, body: ByteBuffer(string: body))
+        }
+        #expect([400, 401, 422, 500].map { asksFor($0, body) } == [.streamOptions, [], .streamOptions, []])
         let template = #"{"message":"Conversation roles must alternate user/assistant/user/assistant/..."}"#
-        #expect([400, 401, 422, 500].map { error($0, template).asksFor } == [.strictTurns, [], .strictTurns, .strictTurns])
-        #expect(error(400, #"{"message":"Unexpected role 'user' after role 'tool'"}"#).asksFor == .strictTurns)
-        #expect(error(400, #"{"error":"no such model"}"#).asksFor == [])
+        #expect([400, 401, 422, 500].map { asksFor($0, template) } == [.strictTurns, [], .strictTurns, .strictTurns])
+        #expect(asksFor(400, #"{"message":"Unexpected role 'user' after role 'tool'"}"#) == .strictTurns)
+        #expect(asksFor(400, #"{"error":"no such model"}"#) == [])
     }
 }

@@ -7,7 +7,7 @@ import Testing
 
 /// A completion counts as whole only if the bytes held its end. Its text then equals that of
 /// another reader.
-@Suite("Cut and damaged streams")
+@Suite("Cut and damaged streams", .tags(.search))
 struct CutStreamTests {
     /// Reads a stream by the wording of the standard and of OpenAI, slowly and plainly.
     struct Reader {

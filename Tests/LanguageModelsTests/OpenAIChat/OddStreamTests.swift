@@ -6,7 +6,7 @@ import Testing
 @testable import LanguageModels
 
 /// The client sees the same completion in every form and at every split.
-@Suite("Odd forms of streams")
+@Suite("Odd forms of streams", .tags(.search))
 struct OddStreamTests {
     @Test("The plain forms decode as expected")
     func thePlainFormsAreWhatTheyAreTakenFor() {

@@ -6,7 +6,7 @@ import Testing
 @testable import LanguageModels
 
 /// The stored history stays as it is.
-@Suite("Histories in the form that strict servers accept")
+@Suite("Histories in the form that strict servers accept", .tags(.search))
 struct OutgoingMessagesTests {
     /// Returns the messages as they stand in a request, with commas between them.
     private func written(_ messages: [String], strictTurns: Bool = false, _ change: (inout RequestForm) -> Void = { _ in }) -> String {

@@ -6,7 +6,7 @@ import Testing
 @testable import RedisClient
 
 /// No Redis sends these bytes, but any program may listen at Redis's address.
-@Suite("Hostile replies")
+@Suite("Hostile replies", .tags(.search))
 struct HostileReplyTests {
     /// RESP3's types, HTTP, TLS, lengths out of range, malformed numbers.
     @Test(

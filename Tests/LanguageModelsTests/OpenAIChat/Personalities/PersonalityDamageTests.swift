@@ -6,7 +6,7 @@ import Testing
 @testable import LanguageModels
 @testable import LocalDeployment
 
-@Suite("Cut and damaged streams of every personality")
+@Suite("Cut and damaged streams of every personality", .tags(.search))
 struct PersonalityDamageTests {
     /// Returns the events of a text completion, comments included.
     private func events(_ personality: Personality) throws -> [String] {
