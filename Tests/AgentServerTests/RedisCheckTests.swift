@@ -113,7 +113,7 @@ struct RedisCheckTests {
         try await eventually("it is warned of") { lines("fewer replicas").count == 1 }
         #expect(lines("fewer replicas")[0].contains("connected=0") && lines("fewer replicas")[0].contains("AGENT_RUNTIME__ACK_REPLICAS=1"))
         let follower = try await RedisServer.start(["--replicaof", "127.0.0.1", "\(master.port)"])
-        try await eventually("there is one") { lines("as many replicas again").count == 1 }
+        try await eventually("there is one") { lines("as many replicas are connected again").count == 1 }
         try await follower.kill()
         try await eventually("it is warned of again") { lines("fewer replicas").count == 2 }
         #expect(try await replica.stop() == 0)

@@ -112,7 +112,7 @@ struct RequestLogTests {
         _ = try redis.cli("SET", "agent:{\(session)}:history", "nonsense")
         let answer = try await replica.client.get("/agent/sessions/\(session)/history", headers: ["X-Request-ID": "req-5"])
         #expect(answer.status == 500 && answer.code == "session_damaged")
-        #expect(answer.json["detail"] == "a key of this session holds what does not belong there")
+        #expect(answer.json["detail"] == "a key of this session holds a value of the wrong type")
         let line = try await LogLines.first(replica, "the line") { $0["request"] == "req-5" }
         #expect(line["code"] == "session_damaged" && line["error"].string?.isEmpty == false)
         try await replica.stop()

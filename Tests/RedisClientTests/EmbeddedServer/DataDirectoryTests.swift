@@ -103,7 +103,7 @@ struct DataDirectoryTests {
 
     @Test("A process is known until it ends")
     func aProcessIsKnownUntilItEnds() async throws {
-        let child = try ChildProcess("sleep", ["600"], directory: FileManager.default.temporaryDirectory)
+        let child = try ChildProcess("sleep", ["600"], directory: try temporaryDirectory())
         let identity = try #require(ProcessIdentity(child.pid))
         #expect(identity.isRunning && identity == ProcessIdentity(child.pid))
         child.signal(SIGKILL)

@@ -59,7 +59,7 @@ struct AcknowledgementTests {
     @Test("Followers get nothing final before a Redis replica has it (I4)")
     func nothingIsToldBeforeItsReplicaHasIt() async throws {
         let (master, replica) = try await servers()
-        let hasty = Duration.milliseconds(400)
+        let hasty = Duration.seconds(2)
         let (store, follower) = (try await store(master, patience: hasty), try await store(master, replica: "two", patience: hasty))
         let patient = try await self.store(master, replica: "two")
         let session = SessionID.unique()
@@ -93,7 +93,7 @@ struct AcknowledgementTests {
     @Test("Old and acknowledged steps are read without waiting")
     func whatIsOldIsReadWithoutWaiting() async throws {
         let (master, replica) = try await servers()
-        let hasty = Duration.milliseconds(400)
+        let hasty = Duration.seconds(2)
         let (store, follower) = (try await store(master, patience: hasty), try await store(master, replica: "two", patience: hasty))
         func run(_ session: SessionID) async throws {
             let lease = try await store.started(.user("hello", in: session))
