@@ -4,7 +4,7 @@ import Testing
 
 @testable import LanguageModels
 
-@Suite("Failures between the provider and its server")
+@Suite("Failures between the provider and its server", .tags(.clock), .serialized)
 struct HTTPLanguageModelFailureTests {
     static let token = "data: \(Decoded.delta(#"{"content":"so far"}"#))\n\n"
     static let reason = "data: \(Decoded.delta("{}", finish: "stop"))\n\n"
