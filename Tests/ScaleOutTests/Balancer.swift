@@ -60,6 +60,6 @@ struct Balancer: Sendable {
             .replacing("http {", with: "http {\n    " + folders.joined(separator: "\n    "))
             .write(to: file, atomically: true, encoding: .utf8)
         return try ChildProcess(
-            "nginx", ["-p", directory.path, "-c", file.path, "-e", "stderr", "-g", "daemon off; master_process off;"], directory: directory)
+            "nginx", ["-p", directory.path, "-c", file.path, "-e", "stderr", "-g", "daemon off;"], directory: directory, hasOwnGroup: true)
     }
 }

@@ -14,6 +14,7 @@ import Glibc
 public final class ChildProcess: Sendable {
     public let pid: pid_t
     private let logFile: URL
+    private let hasOwnGroup: Bool
     private let status = Guarded<Int32?>(nil)
 
     /// Starts a program.
@@ -22,15 +23,23 @@ public final class ChildProcess: Sendable {
     ///   - program: A name in the PATH, or a path.
     ///   - environment: The whole environment; nil for the environment of the test process.
     ///   - directory: The child's working directory, which also receives its log.
-    public init(_ program: String, _ arguments: [String], environment: [String: String]? = nil, directory: URL) throws {
+    ///   - hasOwnGroup: True for a program with children of its own, such as nginx with its workers:
+    ///     they share a process group, and are killed with it.
+    public init(
+        _ program: String, _ arguments: [String], environment: [String: String]? = nil, directory: URL,
+        hasOwnGroup: Bool = false
+    ) throws {
         let executable = try Self.find(program)
         logFile = directory.appending(path: "\(executable.lastPathComponent).\(UUID().uuidString.prefix(8)).log")
-        pid = try Self.spawn(executable, arguments, environment: environment, directory: directory, log: logFile)
-        LeftOvers.add(process: pid)
+        self.hasOwnGroup = hasOwnGroup
+        pid = try Self.spawn(
+            executable, arguments, environment: environment, directory: directory, log: logFile, hasOwnGroup: hasOwnGroup)
+        LeftOvers.add(process: pid, isGroup: hasOwnGroup)
     }
 
     /// Releasing the last reference ends the program: the test does not need it any more.
     deinit {
+        if hasOwnGroup { kill(-pid, SIGKILL) }
         signal(SIGKILL)
         reap(wait: true)
     }
@@ -94,7 +103,8 @@ public final class ChildProcess: Sendable {
     }
 
     private static func spawn(
-        _ executable: URL, _ arguments: [String], environment: [String: String]?, directory: URL, log: URL
+        _ executable: URL, _ arguments: [String], environment: [String: String]?, directory: URL, log: URL,
+        hasOwnGroup: Bool
     ) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -115,7 +125,7 @@ public final class ChildProcess: Sendable {
         sigfillset(&all)
         posix_spawnattr_setsigmask(&attributes, &none)
         posix_spawnattr_setsigdefault(&attributes, &all)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | (hasOwnGroup ? POSIX_SPAWN_SETPGROUP : 0)))
         // `env` changes the directory and then replaces itself with the program.
         let words = (["env", "-C", directory.path, executable.path] + arguments).map { strdup($0) } + [nil]
         let variables = (environment ?? ProcessInfo.processInfo.environment).map { strdup("\($0)=\($1)") } + [nil]

@@ -8,19 +8,20 @@ import Glibc
 /// Child processes and temporary folders that still exist. The process kills and removes them when
 /// it exits.
 enum LeftOvers {
-    private static let processes = Guarded<Set<pid_t>>([])
+    /// Whether each process has a group of its own.
+    private static let processes = Guarded<[pid_t: Bool]>([:])
     private static let directories = Guarded<[URL]>([])
     private static let registration: Void = {
         atexit { LeftOvers.cleanUp() }
     }()
 
-    static func add(process: pid_t) {
+    static func add(process: pid_t, isGroup: Bool) {
         _ = registration
-        processes.withLock { _ = $0.insert(process) }
+        processes.withLock { $0[process] = isGroup }
     }
 
     static func remove(process: pid_t) {
-        processes.withLock { _ = $0.remove(process) }
+        processes.withLock { _ = $0.removeValue(forKey: process) }
     }
 
     static func add(directory: URL) {
@@ -30,9 +31,9 @@ enum LeftOvers {
 
     private static func cleanUp() {
         let children = processes.withLock { $0 }
-        for child in children { kill(child, SIGKILL) }
+        for (child, isGroup) in children { kill(isGroup ? -child : child, SIGKILL) }
         // A child that still runs would write into a folder while it is being removed.
-        for child in children { waitpid(child, nil, 0) }
+        for child in children.keys { waitpid(child, nil, 0) }
         for directory in directories.withLock({ $0 }) { try? FileManager.default.removeItem(at: directory) }
     }
 }
