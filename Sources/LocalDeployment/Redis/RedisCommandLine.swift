@@ -23,6 +23,8 @@ struct RedisCommandLine: Sendable {
     let address: Address
     let password: String?
 
+    var isListening: Bool { Connection(to: address)?.reply(to: ["PING"]) != nil }
+
     /// Returns the reply's text with the line feed that `redis-cli` prints at its end, except after
     /// the replies in ``textReplies``.
     func output(_ arguments: [String]) -> String {

@@ -64,7 +64,8 @@ public final class RedisServer: Sendable {
             password: options.firstIndex(of: "--requirepass").map { options[$0 + 1] })
         try await eventually("redis-server listens; its log: \(process.log)") {
             guard process.isRunning else { throw NeverHappened(description: "redis-server ended: \(process.log)") }
-            return FileManager.default.fileExists(atPath: server.socket)
+            // The socket's file exists a moment before Redis listens on it.
+            return RedisCommandLine(address: .unix(path: server.socket), password: nil).isListening
         }
         return server
     }
