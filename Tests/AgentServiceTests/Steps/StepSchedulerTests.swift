@@ -6,7 +6,7 @@ import Testing
 
 @testable import AgentService
 
-@Suite("The step scheduler")
+@Suite("The step scheduler", .tags(.clock), .serialized)
 struct StepSchedulerTests {
     /// A scheduler that runs as a service.
     struct Running {
