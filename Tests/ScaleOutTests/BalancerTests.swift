@@ -122,7 +122,10 @@ struct BalancerTests {
         async let one = Replica.start(redis: redis.url, name: "one")
         async let two = Replica.start(redis: redis.url, name: "two")
         let replicas = try await [one, two]
-        let client = try await Balancer.start(.nginx, before: replicas).client
+        let balancer = try await Balancer.start(.nginx, before: replicas)
+        // Keeps the balancer until the test ends.
+        defer { balancer.process.signal(SIGKILL) }
+        let client = balancer.client
         let sessions = (0..<2).map { _ in SessionID.unique() }
         for session in sessions { #expect(try await replicas[1].client.say("x", in: session.text).status == 200) }
         try await replicas[0].pause()
