@@ -103,10 +103,10 @@ import Testing
     @Test("The table of keys has the keys of the code")
     func keysInRedis() throws {
         let keys = RedisKeys(try #require(SessionID("S")))
-        let last = RedisKeys.bucketCount - 1
+        let last = RedisKeyspace.bucketCount - 1
         var expected = keys.all + [keys.wake]
-        expected += [RedisKeys.meta, RedisKeys.replicas, RedisKeys.suspects, RedisKeys.replica("NAME")]
-        expected += [RedisKeys.index(bucket: 0), RedisKeys.running(bucket: 0)].map { "\($0) … \(last)" }
+        expected += [RedisKeyspace.standard.meta, RedisKeyspace.standard.replicas, RedisKeyspace.standard.suspects, RedisKeyspace.standard.replica("NAME")]
+        expected += [RedisKeyspace.standard.index(bucket: 0), RedisKeyspace.standard.running(bucket: 0)].map { "\($0) … \(last)" }
         let documented = rows.compactMap(\.first).filter { $0.hasPrefix("`agent:") }.map(plain)
         #expect(documented.sorted() == expected.sorted())
     }

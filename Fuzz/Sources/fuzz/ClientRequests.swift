@@ -52,7 +52,7 @@ final class ClientRequests: Target {
             }
             let name = String(line)
             if let cursor = SessionCursor(name) { hold(SessionCursor(cursor.description) == cursor, "\(cursor)") }
-            if let session = SessionID(name) { hold(0..<RedisKeys.bucketCount ~= RedisKeys(session).bucket, "\(session)") }
+            if let session = SessionID(name) { hold(0..<RedisKeyspace.bucketCount ~= RedisKeys(session).bucket, "\(session)") }
         }
     }
 

@@ -19,6 +19,10 @@ public struct TurnRequest: Sendable {
     public var session: SessionID
     /// The message, or what to do without one.
     public var input: BeginStep.Input
+    /// Who sends the message. The session's creator owns it.
+    public var requester = Requester.tenant
+    /// Whose usage the step counts for, at most two.
+    public var accounts: [Account] = []
     /// The client's settings for the turn.
     public var settings: TurnSettings
     /// What happens to the message while a step of the session runs.

@@ -50,7 +50,7 @@ public final class Sweeper: Service {
         // Replicas that started together, or that lost the same Redis, do not poll at the same
         // time.
         try await Task.sleep(for: period * Double.random(in: 0...1))
-        let rounds = max(RedisKeys.bucketCount, Int(Self.pruning / period))
+        let rounds = max(RedisKeyspace.bucketCount, Int(Self.pruning / period))
         var round = Int.random(in: 0..<rounds)
         while !Task.isCancelled {
             await look(round)
@@ -63,7 +63,7 @@ public final class Sweeper: Service {
     private func look(_ round: Int) async {
         let looksFar = round % Self.farLooks == 0 || service.store.clockWasSetBack
         await withDiscardingTaskGroup { group in
-            for bucket in 0..<RedisKeys.bucketCount {
+            for bucket in 0..<RedisKeyspace.bucketCount {
                 group.addTask {
                     await self.look(inBucket: bucket)
                     if looksFar { await self.lookFar(bucket) }

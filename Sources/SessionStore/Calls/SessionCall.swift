@@ -14,8 +14,8 @@ extension ScriptParameter where Input: SessionCall {
     static var ttl: Self { .number("ttl") { $0.store.ttlMilliseconds } }
     static var publish: Self { .text("publish") { $0.store.publish } }
     static var wake: Self { Self(name: "wake", form: .text) { input, call in call.append(input.keys.prefix, "wake") } }
-    static var replicaChannels: Self { .text("replica_channels") { _ in RedisKeys.replica("") } }
-    static var session: Self { .text("session") { $0.keys.session.text } }
+    static var replicaChannels: Self { .text("replica_channels") { $0.keys.keyspace.replica("") } }
+    static var session: Self { .text("session") { $0.keys.session.name } }
     static var knownLayout: Self { .number("known_layout") { _ in RedisLayout.known } }
     static var journalBound: Self { .number("journal_bound") { $0.store.configuration.journalBound } }
     static var aheadBytes: Self { .number("ahead_bytes") { $0.store.configuration.historyAheadBytes } }

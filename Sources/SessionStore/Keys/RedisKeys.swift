@@ -1,15 +1,17 @@
 import RedisClient
 
-/// Every key name of the protocol. The keys of one session share its hash tag, so that they lie in
-/// one Cluster slot.
+/// Every key name of a session. The keys of one session share its hash tag, so that they lie in one
+/// Cluster slot.
 package struct RedisKeys: Sendable {
     package let session: SessionID
+    package let keyspace: RedisKeyspace
     /// The start of every key of the session with the hash tag: enough to find the slot.
     let prefix: String
 
-    package init(_ session: SessionID) {
+    package init(_ session: SessionID, in keyspace: RedisKeyspace = .standard) {
         self.session = session
-        prefix = "agent:{\(session.text)}:"
+        self.keyspace = keyspace
+        prefix = "\(keyspace.prefix):{\(session.name)}:"
     }
 
     package var history: String { prefix + "history" }
@@ -27,27 +29,10 @@ package struct RedisKeys: Sendable {
     static let scriptKeys: [StaticString] = ["history", "state", "pending", "ledger", "events", "steps", "reasoning"]
     package var all: [String] { Self.scriptKeys.map { prefix + "\($0)" } }
 
-    /// The number of sorted sets of an index: they spread it over a Cluster's nodes.
-    package static let bucketCount = 16
-
-    package var bucket: Int { Int(CRC16.checksum(session.text.utf8)) % Self.bucketCount }
+    package var bucket: Int { Int(CRC16.checksum(session.name.utf8)) % RedisKeyspace.bucketCount }
 
     /// Last activity → session.
-    package var index: String { Self.index(bucket: bucket) }
+    package var index: String { keyspace.index(session.tenant, bucket: bucket) }
     /// Hints: when to read a session → session. Sweepers read them.
-    package var running: String { Self.running(bucket: bucket) }
-
-    package static func index(bucket: Int) -> String { "agent:sessions:default:\(bucket)" }
-    package static func running(bucket: Int) -> String { "agent:running:\(bucket)" }
-
-    /// What holds for all sessions: the layout.
-    package static let meta = "agent:meta"
-    /// Last sign of life → replica.
-    package static let replicas = "agent:replicas"
-    /// The slot for steps that two replicas were lost with: until when the step keeps others like
-    /// it waiting → its session.
-    package static let suspects = "agent:suspects"
-
-    /// The pub/sub channel that tells a replica that a step was taken from it.
-    package static func replica(_ name: String) -> String { "agent:replica:\(name)" }
+    package var running: String { keyspace.running(bucket: bucket) }
 }

@@ -1,5 +1,6 @@
-/// The name of a session: 1–128 characters of `A-Z a-z 0-9 . _ : -`, but not `.` or `..`, which
-/// clients remove from a URL's path (RFC 3986, section 5.2.4).
+/// A session: a tenant, and the session's id within the tenant, which has 1–128 characters of
+/// `A-Z a-z 0-9 . _ : -`, but is not `.` or `..`, which clients remove from a URL's path (RFC 3986,
+/// section 5.2.4).
 ///
 /// The alphabet has no braces, so that an id can stand in a Redis hash tag, and no character that a
 /// URL path or a log line must escape.
@@ -7,15 +8,35 @@ public struct SessionID: Sendable, Hashable, CustomStringConvertible {
     /// The number of characters that an id may have.
     public static let maximumLength = 128
 
-    /// The id as text.
+    /// The tenant that has the session. It comes from the client's credential, never from the
+    /// client's request.
+    public let tenant: TenantID
+    /// The id within the tenant, as clients write it.
     public let text: String
+    /// The session's name in Redis: the id for the standard tenant, `TENANT/ID` for all others. No
+    /// alphabet has the slash, so that no two sessions share a name.
+    package let name: String
 
     /// Returns nil if `text` is empty, too long, `.` or `..`, or contains another character.
-    public init?(_ text: some StringProtocol) {
-        guard !text.isEmpty, text.utf8.count <= Self.maximumLength, text.utf8.allSatisfy(Self.isAllowed), text != ".",
-            text != ".."
-        else { return nil }
+    public init?(_ text: some StringProtocol, tenant: TenantID = .standard) {
+        guard Self.isID(text) else { return nil }
+        self.tenant = tenant
         self.text = String(text)
+        name = tenant.isStandard ? self.text : "\(tenant.text)/\(self.text)"
+    }
+
+    /// Reads a session's name in Redis; nil for anything else.
+    package init?(name: some StringProtocol) {
+        guard let slash = name.firstIndex(of: "/") else {
+            self.init(name)
+            return
+        }
+        guard let tenant = TenantID(name[..<slash]) else { return nil }
+        self.init(name[name.index(after: slash)...], tenant: tenant)
+    }
+
+    private static func isID(_ text: some StringProtocol) -> Bool {
+        !text.isEmpty && text.utf8.count <= maximumLength && text.utf8.allSatisfy(isAllowed) && text != "." && text != ".."
     }
 
     private static func isAllowed(_ byte: UInt8) -> Bool {
@@ -29,5 +50,9 @@ public struct SessionID: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    public static func == (one: SessionID, other: SessionID) -> Bool { one.name == other.name }
+    public func hash(into hasher: inout Hasher) { name.hash(into: &hasher) }
+
+    /// The id within the tenant. ``name`` is what keys and messages between replicas have.
     public var description: String { text }
 }

@@ -25,10 +25,12 @@ final class ActivityRecorder: Sendable {
     static let mostKept = 65_536
 
     private let client: RedisConnectionPool
+    private let keyspace: RedisKeyspace
     private let state = Guarded(State())
 
-    init(client: RedisConnectionPool) {
+    init(client: RedisConnectionPool, keyspace: RedisKeyspace) {
         self.client = client
+        self.keyspace = keyspace
     }
 
     /// Records a session's activity.
@@ -93,20 +95,19 @@ final class ActivityRecorder: Sendable {
 
     private typealias Note = (key: SessionID, value: Int64)
 
-    /// Takes the records that have gathered, as one command for each bucket.
+    /// Takes the records that have gathered, as one command for each tenant and bucket.
     private func take() -> [(key: String, command: RedisCommand, notes: [Note])] {
         let notes = state.withLock { state in
             defer { state.notes = [:] }
             return state.notes
         }
-        return Dictionary(grouping: notes, by: { RedisKeys($0.key).bucket }).map { bucket, notes in
-            let key = RedisKeys.index(bucket: bucket)
+        return Dictionary(grouping: notes, by: { RedisKeys($0.key, in: keyspace).index }).map { key, notes in
             var command = RedisCommand("ZADD", capacity: key.utf8.count + 80 * notes.count)
             command.append(key)
             command.append("GT")
             for (session, time) in notes {
                 command.append(integer: time)
-                command.append(session.text)
+                command.append(session.name)
             }
             return (key, command, notes)
         }

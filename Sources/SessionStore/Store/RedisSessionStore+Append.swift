@@ -21,7 +21,7 @@ extension RedisSessionStore {
         completion: @escaping @Sendable (Result<LeaseAnswer, StoreError>, _ hasRenewed: Bool) -> Void
     ) {
         guard !renews, canLogWithoutRenewal(events) else { return renew(events, lease: lease, on: route, completion: completion) }
-        let keys = RedisKeys(lease.session)
+        let keys = keys(lease.session)
         let call = StoreScripts.logEvents.call(
             AppendEventsCall(store: self, keys: keys, lease: lease, events: events), on: keys, capacity: 256 + events.byteCount)
         route.submitEvaluate(call) { result in
@@ -50,7 +50,7 @@ extension RedisSessionStore {
         _ events: LoggedEvents, lease: StepLease, asking: Bool = false, on route: RedisRoute,
         completion: @escaping @Sendable (Result<LeaseAnswer, StoreError>, _ hasRenewed: Bool) -> Void
     ) {
-        let keys = RedisKeys(lease.session)
+        let keys = keys(lease.session)
         let call = StoreScripts.appendEvents.call(
             AppendEventsCall(store: self, keys: keys, lease: lease, events: events, isAsking: asking), on: keys,
             capacity: 512 + events.byteCount)
@@ -85,7 +85,7 @@ extension RedisSessionStore {
 
     /// Returns the route of a step's appends.
     public func route(for session: SessionID) -> RedisRoute {
-        client.route(for: RedisKeys(session).prefix)
+        client.route(for: keys(session).prefix)
     }
 
     /// Moves the sweeper's hint for a running step to a lease from now.
@@ -93,12 +93,12 @@ extension RedisSessionStore {
     /// - Parameter route: Of the session's other commands. The hint goes over it if it leads to the
     ///   hint's key.
     package func moveHint(_ session: SessionID, on route: RedisRoute) {
-        let keys = RedisKeys(session)
+        let keys = keys(session)
         guard let now = time(of: keys.prefix) else { return }
         let key = keys.running
         var hint = RedisCommand("ZADD", key, "GT")
         hint.append(integer: now + leaseMilliseconds + configuration.hintMargin.milliseconds)
-        hint.append(session.text)
+        hint.append(session.name)
         (client.isOneServer ? route : client.route(for: key)).submit(hint) { _ in }
     }
 }

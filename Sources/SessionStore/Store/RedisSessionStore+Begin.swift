@@ -7,7 +7,7 @@ extension RedisSessionStore {
     /// - Throws: ``StoreError`` with `.outcomeUnknown` if the message may have been written, or may
     ///   yet be.
     public func begin(_ begin: BeginStep) async throws(StoreError) -> BeginOutcome {
-        let keys = RedisKeys(begin.session)
+        let keys = keys(begin.session)
         var known = try await now(of: keys.prefix)
         var lateReplies = 0
         var isRepeated = false
@@ -20,7 +20,7 @@ extension RedisSessionStore {
                 capacity: 768 + begin.input.byteCount)
             var hint = RedisCommand("ZADD", keys.running, "GT")
             hint.append(integer: due)
-            hint.append(begin.session.text)
+            hint.append(begin.session.name)
             let sent = ContinuousClock.now
             let reply = try await send(
                 call, after: hint, acknowledged: begin.input.isToolResult, keys: keys, isRepeated: &isRepeated)

@@ -9,7 +9,7 @@ extension RedisSessionStore {
     /// - Throws: ``StoreError`` if the outcome stays unknown; a later call with the same lease is
     ///   still safe.
     public func commit(_ commit: StepCommit) async throws(StoreError) -> LeaseAnswer {
-        let keys = RedisKeys(commit.lease.session)
+        let keys = keys(commit.lease.session)
         let call = StoreScripts.commitStep.call(
             CommitStepCall(store: self, keys: keys, commit: commit), on: keys, capacity: 1024 + commit.events.byteCount)
         let sent = ContinuousClock.now
@@ -35,7 +35,7 @@ extension RedisSessionStore {
     /// Releases a step so that another replica can take it at once: the script `release_step`. Its
     /// hint is then due now.
     public func release(_ lease: StepLease) async throws(StoreError) -> LeaseAnswer {
-        let keys = RedisKeys(lease.session)
+        let keys = keys(lease.session)
         let call = StoreScripts.releaseStep.call(ReleaseStepCall(store: self, keys: keys, token: lease.token), on: keys)
         let reply = try await attempt(for: configuration.lease, persistent: true) { () throws(RedisError) in
             try await self.client.route(for: keys.prefix).evaluate(call)
@@ -44,7 +44,7 @@ extension RedisSessionStore {
         case "released":
             var hint = RedisCommand("ZADD", keys.running)
             hint.append(integer: reply[1]?.integer ?? 0)
-            hint.append(lease.session.text)
+            hint.append(lease.session.name)
             // Without the hint, sweepers read the session when the lease would have run out.
             _ = try? await read(hint, key: keys.running)
             return .held

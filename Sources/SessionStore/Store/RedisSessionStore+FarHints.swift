@@ -16,10 +16,10 @@ extension RedisSessionStore {
     /// Brings hints of one bucket forward that are due later than any should be. To be called once
     /// every few sweeps.
     ///
-    /// - Parameter bucket: 0 ..< ``RedisKeys/bucketCount``.
+    /// - Parameter bucket: 0 ..< ``RedisKeyspace/bucketCount``.
     /// - Returns: The steps to take over.
     package func farOrphans(bucket: Int) async throws(StoreError) -> [Orphan] {
-        let key = RedisKeys.running(bucket: bucket)
+        let key = keyspace.running(bucket: bucket)
         let span = leaseMilliseconds + configuration.hintMargin.milliseconds
         let bound = try await latestTime() + span + Self.farSlack
         var orphans: [Orphan] = []
@@ -57,7 +57,7 @@ extension RedisSessionStore {
             // Not earlier: a step that is about to begin may rest on the hint.
             return .early(view.now + span)
         }
-        let isSuspect = view.leaseLeft > configuration.lease && outage.wasSetBack(at: client.location(of: RedisKeys(hint.session).prefix))
+        let isSuspect = view.leaseLeft > configuration.lease && outage.wasSetBack(at: client.location(of: keys(hint.session).prefix))
         guard isSuspect else { return .stays }
         let age = staleLeases.withLock { $0.age(of: hint.session, step: view.step, leaseUntil: view.leaseUntil, at: .now) }
         return age > configuration.lease + configuration.hintMargin ? .orphan(isStale: true) : .stays
@@ -70,7 +70,7 @@ extension RedisSessionStore {
         command.append(contentsOf: [key, "XX", "LT"])
         for hint in hints {
             command.append(integer: hint.due)
-            command.append(hint.session.text)
+            command.append(hint.session.name)
         }
         _ = try await read(command, key: key)
     }

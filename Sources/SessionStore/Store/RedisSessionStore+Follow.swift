@@ -9,7 +9,7 @@ extension RedisSessionStore {
     package func log(
         _ session: SessionID, afterStep step: Int, sequence: Int, openingOf opened: Int? = nil, limit: Int
     ) async throws(StoreError) -> LogView {
-        let keys = RedisKeys(session)
+        let keys = keys(session)
         // No transaction is needed: Redis reads the log after the state. If the state says that a
         // step has ended, its end is in the log that is read.
         var commands = [
@@ -74,7 +74,7 @@ extension RedisSessionStore {
     /// - Returns: The lines, and whether they are complete: Redis keeps the last
     ///   ``StoreConfiguration/journalBound`` of them.
     public func journal(_ session: SessionID) async throws(StoreError) -> (lines: [ByteBuffer], isComplete: Bool) {
-        let keys = RedisKeys(session)
+        let keys = keys(session)
         var commands = [RedisCommand("LRANGE", keys.steps, "0", "-1")]
         if configuration.acknowledgement != nil {
             commands = [RedisCommand("HGET", keys.state, "updated_at"), RedisCommand("TIME")] + commands

@@ -23,12 +23,12 @@ extension RedisSessionStore {
     /// without a running step are removed, hints of living steps move on.
     ///
     /// - Parameters:
-    ///   - bucket: 0 ..< ``RedisKeys/bucketCount``.
+    ///   - bucket: 0 ..< ``RedisKeyspace/bucketCount``.
     ///   - limit: How many hints are read.
     /// - Returns: The steps to take over, and whether another call may find more. It may not if
     ///   this one led to nothing.
     package func orphans(bucket: Int, limit: Int) async throws(StoreError) -> (orphans: [Orphan], hasMore: Bool) {
-        let key = RedisKeys.running(bucket: bucket)
+        let key = keyspace.running(bucket: bucket)
         let now = try await latestTime()
         let hints = try await hints(key, from: "-inf", to: String(now), skip: 0, limit: limit)
         var orphans: [Orphan] = []
@@ -72,7 +72,7 @@ extension RedisSessionStore {
         var hints: [Hint] = []
         for index in stride(from: 0, to: reply.count - 1, by: 2) {
             guard let member = reply[index]?.buffer, let due = reply[index + 1]?.string.flatMap(Double.init) else { continue }
-            if let session = SessionID(String(buffer: member)) {
+            if let session = SessionID(name: String(buffer: member)) {
                 hints.append(Hint(session: session, due: Int64(clampingRounded: due)))
             } else {
                 // It does not name a session, and would stand before hints that do.
@@ -90,23 +90,23 @@ extension RedisSessionStore {
     /// Moves the hint of a session whose step could not be taken over, or not be ended, by `pause`
     /// (a lease if nil), so that it does not stand before others.
     package func postpone(_ session: SessionID, for pause: Duration? = nil) {
-        guard let now = time(of: RedisKeys(session).prefix) else { return }
+        guard let now = time(of: keys(session).prefix) else { return }
         setHint(session, due: now + (pause?.milliseconds ?? leaseMilliseconds))
     }
 
     /// Moves a session's hint to `due`, unless it is later already. The call does not wait for the
     /// reply.
     func setHint(_ session: SessionID, due: Int64) {
-        let key = RedisKeys(session).running
+        let key = keys(session).running
         var hint = RedisCommand("ZADD", key, "GT")
         hint.append(integer: due)
-        hint.append(session.text)
+        hint.append(session.name)
         client.route(for: key).submit(hint) { _ in }
     }
 
     /// Removes entries from a sorted set that have not moved since: the script `forget_entries`.
     func forget(_ entries: [Hint], in key: String) async throws(StoreError) {
-        try await forget(entries.map { ($0.session.text, $0.due) }, in: key)
+        try await forget(entries.map { ($0.session.name, $0.due) }, in: key)
     }
 
     func forget(_ entries: [(member: String, score: Int64)], in key: String) async throws(StoreError) {

@@ -20,7 +20,7 @@ extension RedisSessionStore {
     package func readHistory(
         of started: StartedStep, onPage: (_ messages: [ByteBuffer]) throws(StoreError) -> Void
     ) async throws(StoreError) {
-        let keys = RedisKeys(started.lease.session)
+        let keys = keys(started.lease.session)
         // A replica that has taken the lease meanwhile may have added messages.
         let ahead = Array(started.history.prefix(started.historyLength))
         if !ahead.isEmpty { try onPage(ahead) }
@@ -43,7 +43,7 @@ extension RedisSessionStore {
     ) async throws(StoreError) {
         guard started.reasoningCount > 0 else { return }
         guard started.reasoning.isEmpty else { return try onPage(started.reasoning) }
-        let keys = RedisKeys(started.lease.session)
+        let keys = keys(started.lease.session)
         _ = try await readPages(keys, list: keys.reasoning, in: 0..<started.reasoningCount, onPage: onPage)
     }
 
@@ -51,7 +51,7 @@ extension RedisSessionStore {
     /// ``StoreConfiguration/historyPageBytes``, but at least one if there is one. Nil if the
     /// session does not exist.
     public func history(_ session: SessionID, offset: Int, limit: Int) async throws(StoreError) -> HistoryPage? {
-        let keys = RedisKeys(session)
+        let keys = keys(session)
         var paging = HistoryPaging(mostMessages: configuration.historyPage, bytes: configuration.historyPageBytes)
         let replies = try await read(
             [RedisCommand("LLEN", keys.history), range(keys.history, from: offset, count: min(limit, paging.count))], key: keys.history,
@@ -81,27 +81,27 @@ extension RedisSessionStore {
 
     /// Returns whether a session has messages.
     package func hasHistory(_ session: SessionID) async throws(StoreError) -> Bool {
-        let key = RedisKeys(session).history
+        let key = keys(session).history
         return try await read(RedisCommand("LLEN", key), key: key).intValue ?? 0 > 0
     }
 
     /// Returns all messages of a history in `range`: those that a step has added.
     package func messages(_ session: SessionID, in range: Range<Int>) async throws(StoreError) -> [ByteBuffer] {
         var messages: [ByteBuffer] = []
-        let keys = RedisKeys(session)
+        let keys = keys(session)
         _ = try await readPages(keys, list: keys.history, in: range) { messages += $0 }
         return messages
     }
 
     /// Returns how many bytes a history has, as the scripts count them; 0 if that is not known.
     package func historyBytes(_ session: SessionID) async throws(StoreError) -> Int {
-        let key = RedisKeys(session).state
+        let key = keys(session).state
         return max(0, try await read(RedisCommand("HGET", key, "history_bytes"), key: key).intValue ?? 0)
     }
 
     /// Returns the tools of a session's turn, as its state has them.
     package func tools(_ session: SessionID) async throws(StoreError) -> ByteBuffer? {
-        let key = RedisKeys(session).state
+        let key = keys(session).state
         return try await read([RedisCommand("HGET", key, "tools")], key: key, over: .bulk).first?.nonEmptyBuffer
     }
 

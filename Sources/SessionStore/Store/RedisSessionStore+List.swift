@@ -77,8 +77,8 @@ extension RedisSessionStore {
     private func entries(after cursor: SessionCursor?, limit: Int, window: Int) async throws(StoreError) -> [SessionCursor]? {
         var found: [SessionCursor] = []
         let replies = await sendEach(
-            (0..<RedisKeys.bucketCount).map { bucket in
-                let key = RedisKeys.index(bucket: bucket)
+            (0..<RedisKeyspace.bucketCount).map { bucket in
+                let key = keyspace.index(bucket: bucket)
                 let command = RedisCommand(
                     "ZREVRANGEBYSCORE", key, cursor.map { String($0.lastActivity) } ?? "+inf", "-inf", "WITHSCORES", "LIMIT", "0",
                     String(window)
@@ -89,7 +89,7 @@ extension RedisSessionStore {
             guard let bucket = try reply.get().first else { continue }
             let before = found.count
             for index in stride(from: 0, to: bucket.count - 1, by: 2) {
-                guard let session = bucket[index]?.string.flatMap({ SessionID($0) }), let score = bucket[index + 1]?.string,
+                guard let session = bucket[index]?.string.flatMap({ SessionID(name: $0) }), let score = bucket[index + 1]?.string,
                     let time = Double(score)
                 else { continue }
                 let entry = SessionCursor(lastActivity: Int64(clampingRounded: time), session: session)
@@ -105,7 +105,7 @@ extension RedisSessionStore {
         let page = found.prefix(limit)
         let details = await sendEach(
             page.map { cursor in
-                let keys = RedisKeys(cursor.session)
+                let keys = keys(cursor.session)
                 return (keys.state, [RedisCommand("HMGET", keys.state, "status", "fence"), RedisCommand("LLEN", keys.history)])
             }, over: .bulk)
         var sessions: [SessionSummary] = []
@@ -142,7 +142,7 @@ extension RedisSessionStore {
 
     /// Removes deleted sessions from the index, unless they have begun again meanwhile.
     private func forget(_ cursors: [SessionCursor]) async throws(StoreError) {
-        for (key, cursors) in Dictionary(grouping: cursors, by: { RedisKeys($0.session).index }) {
+        for (key, cursors) in Dictionary(grouping: cursors, by: { keys($0.session).index }) {
             try await forget(cursors.map { Hint(session: $0.session, due: $0.lastActivity) }, in: key)
         }
     }
@@ -174,7 +174,7 @@ extension RedisSessionStore {
     /// Returns the session's epoch; empty if it has none. A state of another type has none: the
     /// session can then only be removed.
     private func epoch(of session: SessionID) async throws(StoreError) -> String {
-        let key = RedisKeys(session).state
+        let key = keys(session).state
         do throws(StoreError) {
             return try await read(RedisCommand("HGET", key, "epoch"), key: key).string ?? ""
         } catch {
@@ -189,7 +189,7 @@ extension RedisSessionStore {
     ///
     /// - Returns: Whether the session existed.
     public func delete(_ session: SessionID) async throws(StoreError) -> Bool {
-        let keys = RedisKeys(session)
+        let keys = keys(session)
         let epoch = try await epoch(of: session)
         let call = StoreScripts.deleteSession.call(DeleteSessionCall(store: self, keys: keys, epoch: epoch), on: keys)
         var attempts = 0

@@ -8,7 +8,7 @@ extension RedisSessionStore {
     /// - Parameter step: If it was itself taken over to be ended, it has no text, and the text is
     ///   that of the step before.
     package func loggedText(_ session: SessionID, step: Int) async throws(StoreError) -> ByteBuffer {
-        let key = RedisKeys(session).events
+        let key = keys(session).events
         let speaker = try await speaker(of: step, key: key)
         var text = ByteBuffer()
         var seen = 0

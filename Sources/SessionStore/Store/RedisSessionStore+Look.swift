@@ -4,7 +4,7 @@ extension RedisSessionStore {
     /// Returns what a session's state says of its latest step, in one round trip.
     package func look(_ session: SessionID) async throws(StoreError) -> StepView {
         let sent = ContinuousClock.now
-        return try view(try await read(lookCommands(session), key: RedisKeys(session).state), of: session, sent: sent)
+        return try view(try await read(lookCommands(session), key: keys(session).state), of: session, sent: sent)
     }
 
     /// Reads the latest steps of many sessions at once.
@@ -13,7 +13,7 @@ extension RedisSessionStore {
     func look(_ sessions: [SessionID]) async throws(StoreError) -> [StepView?] {
         var views: [StepView?] = []
         let sent = ContinuousClock.now
-        let results = await sendEach(sessions.map { (RedisKeys($0).state, lookCommands($0)) })
+        let results = await sendEach(sessions.map { (keys($0).state, lookCommands($0)) })
         for (session, result) in zip(sessions, results) {
             do throws(StoreError) {
                 views.append(try view(try result.get(), of: session, sent: sent))
@@ -30,7 +30,7 @@ extension RedisSessionStore {
         // ended since.
         [
             RedisCommand("TIME"),
-            RedisCommand("HMGET", RedisKeys(session).state, "status", "fence", "lease_until", "intent", "replaces", "origin"),
+            RedisCommand("HMGET", keys(session).state, "status", "fence", "lease_until", "intent", "replaces", "origin"),
         ]
     }
 
@@ -38,7 +38,7 @@ extension RedisSessionStore {
     private func view(
         _ reply: [RedisReply], of session: SessionID, sent: ContinuousClock.Instant
     ) throws(StoreError) -> StepView {
-        heard(reply.first?.time, of: RedisKeys(session).prefix, sent: sent)
+        heard(reply.first?.time, of: keys(session).prefix, sent: sent)
         return try view(reply)
     }
 

@@ -7,10 +7,10 @@ extension RedisSessionStore {
     /// Removes expired sessions from a bucket of the index. Nothing else would remove those that no
     /// client lists. To be called about once a minute; if sessions do not expire, it does nothing.
     ///
-    /// - Parameter bucket: 0 ..< ``RedisKeys/bucketCount``.
+    /// - Parameter bucket: 0 ..< ``RedisKeyspace/bucketCount``.
     package func prune(bucket: Int) async throws(StoreError) {
         guard configuration.sessionTTL != nil else { return }
-        let key = RedisKeys.index(bucket: bucket)
+        let key = keyspace.index(bucket: bucket)
         let bound = try await latestTime() - ttlMilliseconds
         var staying = 0
         for _ in 0..<Self.mostPrunePages {
@@ -26,7 +26,7 @@ extension RedisSessionStore {
 
     private func areGone(_ sessions: [SessionID]) async throws(StoreError) -> [Bool] {
         let requests = sessions.map { session in
-            let keys = RedisKeys(session)
+            let keys = keys(session)
             return (keys.state, [RedisCommand("HMGET", keys.state, "fence"), RedisCommand("LLEN", keys.history)])
         }
         var areGone: [Bool] = []

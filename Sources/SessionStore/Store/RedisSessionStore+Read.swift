@@ -4,7 +4,7 @@ import RedisClient
 extension RedisSessionStore {
     /// Returns the state of a session; nil if the session does not exist.
     public func state(_ session: SessionID) async throws(StoreError) -> SessionState? {
-        let keys = RedisKeys(session)
+        let keys = keys(session)
         let replies = try await snapshot(keys)
         guard let hash = replies[0], let length = replies[1]?.intValue, let calls = replies[2], let time = replies[3] else {
             throw .unexpected(replies)

@@ -11,7 +11,7 @@ extension RedisSessionStore {
 
     /// Records that this replica lives, and removes replicas that have been silent for too long.
     func announce() async throws(StoreError) {
-        let key = RedisKeys.replicas
+        let key = keyspace.replicas
         let now = try await time(key)
         var entry = RedisCommand("ZADD", key)
         entry.append(integer: now)
@@ -30,13 +30,13 @@ extension RedisSessionStore {
     /// Removes this replica from the list. It does not wait for the reply: nothing depends on its
     /// success.
     func leave() {
-        client.route(for: RedisKeys.replicas).submit(RedisCommand("ZREM", RedisKeys.replicas, ownEntry.text)) { _ in }
+        client.route(for: keyspace.replicas).submit(RedisCommand("ZREM", keyspace.replicas, ownEntry.text)) { _ in }
     }
 
     /// Returns the replicas that have shown a sign of life lately, each with the time since, in
     /// milliseconds.
     package func replicas() async throws(StoreError) -> [(entry: ReplicaEntry, silence: Int64)] {
-        let key = RedisKeys.replicas
+        let key = keyspace.replicas
         let now = try await time(key)
         let reply = try await read(
             RedisCommand("ZRANGEBYSCORE", key, "\(now - replicaPatience.milliseconds)", "+inf", "WITHSCORES"), key: key)

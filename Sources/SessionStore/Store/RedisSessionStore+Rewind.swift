@@ -12,7 +12,7 @@ extension RedisSessionStore {
     ///   - length: The number of messages that stay, at least 1.
     ///   - expected: The history's length as the client knows it; if it differs, nothing is cut.
     public func rewind(_ session: SessionID, to length: Int, expected: Int? = nil) async throws(StoreError) -> RewindOutcome {
-        let keys = RedisKeys(session)
+        let keys = keys(session)
         let token = LeaseToken()
         // Another round follows if the session has changed between the read and the cut.
         for _ in 0..<4 {

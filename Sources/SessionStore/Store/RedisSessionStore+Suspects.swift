@@ -32,10 +32,10 @@ extension RedisSessionStore {
     /// Takes the only slot for such a step, unless another step has it: the script `claim_place`. A
     /// slot that is not renewed becomes free on its own.
     func claimQuarantine(_ session: SessionID, step: Int) async throws(StoreError) -> Bool {
-        let claim = PlaceClaim(holder: session.text, duration: leaseMilliseconds * Int64(Self.quarantine))
-        let call = StoreScripts.claimPlace.call(claim, on: RedisKeys.suspects)
+        let claim = PlaceClaim(holder: session.name, duration: leaseMilliseconds * Int64(Self.quarantine))
+        let call = StoreScripts.claimPlace.call(claim, on: keyspace.suspects)
         let reply = try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
-            try await self.client.route(for: RedisKeys.suspects).evaluate(call)
+            try await self.client.route(for: keyspace.suspects).evaluate(call)
         }
         return reply[0]?.integer == 1
     }

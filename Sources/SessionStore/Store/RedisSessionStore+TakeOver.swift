@@ -9,7 +9,7 @@ extension RedisSessionStore {
     /// - Throws: ``StoreError``; with `.outcomeUnknown` the lease may have been taken. It then runs
     ///   out like any other.
     public func takeOver(_ takeOver: TakeOver) async throws(StoreError) -> TakeOverOutcome {
-        if takeOver.reason != .cancel, !outage.isOver(at: client.location(of: RedisKeys(takeOver.session).prefix)) {
+        if takeOver.reason != .cancel, !outage.isOver(at: client.location(of: keys(takeOver.session).prefix)) {
             guard try await look(takeOver.session).isReleased else { return .tooEarly }
         }
         let outcome = try await send(takeOver, verdict: nil)
@@ -19,7 +19,7 @@ extension RedisSessionStore {
     }
 
     private func send(_ takeOver: TakeOver, verdict: SuspectStep.Verdict?) async throws(StoreError) -> TakeOverOutcome {
-        let keys = RedisKeys(takeOver.session)
+        let keys = keys(takeOver.session)
         let isCancel = takeOver.reason == .cancel
         let call = StoreScripts.takeOver.call(
             TakeOverCall(store: self, keys: keys, takeOver: takeOver, verdict: verdict), on: keys)

@@ -23,7 +23,7 @@ extension RedisSessionStore {
     package func wakes(of session: SessionID) -> SessionWakes {
         let signal = WakeSignal(eventLoop: client.subscriber.eventLoop)
         return SessionWakes(
-            signal: signal, subscription: client.subscriber.subscribe(sharded: RedisKeys(session).wake) { _ in signal.wake() })
+            signal: signal, subscription: client.subscriber.subscribe(sharded: keys(session).wake) { _ in signal.wake() })
     }
 
     /// Returns a signal without a subscription.
@@ -31,6 +31,6 @@ extension RedisSessionStore {
 
     /// Subscribes to the channel that tells this replica that a step was taken from it.
     package func messagesToReplica(_ handler: @escaping RedisSubscriber.Handler) -> RedisSubscription {
-        client.subscriber.subscribe(RedisKeys.replica(configuration.replica), handler)
+        client.subscriber.subscribe(keyspace.replica(configuration.replica), handler)
     }
 }

@@ -30,7 +30,7 @@ public final class RedisSessionStore: Sendable {
     public init(client: RedisConnectionPool, configuration: StoreConfiguration, logger: Logger) {
         self.client = client
         self.configuration = configuration
-        activity = ActivityRecorder(client: client)
+        activity = ActivityRecorder(client: client, keyspace: configuration.keyspace)
         layout = LayoutState(configuration.layout)
         outage = OutageDetector(lease: configuration.lease, pause: configuration.outagePause)
         self.logger = logger
@@ -42,6 +42,12 @@ public final class RedisSessionStore: Sendable {
 
     /// Whether Redis can be reached now.
     public var isReady: Bool { client.isReady }
+
+    /// The keys of this deployment.
+    package var keyspace: RedisKeyspace { configuration.keyspace }
+
+    /// Returns the keys of a session.
+    package func keys(_ session: SessionID) -> RedisKeys { RedisKeys(session, in: keyspace) }
 
     /// The command that publishes to a session's channel in this topology.
     var publish: String { client.isOneServer ? "PUBLISH" : "SPUBLISH" }

@@ -8,6 +8,9 @@ public struct StoreConfiguration: Sendable {
     public var version = "0"
     /// This process: a process that restarts under the same name is another one.
     public var instance = LeaseToken().text
+    /// What all keys and channels begin with: 1–32 characters of `A-Z a-z 0-9 _ -`. Replicas with
+    /// different prefixes share no session.
+    package var keyspace = RedisKeyspace.standard
     /// The layout that this replica writes until it knows the deployment's.
     public var layout = RedisLayout.first
     /// A replica that is silent for this long may lose its step.

@@ -1,5 +1,6 @@
 import Hummingbird
 import NIOCore
+import SessionStore
 
 /// One request's own values, and its connection.
 struct AgentRequestContext: RequestContext, Sendable {
@@ -9,6 +10,8 @@ struct AgentRequestContext: RequestContext, Sendable {
     var requestID = ""
     /// The endpoint that the router found; nil before that.
     var endpoint: Endpoint?
+    /// In whose name the request acts. Until a middleware has set it, the request may do nothing.
+    var principal = Principal(tenant: .standard, requester: .tenant, scopes: [], accounts: [], credential: "none")
     let unknownMembers = UnknownMembers()
 
     init(source: ApplicationRequestContextSource) {

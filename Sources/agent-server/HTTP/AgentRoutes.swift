@@ -58,7 +58,9 @@ struct AgentRoutes: Sendable {
     }
 
     func sessionID(_ context: Context) throws -> SessionID {
-        guard let id = context.parameters.get("session_id").flatMap({ SessionID($0.removingPercentEncoding ?? $0) }) else {
+        guard let id = context.parameters.get("session_id").flatMap({
+            SessionID($0.removingPercentEncoding ?? $0, tenant: context.principal.tenant)
+        }) else {
             throw Problem.badSessionID
         }
         return id

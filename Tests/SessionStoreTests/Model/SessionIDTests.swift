@@ -35,7 +35,7 @@ struct SessionIDTests {
             let close = try #require(key.firstIndex(of: "}"))
             #expect(key[key.index(after: open)..<close] == text)
         }
-        #expect((0..<RedisKeys.bucketCount).contains(keys.bucket))
+        #expect((0..<RedisKeyspace.bucketCount).contains(keys.bucket))
         #expect(keys.index == "agent:sessions:default:\(keys.bucket)")
         #expect(keys.running == "agent:running:\(keys.bucket)")
     }

@@ -21,7 +21,7 @@ struct DeleteSessionTests {
     func theOwnerOfARunningStepIsTold() async throws {
         let owner = "replica-\(SessionID.unique())"
         let (it, _) = try await ScriptSession.running { $0.owner = owner }
-        let listener = try await ChannelListener(RedisKeys.replica(owner), on: it.redis)
+        let listener = try await ChannelListener(RedisKeyspace.standard.replica(owner), on: it.redis)
         _ = try await it.delete()
         #expect(try await listener.heard(until: "\(it.session) 1") == ["\(it.session) 1"])
         // No step runs any more.

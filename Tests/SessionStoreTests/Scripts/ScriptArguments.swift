@@ -135,7 +135,7 @@ struct TakeOverArguments {
         [
             "token": token, "nonce": nonce, "owner": owner, "lease": "\(lease)", "ttl": "\(ttl)", "step": "\(step)",
             "force": force ? "1" : "0", "new_intent": intent, "max_attempts": "\(attempts)", "publish": "PUBLISH", "wake": keys.wake,
-            "replica_channels": RedisKeys.replica(""), "session": keys.session.text, "known_layout": "\(knownLayout)",
+            "replica_channels": RedisKeyspace.standard.replica(""), "session": keys.session.text, "known_layout": "\(knownLayout)",
             "instance": instance, "verdict": verdict, "ahead_bytes": "\(aheadBytes)", "ahead_messages": "\(aheadMessages)",
         ]
     }

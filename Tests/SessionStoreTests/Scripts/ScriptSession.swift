@@ -187,7 +187,7 @@ struct ScriptSession: Sendable {
         try await call(
             StoreScripts.deleteSession,
             [
-                "publish": "PUBLISH", "wake": keys.wake, "replica_channels": RedisKeys.replica(""), "session": session.text,
+                "publish": "PUBLISH", "wake": keys.wake, "replica_channels": RedisKeyspace.standard.replica(""), "session": session.text,
                 "seen_epoch": epoch, "known_layout": "\(RedisLayout.known)",
             ])
     }

@@ -154,7 +154,7 @@ struct TakeOverTests {
     func theFormerOwnerIsTold(isForced: Bool) async throws {
         let owner = "replica-\(SessionID.unique())"
         let (it, token) = try await ScriptSession.running { $0.owner = owner }
-        let listener = try await ChannelListener(RedisKeys.replica(owner), on: it.redis)
+        let listener = try await ChannelListener(RedisKeyspace.standard.replica(owner), on: it.redis)
         if !isForced { _ = try await it.release(token) }
         // A failed attempt notifies no replica.
         _ = try await it.takeOver { $0.step = 7 }

@@ -7,7 +7,7 @@ import Testing
 @Suite("Recording activity", .tags(.redis), .serialized)
 struct ActivityRecorderTests {
     private func indexed(_ redis: RedisServer) throws -> Int {
-        try (0..<RedisKeys.bucketCount).reduce(0) { try $0 + (Int(redis.cli("ZCARD", RedisKeys.index(bucket: $1))) ?? 0) }
+        try (0..<RedisKeyspace.bucketCount).reduce(0) { try $0 + (Int(redis.cli("ZCARD", RedisKeyspace.standard.index(bucket: $1))) ?? 0) }
     }
 
     @Test("Notes that come together are one command per bucket")
@@ -18,7 +18,7 @@ struct ActivityRecorderTests {
         try await eventually("all are noted") { try indexed(redis) == 500 }
         let calls = try #require(try redis.cli("INFO", "commandstats").firstMatch(of: /cmdstat_zadd:calls=([0-9]+)/)).output.1
         // One per bucket, and some more if the clock struck in between.
-        #expect(try #require(Int(calls)) <= 4 * RedisKeys.bucketCount)
+        #expect(try #require(Int(calls)) <= 4 * RedisKeyspace.bucketCount)
         store.client.shutDown()
         try await redis.kill()
     }

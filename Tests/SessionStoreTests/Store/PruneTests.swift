@@ -8,7 +8,7 @@ import Testing
 @Suite("Pruning the index", .tags(.redis), .serialized)
 struct PruneTests {
     let redis: RedisServer
-    let index = RedisKeys.index(bucket: 3)
+    let index = RedisKeyspace.standard.index(bucket: 3)
 
     init() async throws { redis = try await RedisServer.start() }
 

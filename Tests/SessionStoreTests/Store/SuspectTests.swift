@@ -84,7 +84,7 @@ struct SuspectTests {
             return step.action == .run
         }
         #expect(ContinuousClock.now - begun >= Self.lease * 3)
-        #expect(try redis.cli("ZRANGE", RedisKeys.suspects, "0", "-1") == session.text)
+        #expect(try redis.cli("ZRANGE", RedisKeyspace.standard.suspects, "0", "-1") == session.text)
         #expect(try await !third.claimQuarantine(other, step: 1))
     }
 

@@ -67,7 +67,7 @@ struct ClusterTests {
         for session in sessions { _ = try await store.started(.user("hello", in: session)) }
         var found: Set<SessionID> = []
         try await eventually("all are found") {
-            for bucket in 0..<RedisKeys.bucketCount {
+            for bucket in 0..<RedisKeyspace.bucketCount {
                 found.formUnion(try await store.orphans(bucket: bucket, limit: 100).orphans.map(\.session))
             }
             return found == Set(sessions)
@@ -291,7 +291,7 @@ struct ClusterTests {
         let told = Told()
         let subscription = listening.messagesToReplica { if case .message(let text) = $0 { told.text.withLock { $0 = text } } }
         try await eventually("it is subscribed to") {
-            try cluster.nodes.contains { try $0.lines("PUBSUB", "NUMSUB", RedisKeys.replica("replica-1")).last == "1" }
+            try cluster.nodes.contains { try $0.lines("PUBSUB", "NUMSUB", RedisKeyspace.standard.replica("replica-1")).last == "1" }
         }
         let own = try await listening.started(.user("again", in: session))
         _ = try await writing.takeOver(TakeOver(session: session, step: own.step, reason: .cancel))
@@ -322,7 +322,7 @@ struct ClusterTests {
         _ = try await store.state(session)
         _ = try await store.history(session, offset: 0, limit: 5)
         _ = try await store.list(after: nil, limit: 5)
-        for bucket in 0..<RedisKeys.bucketCount { _ = try await store.orphans(bucket: bucket, limit: 5) }
+        for bucket in 0..<RedisKeyspace.bucketCount { _ = try await store.orphans(bucket: bucket, limit: 5) }
         _ = try await store.loggedText(session, step: 1)
         _ = try await store.journal(session)
         _ = try await store.rewind(session, to: 1)
