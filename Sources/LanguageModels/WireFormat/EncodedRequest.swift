@@ -24,7 +24,9 @@ public struct EncodedRequest: Sendable {
     /// In the order of their ranges, which do not overlap.
     private var edits: [Edit]
 
-    /// - Parameter edits: In the order of their ranges, which do not overlap.
+    /// - Parameters:
+    ///   - bytes: The request.
+    ///   - edits: In the order of their ranges, which do not overlap.
     public init(_ bytes: ByteBuffer, edits: [Edit] = []) {
         self.bytes = bytes
         self.edits = edits

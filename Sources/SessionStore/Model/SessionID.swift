@@ -53,6 +53,6 @@ public struct SessionID: Sendable, Hashable, CustomStringConvertible {
     public static func == (one: SessionID, other: SessionID) -> Bool { one.name == other.name }
     public func hash(into hasher: inout Hasher) { name.hash(into: &hasher) }
 
-    /// The id within the tenant. ``name`` is what keys and messages between replicas have.
+    /// The id within the tenant. The package's `name` is what keys and messages between replicas have.
     public var description: String { text }
 }
