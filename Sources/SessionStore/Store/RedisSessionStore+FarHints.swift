@@ -59,7 +59,7 @@ extension RedisSessionStore {
         }
         let isSuspect = view.leaseLeft > configuration.lease && outage.wasSetBack(at: client.location(of: keys(hint.session).prefix))
         guard isSuspect else { return .stays }
-        let age = staleLeases.withLock { $0.age(of: hint.session, step: view.step, leaseUntil: view.leaseUntil, at: .now) }
+        let age = unmovedLeases.withLock { $0.age(of: hint.session, step: view.step, leaseUntil: view.leaseUntil, at: .now) }
         return age > configuration.lease + configuration.hintMargin ? .orphan(isStale: true) : .stays
     }
 

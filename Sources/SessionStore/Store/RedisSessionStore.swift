@@ -14,7 +14,7 @@ public final class RedisSessionStore: Sendable {
     public let configuration: StoreConfiguration
     let client: RedisConnectionPool
     let outage: OutageDetector
-    let staleLeases = Guarded(StaleLeases())
+    let unmovedLeases = Guarded(UnmovedLeases())
     let activity: ActivityRecorder
     let acknowledged = AcknowledgedSteps()
     /// Whether Redis accepts `MULTI`; some services do not.

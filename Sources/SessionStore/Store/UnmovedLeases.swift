@@ -3,7 +3,7 @@
 ///
 /// A living owner renews its lease each third of its time, so the end of the lease moves. A lease
 /// that has not moved for a whole lease belongs to a lost replica.
-struct StaleLeases: Sendable {
+struct UnmovedLeases: Sendable {
     private struct Sight {
         var step: Int
         var leaseUntil: Int64
