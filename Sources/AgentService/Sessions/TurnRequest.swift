@@ -20,7 +20,7 @@ public struct TurnRequest: Sendable {
     /// The message, or what to do without one.
     public var input: BeginStep.Input
     /// Who sends the message. The session's creator owns it.
-    public var requester = Requester.tenant
+    public var requester: Requester
     /// Whose usage the step counts for, at most two.
     public var accounts: [Account] = []
     /// The client's settings for the turn.
@@ -41,13 +41,16 @@ public struct TurnRequest: Sendable {
     /// - Parameters:
     ///   - session: The session. Its first message creates it.
     ///   - input: The message, or what to do without one.
+    ///   - requester: Who sends the message.
     ///   - settings: The client's settings for the turn.
     ///   - onConflict: What happens to the message while a step of the session runs.
     public init(
-        session: SessionID, input: BeginStep.Input, settings: TurnSettings = TurnSettings(), onConflict: OnConflict = .reject
+        session: SessionID, input: BeginStep.Input, as requester: Requester, settings: TurnSettings = TurnSettings(),
+        onConflict: OnConflict = .reject
     ) {
         self.session = session
         self.input = input
+        self.requester = requester
         self.settings = settings
         self.onConflict = onConflict
     }
@@ -57,9 +60,10 @@ public struct TurnRequest: Sendable {
     /// - Parameters:
     ///   - session: The session. Its first message creates it.
     ///   - text: The message.
-    public init(session: SessionID, text: String) {
+    ///   - requester: Who sends the message.
+    public init(session: SessionID, text: String, as requester: Requester) {
         var content = ByteBuffer()
         content.writeJSONString(text)
-        self.init(session: session, input: .user(ChatMessage.user(content: content)))
+        self.init(session: session, input: .user(ChatMessage.user(content: content)), as: requester)
     }
 }

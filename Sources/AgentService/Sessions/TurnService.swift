@@ -72,7 +72,7 @@ public final class TurnService: Sendable {
         )
         let deadline = ContinuousClock.now.advanced(by: configuration.wait)
         do throws(TurnError) {
-            let share = try await room(for: begin, until: deadline)
+            let share = try await room(for: begin, as: request.requester, until: deadline)
             var isFirst = true
             while let conflict = try await attempt(begin, share: share, request: request, stream: stream) {
                 guard isFirst || ContinuousClock.now < deadline else { throw conflict.error }
@@ -92,7 +92,7 @@ public final class TurnService: Sendable {
     ) async throws(TurnError) -> Conflict? {
         try await inTask { result in
             do throws(StoreError) {
-                switch try await self.store.begin(begin) {
+                switch try await self.store.begin(begin, as: request.requester) {
                 case .started(let started):
                     if let id = request.lastEventID {
                         // The request was not accepted before: the client's events are another
@@ -117,9 +117,9 @@ public final class TurnService: Sendable {
                     result.succeed(nil)
                     // The closure does not keep the request: its body would stay in memory
                     // meanwhile.
-                    let (session, id) = (begin.session, request.lastEventID)
+                    let (session, id, requester) = (begin.session, request.lastEventID, request.requester)
                     return .job {
-                        await self.replay(session, step: step, after: id, to: stream)
+                        await self.replay(session, step: step, after: id, to: stream, as: requester)
                         stream.finish()
                         return .end()
                     }

@@ -67,12 +67,12 @@ extension StepRunner {
         guard step > 0 else {
             return .fail(StepFailure("the session was deleted", code: "session_deleted", isRetryable: false))
         }
-        await service.tell(lease.session, from: .end(of: lease.step, nonce: lease.token.nonce), to: stream)
+        await service.tell(lease.session, from: .end(of: lease.step, nonce: lease.token.nonce), to: stream, as: lease.requester)
         guard started.settings.onDisconnect == .cancel, !stream.isOpen else { return .finish }
         // The client was connected to this replica; where its step runs now, no replica would
         // notice that it has left.
         do throws(TurnError) {
-            _ = try await service.cancel(lease.session, step: lease.step)
+            _ = try await service.cancel(lease.session, step: lease.step, as: lease.requester)
         } catch {
             logger.debug("a step whose client has left was not cancelled", metadata: ["error": "\(error)"])
         }

@@ -1,9 +1,10 @@
 import NIOCore
 
 /// What a call of `begin_step` is made from.
-struct BeginStepCall: SessionCall {
+struct BeginStepCall: RequestedCall {
     let store: RedisSessionStore
     let keys: RedisKeys
+    let requester: Requester
     let begin: BeginStep
     /// Redis's time in ms at which sweepers will look at the session.
     let hintDue: Int64
@@ -71,5 +72,7 @@ extension StoreScripts {
             .text("tool_start") { _ in ChatRole.tool.messageStart },
             .text("cancelled_start") { _ in CancelledCall.start },
             .text("cancelled_end") { _ in CancelledCall.end },
+            .subject,
+            .opensUnowned,
         ])
 }

@@ -6,6 +6,19 @@ protocol SessionCall: SendableMetatype {
     var keys: RedisKeys { get }
 }
 
+/// What a call on a session is made from that a client asked for.
+protocol RequestedCall: SessionCall {
+    /// Who asks for the session.
+    var requester: Requester { get }
+}
+
+extension ScriptParameter where Input: RequestedCall {
+    static var subject: Self { .text("subject") { $0.requester.owner } }
+    static var opensUnowned: Self {
+        .flag("opens_unowned") { $0.requester.reaches($0.keys.session, ownedBy: nil) }
+    }
+}
+
 /// Arguments that several scripts have.
 extension ScriptParameter where Input: SessionCall {
     static var owner: Self { .text("owner") { $0.store.configuration.replica } }

@@ -33,7 +33,7 @@ public struct Account: Sendable, Hashable {
 
     /// Encodes every byte but `A-Z a-z 0-9 . _ @ -` as `%` and two hexadecimal digits, so that the
     /// name can stand in a hash tag.
-    private static func encoded(_ text: String) -> String {
+    package static func encoded(_ text: String) -> String {
         let digits = Array("0123456789ABCDEF".utf8)
         var bytes: [UInt8] = []
         for byte in text.utf8 {

@@ -1,6 +1,7 @@
 public import NIOCore
 
-/// A request to accept one message; the argument of ``RedisSessionStore/begin(_:)``.
+/// A request to accept one message; the argument of
+/// ``RedisSessionStore/begin(_:as:)``.
 public struct BeginStep: Sendable {
     /// What the request brings.
     public enum Input: Sendable {
@@ -118,6 +119,8 @@ public enum BeginRefusal: Sendable, Equatable {
     case historyFull(length: Int, bytes: Int)
     /// A build that knows a later layout of the keys has written the session.
     case newerLayout(Int)
+    /// The session is another user's. A client gets the response for a session that does not exist.
+    case forbidden
 }
 
 /// A step whose lease this replica holds.

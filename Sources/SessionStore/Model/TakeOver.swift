@@ -1,5 +1,5 @@
 /// A request for the next lease on a step that another replica runs; the argument of
-/// ``RedisSessionStore/takeOver(_:)``.
+/// ``RedisSessionStore/takeOver(_:as:)``.
 public struct TakeOver: Sendable {
     /// Why the lease is taken.
     public enum Reason: Sendable {

@@ -4,9 +4,15 @@ import RedisClient
 extension RedisSessionStore {
     /// Accepts a message: the script `begin_step`.
     ///
+    /// - Parameters:
+    ///   - begin: The message.
+    ///   - requester: In whose name the message comes. A session that it creates is its own.
     /// - Throws: ``StoreError`` with `.outcomeUnknown` if the message may have been written, or may
     ///   yet be.
-    public func begin(_ begin: BeginStep) async throws(StoreError) -> BeginOutcome {
+    public func begin(_ begin: BeginStep, as requester: Requester) async throws(StoreError) -> BeginOutcome {
+        guard layout.current >= RedisLayout.owners || requester == .tenant && begin.session.tenant.isStandard else {
+            throw .olderLayout(layout.current)
+        }
         let keys = keys(begin.session)
         var known = try await now(of: keys.prefix)
         var lateReplies = 0
@@ -16,7 +22,7 @@ extension RedisSessionStore {
             // many, never a step without one.
             let due = known + leaseMilliseconds + configuration.hintMargin.milliseconds
             let call = StoreScripts.beginStep.call(
-                BeginStepCall(store: self, keys: keys, begin: begin, hintDue: due), on: keys,
+                BeginStepCall(store: self, keys: keys, requester: requester, begin: begin, hintDue: due), on: keys,
                 capacity: 768 + begin.input.byteCount)
             var hint = RedisCommand("ZADD", keys.running, "GT")
             hint.append(integer: due)
@@ -36,7 +42,8 @@ extension RedisSessionStore {
             }
             let outcome = try outcome(reply, begin: begin)
             switch outcome {
-            case .started, .waiting: activity.note(begin.session, at: now)
+            case .started(let started): activity.note(begin.session, of: started.lease.subject, at: now)
+            case .waiting: activity.note(begin.session, of: reply[reply.count - 1]?[0]?.string ?? "", at: now)
             case .replay: break
             case .busy, .orphaned, .refused:
                 // The call whose reply was lost may still be on its way, and may then do what this
@@ -86,9 +93,9 @@ extension RedisSessionStore {
         switch (reply[0]?.string, number) {
         case ("started", let step?):
             guard let length = reply[3]?.intValue, let bytes = reply[9]?.intValue, let messages = reply[10]?.buffers,
-                let kept = reply[11]?.intValue, let reasoning = reply[12]?.buffers
+                let kept = reply[11]?.intValue, let reasoning = reply[12]?.buffers, let subject = reply[13]?.string
             else { throw .unexpected(reply) }
-            let lease = StepLease(session: begin.session, token: begin.token, step: step)
+            let lease = StepLease(session: begin.session, token: begin.token, step: step, subject: subject)
             return .started(
                 StartedStep(
                     lease: lease, history: messages, historyLength: length, historyBytes: max(0, bytes),
@@ -106,6 +113,8 @@ extension RedisSessionStore {
                 throw .unexpected(reply)
             }
             return .refused(reason, orphan: step)
+        case ("forbidden", _):
+            return .refused(.forbidden)
         case ("newer", let layout?):
             return .refused(.newerLayout(layout))
         case ("idempotency_mismatch", _):

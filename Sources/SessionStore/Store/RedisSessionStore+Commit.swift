@@ -25,7 +25,7 @@ extension RedisSessionStore {
         heard(reply[1]?.integer, of: keys.prefix, sent: sent)
         switch reply[0]?.string {
         case "committed", "already":
-            if let now = reply[1]?.integer { activity.note(commit.lease.session, at: now) }
+            if let now = reply[1]?.integer { activity.note(commit.lease.session, of: commit.lease.subject, at: now) }
             return .held
         case "lost": return .lost(step: reply[2]?.intValue ?? 0, intent: reply[3]?.string ?? "")
         default: throw .unexpected(reply)

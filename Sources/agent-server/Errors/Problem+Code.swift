@@ -32,6 +32,7 @@ extension Problem {
         case overloaded
         case draining
         case layoutNewer = "layout_newer"
+        case layoutOlder = "layout_older"
         case outcomeUnknown = "outcome_unknown"
 
         var status: HTTPResponse.Status {
@@ -50,7 +51,7 @@ extension Problem {
             case .misdirected: .misdirectedRequest
             case .idempotencyMismatch: .unprocessableContent
             case .internalError, .sessionDamaged: .internalServerError
-            case .storeUnavailable, .overloaded, .draining, .layoutNewer, .outcomeUnknown: .serviceUnavailable
+            case .storeUnavailable, .overloaded, .draining, .layoutNewer, .layoutOlder, .outcomeUnknown: .serviceUnavailable
             }
         }
     }

@@ -50,6 +50,8 @@ extension Problem {
             ).with(member: "history_length", length)
         case .newerLayout(let layout):
             self = .layoutNewer(layout)
+        case .forbidden:
+            self = .sessionNotFound
         }
     }
 

@@ -43,7 +43,7 @@ struct AgentRoutes: Sendable {
         case .healthReady: try ready()
         case .messageStream: try await messageStream(request, context)
         case .legacyMessage: try await legacyMessage(request, context)
-        case .listSessions: try await listSessions(request)
+        case .listSessions: try await listSessions(request, context)
         case .session: try await session(context)
         case .history: try await history(request, context)
         case .sessionStream: try await sessionStream(request, context)
@@ -58,9 +58,11 @@ struct AgentRoutes: Sendable {
     }
 
     func sessionID(_ context: Context) throws -> SessionID {
-        guard let id = context.parameters.get("session_id").flatMap({
-            SessionID($0.removingPercentEncoding ?? $0, tenant: context.principal.tenant)
-        }) else {
+        guard
+            let id = context.parameters.get("session_id").flatMap({
+                SessionID($0.removingPercentEncoding ?? $0, tenant: context.principal.tenant)
+            })
+        else {
             throw Problem.badSessionID
         }
         return id

@@ -41,6 +41,7 @@ enum ServerParts {
         var configuration = StoreConfiguration(
             replica: settings.replica, lease: settings.lease, sessionTTL: settings.sessionTTL)
         configuration.version = settings.version
+        configuration.keyspace = settings.keyspace
         configuration.maximumMessages = settings.maximumMessages
         configuration.maximumHistoryBytes = settings.maximumHistoryBytes
         if settings.ackReplicas > 0 {

@@ -12,7 +12,7 @@ extension AgentRoutes {
         let named = try stepToCancel(try await body(request, context, mayBeAbsent: true).0)
         let step: Int
         do throws(TurnError) {
-            step = try await service.cancel(id, step: named)
+            step = try await service.cancel(id, step: named, as: context.principal.requester)
         } catch {
             throw Problem(error)
         }

@@ -8,7 +8,8 @@ extension AgentRoutes {
     /// `GET /agent/sessions/{id}`
     func session(_ context: Context) async throws -> Response {
         let id = try sessionID(context)
-        guard let state = try await stored({ () throws(StoreError) in try await store.state(id) }) else { throw Problem.sessionNotFound }
+        let state = try await stored { () throws(StoreError) in try await store.state(id, as: context.principal.requester) }
+        guard let state else { throw Problem.sessionNotFound }
         var body = ByteBuffer()
         body.writeString(#"{"session_id":"#)
         body.writeJSONString(id.text)
@@ -53,9 +54,10 @@ extension AgentRoutes {
         let showsSystem = try queryBoolean("include_system", request)
         guard let share = await service.roomToRead() else { throw Problem.crowded }
         defer { withExtendedLifetime(share) {} }
-        guard let page = try await stored({ () throws(StoreError) in try await store.history(id, offset: offset, limit: limit) }) else {
-            throw Problem.sessionNotFound
+        let found = try await stored { () throws(StoreError) in
+            try await store.history(id, offset: offset, limit: limit, as: context.principal.requester)
         }
+        guard let page = found else { throw Problem.sessionNotFound }
         // One message may be larger than a page.
         share.resize(to: max(share.bytes, 2 * page.messages.reduce(0) { $0 + $1.readableBytes }))
         var body = ByteBuffer()
@@ -77,16 +79,19 @@ extension AgentRoutes {
     }
 
     /// `GET /agent/sessions?cursor=&limit=`
-    func listSessions(_ request: Request) async throws -> Response {
+    func listSessions(_ request: Request, _ context: Context) async throws -> Response {
         let limit = try queryInteger("limit", request, default: 50, in: 1...500)
         var cursor: SessionCursor?
         if let text = request.uri.queryParameters.get("cursor") {
-            guard let position = SessionCursor(text) else {
+            guard let position = SessionCursor(text, tenant: context.principal.tenant) else {
                 throw Problem.badCursor
             }
             cursor = position
         }
-        let page = try await stored { () throws(StoreError) in try await store.list(after: cursor, limit: limit) }
+        let page = try await stored { () throws(StoreError) in
+            try await store.list(
+                context.principal.tenant, after: cursor, limit: limit, as: context.principal.requester)
+        }
         var body = ByteBuffer()
         body.writeString(#"{"sessions":["#)
         for (index, session) in page.sessions.enumerated() {
@@ -108,7 +113,8 @@ extension AgentRoutes {
     /// `DELETE /agent/sessions/{id}`
     func deleteSession(_ context: Context) async throws -> Response {
         let id = try sessionID(context)
-        guard try await stored({ () throws(StoreError) in try await store.delete(id) }) else { throw Problem.sessionNotFound }
+        let existed = try await stored { () throws(StoreError) in try await store.delete(id, as: context.principal.requester) }
+        guard existed else { throw Problem.sessionNotFound }
         return Response(status: .noContent)
     }
 

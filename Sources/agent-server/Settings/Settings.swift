@@ -3,6 +3,7 @@ import FoundationEssentials
 import LanguageModels
 import Logging
 import RedisClient
+import SessionStore
 import TransportSecurity
 
 /// The server's settings, checked.
@@ -13,6 +14,7 @@ struct Settings: Sendable {
     var redis: RedisConfiguration?
     var redisTimeout: Duration
     var redisMaxInFlight: Int
+    var keyspace: RedisKeyspace
     var ackReplicas: Int
     var allowsEviction: Bool
     var maximumMessages: Int
@@ -60,6 +62,7 @@ extension Settings {
         port = try reader.value(Setting.port)
         redisTimeout = try reader.value(Setting.redisTimeout)
         redisMaxInFlight = try reader.value(Setting.redisMaxInFlight)
+        keyspace = try reader.value(Setting.redisPrefix)
         ackReplicas = try reader.value(Setting.ackReplicas)
         allowsEviction = try reader.value(Setting.allowEviction)
         maximumMessages = try reader.value(Setting.maximumMessages)

@@ -106,7 +106,8 @@ final class Turns: Sendable {
     ) async throws -> Listener {
         let body = AgentClient.body(session.id.text, message, extra)
         let request = try TurnRequest(
-            body: ByteBuffer(string: body.text), idempotencyKey: key, lastEventID: lastEventID, traceparent: traceparent)
+            body: ByteBuffer(string: body.text), tenant: .standard, as: .tenant, idempotencyKey: key, lastEventID: lastEventID,
+            traceparent: traceparent)
         let listener = Listener()
         try await service.start(request, stream: listener.stream)
         return listener
@@ -133,7 +134,7 @@ final class Turns: Sendable {
     /// Returns a follower's events from the beginning of a step, once all have come.
     func follow(_ step: Int) async throws -> [Listener.Told] {
         let listener = Listener()
-        try service.follow(session.id, from: .beginning(of: step), stream: listener.stream)
+        try service.follow(session.id, from: .beginning(of: step), stream: listener.stream, as: .tenant)
         return try await listener.all()
     }
 

@@ -27,8 +27,10 @@ struct BeginArguments {
     var maximumMessages = 0
     var maximumBytes = 0
     var layout = 1
-    var knownLayout = 2
+    var knownLayout = RedisLayout.known
     var instance = "process-1"
+    var subject = ""
+    var opensUnowned = true
     var aheadBytes = 0
     var aheadMessages = 0
 
@@ -45,6 +47,7 @@ struct BeginArguments {
             "user_start": #"{"role":"user""#, "tool_start": #"{"role":"tool""#,
             "cancelled_start": #"{"role":"tool","tool_call_id":"#,
             "cancelled_end": #","content":"cancelled: the user went on before this tool call was answered"}"#,
+            "subject": subject, "opens_unowned": opensUnowned ? "1" : "0",
         ]
     }
 }
@@ -124,7 +127,9 @@ struct TakeOverArguments {
     var force = false
     var intent = ""
     var attempts = 3
-    var knownLayout = 2
+    var knownLayout = RedisLayout.known
+    var subject = ""
+    var opensUnowned = true
     var instance = "process-2"
     var verdict = "run"
     var aheadBytes = 0
@@ -137,6 +142,7 @@ struct TakeOverArguments {
             "force": force ? "1" : "0", "new_intent": intent, "max_attempts": "\(attempts)", "publish": "PUBLISH", "wake": keys.wake,
             "replica_channels": RedisKeyspace.standard.replica(""), "session": keys.session.text, "known_layout": "\(knownLayout)",
             "instance": instance, "verdict": verdict, "ahead_bytes": "\(aheadBytes)", "ahead_messages": "\(aheadMessages)",
+            "subject": subject, "opens_unowned": opensUnowned ? "1" : "0",
         ]
     }
 }

@@ -183,12 +183,12 @@ struct ScriptSession: Sendable {
         return try await delete(epoch: epoch).reply[0]?.integer == 1
     }
 
-    func delete(epoch: String) async throws -> ScriptAnswer {
+    func delete(epoch: String, as subject: String = "") async throws -> ScriptAnswer {
         try await call(
             StoreScripts.deleteSession,
             [
                 "publish": "PUBLISH", "wake": keys.wake, "replica_channels": RedisKeyspace.standard.replica(""), "session": session.text,
-                "seen_epoch": epoch, "known_layout": "\(RedisLayout.known)",
+                "seen_epoch": epoch, "known_layout": "\(RedisLayout.known)", "subject": subject, "opens_unowned": "1",
             ])
     }
 

@@ -215,7 +215,7 @@ struct RandomSession {
         switch try await store.takeOver(TakeOver(session: it.session, step: arguments.step, reason: .cancel, token: token)) {
         case .taken(let taken):
             let lease = taken.started.lease
-            let text = String(buffer: try await store.loggedText(it.session, step: taken.replaces))
+            let text = String(buffer: try await store.loggedText(of: taken.started.lease, step: taken.replaces))
             #expect(taken.action == .cancel)
             #expect(try await store.commit(StepCommit(lease, text: text.isEmpty ? nil : text)) == .held)
             answer = "cancelled \(lease.step) \(taken.replaces) \(text)"

@@ -14,7 +14,8 @@ extension AgentRoutes {
         do {
             let (body, counted) = try await body(request, context)
             share = counted
-            turn = try TurnRequest(legacyBody: body)
+            turn = try TurnRequest(
+                legacyBody: body, tenant: context.principal.tenant, as: context.principal.requester)
         } catch let error as RequestError {
             throw deprecated(Problem(error))
         } catch let error as Problem {

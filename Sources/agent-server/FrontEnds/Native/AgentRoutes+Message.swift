@@ -12,7 +12,8 @@ extension AgentRoutes {
         var turn: TurnRequest
         do throws(RequestError) {
             turn = try TurnRequest(
-                body: body, idempotencyKey: request.headers[.idempotencyKey], lastEventID: request.headers[.lastEventID],
+                body: body, tenant: context.principal.tenant, as: context.principal.requester,
+                idempotencyKey: request.headers[.idempotencyKey], lastEventID: request.headers[.lastEventID],
                 traceparent: request.headers[.traceparent])
         } catch {
             throw Problem(error)

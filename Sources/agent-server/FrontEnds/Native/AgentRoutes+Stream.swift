@@ -10,7 +10,11 @@ extension AgentRoutes {
         try requireEventStream(request)
         let session = try sessionID(context)
         let last = try lastEventID(request)
-        switch try await stored({ () throws(StoreError) in try await service.resumePoint(session, after: last) }) {
+        let requester = context.principal.requester
+        let point = try await stored { () throws(StoreError) in
+            try await service.resumePoint(session, after: last, as: requester)
+        }
+        switch point {
         case .noSession:
             throw Problem.sessionNotFound
         case .nothingLeft:
@@ -20,7 +24,7 @@ extension AgentRoutes {
             guard request.method != .head else { return Response(status: .ok, headers: streamHeaders(session)) }
             let stream = ClientStream(encoder: NativeEncoder(), limit: settings.clientBacklog)
             do throws(TurnError) {
-                try service.follow(session, from: position, stream: stream)
+                try service.follow(session, from: position, stream: stream, as: requester)
             } catch {
                 throw Problem(error)
             }
