@@ -36,7 +36,7 @@ extension Setting {
         "AGENT_RUNTIME__ALLOW_EVICTION", .boolean, default: false,
         "`true` starts on a Redis that may evict sessions, with a warning.")
     static let redisPrefix = SettingDefinition(
-        "AGENT_RUNTIME__REDIS_PREFIX", .keyspace, default: RedisKeyspace.standard, link: "operations.md#which-redis",
+        "AGENT_RUNTIME__REDIS_PREFIX", .keyspace, default: RedisKeyspace.standard, link: "operations.md#sharing-a-redis",
         """
         What every key and channel in Redis begins with. Deployments with different prefixes can share a Redis. Equal on all \
         replicas.
