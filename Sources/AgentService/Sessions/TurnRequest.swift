@@ -23,6 +23,8 @@ public struct TurnRequest: Sendable {
     public var requester: Requester
     /// Whose usage the step counts for, at most two.
     public var accounts: [Account] = []
+    /// How long after its creation the session ends; nil for the store's setting.
+    public var maximumAge: Duration?
     /// The client's settings for the turn.
     public var settings: TurnSettings
     /// What happens to the message while a step of the session runs.

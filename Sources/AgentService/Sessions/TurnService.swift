@@ -62,7 +62,7 @@ public final class TurnService: Sendable {
     ///   - stream: Gets the events; the client may close it at any time.
     /// - Throws: ``TurnError``. Nothing was written then, unless its code is `outcomeUnknown`.
     public func start(_ request: TurnRequest, stream: ClientStream) async throws(TurnError) {
-        let begin = BeginStep(
+        var begin = BeginStep(
             session: request.session,
             input: request.input,
             systemPrompt: systemPrompt,
@@ -70,6 +70,7 @@ public final class TurnService: Sendable {
             idempotency: request.idempotency,
             expectedLength: request.expectedLength
         )
+        begin.maximumAge = request.maximumAge
         let deadline = ContinuousClock.now.advanced(by: configuration.wait)
         do throws(TurnError) {
             let share = try await room(for: begin, as: request.requester, until: deadline)

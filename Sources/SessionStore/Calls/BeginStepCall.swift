@@ -74,5 +74,7 @@ extension StoreScripts {
             .text("cancelled_end") { _ in CancelledCall.end },
             .subject,
             .opensUnowned,
+            .number("max_age") { ($0.begin.maximumAge ?? $0.store.configuration.maximumAge)?.milliseconds ?? 0 },
+            .grace,
         ])
 }

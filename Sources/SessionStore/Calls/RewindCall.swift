@@ -69,5 +69,6 @@ extension StoreScripts {
             .number("first_key_step") { $0.cut.firstKeyStep ?? 0 },
             .subject,
             .opensUnowned,
+            .grace,
         ])
 }

@@ -25,6 +25,7 @@ extension ScriptParameter where Input: SessionCall {
     static var instance: Self { .text("instance") { $0.store.configuration.instance } }
     static var lease: Self { .number("lease") { $0.store.leaseMilliseconds } }
     static var ttl: Self { .number("ttl") { $0.store.ttlMilliseconds } }
+    static var grace: Self { .number("grace") { $0.store.graceMilliseconds } }
     static var publish: Self { .text("publish") { $0.store.publish } }
     static var wake: Self { Self(name: "wake", form: .text) { input, call in call.append(input.keys.prefix, "wake") } }
     static var replicaChannels: Self { .text("replica_channels") { $0.keys.keyspace.replica("") } }

@@ -34,5 +34,6 @@ extension StoreScripts {
             .aheadMessages,
             .subject,
             .opensUnowned,
+            .grace,
         ])
 }

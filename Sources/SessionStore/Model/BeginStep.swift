@@ -54,6 +54,8 @@ public struct BeginStep: Sendable {
     public var idempotency: Idempotency?
     /// The history's length as the client knows it. If it differs, the request is refused.
     public var expectedLength: Int?
+    /// How long after its creation the session ends; nil for ``StoreConfiguration/maximumAge``.
+    public var maximumAge: Duration?
     /// The token of the lease. Repeat a call whose reply was lost with the same token.
     public var token: LeaseToken
 

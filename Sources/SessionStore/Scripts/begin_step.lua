@@ -46,6 +46,8 @@
 --       subject           the user in whose name the message comes; '' for a key that acts for the
 --                         whole tenant
 --       opens_unowned     whether that user reaches sessions without an owner
+--       max_age           of the session, in milliseconds from its creation; 0 for none
+--       grace             milliseconds that a write keeps a session which has reached its greatest age
 --
 -- Replies, each with Redis's time in milliseconds second:
 --   started   now step length model tools metadata on_disconnect epoch bytes messages kept reasoning
@@ -62,6 +64,8 @@
 --   replay    now step length             seen before: follow this step
 --   busy      now step lease_left         a step runs
 --   orphaned  now step                    a step's lease has run out
+--   expired   now                         the session has reached its greatest age: delete it, and call
+--                                         again
 --   late      now                         the hint is due: call again with a later one
 --   forbidden now                         the session is another user's
 --   newer     now layout                  a build that knows a later layout wrote the session
@@ -73,9 +77,10 @@
 
 -- uses  clock
 local status, fence, holder, lease_until, epoch, model, tools, metadata, on_disconnect, known_bytes,
-  version, last_role, turn, rejected, ledger_due, owner_subject = unpack(redis.call('HMGET', state,
+  version, last_role, turn, rejected, ledger_due, owner_subject,
+  created_at, known_age = unpack(redis.call('HMGET', state,
   'status', 'fence', 'token', 'lease_until', 'epoch', 'model', 'tools', 'metadata', 'on_disconnect', 'history_bytes',
-  'v', 'last_role', 'turn', 'rejected', 'ledger_due', 'subject'))
+  'v', 'last_role', 'turn', 'rejected', 'ledger_due', 'subject', 'created_at', 'max_age'))
 -- uses  owner
 local length = redis.call('LLEN', history)
 if is_foreign and (fence or length > 0) then
@@ -182,6 +187,9 @@ if status == 'running' then
     return {'busy', now, fence, lease_until - now}
   end
   return {'orphaned', now, fence}
+end
+if max_age > 0 and (tonumber(created_at or now) or now) + max_age <= now then
+  return {'expired', now}
 end
 if expected_length and expected_length ~= length then
   return {'history_mismatch', now, length}
@@ -306,6 +314,10 @@ redis.call('HSET', state, 'status', 'running', 'fence', fence, 'token', token, '
   'turn', turn, 'rejected', '', 'run', fence .. ' ' .. instance .. (is_small(has_size and bytes, length) and ' 1' or ' 0'))
 if is_new then
   redis.call('HSETNX', state, 'created_at', now)
+  created_at = created_at or now
+end
+if tonumber(known_age or '0') ~= max_age then
+  redis.call('HSET', state, 'max_age', max_age)
 end
 if is_unused and subject ~= '' then
   owner_subject = subject

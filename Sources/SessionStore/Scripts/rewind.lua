@@ -27,14 +27,15 @@
 --       subject           the user in whose name the history is cut; '' for a key that acts for the
 --                         whole tenant
 --       opens_unowned     whether that user reaches sessions without an owner
+--       grace             milliseconds that a write keeps a session which has reached its greatest age
 --
 -- Replies  rewound now step length | busy now step | newer now layout | none now (no history, or
 --          another user's)
 --          moved now (the session is not as the caller has read it)
 
 -- uses  clock
-local status, fence, version, bytes, owner_subject = unpack(redis.call('HMGET', state,
-  'status', 'fence', 'v', 'history_bytes', 'subject'))
+local status, fence, version, bytes, owner_subject, created_at, max_age = unpack(redis.call('HMGET', state,
+  'status', 'fence', 'v', 'history_bytes', 'subject', 'created_at', 'max_age'))
 -- uses  owner
 if is_foreign then
   return {'none', now}

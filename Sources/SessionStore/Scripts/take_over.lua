@@ -26,6 +26,7 @@
 --       subject           the user in whose name the step is ended; '' for a key that acts for the
 --                         whole tenant, and for a replica
 --       opens_unowned     whether that user reaches sessions without an owner
+--       grace             milliseconds that a write keeps a session which has reached its greatest age
 --
 -- Replies  taken   now step replaces previous_owner action epoch length model tools metadata
 --                  on_disconnect bytes messages chain kept reasoning owner_subject; the history, the
@@ -41,9 +42,10 @@
 
 -- uses  clock
 local status, fence, holder, lease_until, epoch, model, tools, metadata, on_disconnect, attempt, intent, former_owner,
-  replaces, previous_owner, first_step, version, run, lost_runs, chain, former_nonce, bytes, owner_subject = unpack(redis.call('HMGET', state,
+  replaces, previous_owner, first_step, version, run, lost_runs, chain, former_nonce, bytes, owner_subject,
+  created_at, max_age = unpack(redis.call('HMGET', state,
   'status', 'fence', 'token', 'lease_until', 'epoch', 'model', 'tools', 'metadata', 'on_disconnect', 'attempt', 'intent', 'owner',
-  'replaces', 'previous_owner', 'origin', 'v', 'run', 'lost', 'chain', 'nonce', 'history_bytes', 'subject'))
+  'replaces', 'previous_owner', 'origin', 'v', 'run', 'lost', 'chain', 'nonce', 'history_bytes', 'subject', 'created_at', 'max_age'))
 -- uses  owner
 if is_foreign then
   return {'gone', now, 0}

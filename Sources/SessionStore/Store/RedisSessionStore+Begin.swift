@@ -15,7 +15,7 @@ extension RedisSessionStore {
         }
         let keys = keys(begin.session)
         var known = try await now(of: keys.prefix)
-        var lateReplies = 0
+        var (lateReplies, expiredReplies) = (0, 0)
         var isRepeated = false
         while true {
             // The hint is written before the lease is taken: a crash at any point leaves a hint too
@@ -37,6 +37,14 @@ extension RedisSessionStore {
                 // the right time.
                 lateReplies += 1
                 guard lateReplies < 3 else { throw StoreError(.unavailable, "Redis took longer than a lease to accept the message") }
+                known = now
+                continue
+            }
+            if reply[0]?.string == "expired" {
+                // No script may remove keys and write them again. Another session of the name stays.
+                expiredReplies += 1
+                guard expiredReplies < 3 else { throw StoreError(.unavailable, "the session ends at each message") }
+                _ = try await delete(begin.session, as: requester)
                 known = now
                 continue
             }

@@ -11,8 +11,8 @@ extension RedisSessionStore {
     ///
     /// - Parameter bucket: 0 ..< ``RedisKeyspace/bucketCount``.
     package func prune(bucket: Int) async throws(StoreError) {
-        guard configuration.sessionTTL != nil else { return }
-        for tenant in try await tenants() { try await prune(keyspace.index(tenant, bucket: bucket)) }
+        guard let age = [configuration.sessionTTL, configuration.maximumAge].compactMap({ $0 }).min() else { return }
+        for tenant in try await tenants() { try await prune(keyspace.index(tenant, bucket: bucket), olderThan: age) }
     }
 
     /// Returns the tenants that have had sessions, the standard one among them.
@@ -22,8 +22,8 @@ extension RedisSessionStore {
         return [.standard] + reply.strings(from: 0).compactMap { TenantID($0) }
     }
 
-    private func prune(_ key: String) async throws(StoreError) {
-        let bound = try await latestTime() - ttlMilliseconds
+    private func prune(_ key: String, olderThan age: Duration) async throws(StoreError) {
+        let bound = try await latestTime() - age.milliseconds
         var staying = 0
         for _ in 0..<Self.mostPrunePages {
             let old = try await activities(key, from: "-inf", to: String(bound), skip: staying, limit: Self.prunePage)

@@ -52,6 +52,9 @@ public final class RedisSessionStore: Sendable {
     /// The command that publishes to a session's channel in this topology.
     var publish: String { client.isOneServer ? "PUBLISH" : "SPUBLISH" }
     var leaseMilliseconds: Int64 { configuration.lease.milliseconds }
+    /// How long each write keeps a session that has reached its greatest age: the step that runs
+    /// ends in it, and clients read the result.
+    var graceMilliseconds: Int64 { max(60_000, 2 * leaseMilliseconds) }
     var ttlMilliseconds: Int64 { configuration.sessionTTL?.milliseconds ?? 0 }
 }
 

@@ -17,6 +17,9 @@ public struct StoreConfiguration: Sendable {
     public var lease: Duration
     /// After this long without a write every key of a session expires; nil for never.
     public var sessionTTL: Duration?
+    /// How long after its creation a session ends; nil for never. A step that runs at that time ends
+    /// first.
+    public var maximumAge: Duration?
     /// The replicas of Redis that must have a commit before it counts as made (I4); nil if the
     /// server alone suffices.
     public var acknowledgement: Acknowledgement?

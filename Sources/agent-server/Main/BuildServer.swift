@@ -24,6 +24,10 @@ func buildServer(
     let model = try settings.llm.map { model throws(SettingsError) in
         try ServerParts.model(model, group: group, logger: logger)
     }
+    if settings.sessionTTL == nil, settings.sessionMaximumAge == nil {
+        logger.notice(
+            "sessions are kept for ever: neither \(Setting.sessionTTL.name) nor \(Setting.sessionMaximumAge.name) is set")
+    }
     for warning in settings.warnings { logger.warning("\(warning)") }
     var (configuration, embedded) = try await ServerParts.redis(settings, logger: logger)
     // A history goes a little beyond its bound with the model's last completion.

@@ -42,6 +42,7 @@ enum ServerParts {
             replica: settings.replica, lease: settings.lease, sessionTTL: settings.sessionTTL)
         configuration.version = settings.version
         configuration.keyspace = settings.keyspace
+        configuration.maximumAge = settings.sessionMaximumAge
         configuration.maximumMessages = settings.maximumMessages
         configuration.maximumHistoryBytes = settings.maximumHistoryBytes
         if settings.ackReplicas > 0 {

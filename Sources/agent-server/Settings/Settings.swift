@@ -33,6 +33,7 @@ struct Settings: Sendable {
     var replica: String
     var lease: Duration
     var sessionTTL: Duration?
+    var sessionMaximumAge: Duration?
     var drain: Duration
     var drainNotice: Duration
     var wait: Duration
@@ -80,6 +81,7 @@ extension Settings {
         replica = try reader.value(Setting.replica) ?? "\(ProcessInfo.processInfo.hostName):\(port)"
         lease = try reader.value(Setting.lease)
         sessionTTL = try reader.value(Setting.sessionTTL)
+        sessionMaximumAge = try reader.value(Setting.sessionMaximumAge)
         drain = try reader.value(Setting.drain)
         drainNotice = try reader.value(Setting.drainNotice)
         wait = try reader.value(Setting.wait)

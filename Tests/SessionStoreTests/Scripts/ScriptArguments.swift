@@ -31,6 +31,7 @@ struct BeginArguments {
     var instance = "process-1"
     var subject = ""
     var opensUnowned = true
+    var maximumAge = 0
     var aheadBytes = 0
     var aheadMessages = 0
 
@@ -47,7 +48,7 @@ struct BeginArguments {
             "user_start": #"{"role":"user""#, "tool_start": #"{"role":"tool""#,
             "cancelled_start": #"{"role":"tool","tool_call_id":"#,
             "cancelled_end": #","content":"cancelled: the user went on before this tool call was answered"}"#,
-            "subject": subject, "opens_unowned": opensUnowned ? "1" : "0",
+            "subject": subject, "opens_unowned": opensUnowned ? "1" : "0", "max_age": "\(maximumAge)", "grace": "60000",
         ]
     }
 }
@@ -106,7 +107,7 @@ struct CommitArguments {
             "journal_bound": "\(journalBound)", "last_sequence": "\(lastSequence)", "message_count": "\(messages.count)",
             "call_count": "\(calls.count)",
             "new_role": messages.last.flatMap { ChatRole(of: ByteBuffer(string: $0)) }?.rawValue ?? "",
-            "is_rejected": isRejected ? "1" : "0", "reasoning_count": "\(reasoning.count)", "finish_reason": finishReason,
+            "is_rejected": isRejected ? "1" : "0", "reasoning_count": "\(reasoning.count)", "finish_reason": finishReason, "grace": "60000",
         ]
     }
 
@@ -142,7 +143,7 @@ struct TakeOverArguments {
             "force": force ? "1" : "0", "new_intent": intent, "max_attempts": "\(attempts)", "publish": "PUBLISH", "wake": keys.wake,
             "replica_channels": RedisKeyspace.standard.replica(""), "session": keys.session.text, "known_layout": "\(knownLayout)",
             "instance": instance, "verdict": verdict, "ahead_bytes": "\(aheadBytes)", "ahead_messages": "\(aheadMessages)",
-            "subject": subject, "opens_unowned": opensUnowned ? "1" : "0",
+            "subject": subject, "opens_unowned": opensUnowned ? "1" : "0", "grace": "60000",
         ]
     }
 }

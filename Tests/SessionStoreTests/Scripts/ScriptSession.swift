@@ -150,7 +150,7 @@ struct ScriptSession: Sendable {
             StoreScripts.appendEvents,
             [
                 "token": token, "step": "\(step)", "last_sequence": "\(lastSequence)", "lease": "\(lease)", "ttl": "\(ttl)",
-                "publish": "PUBLISH", "wake": keys.wake, "asking": "",
+                "publish": "PUBLISH", "wake": keys.wake, "asking": "", "grace": "60000",
             ], rest: events)
     }
 

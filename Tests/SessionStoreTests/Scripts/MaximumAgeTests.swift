@@ -1,0 +1,101 @@
+import RedisClient
+import TestSupport
+import Testing
+
+@testable import SessionStore
+
+/// A session ends at a time after its creation, whether it is used or not.
+@Suite("The greatest age of a session", .tags(.redis), .serialized)
+struct MaximumAgeTests {
+    private static let age = 600_000
+    private static let grace = 60_000
+
+    private func created(_ it: ScriptSession) async throws -> Int64 {
+        try #require(try await it.dump().state["created_at"].flatMap { Int64($0) })
+    }
+
+    /// Moves the session's creation into the past.
+    private func grow(_ it: ScriptSession, by milliseconds: Int) async throws -> Int64 {
+        let time = try await created(it) - Int64(milliseconds)
+        try await it.command("HSET", it.keys.state, "created_at", "\(time)")
+        return time
+    }
+
+    @Test("Every write expires all keys at the session's age (I8)")
+    func everyWriteExpiresAtTheAge() async throws {
+        let it = try await ScriptSession()
+        let (first, second, third) = (LeaseToken().text, LeaseToken().text, LeaseToken().text)
+        _ = try await it.begin { ($0.token, $0.maximumAge) = (first, Self.age) }
+        let end = try await created(it) + Int64(Self.age)
+        func expires() async throws { #expect(try await it.dump().expiryTimes == [end]) }
+        try await expires()
+        // The age is in the state, so that a replica with another setting keeps it.
+        _ = try await it.append(first, 1, lastSequence: 1, ["token", "a"])
+        try await expires()
+        _ = try await it.commit(first, 1, .calls("a", "b"))
+        try await expires()
+        _ = try await it.result(of: "a") { $0.maximumAge = Self.age }
+        try await expires()
+        _ = try await it.result(of: "b") { ($0.token, $0.maximumAge) = (second, Self.age) }
+        _ = try await it.takeOver { ($0.token, $0.step, $0.force) = (third, 2, true) }
+        try await expires()
+        _ = try await it.commit(third, 3)
+        try await expires()
+        #expect(try await it.store().rewind(it.session, to: 1) == .rewound(historyLength: 1, step: 4))
+        try await expires()
+    }
+
+    @Test("The earlier of age and idle time counts")
+    func theEarlierTimeCounts() async throws {
+        let (it, token) = try await ScriptSession.running { ($0.maximumAge, $0.ttl) = (Self.age, 1000 * Self.age) }
+        #expect(try await it.dump().expiryTimes == [created(it) + Int64(Self.age)])
+        let answer = try await it.append(token, 1, lastSequence: 1, ["token", "a"], ttl: 70_000)
+        #expect(try await it.dump().expiryTimes == [answer.now + 70_000])
+    }
+
+    @Test("A running step keeps a session that has reached its age, and a message does not")
+    func aRunningStepKeepsTheSession() async throws {
+        let (it, token) = try await ScriptSession.running { $0.maximumAge = Self.age }
+        _ = try await grow(it, by: 2 * Self.age)
+        var answer = try await it.append(token, 1, lastSequence: 1, ["token", "a"])
+        #expect(try await it.dump().expiryTimes == [answer.now + Int64(Self.grace)])
+        #expect(try await it.begin { $0.maximumAge = Self.age }.name == "busy")
+        answer = try await it.commit(token, 1)
+        #expect(try await it.dump().expiryTimes == [answer.now + Int64(Self.grace)])
+        try await it.refused("expired") { try await it.begin { $0.maximumAge = Self.age } }
+        // Without the setting the session goes on.
+        #expect(try await it.begin().name == "started")
+        #expect(try await it.dump().expiryTimes == [-1])
+        #expect(try await it.dump().state["max_age"] == "0")
+    }
+
+    @Test("The store begins a session of the same name in place of one that has reached its age")
+    func theStoreBeginsAnew() async throws {
+        let (it, token) = try await ScriptSession.running()
+        _ = try await it.commit(token, 1)
+        _ = try await grow(it, by: 2 * Self.age)
+        let store = try await it.store { $0.maximumAge = .milliseconds(Self.age) }
+        let lease = try await store.started(.user("hello", in: it.session))
+        #expect(lease.step == 1)
+        #expect(try await it.dump().history.count == 1)
+        #expect(try await it.dump().expiryTimes == [created(it) + Int64(Self.age)])
+    }
+
+    @Test("A call's age precedes the store's")
+    func aCallsAgePrecedesTheStores() async throws {
+        let it = try await ScriptSession()
+        var begin = BeginStep.user("hello", in: it.session)
+        begin.maximumAge = .seconds(100)
+        _ = try await it.store { $0.maximumAge = .seconds(900) }.started(begin)
+        #expect(try await it.dump().expiryTimes == [created(it) + 100_000])
+    }
+
+    @Test("A session of an earlier build has no time of creation, and stays")
+    func aSessionWithoutATimeStays() async throws {
+        let (it, token) = try await ScriptSession.running()
+        _ = try await it.commit(token, 1)
+        try await it.command("HDEL", it.keys.state, "created_at")
+        #expect(try await it.begin { $0.maximumAge = Self.age }.name == "started")
+        #expect(try await it.dump().expiryTimes == [-1])
+    }
+}
