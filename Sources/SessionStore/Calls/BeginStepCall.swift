@@ -1,4 +1,5 @@
 import NIOCore
+import RedisClient
 
 /// What a call of `begin_step` is made from.
 struct BeginStepCall: RequestedCall {

@@ -11,6 +11,12 @@ struct IndexMember: Hashable, Sendable {
         owner = Account.encoded(subject)
     }
 
+    /// - Parameter encodedOwner: The owner as it stands in keys.
+    init(_ session: SessionID, encodedOwner: String) {
+        self.session = session
+        owner = encodedOwner
+    }
+
     /// Reads what ``text`` returns; nil for anything else.
     init?(_ text: some StringProtocol) {
         let words = text.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)

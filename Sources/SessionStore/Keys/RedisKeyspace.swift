@@ -51,6 +51,8 @@ package struct RedisKeyspace: Sendable, Hashable {
 
     /// Last activity → tenant, without the standard one. Sweepers look at the index of each.
     package var tenants: String { prefix + ":tenants" }
+    /// When to go on → erasure. Sweepers perform them.
+    package var erasures: String { prefix + ":erasures" }
     /// What holds for all sessions: the layout.
     package var meta: String { prefix + ":meta" }
     /// Last sign of life → replica.

@@ -201,45 +201,6 @@ extension RedisSessionStore {
             return .failure(error)
         }
     }
-
-    /// Returns the session's epoch and owner; empty if it has none. A state of another type has
-    /// none: the session can then only be removed.
-    private func origin(of session: SessionID) async throws(StoreError) -> (epoch: String, subject: String) {
-        let key = keys(session).state
-        do throws(StoreError) {
-            let reply = try await read(RedisCommand("HMGET", key, "epoch", "subject"), key: key)
-            return (reply[0]?.string ?? "", reply[1]?.string ?? "")
-        } catch {
-            guard error.code == .damaged else { throw error }
-            return ("", "")
-        }
-    }
-
-    /// Removes a session with all its keys: the script `delete_session`. A session that begins
-    /// under the same name after this call has read the epoch is another session; it stays, however
-    /// often the script is sent.
-    ///
-    /// - Returns: Whether the session existed, as far as the requester may know.
-    public func delete(_ session: SessionID, as requester: Requester) async throws(StoreError) -> Bool {
-        let keys = keys(session)
-        let (epoch, subject) = try await origin(of: session)
-        let call = StoreScripts.deleteSession.call(
-            DeleteSessionCall(store: self, keys: keys, requester: requester, epoch: epoch), on: keys)
-        var attempts = 0
-        let reply = try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
-            attempts += 1
-            return try await self.client.route(for: keys.prefix).evaluate(call)
-        }
-        if reply[0]?.string == "newer" { throw .newerLayout(reply[2]?.intValue ?? 0) }
-        guard requester.reaches(session, ownedBy: subject) else { return false }
-        activity.forget(session)
-        // A session that has begun again since then stays in the index.
-        if let now = reply[1]?.integer {
-            try await forget([ListedSession(member: IndexMember(session, subject: subject), lastActivity: now)])
-        }
-        // A repeated call follows a lost reply: that reply may have said that the session existed.
-        return reply[0]?.integer == 1 || attempts > 1
-    }
 }
 
 extension Int64 {

@@ -37,7 +37,7 @@ extension RedisSessionStore {
     }
 
     /// Returns the entries of a part of the index, the oldest first.
-    private func activities(
+    func activities(
         _ key: String, from: String, to: String, skip: Int, limit: Int
     ) async throws(StoreError) -> [ListedSession] {
         let reply = try await read(

@@ -27,7 +27,7 @@ struct BeginStepTests {
         }
         let epoch = String(token.prefix(12))
         let bytes = Self.system.utf8.count + Self.hello.utf8.count
-        #expect(answer.line == "started 1 2 m [] {} cancel \(epoch) \(bytes) [] 0 []")
+        #expect(answer.line == "started 1 2 m [] {} cancel \(epoch) \(bytes) [] 0 [] ")
 
         let dump = try await it.dump()
         #expect(dump.history == [Self.system, Self.hello])
