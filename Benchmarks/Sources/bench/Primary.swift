@@ -122,7 +122,7 @@ private struct StoreLoad {
     private func turn(_ store: RedisSessionStore, session name: String) async throws {
         guard let session = SessionID(name) else { throw Failure(description: "no name for a session: \(name)") }
         let message = ByteBuffer(string: #"{"role":"user","content":"Hello"}"#)
-        guard case .started(let step) = try await store.begin(BeginStep(session: session, input: .user(message))) else {
+        guard case .started(let step) = try await store.begin(BeginStep(session: session, input: .user(message)), as: .tenant) else {
             throw Failure(description: "a step did not begin")
         }
         var events = LoggedEvents(firstSequence: 1)

@@ -1,9 +1,9 @@
 import Foundation
 import NIOCore
-import RedisClient
 import TestSupport
 import Testing
 
+@testable import RedisClient
 @testable import SessionStore
 
 /// The scripts of the last build that knew the layouts 1 and 2, on sessions of this build: they
