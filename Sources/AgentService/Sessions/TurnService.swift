@@ -62,7 +62,7 @@ public final class TurnService: Sendable {
     ///   - stream: Gets the events; the client may close it at any time.
     /// - Throws: ``TurnError``. Nothing was written then, unless its code is `outcomeUnknown`.
     public func start(_ request: TurnRequest, stream: ClientStream) async throws(TurnError) {
-        let begin = BeginStep(
+        var begin = BeginStep(
             session: request.session,
             input: request.input,
             systemPrompt: systemPrompt,
@@ -70,6 +70,8 @@ public final class TurnService: Sendable {
             idempotency: request.idempotency,
             expectedLength: request.expectedLength
         )
+        begin.accounts = request.accounts
+        begin.interrupts = request.onConflict == .interrupt
         let deadline = ContinuousClock.now.advanced(by: configuration.wait)
         do throws(TurnError) {
             let share = try await room(for: begin, until: deadline)
@@ -123,6 +125,8 @@ public final class TurnService: Sendable {
                         stream.finish()
                         return .end()
                     }
+                case .limited(let refusal):
+                    return .end(result.decided(.failure(.limited(refusal))))
                 case .busy(let step, let leaseLeft):
                     return .end(result.decided(.success(Conflict(step: step, leaseLeft: leaseLeft))))
                 case .orphaned(let step):

@@ -15,14 +15,14 @@ public enum AccessRules {
         on >\(password) resetkeys ~agent:* resetchannels &agent:* nocommands +ping +info +time +evalsha +eval +wait \
         +role +client|setname +select +multi +exec +hget +hset +hsetnx +hmget +hgetall +hdel +hlen +hkeys +hexists \
         +hincrby +llen +lindex +lrange +ltrim +rpush +del +xadd +xrange +xrevrange +pexpireat +persist +pttl +zadd \
-        +zrem +zscore +zrangebyscore +zrevrangebyscore +publish +subscribe +unsubscribe
+        +zcard +zrem +zremrangebyscore +zscore +zrangebyscore +zrevrangebyscore +publish +subscribe +unsubscribe
         """)
     public static let clusterNode = words(
         """
         on >\(password) resetkeys ~agent:* resetchannels &agent:* nocommands +ping +info +time +evalsha +eval +wait \
         +asking +cluster|slots +cluster|info +client|setname +multi +exec +hget +hset +hsetnx +hmget +hgetall +hdel \
         +hlen +hkeys +hexists +hincrby +llen +lindex +lrange +ltrim +rpush +del +xadd +xrange +xrevrange +pexpireat \
-        +persist +pttl +zadd +zrem +zscore +zrangebyscore +zrevrangebyscore +publish +spublish +subscribe +unsubscribe \
+        +persist +pttl +zadd +zcard +zrem +zremrangebyscore +zscore +zrangebyscore +zrevrangebyscore +publish +spublish +subscribe +unsubscribe \
         +ssubscribe +sunsubscribe
         """)
     public static let sentinel = words(

@@ -7,6 +7,8 @@ struct BeginStepCall: SessionCall {
     let begin: BeginStep
     /// Redis's time in ms at which sweepers will look at the session.
     let hintDue: Int64
+    /// The step's slots; nil if limits forbid it to begin.
+    let slot: StepSlot?
 
     var kind: String {
         switch begin.input {
@@ -71,5 +73,7 @@ extension StoreScripts {
             .text("tool_start") { _ in ChatRole.tool.messageStart },
             .text("cancelled_start") { _ in CancelledCall.start },
             .text("cancelled_end") { _ in CancelledCall.end },
+            .text("slot") { $0.slot?.text },
+            .flag("may_begin") { $0.slot != nil },
         ])
 }

@@ -6,6 +6,8 @@ public struct StepLease: Sendable {
     public let token: LeaseToken
     /// The fence: the number of the step, ≥ 1.
     public let step: Int
+    /// The accounts that the step counts for, and its slots there; nil for none.
+    package var slot: StepSlot?
 
     /// Makes a lease. The parameters are the properties of the same names.
     public init(session: SessionID, token: LeaseToken, step: Int) {

@@ -43,6 +43,8 @@
 --       tool_start        how a tool's message begins
 --       cancelled_start   the message for a call that this message closes, up to the call's id
 --       cancelled_end     the rest of that message
+--       slot              the accounts that the step counts for, and its slots there; '' for none
+--       may_begin         whether limits let a step begin
 --
 -- Replies, each with Redis's time in milliseconds second:
 --   started   now step length model tools metadata on_disconnect epoch bytes messages kept reasoning
@@ -55,6 +57,7 @@
 --   replay    now step length             seen before: follow this step
 --   busy      now step lease_left         a step runs
 --   orphaned  now step                    a step's lease has run out
+--   limited   now                         a step would begin, and may not
 --   late      now                         the hint is due: call again with a later one
 --   newer     now layout                  a build that knows a later layout wrote the session
 --   orphan    now step reply              one of the refusals below. The session has a running step
@@ -217,6 +220,10 @@ if kind == 'tool_result' and open > 1 then
   return {'waiting', now, call_step, length + 1, unpack(open_calls())}
 end
 
+if not may_begin then
+  return {'limited', now}
+end
+
 -- 4. A step opens in the log: the first write, and the one that can fail.
 -- uses  log_opening
 local opened, failure = open_log(fence + 1)
@@ -281,7 +288,8 @@ if kind == 'user' or new_on_disconnect ~= '' then on_disconnect = new_on_disconn
 redis.call('HSET', state, 'status', 'running', 'fence', fence, 'token', token, 'nonce', nonce, 'owner', owner,
   'lease_until', now + lease, 'attempt', 1, 'intent', '', 'epoch', epoch, 'model', model, 'tools', tools,
   'metadata', metadata, 'on_disconnect', on_disconnect, 'history_bytes', bytes, 'updated_at', now, 'last_role', last_role,
-  'turn', turn, 'rejected', '', 'run', fence .. ' ' .. instance .. (is_small(has_size and bytes, length) and ' 1' or ' 0'))
+  'turn', turn, 'rejected', '', 'slot', slot ~= '' and fence .. ' ' .. slot or '',
+  'run', fence .. ' ' .. instance .. (is_small(has_size and bytes, length) and ' 1' or ' 0'))
 if is_new then
   redis.call('HSETNX', state, 'created_at', now)
 end

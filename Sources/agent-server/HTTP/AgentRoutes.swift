@@ -30,6 +30,7 @@ struct AgentRoutes: Sendable {
             router.on(endpoint.routerPath, method: endpoint.method) { request, context in
                 var context = context
                 context.endpoint = endpoint
+                context.principal = .unrestricted(settings.internalAPIKey == nil ? "none" : "internal", limits: settings.usageLimits)
                 return try await respond(endpoint, request, context)
             }
         }
@@ -58,9 +59,11 @@ struct AgentRoutes: Sendable {
     }
 
     func sessionID(_ context: Context) throws -> SessionID {
-        guard let id = context.parameters.get("session_id").flatMap({
-            SessionID($0.removingPercentEncoding ?? $0, tenant: context.principal.tenant)
-        }) else {
+        guard
+            let id = context.parameters.get("session_id").flatMap({
+                SessionID($0.removingPercentEncoding ?? $0, tenant: context.principal.tenant)
+            })
+        else {
             throw Problem.badSessionID
         }
         return id

@@ -43,6 +43,7 @@ enum ServerParts {
         configuration.version = settings.version
         configuration.maximumMessages = settings.maximumMessages
         configuration.maximumHistoryBytes = settings.maximumHistoryBytes
+        configuration.tokenReserve = settings.tokenReserve
         if settings.ackReplicas > 0 {
             // Redis must reply before its silence counts as a lost connection.
             configuration.acknowledgement = Acknowledgement(

@@ -23,6 +23,8 @@ struct BeginArguments {
     var tools = ""
     var metadata = ""
     var onDisconnect = ""
+    var slot = ""
+    var mayBegin = true
     var ledgerBound = 256
     var maximumMessages = 0
     var maximumBytes = 0
@@ -45,6 +47,7 @@ struct BeginArguments {
             "user_start": #"{"role":"user""#, "tool_start": #"{"role":"tool""#,
             "cancelled_start": #"{"role":"tool","tool_call_id":"#,
             "cancelled_end": #","content":"cancelled: the user went on before this tool call was answered"}"#,
+            "slot": slot, "may_begin": mayBegin ? "1" : "0",
         ]
     }
 }
