@@ -40,6 +40,7 @@ extension StepRunner {
         commit.reasoning = ending.said.stored(by: model.author)
         commit.finishReason = ending.finishReason?.text
         commit.hasUsage = machine.hasUsage
+        commit.isAwaited = ending.status == .cancelled
         if let usage, let prices = service.configuration.prices {
             commit.cost = prices.cost(of: usage, provider: model.provider, model: model.upstreamName)
         }

@@ -29,6 +29,7 @@ extension RedisSessionStore {
         case "committed", "already":
             if let now = reply[1]?.integer { activity.note(commit.lease.session, at: now) }
             // Not in the same write: if the lease is lost, the step goes on with its slot.
+            if commit.isAwaited { await vacate(commit.lease) }
             settle(commit.lease, used: commit.hasUsage ? commit.promptTokens + commit.completionTokens : nil)
             return .held
         case "lost": return .lost(step: reply[2]?.intValue ?? 0, intent: reply[3]?.string ?? "")

@@ -142,6 +142,17 @@ extension RedisSessionStore {
         for share in slot.shares where share.hasLimits { settle(share, of: slot, used: used ?? share.reserved) }
     }
 
+    /// Releases the slots of a step that has ended, and waits for Redis's replies. ``settle(_:used:)``
+    /// follows.
+    func vacate(_ lease: StepLease) async {
+        guard let slot = lease.slot, slot.limitsStreams else { return }
+        for share in slot.shares where share.account.limits.streams != nil {
+            let keys = keys(share.account)
+            // If the command is lost, the slot lapses.
+            _ = try? await read(RedisCommand("ZREM", keys.running, slot.name), key: keys.prefix)
+        }
+    }
+
     private func settle(_ share: StepSlot.Share, of slot: StepSlot, used: Int?, isRepeated: Bool = false) {
         let keys = keys(share.account)
         let changesRates = used.map { share.countsTokens && $0 != share.reserved } ?? (share.account.limits.hasRates)
