@@ -60,7 +60,9 @@ struct LimitsAcrossReplicasTests {
         var refusals = 0
         for attempt in 0..<400 {
             let client = clients[(attempt + session.hashValue % 97 + 97) % clients.count]
-            guard let answer = try? await client.say("hello", in: session.text, headers: ["Idempotency-Key": session.text]) else { continue }
+            guard let answer = try? await client.say("hello", in: session.text, headers: ["Idempotency-Key": session.text]) else {
+                continue
+            }
             switch answer.status {
             case 200 where answer.done["status"] == "completed":
                 return refusals

@@ -6,6 +6,8 @@ struct AdmitCall {
     let share: StepSlot.Share
     let isLost: Bool
     let keepsLapsed: Bool
+    /// Redis's time in ms.
+    let sent: Int64
 
     var limits: UsageLimits { share.account.limits }
 }
@@ -36,6 +38,7 @@ extension StoreScripts {
             .number("reserve") { $0.share.reserved },
             .flag("is_lost") { $0.isLost },
             .flag("keeps_lapsed") { $0.keepsLapsed },
+            .number("sent") { $0.sent },
         ])
 
     static let settle = StoreScript<SettleCall>(

@@ -23,12 +23,15 @@
 --                         charged when it began
 --       keeps_lapsed      whether slots that have lapsed still count: Redis was away, and their
 --                         owners could not renew them
+--       sent              Redis's time in ms when the call was sent. If the call comes much later,
+--                         Redis was away since, and lapsed slots count as well
 --
 -- Replies  {'admitted', now}
 --          {'refused', now, limit, wait}   limit: streams, requests, tokens or day; wait in ms
 
 -- uses  clock
 local score = redis.call('ZSCORE', running, step)
+keeps_lapsed = keeps_lapsed or now - sent > slot / 3
 if streams > 0 and not (score and (keeps_lapsed or tonumber(score) > now)) then
   local claims = redis.call('ZCARD', waiting)
   if claims > 0 then

@@ -50,7 +50,7 @@ extension RedisSessionStore {
         let call = StoreScripts.admit.call(
             AdmitCall(
                 step: step, slot: slotMilliseconds, share: share, isLost: isLost,
-                keepsLapsed: !outage.isOver(at: client.location(of: keys.prefix))), on: keys)
+                keepsLapsed: !outage.isOver(at: client.location(of: keys.prefix)), sent: time(of: keys.prefix) ?? 0), on: keys)
         let sent = ContinuousClock.now
         let reply = try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
             try await self.client.route(for: keys.prefix).evaluate(call)

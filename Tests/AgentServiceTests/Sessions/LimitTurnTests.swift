@@ -131,7 +131,9 @@ struct LimitTurnTests {
     func usageIsCounted() async throws {
         let account = try account(UsageLimits(tokensPerDay: 100_000))
         let session = try await SessionInRedis(.shared())
-        let turns = Turns(session, accounts: [account]) { $0.prices = Prices() } model: { request, sink in
+        let turns = Turns(session, accounts: [account]) {
+            $0.prices = Prices()
+        } model: { request, sink in
             try await PlayedModel.saying("fine")(request, sink)
         }
         #expect(try await turns.say("hello").all().done["status"] == "completed")

@@ -82,7 +82,8 @@ final class Turns: Sendable {
 
     init(
         _ session: SessionInRedis, drain: Duration = .seconds(30), maximumSteps: Int = 100,
-        holdsRequests: Bool = false, accounts: [Account] = [], _ change: (inout TurnConfiguration) -> Void = { _ in }, model script: @escaping PlayedModel.Script
+        holdsRequests: Bool = false, accounts: [Account] = [], _ change: (inout TurnConfiguration) -> Void = { _ in },
+        model script: @escaping PlayedModel.Script
     ) {
         self.session = session
         self.accounts = accounts

@@ -59,8 +59,13 @@ struct AdmitTests {
         #expect(try await it.admit("a", limits) == "admitted")
         try await it.set(9 * Self.second)
         try await refused("refused streams 1000") { try await it.admit("b", limits, keepsLapsed: true) }
+        // The call itself has waited for Redis.
+        let late = ScriptAccount.midnight + 7999
+        try await refused("refused streams 1000") { try await it.admit("b", limits, sent: late) }
         #expect(try await it.admit("a", limits, keepsLapsed: true) == "admitted")
         try await refused("refused streams 1000") { try await it.admit("b", limits) }
+        try await it.set(12 * Self.second)
+        #expect(try await it.admit("b", limits, sent: ScriptAccount.midnight + 11_000) == "admitted")
     }
 
     // MARK: Lost steps

@@ -44,11 +44,12 @@ struct ScriptAccount: Sendable {
 
     /// - Returns: `admitted`, or `refused LIMIT MILLISECONDS`.
     func admit(
-        _ step: String, _ limits: UsageLimits, reserve: Int = 0, slot: Int64 = 3000, isLost: Bool = false, keepsLapsed: Bool = false
+        _ step: String, _ limits: UsageLimits, reserve: Int = 0, slot: Int64 = 3000, isLost: Bool = false, keepsLapsed: Bool = false,
+        sent: Int64 = .max
     ) async throws -> String {
         let share = StepSlot.Share(account: Account(account, limits: limits), reserved: reserve)
         return try await call(
-            StoreScripts.admit, admit, AdmitCall(step: step, slot: slot, share: share, isLost: isLost, keepsLapsed: keepsLapsed)
+            StoreScripts.admit, admit, AdmitCall(step: step, slot: slot, share: share, isLost: isLost, keepsLapsed: keepsLapsed, sent: sent)
         ).line
     }
 
