@@ -5,7 +5,8 @@
 -- Safe to repeat: the slot bears the step's name, and a step that has its slot is charged no second
 -- time.
 --
--- KEYS  running           sorted set: step -> until when its slot lives, in ms. A step of an account
+-- KEYS  running, waiting, rates
+--       running           sorted set: step -> until when its slot lives, in ms. A step of an account
 --                         without a limit of streams has one, too: it says that the step is charged
 --       waiting           sorted set: a lost step that waits for a slot -> until when the others
 --                         leave the next slot to it

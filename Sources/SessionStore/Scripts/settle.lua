@@ -2,8 +2,7 @@
 -- settle: releases the slot of a step that has ended, and charges the tokens that it has used less
 -- those that were reserved; or takes back everything that was charged, if the step did not begin.
 --
--- KEYS  running           as in admit
---       rates             as in admit
+-- KEYS  running, rates    (as in admit)
 -- ARGV  step              names the step
 --       requests          requests per minute, if the step did not begin and its request is to be
 --                         taken back; else 0
