@@ -109,7 +109,13 @@ import Testing
             RedisKeyspace.standard.meta, RedisKeyspace.standard.replicas, RedisKeyspace.standard.suspects,
             RedisKeyspace.standard.replica("NAME"),
         ]
-        expected += [RedisKeyspace.standard.index(bucket: 0), RedisKeyspace.standard.running(bucket: 0)].map { "\($0) … \(last)" }
+        let account = AccountKeys(Account(try #require(Subject("NAME")), tenant: try #require(TenantID("T"))))
+        expected += [
+            RedisKeyspace.standard.sessions(of: "SUBJECT", in: try #require(TenantID("T"))), RedisKeyspace.standard.tenants,
+            RedisKeyspace.standard.erasures,
+        ]
+        expected += account.ofLimits + [account.usage("YYYY-MM")]
+        expected += [RedisKeyspace.standard.index(try #require(TenantID("T")), bucket: 0), RedisKeyspace.standard.running(bucket: 0)].map { "\($0) … \(last)" }
         let documented = rows.compactMap(\.first).filter { $0.hasPrefix("`agent:") }.map(plain)
         #expect(documented.sorted() == expected.sorted())
     }

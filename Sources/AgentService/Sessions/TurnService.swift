@@ -71,6 +71,8 @@ public final class TurnService: Sendable {
             expectedLength: request.expectedLength
         )
         begin.maximumAge = request.maximumAge
+        begin.accounts = request.accounts
+        begin.interrupts = request.onConflict == .interrupt
         let deadline = ContinuousClock.now.advanced(by: configuration.wait)
         do throws(TurnError) {
             let share = try await room(for: begin, as: request.requester, until: deadline)
@@ -124,6 +126,8 @@ public final class TurnService: Sendable {
                         stream.finish()
                         return .end()
                     }
+                case .limited(let refusal):
+                    return .end(result.decided(.failure(.limited(refusal))))
                 case .busy(let step, let leaseLeft):
                     return .end(result.decided(.success(Conflict(step: step, leaseLeft: leaseLeft))))
                 case .orphaned(let step):

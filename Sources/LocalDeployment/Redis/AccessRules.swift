@@ -20,7 +20,7 @@ public enum AccessRules {
             on >\(password) resetkeys ~\(prefix):* resetchannels &\(prefix):* nocommands +ping +info +time +evalsha +eval +wait \
             +role +client|setname +select +multi +exec +hget +hset +hsetnx +hmget +hgetall +hdel +hlen +hkeys +hexists \
             +hincrby +llen +lindex +lrange +ltrim +rpush +del +xadd +xrange +xrevrange +pexpireat +persist +pttl +zadd \
-            +zrem +zscore +zrangebyscore +zrevrangebyscore +publish +subscribe +unsubscribe
+            +zcard +zrem +zremrangebyscore +zscore +zrangebyscore +zrevrangebyscore +publish +subscribe +unsubscribe
             """)
     }
 
@@ -31,8 +31,8 @@ public enum AccessRules {
             on >\(password) resetkeys ~\(prefix):* resetchannels &\(prefix):* nocommands +ping +info +time +evalsha +eval +wait \
             +asking +cluster|slots +cluster|info +client|setname +multi +exec +hget +hset +hsetnx +hmget +hgetall +hdel \
             +hlen +hkeys +hexists +hincrby +llen +lindex +lrange +ltrim +rpush +del +xadd +xrange +xrevrange +pexpireat \
-            +persist +pttl +zadd +zrem +zscore +zrangebyscore +zrevrangebyscore +publish +spublish +subscribe +unsubscribe \
-            +ssubscribe +sunsubscribe
+            +persist +pttl +zadd +zcard +zrem +zremrangebyscore +zscore +zrangebyscore +zrevrangebyscore +publish \
+            +spublish +subscribe +unsubscribe +ssubscribe +sunsubscribe
             """)
     }
 

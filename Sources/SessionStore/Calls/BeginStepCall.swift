@@ -9,6 +9,8 @@ struct BeginStepCall: RequestedCall {
     let begin: BeginStep
     /// Redis's time in ms at which sweepers will look at the session.
     let hintDue: Int64
+    /// The step's slots; nil if limits forbid it to begin.
+    let slot: StepSlot?
 
     var kind: String {
         switch begin.input {
@@ -77,5 +79,7 @@ extension StoreScripts {
             .opensUnowned,
             .number("max_age") { ($0.begin.maximumAge ?? $0.store.configuration.maximumAge)?.milliseconds ?? 0 },
             .grace,
+            .text("slot") { $0.slot?.text },
+            .flag("may_begin") { $0.slot != nil },
         ])
 }

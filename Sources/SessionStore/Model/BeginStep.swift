@@ -58,6 +58,14 @@ public struct BeginStep: Sendable {
     public var maximumAge: Duration?
     /// The token of the lease. Repeat a call whose reply was lost with the same token.
     public var token: LeaseToken
+    /// Whose usage the step counts for, and whose limits apply: at most two.
+    public var accounts: [Account] = []
+    /// Whether the caller ends a step that is in the way.
+    public var interrupts = false
+
+    /// Whether a request that limits refuse may get another outcome than the refusal: it may be
+    /// known, need no step, or end the step that has its slot.
+    var mayNeedNoSlot: Bool { idempotency != nil || input.isToolResult || interrupts }
 
     /// Makes a request. The parameters are the properties of the same names.
     public init(
@@ -96,6 +104,8 @@ public enum BeginOutcome: Sendable {
     /// - Parameter orphan: A running step of the session whose replica has been silent for longer
     ///   than its lease: the refusal does not hide it.
     case refused(BeginRefusal, orphan: Int? = nil)
+    /// An account of the request is at one of its limits. Nothing was written.
+    case limited(LimitRefusal)
 }
 
 /// Why a message was not accepted. Nothing was written.

@@ -8,6 +8,8 @@ public struct StepLease: Sendable {
     public let step: Int
     /// The user who has the session, as its state has it; empty for a session without an owner.
     package let subject: String
+    /// The accounts that the step counts for, and its slots there; nil for none.
+    package var slot: StepSlot?
 
     /// Makes a lease. The parameters are the properties of the same names.
     public init(session: SessionID, token: LeaseToken, step: Int) {

@@ -48,6 +48,8 @@
 --       opens_unowned     whether that user reaches sessions without an owner
 --       max_age           of the session, in milliseconds from its creation; 0 for none
 --       grace             milliseconds that a write keeps a session which has reached its greatest age
+--       slot              the accounts that the step counts for, and its slots there; '' for none
+--       may_begin         whether limits let a step begin
 --
 -- Replies, each with Redis's time in milliseconds second:
 --   started   now step length model tools metadata on_disconnect epoch bytes messages kept reasoning
@@ -66,6 +68,7 @@
 --   orphaned  now step                    a step's lease has run out
 --   expired   now                         the session has reached its greatest age: delete it, and call
 --                                         again
+--   limited   now                         a step would begin, and may not
 --   late      now                         the hint is due: call again with a later one
 --   forbidden now                         the session is another user's
 --   newer     now layout                  a build that knows a later layout wrote the session
@@ -247,6 +250,10 @@ if kind == 'tool_result' and open > 1 then
   return waiting(call_step, length + 1, open_calls())
 end
 
+if not may_begin then
+  return {'limited', now}
+end
+
 -- 4. A step opens in the log: the first write, and the one that can fail.
 -- uses  log_opening
 local opened, failure = open_log(fence + 1)
@@ -311,7 +318,8 @@ if kind == 'user' or new_on_disconnect ~= '' then on_disconnect = new_on_disconn
 redis.call('HSET', state, 'status', 'running', 'fence', fence, 'token', token, 'nonce', nonce, 'owner', owner,
   'lease_until', now + lease, 'attempt', 1, 'intent', '', 'epoch', epoch, 'model', model, 'tools', tools,
   'metadata', metadata, 'on_disconnect', on_disconnect, 'history_bytes', bytes, 'updated_at', now, 'last_role', last_role,
-  'turn', turn, 'rejected', '', 'run', fence .. ' ' .. instance .. (is_small(has_size and bytes, length) and ' 1' or ' 0'))
+  'turn', turn, 'rejected', '', 'slot', slot ~= '' and fence .. ' ' .. slot or '',
+  'run', fence .. ' ' .. instance .. (is_small(has_size and bytes, length) and ' 1' or ' 0'))
 if is_new then
   redis.call('HSETNX', state, 'created_at', now)
   created_at = created_at or now

@@ -29,8 +29,9 @@
 --       grace             milliseconds that a write keeps a session which has reached its greatest age
 --
 -- Replies  taken   now step replaces previous_owner action epoch length model tools metadata
---                  on_disconnect bytes messages chain kept reasoning owner_subject; the history, the
---                  reasoning and the owner come as in begin_step;
+--                  on_disconnect bytes messages chain kept reasoning slot owner_subject; the
+--                  history, the reasoning and the owner come as in begin_step, and the slot as
+--                  begin_step got it;
 --                  chain: the steps that it replaces, `STEP NONCE,STEP NONCE …`;
 --                  action: run (again), cancel (finish the cancel), fail (attempts used up)
 --          alive   now step lease_left     the lease has not run out
@@ -42,10 +43,11 @@
 
 -- uses  clock
 local status, fence, holder, lease_until, epoch, model, tools, metadata, on_disconnect, attempt, intent, former_owner,
-  replaces, previous_owner, first_step, version, run, lost_runs, chain, former_nonce, bytes, owner_subject,
-  created_at, max_age = unpack(redis.call('HMGET', state,
+  replaces, previous_owner, first_step, version, run, lost_runs, chain, former_nonce, bytes, slot,
+  owner_subject, created_at, max_age = unpack(redis.call('HMGET', state,
   'status', 'fence', 'token', 'lease_until', 'epoch', 'model', 'tools', 'metadata', 'on_disconnect', 'attempt', 'intent', 'owner',
-  'replaces', 'previous_owner', 'origin', 'v', 'run', 'lost', 'chain', 'nonce', 'history_bytes', 'subject', 'created_at', 'max_age'))
+  'replaces', 'previous_owner', 'origin', 'v', 'run', 'lost', 'chain', 'nonce', 'history_bytes', 'slot',
+  'subject', 'created_at', 'max_age'))
 -- uses  owner
 if is_foreign then
   return {'gone', now, 0}
@@ -61,6 +63,12 @@ local length = redis.call('LLEN', history)
 redis.call('HLEN', ledger)
 redis.call('LLEN', reasoning)
 
+-- The step that began on its own. The fields stay when the next step begins; they belong to this
+-- step only if they directly precede it.
+local origin = tonumber(replaces or '0') == fence - 1 and tonumber(first_step or '') or fence
+-- A build that knows no slots leaves those of an earlier step.
+slot = string.match(slot or '', '^' .. origin .. ' (.*)$') or ''
+
 -- uses  small_list
 
 -- Returns the reply to a call that holds the lease.
@@ -75,7 +83,7 @@ local function taken(replaced, owner_before)
   local small = action == 'run' and is_small(bytes, length)
   return {'taken', now, fence, replaced, owner_before, action, epoch or '', length, model or '', tools or '', metadata or '',
     on_disconnect or '', bytes or 0, small and small_list(history, length) or {}, chain, kept,
-    small and small_list(reasoning, kept) or {}, owner_subject}
+    small and small_list(reasoning, kept) or {}, slot, owner_subject}
 end
 
 if holder == token then
@@ -90,10 +98,6 @@ local left = tonumber(lease_until or '0') - now
 if left > 0 and not force then
   return {'alive', now, fence, left}
 end
-
--- The step that began on its own. The fields stay when the next step begins; they belong to this
--- step only if they directly precede it.
-local origin = tonumber(replaces or '0') == fence - 1 and tonumber(first_step or '') or fence
 
 -- Those entries of a list of `STEP …,` that belong to the steps since `origin`, at most the last
 -- 32: a build that knows layout 1 alone leaves older ones behind.

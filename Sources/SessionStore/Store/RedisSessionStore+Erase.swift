@@ -78,6 +78,8 @@ extension RedisSessionStore {
             try await forgetSuspects(page.map(\.session))
             if page.count < Self.erasurePage { break }
         }
+        // What the user does now counts anew.
+        if let account = Account(text: "\(job.tenant.text)/\(job.subject)", limits: .none) { try await forget(account) }
         logger.notice("a user's sessions were erased", metadata: ["tenant": "\(job.tenant)", "sessions": "\(erased)"])
     }
 

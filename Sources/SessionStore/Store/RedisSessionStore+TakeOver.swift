@@ -15,6 +15,12 @@ extension RedisSessionStore {
         if takeOver.reason != .cancel, !outage.isOver(at: client.location(of: keys(takeOver.session).prefix)) {
             guard try await look(takeOver.session, as: requester).isReleased else { return .tooEarly }
         }
+        if takeOver.reason == .lost {
+            guard try await readmit(takeOver) else {
+                postpone(takeOver.session, for: configuration.lease / 3)
+                return .tooEarly
+            }
+        }
         let outcome = try await send(takeOver, as: requester, verdict: nil)
         guard case .suspect(let suspect) = outcome else { return outcome }
         guard let verdict = try await verdict(on: suspect, of: takeOver.session) else { return .tooEarly }
@@ -47,8 +53,10 @@ extension RedisSessionStore {
             // The hint that led here is due. Until it has moved, other sweepers read the session in
             // vain.
             moveHint(takeOver.session, on: client.route(for: keys.running))
-            let lease = StepLease(
-                session: takeOver.session, token: takeOver.token, step: step, subject: reply[17]?.string ?? "")
+            var lease = StepLease(
+                session: takeOver.session, token: takeOver.token, step: step, subject: reply[18]?.string ?? "")
+            lease.slot = reply[17]?.nonEmptyString.flatMap { StepSlot(text: $0) }
+            renewSlot(of: lease, on: client.route(for: keys.prefix))
             return .taken(try takenStep(reply, lease: lease))
         case "alive":
             return .alive(leaseLeft: .milliseconds(reply[3]?.integer ?? 0))

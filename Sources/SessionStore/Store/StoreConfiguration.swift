@@ -45,6 +45,8 @@ public struct StoreConfiguration: Sendable {
     public var historyPage = 2048
     /// The number of bytes that one page of a history should have.
     public var historyPageBytes = 1 << 20
+    /// Tokens that a step reserves of its account's limits until it has ended.
+    public var tokenReserve = 500
     /// How long the store repeats a call whose reply was lost.
     public var retryPatience: Duration = .seconds(5)
     /// How long the store tries a commit. A lease that has run out but that no replica took still

@@ -18,9 +18,11 @@ struct Principal: Sendable {
     var expiresAt: Date?
 
     /// Everything in the standard tenant: the internal key, or a server without keys.
-    static func unrestricted(_ credential: String) -> Principal {
+    ///
+    /// - Parameter limits: What all its requests together may use.
+    static func unrestricted(_ credential: String, limits: UsageLimits = .none) -> Principal {
         Principal(
-            tenant: .standard, requester: .tenant, scopes: .all, accounts: [Account(key: credential, tenant: .standard)],
-            credential: credential)
+            tenant: .standard, requester: .tenant, scopes: .all,
+            accounts: [Account(key: credential, tenant: .standard, limits: limits)], credential: credential)
     }
 }

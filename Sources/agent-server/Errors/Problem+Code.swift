@@ -25,6 +25,7 @@ extension Problem {
         case bodyTooLarge = "body_too_large"
         case unsupportedMediaType = "unsupported_media_type"
         case misdirected
+        case rateLimited = "rate_limited"
         case idempotencyMismatch = "idempotency_mismatch"
         case internalError = "internal_error"
         case sessionDamaged = "session_damaged"
@@ -49,6 +50,7 @@ extension Problem {
             case .bodyTooLarge: .contentTooLarge
             case .unsupportedMediaType: .unsupportedMediaType
             case .misdirected: .misdirectedRequest
+            case .rateLimited: .tooManyRequests
             case .idempotencyMismatch: .unprocessableContent
             case .internalError, .sessionDamaged: .internalServerError
             case .storeUnavailable, .overloaded, .draining, .layoutNewer, .layoutOlder, .outcomeUnknown: .serviceUnavailable

@@ -30,6 +30,7 @@ struct AgentRoutes: Sendable {
             router.on(endpoint.routerPath, method: endpoint.method) { request, context in
                 var context = context
                 context.endpoint = endpoint
+                context.principal = .unrestricted(settings.internalAPIKey == nil ? "none" : "internal", limits: settings.usageLimits)
                 return try await respond(endpoint, request, context)
             }
         }

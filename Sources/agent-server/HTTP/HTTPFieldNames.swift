@@ -12,5 +12,7 @@ extension HTTPField.Name {
     static let deprecation = HTTPField.Name("Deprecation") ?? .via
     static let link = HTTPField.Name("Link") ?? .via
     static let secFetchSite = HTTPField.Name("Sec-Fetch-Site") ?? .via
+    static let rateLimit = HTTPField.Name("RateLimit") ?? .via
+    static let rateLimitPolicy = HTTPField.Name("RateLimit-Policy") ?? .via
     static let lastEventID = HTTPField.Name("Last-Event-ID") ?? .ifMatch
 }

@@ -45,6 +45,7 @@ enum ServerParts {
         configuration.maximumAge = settings.sessionMaximumAge
         configuration.maximumMessages = settings.maximumMessages
         configuration.maximumHistoryBytes = settings.maximumHistoryBytes
+        configuration.tokenReserve = settings.tokenReserve
         if settings.ackReplicas > 0 {
             // Redis must reply before its silence counts as a lost connection.
             configuration.acknowledgement = Acknowledgement(

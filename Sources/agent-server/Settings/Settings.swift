@@ -42,6 +42,9 @@ struct Settings: Sendable {
     var bodyLimit: Int
     var answerLimit: Int
     var clientBacklog: Int
+    /// What each account may use, unless its key says otherwise.
+    var usageLimits: UsageLimits
+    var tokenReserve: Int
     var maximumSteps: Int
     var idleTimeout: Duration
     var logLevel: Logger.Level
@@ -90,6 +93,8 @@ extension Settings {
         bodyLimit = try reader.value(Setting.bodyLimit)
         answerLimit = try reader.value(Setting.answerLimit)
         clientBacklog = try reader.value(Setting.clientBacklog)
+        usageLimits = try UsageLimits(reader)
+        tokenReserve = try reader.value(Setting.tokenReserve)
         maximumSteps = try reader.value(Setting.maximumSteps)
         idleTimeout = try reader.value(Setting.idleTimeout)
         logLevel = try reader.value(Setting.logLevel)

@@ -23,6 +23,8 @@ struct BeginArguments {
     var tools = ""
     var metadata = ""
     var onDisconnect = ""
+    var slot = ""
+    var mayBegin = true
     var ledgerBound = 256
     var maximumMessages = 0
     var maximumBytes = 0
@@ -49,6 +51,7 @@ struct BeginArguments {
             "cancelled_start": #"{"role":"tool","tool_call_id":"#,
             "cancelled_end": #","content":"cancelled: the user went on before this tool call was answered"}"#,
             "subject": subject, "opens_unowned": opensUnowned ? "1" : "0", "max_age": "\(maximumAge)", "grace": "60000",
+            "slot": slot, "may_begin": mayBegin ? "1" : "0",
         ]
     }
 }

@@ -127,6 +127,7 @@ struct RandomSession {
         case .busy(let step, _): answer = "busy \(step)"
         case .orphaned(let step): answer = "orphaned \(step)"
         case .refused(let refusal, _): answer = "refused \(refusal)"
+        case .limited(let refusal): answer = "limited \(refusal)"
         }
         return (name, expected, answer)
     }
