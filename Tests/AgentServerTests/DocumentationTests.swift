@@ -115,7 +115,9 @@ import Testing
             RedisKeyspace.standard.erasures,
         ]
         expected += account.ofLimits + [account.usage("YYYY-MM")]
-        expected += [RedisKeyspace.standard.index(try #require(TenantID("T")), bucket: 0), RedisKeyspace.standard.running(bucket: 0)].map { "\($0) … \(last)" }
+        expected += [RedisKeyspace.standard.index(try #require(TenantID("T")), bucket: 0), RedisKeyspace.standard.running(bucket: 0)].map {
+            "\($0) … \(last)"
+        }
         let documented = rows.compactMap(\.first).filter { $0.hasPrefix("`agent:") }.map(plain)
         #expect(documented.sorted() == expected.sorted())
     }
