@@ -2,7 +2,8 @@
 -- settle: releases the slot of a step that has ended, and charges the tokens that it has used less
 -- those that were reserved; or takes back everything that was charged, if the step did not begin.
 --
--- KEYS  running, rates    (as in admit)
+-- KEYS  running, rates
+--       (both as in admit)
 -- ARGV  step              names the step
 --       requests          requests per minute, if the step did not begin and its request is to be
 --                         taken back; else 0
