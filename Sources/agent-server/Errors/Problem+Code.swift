@@ -7,6 +7,7 @@ extension Problem {
         case invalidJSON = "invalid_json"
         case invalidRequest = "invalid_request"
         case unauthorized
+        case forbidden
         case forbiddenOrigin = "forbidden_origin"
         case notFound = "not_found"
         case sessionNotFound = "session_not_found"
@@ -38,7 +39,7 @@ extension Problem {
             switch self {
             case .invalidJSON, .invalidRequest: .badRequest
             case .unauthorized: .unauthorized
-            case .forbiddenOrigin: .forbidden
+            case .forbidden, .forbiddenOrigin: .forbidden
             case .notFound, .sessionNotFound, .unknownCall: .notFound
             case .methodNotAllowed: .methodNotAllowed
             case .notAcceptable: .notAcceptable

@@ -16,24 +16,28 @@ struct AgentRoutes: Sendable {
     let scheduler: StepScheduler
     /// Counts the bodies that are being read, and those of messages that wait.
     let bodies: ByteBudget
+    let credentials: CredentialStore
 
     /// Returns the whole router, middleware included.
     func router() -> Router<Context> {
         let router = Router(context: Context.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: AccessMiddleware())
-        if let key = settings.internalAPIKey {
-            router.add(middleware: AuthMiddleware(key: key))
-        } else {
-            router.add(middleware: LoopbackMiddleware(allowed: settings.allowedHosts))
-        }
+        if !settings.hasCredentials { router.add(middleware: LoopbackMiddleware(allowed: settings.allowedHosts)) }
+        router.add(middleware: AuthMiddleware(credentials: credentialChain, store: credentials))
         for endpoint in Endpoint.allCases {
             router.on(endpoint.routerPath, method: endpoint.method) { request, context in
                 var context = context
                 context.endpoint = endpoint
+                try context.principal.require(endpoint.requiredScope)
                 return try await respond(endpoint, request, context)
             }
         }
         return router
+    }
+
+    /// Every kind of credential that this server accepts.
+    private var credentialChain: CredentialChain {
+        CredentialChain(kinds: settings.hasCredentials ? [HeaderAuthenticator(store: credentials)] : [OpenAuthenticator()])
     }
 
     private func respond(_ endpoint: Endpoint, _ request: Request, _ context: Context) async throws -> Response {
@@ -58,9 +62,11 @@ struct AgentRoutes: Sendable {
     }
 
     func sessionID(_ context: Context) throws -> SessionID {
-        guard let id = context.parameters.get("session_id").flatMap({
-            SessionID($0.removingPercentEncoding ?? $0, tenant: context.principal.tenant)
-        }) else {
+        guard
+            let id = context.parameters.get("session_id").flatMap({
+                SessionID($0.removingPercentEncoding ?? $0, tenant: context.principal.tenant)
+            })
+        else {
             throw Problem.badSessionID
         }
         return id

@@ -24,6 +24,8 @@ func buildServer(
     let model = try settings.llm.map { model throws(SettingsError) in
         try ServerParts.model(model, group: group, logger: logger)
     }
+    // So are the clients' keys.
+    let (credentials, files) = try await ServerParts.credentials(settings, logger: logger)
     for warning in settings.warnings { logger.warning("\(warning)") }
     var (configuration, embedded) = try await ServerParts.redis(settings, logger: logger)
     // A history goes a little beyond its bound with the model's last completion.
@@ -42,11 +44,12 @@ func buildServer(
         configuration: ServerParts.turns(settings), logger: logger)
     let routes = AgentRoutes(
         settings: settings, service: turns, store: store, scheduler: scheduler,
-        bodies: ByteBudget(limit: max(settings.bodyBytesInFlight, settings.bodyLimit)))
+        bodies: ByteBudget(limit: max(settings.bodyBytesInFlight, settings.bodyLimit)), credentials: credentials)
     return BuiltServer(
         application: ServerParts.application(
             responder: DetachedResponder(base: routes.router().buildResponder(), executors: executors), settings,
             redis: configuration, group: group, executors: executors, logger: logger),
+        credentialFiles: files,
         embeddedRedis: embedded,
         redis: redis,
         redisCheck: RedisCheck(
