@@ -29,7 +29,7 @@ struct AuthFailure: Error, Sendable {
     var problem: Problem {
         switch reason {
         case .missing, .wrong, .expired, .early: .unauthorized
-        case .unchecked: .unauthorized
+        case .unchecked: .issuerUnavailable
         }
     }
 }

@@ -3,9 +3,14 @@ import Locks
 /// What opens this replica at one moment. A reload replaces it as a whole.
 final class Credentials: Sendable {
     let table: KeyTable
+    let issuer: IssuerKeys
+    /// The tokens that these credentials have verified. New credentials begin without any: a key of
+    /// the issuer may be gone, or a limit may have changed.
+    let tokens = TokenCache()
 
-    init(table: KeyTable) {
+    init(table: KeyTable, issuer: IssuerKeys = .none) {
         self.table = table
+        self.issuer = issuer
     }
 }
 
@@ -21,6 +26,10 @@ final class CredentialStore: Sendable {
     var current: Credentials { credentials.withLock { $0 } }
 
     func replace(_ table: KeyTable) {
-        credentials.withLock { $0 = Credentials(table: table) }
+        credentials.withLock { $0 = Credentials(table: table, issuer: $0.issuer) }
+    }
+
+    func replace(_ issuer: IssuerKeys) {
+        credentials.withLock { $0 = Credentials(table: $0.table, issuer: issuer) }
     }
 }

@@ -9,6 +9,8 @@ struct HeaderAuthenticator: Authenticator {
     private static let maximumLength = 16 << 10
 
     let store: CredentialStore
+    /// Nil for a server without an issuer.
+    let tokens: TokenVerifier?
 
     func principal(of request: Request, context: AgentRequestContext) async throws(AuthFailure) -> Principal? {
         let key = request.headers[.internalAuth]
@@ -18,7 +20,9 @@ struct HeaderAuthenticator: Authenticator {
         for text in [key, authorization.flatMap(Self.bearer)] {
             guard let text, text.utf8.count <= Self.maximumLength else { continue }
             do throws(AuthFailure) {
-                if let principal = try store.current.table.principal(KeyDigest(of: text), length: text.utf8.count) { return principal }
+                let digest = KeyDigest(of: text)
+                if let principal = try store.current.table.principal(digest, length: text.utf8.count) { return principal }
+                if let tokens, Token.looksLike(text) { return try await tokens.principal(of: text, digest) }
             } catch {
                 failure = error
             }

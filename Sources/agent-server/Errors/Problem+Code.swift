@@ -29,6 +29,7 @@ extension Problem {
         case idempotencyMismatch = "idempotency_mismatch"
         case internalError = "internal_error"
         case sessionDamaged = "session_damaged"
+        case issuerUnavailable = "issuer_unavailable"
         case storeUnavailable = "store_unavailable"
         case overloaded
         case draining
@@ -51,7 +52,7 @@ extension Problem {
             case .misdirected: .misdirectedRequest
             case .idempotencyMismatch: .unprocessableContent
             case .internalError, .sessionDamaged: .internalServerError
-            case .storeUnavailable, .overloaded, .draining, .layoutNewer, .outcomeUnknown: .serviceUnavailable
+            case .issuerUnavailable, .storeUnavailable, .overloaded, .draining, .layoutNewer, .outcomeUnknown: .serviceUnavailable
             }
         }
     }

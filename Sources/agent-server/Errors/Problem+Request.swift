@@ -18,6 +18,11 @@ extension Problem {
         Problem(.unauthorized, "the key is missing or wrong").with(.wwwAuthenticate, "Bearer")
     }
 
+    /// A token that was not judged: 401 would send its user to an issuer that is away.
+    static var issuerUnavailable: Problem {
+        Problem(.issuerUnavailable, "the keys that sign tokens cannot be fetched; this token was not checked").retry(after: .seconds(5))
+    }
+
     /// The credential is good, and does not allow this (RFC 6750, section 3.1).
     static func lacks(_ scope: Scopes) -> Problem {
         Problem(.forbidden, "this credential lacks the scope \(scope)")

@@ -16,14 +16,14 @@ struct AgentRoutes: Sendable {
     let scheduler: StepScheduler
     /// Counts the bodies that are being read, and those of messages that wait.
     let bodies: ByteBudget
-    let credentials: CredentialStore
+    let access: AccessParts
 
     /// Returns the whole router, middleware included.
     func router() -> Router<Context> {
         let router = Router(context: Context.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: AccessMiddleware())
         if !settings.hasCredentials { router.add(middleware: LoopbackMiddleware(allowed: settings.allowedHosts)) }
-        router.add(middleware: AuthMiddleware(credentials: credentialChain, store: credentials))
+        router.add(middleware: AuthMiddleware(credentials: access.chain, store: access.store))
         for endpoint in Endpoint.allCases {
             router.on(endpoint.routerPath, method: endpoint.method) { request, context in
                 var context = context
@@ -33,11 +33,6 @@ struct AgentRoutes: Sendable {
             }
         }
         return router
-    }
-
-    /// Every kind of credential that this server accepts.
-    private var credentialChain: CredentialChain {
-        CredentialChain(kinds: settings.hasCredentials ? [HeaderAuthenticator(store: credentials)] : [OpenAuthenticator()])
     }
 
     private func respond(_ endpoint: Endpoint, _ request: Request, _ context: Context) async throws -> Response {

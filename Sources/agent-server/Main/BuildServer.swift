@@ -25,7 +25,7 @@ func buildServer(
         try ServerParts.model(model, group: group, logger: logger)
     }
     // So are the clients' keys.
-    let (credentials, files) = try await ServerParts.credentials(settings, logger: logger)
+    let access = try await AccessParts(settings, group: group, logger: logger)
     for warning in settings.warnings { logger.warning("\(warning)") }
     var (configuration, embedded) = try await ServerParts.redis(settings, logger: logger)
     // A history goes a little beyond its bound with the model's last completion.
@@ -44,12 +44,12 @@ func buildServer(
         configuration: ServerParts.turns(settings), logger: logger)
     let routes = AgentRoutes(
         settings: settings, service: turns, store: store, scheduler: scheduler,
-        bodies: ByteBudget(limit: max(settings.bodyBytesInFlight, settings.bodyLimit)), credentials: credentials)
+        bodies: ByteBudget(limit: max(settings.bodyBytesInFlight, settings.bodyLimit)), access: access)
     return BuiltServer(
         application: ServerParts.application(
             responder: DetachedResponder(base: routes.router().buildResponder(), executors: executors), settings,
             redis: configuration, group: group, executors: executors, logger: logger),
-        credentialFiles: files,
+        access: access,
         embeddedRedis: embedded,
         redis: redis,
         redisCheck: RedisCheck(

@@ -41,7 +41,7 @@ struct ServerProcess {
 
     private func run(_ server: BuiltServer, logger: Logger) async throws {
         let services =
-            [HeapTrimmer(histories: server.turns.histories), HangUpSignal(files: server.credentialFiles, logger: logger)] + server.services
+            [HeapTrimmer(histories: server.turns.histories), HangUpSignal(files: server.access.files, logger: logger)] + server.services
         var configuration = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger))
         // The last resort for a service that does not end on its own.

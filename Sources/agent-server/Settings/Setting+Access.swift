@@ -3,8 +3,9 @@ extension Setting {
         "AGENT_RUNTIME__INTERNAL_API_KEY", .headerValue, secret: true, link: "http-api.md",
         """
         A key that opens every session of the standard tenant. Without any credential (this key, \
-        `AGENT_RUNTIME__KEYS_FILE`) requests are open, and only a loopback address is bound. The server warns of a key with \
-        fewer than 16 characters when other machines can connect; beside a keys file it refuses one.
+        `AGENT_RUNTIME__KEYS_FILE`, `AGENT_RUNTIME__JWT_ISSUER`) requests are open, and only a loopback address is bound. The \
+        server warns of a key with fewer than 16 characters when other machines can connect; beside a keys file it refuses \
+        one.
         """)
     static let keysFile = SettingDefinition(
         "AGENT_RUNTIME__KEYS_FILE", .file, link: "security.md#the-keys-file",

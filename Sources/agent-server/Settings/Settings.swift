@@ -26,6 +26,8 @@ struct Settings: Sendable {
     var internalAPIKey: String?
     /// The path of the keys file.
     var keysFile: String?
+    /// Who issues tokens, and which are accepted; nil for no tokens.
+    var tokens: TokenSettings?
     /// Names that requests without a key may have in `Host` and `Origin` beside loopback's.
     var allowedHosts: Set<HostName>
     var systemPrompt: String?
@@ -72,6 +74,7 @@ extension Settings {
         dataDirectory = try reader.value(Setting.dataDirectory)
         internalAPIKey = try reader.value(Setting.internalAPIKey)
         keysFile = try reader.value(Setting.keysFile)
+        tokens = try Self.tokens(reader)
         llm = try Self.llm(reader, internalKey: internalAPIKey, hasKeysFile: keysFile != nil)
         model = try reader.value(Setting.llmModel)
         allowedHosts = try reader.value(Setting.allowedHosts)
@@ -107,7 +110,7 @@ extension Settings {
         guard hasCredentials || HostName(host)?.isLoopback == true else {
             throw SettingsError(
                 Setting.internalAPIKey,
-                "or \(Setting.keysFile.name) must be set to listen on \(host): without credentials only a loopback address is bound")
+                "or \(Setting.keysFile.name), or \(Setting.tokenIssuer.name), must be set to listen on \(host): without credentials only a loopback address is bound")
         }
         if let internalAPIKey, keysFile != nil, internalAPIKey.utf8.count < KeyTable.shortestKey {
             throw SettingsError(
@@ -115,8 +118,12 @@ extension Settings {
         }
     }
 
+    /// How long a stream may go on after its credential has ended: as long as the credential would
+    /// still be accepted, and long enough to get another one.
+    var credentialGrace: Duration { max(.seconds(30), tokens?.rules.leeway ?? .zero) }
+
     /// Whether requests need a credential.
-    var hasCredentials: Bool { internalAPIKey != nil || keysFile != nil }
+    var hasCredentials: Bool { internalAPIKey != nil || keysFile != nil || tokens != nil }
 
     private static func unknown(_ reader: SettingsReader) throws(SettingsError) -> [UnknownSetting] {
         let isStrict = try reader.value(Setting.strictSettings)

@@ -1,37 +1,24 @@
 import Foundation
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
-
 /// What changes when a file is written or replaced. Follows symbolic links: Kubernetes replaces a
 /// mounted secret by another target of the link.
 struct FileSignature: Equatable, Sendable {
-    private let device: UInt64
-    private let inode: UInt64
-    private let size: Int64
-    private let seconds: Int
-    private let nanoseconds: Int
-    private let mode: UInt32
+    private let device: Int
+    private let inode: Int
+    private let size: Int
+    private let modified: Date
+    private let mode: Int
 
     /// Nil for a file that cannot be found.
     init?(of path: String) {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
-        device = UInt64(truncatingIfNeeded: status.st_dev)
-        inode = UInt64(truncatingIfNeeded: status.st_ino)
-        size = Int64(status.st_size)
-        #if canImport(Darwin)
-        let modified = status.st_mtimespec
-        #else
-        let modified = status.st_mtim
-        #endif
-        (seconds, nanoseconds) = (Int(modified.tv_sec), Int(modified.tv_nsec))
-        mode = UInt32(status.st_mode)
+        let target = URL(filePath: path).resolvingSymlinksInPath().path
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: target) else { return nil }
+        func number(_ key: FileAttributeKey) -> Int { (attributes[key] as? NSNumber)?.intValue ?? 0 }
+        device = number(.systemNumber)
+        inode = number(.systemFileNumber)
+        size = number(.size)
+        modified = attributes[.modificationDate] as? Date ?? .distantPast
+        mode = number(.posixPermissions)
     }
 
     /// Whether users other than the file's owner may read it.
@@ -42,5 +29,5 @@ struct FileSignature: Equatable, Sendable {
 
     /// Whether the file was written so recently that another write of the same size may leave the
     /// signature as it is: clocks of files move in steps.
-    func isRecent(at now: Date) -> Bool { Double(seconds) > now.timeIntervalSince1970 - 2 }
+    func isRecent(at now: Date) -> Bool { modified > now.addingTimeInterval(-2) }
 }
