@@ -32,7 +32,8 @@ struct AccessParts: Sendable {
             let request = IssuerRequest(url: url, group: group)
             issuer = IssuerKeySource(store: store, logger: logger) { () throws(CredentialFileError) in try await request.body() }
         case .file(let path):
-            let file = CredentialFile(of: "the issuer's keys", path: path, maximumBytes: IssuerKeys.maximumBytes) { bytes throws(CredentialFileError) in
+            let file = CredentialFile(of: "the issuer's keys", path: path, maximumBytes: IssuerKeys.maximumBytes) {
+                bytes throws(CredentialFileError) in
                 let keys = try await IssuerKeys(parsing: bytes)
                 store.replace(keys)
                 return keys.count

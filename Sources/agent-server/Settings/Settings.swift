@@ -110,7 +110,8 @@ extension Settings {
         guard hasCredentials || HostName(host)?.isLoopback == true else {
             throw SettingsError(
                 Setting.internalAPIKey,
-                "or \(Setting.keysFile.name), or \(Setting.tokenIssuer.name), must be set to listen on \(host): without credentials only a loopback address is bound")
+                "or \(Setting.keysFile.name), or \(Setting.tokenIssuer.name), must be set to listen on \(host): without credentials only a loopback address is bound"
+            )
         }
         if let internalAPIKey, keysFile != nil, internalAPIKey.utf8.count < KeyTable.shortestKey {
             throw SettingsError(

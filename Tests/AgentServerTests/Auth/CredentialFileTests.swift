@@ -1,4 +1,5 @@
 import Foundation
+import Locks
 import NIOCore
 import TestSupport
 import Testing

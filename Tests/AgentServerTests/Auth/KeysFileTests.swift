@@ -32,7 +32,8 @@ struct KeysFileTests {
         #expect(second.limits == UsageLimits(streams: 1, requestsPerMinute: 2, tokensPerMinute: 3, tokensPerDay: 4))
         #expect(third.tenant == .standard && third.notAfter == Date(timeIntervalSince1970: 1_798_761_600.5))
         let acme = try #require(TenantID("acme"))
-        #expect(file.tenants == [acme: TenantPolicy(sessionMaxAge: .seconds(60), limits: UsageLimits(streams: 9)), .standard: TenantPolicy()])
+        #expect(
+            file.tenants == [acme: TenantPolicy(sessionMaxAge: .seconds(60), limits: UsageLimits(streams: 9)), .standard: TenantPolicy()])
     }
 
     @Test("A file without keys is a file")
@@ -56,7 +57,7 @@ struct KeysFileTests {
         (["not_after": 1_798_761_600], ["not_after"]), (["not_after": "2027-13-01T00:00:00Z"], ["not_after"]),
         (["not_after": "2026-01-01T00:00:00Z", "not_before": "2026-01-01T00:00:00Z"], ["not_after"]),
         (["not_afer": "2027-01-01T00:00:00Z"], ["keys[0]", "not_after"]), (["limits": 1], ["limits"]),
-        (["limits": ["streams": 0]], ["keys[0] (k), limits, streams", "1"]), (["limits": ["streams": 1.5]], ["streams"]),
+        (["limits": ["streams": 0]], ["keys[0] (k), limits, streams", "1"]), (["limits": ["streams": .number(1.5)]], ["streams"]),
         (["limits": ["request_per_minute": 1]], ["limits", "requests_per_minute"]),
     ]
 
@@ -91,7 +92,8 @@ struct KeysFileTests {
         }
         let other = JSON.string(Self.digest)
         #expect(refusal(KeyFiles.entry("a"), KeyFiles.entry("b"), KeyFiles.entry("a", ["sha256": other])).contains("keys[0] and keys[2]"))
-        #expect(refusal(KeyFiles.entry("a", ["sha256": other]), KeyFiles.entry("b", ["sha256": other])).contains("keys[0] (a) and keys[1] (b)"))
+        #expect(
+            refusal(KeyFiles.entry("a", ["sha256": other]), KeyFiles.entry("b", ["sha256": other])).contains("keys[0] (a) and keys[1] (b)"))
         let (two, three): (JSON, JSON) = (["streams": 2], ["streams": 3])
         #expect(
             refusal(KeyFiles.entry("a", ["subject": "u", "limits": two]), KeyFiles.entry("b", ["subject": "u", "limits": three]))

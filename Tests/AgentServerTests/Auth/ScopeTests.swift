@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 import HummingbirdTesting
 import SessionStore
@@ -42,7 +43,9 @@ struct ScopeTests {
                 #expect((bare.status == .unauthorized) == !Endpoint.isOpen(endpoint.path), "\(endpoint)")
             }
             // A HEAD request needs what its GET needs, and a path without an endpoint a credential.
-            #expect(try await client.send(.head, "/agent/sessions/s/history", headers: [.internalAuth: KeyFiles.key("k1")]).status == .forbidden)
+            #expect(
+                try await client.send(.head, "/agent/sessions/s/history", headers: [.internalAuth: KeyFiles.key("k1")]).status == .forbidden
+            )
             #expect(try await client.send(.get, "/nowhere").status == .unauthorized)
             #expect(try await client.send(.get, "/nowhere", headers: [.internalAuth: KeyFiles.key("k1")]).status == .notFound)
         }

@@ -40,7 +40,9 @@ struct IssuerKeys: Sendable {
     init(parsing bytes: ByteBuffer) async throws(CredentialFileError) {
         let value: JSONSlice
         do { value = try JSONSlice(parsing: bytes) } catch { throw CredentialFileError("not JSON: \(error)") }
-        guard let list = value["keys"], list.kind == .array else { throw CredentialFileError("not a set of keys: the member keys is missing") }
+        guard let list = value["keys"], list.kind == .array else {
+            throw CredentialFileError("not a set of keys: the member keys is missing")
+        }
         var keys: [String: [TokenAlgorithm: any JWTAlgorithm]] = [:]
         for entry in list.elements.prefix(Self.maximumKeys) {
             guard let key = IssuerKey(entry), let algorithm = await key.verifier() else { continue }

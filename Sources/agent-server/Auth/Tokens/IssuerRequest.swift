@@ -41,6 +41,10 @@ struct IssuerRequest: Sendable {
     private var configuration: HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration(
             redirectConfiguration: .disallow, timeout: .init(connect: Self.connectPatience), decompression: .disabled)
+        configuration.httpVersion = .http1Only
+        configuration.http1_1ConnectionDebugInitializer = { channel in
+            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(IssuerResponseGuard()) }
+        }
         if let tls = try? TLSFiles().clientConfiguration() { configuration.tlsConfiguration = tls }
         return configuration
     }
