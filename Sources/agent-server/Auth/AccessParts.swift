@@ -2,7 +2,7 @@ import Logging
 import NIOCore
 import ServiceLifecycle
 
-/// The parts of a server that decide who may use it, connected with each other.
+/// The parts of a server that find the principals of requests, connected with each other.
 struct AccessParts: Sendable {
     let store: CredentialStore
     /// All kinds of credentials, in the order in which they count.

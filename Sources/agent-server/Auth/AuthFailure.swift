@@ -9,7 +9,7 @@ struct AuthFailure: Error, Sendable {
         case expired
         /// A key or a token whose time has not come.
         case early
-        /// The keys that sign tokens cannot be fetched: nobody can tell whether the token is good.
+        /// The keys that sign tokens cannot be fetched, so the token was not checked.
         case unchecked
     }
 

@@ -3,7 +3,7 @@ import Hummingbird
 
 /// Keys and tokens in headers: `X-Internal-Auth`, or `Authorization: Bearer` (RFC 6750).
 ///
-/// It looks the SHA-256 of a key up. So no time depends on where two keys differ.
+/// It looks up the SHA-256 of a key, so that no time depends on where two keys differ.
 struct HeaderAuthenticator: Authenticator {
     /// A longer text is neither a key nor a token.
     private static let maximumLength = 16 << 10

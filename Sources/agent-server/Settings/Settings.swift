@@ -26,7 +26,7 @@ struct Settings: Sendable {
     var internalAPIKey: String?
     /// The path of the keys file.
     var keysFile: String?
-    /// Who issues tokens, and which are accepted; nil for no tokens.
+    /// The issuer of tokens, and the tokens that are accepted; nil for none.
     var tokens: TokenSettings?
     /// Names that requests without a key may have in `Host` and `Origin` beside loopback's.
     var allowedHosts: Set<HostName>

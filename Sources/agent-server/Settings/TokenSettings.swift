@@ -1,4 +1,4 @@
-/// Who issues tokens, and which of them are accepted.
+/// The issuer of tokens, and the tokens that are accepted.
 struct TokenSettings: Sendable {
     /// Where the issuer's keys come from.
     enum Keys: Sendable, Equatable {

@@ -57,7 +57,7 @@ struct IssuerKeySourceTests {
             return try await group.reduce(into: []) { $0.append($1) }
         }
         #expect(failures.count == 400 && failures.allSatisfy { isGood, reason in isGood ? reason == nil : reason == .wrong })
-        // A second storm within the same half minute asks nobody.
+        // A second storm within the same half minute causes no fetch.
         for token in bad { #expect(await failure(verifier, token) == .wrong) }
         #expect(fetches.value == 1)
     }
@@ -85,7 +85,7 @@ struct IssuerKeySourceTests {
         #expect(log.text.contains("the issuer's keys were fetched"))
     }
 
-    /// Who cannot be judged is not refused: a 401 would send all users to an issuer that is away.
+    /// A 401 would send all users to an issuer that is away.
     @Test("While the issuer is away, known keys go on, and tokens of unknown ones get 503")
     func theIssuerIsAway() async throws {
         issuer.isAway = true

@@ -60,8 +60,7 @@ final class TestIssuer: Sendable {
     /// Returns a token.
     ///
     /// - Parameters:
-    ///   - keyID: The key that the token names: one that is published, or another one with which
-    ///     nobody has signed.
+    ///   - keyID: The key that the token names: one that is published, or an invented one.
     ///   - claims: Replace claims, or add some; null removes one.
     func token(_ keyID: String = "one", _ claims: [String: JSON] = [:]) throws -> String {
         let all: [String: JSON] = [

@@ -8,8 +8,8 @@ import ServiceLifecycle
 final class IssuerKeySource: Service {
     /// How often the keys are fetched while the issuer replies.
     static let period = Duration.seconds(600)
-    /// The least time between two fetches for unknown keys. Whoever sends tokens with invented keys
-    /// makes the server ask the issuer no more often.
+    /// The least time between two fetches for unknown keys. A client that invents keys makes the
+    /// server ask the issuer no more often.
     static let cooldown = Duration.seconds(30)
     private static let firstRetry = Duration.seconds(1)
     private static let lastRetry = Duration.seconds(60)

@@ -7,7 +7,7 @@ import NIOCore
 /// Immutable, and read by all event loops. jwt-kit keeps keys in an actor, for which each token
 /// would queue; so this takes each key's algorithm out of it once.
 struct IssuerKeys: Sendable {
-    /// A larger document is no set of keys.
+    /// A larger document is not a set of keys.
     static let maximumBytes = 1 << 20
     /// No issuer has more keys. Each takes a fraction of a millisecond to read.
     static let maximumKeys = 256
@@ -15,7 +15,7 @@ struct IssuerKeys: Sendable {
     static let none = IssuerKeys(keys: [:], digest: nil)
 
     private let keys: [String: [TokenAlgorithm: any JWTAlgorithm]]
-    /// The digest of the document, which tells a new set from the same one.
+    /// The digest of the document, which a new set changes.
     let digest: KeyDigest?
 
     private init(keys: [String: [TokenAlgorithm: any JWTAlgorithm]], digest: KeyDigest?) {
