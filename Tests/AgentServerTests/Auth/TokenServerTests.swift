@@ -83,9 +83,9 @@ struct TokenServerTests {
     /// The token is accepted within its leeway of 30 s, of which two are left.
     @Test("A stream ends half a minute after its token, and its step goes on")
     func theStreamOfATokenThatEnds() async throws {
-        let gate = Gate()
-        upstream.answer { _ in UpstreamAnswer.text("a", "b").inserting(.gate(gate), after: 2) }
         for disconnect in ["continue", "cancel"] {
+            let gate = Gate()
+            upstream.answer { _ in UpstreamAnswer.text("a", "b").inserting(.gate(gate), after: 2) }
             let replica = try await replica()
             let session = SessionID.unique().text
             let ending = try issuer.token("one", ["exp": .number(Date().timeIntervalSince1970.rounded() - 27)])
