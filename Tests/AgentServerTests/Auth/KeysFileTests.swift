@@ -108,6 +108,15 @@ struct KeysFileTests {
         }
     }
 
+    @Test("No beginning of a file is a file")
+    func halfWritten() throws {
+        let text = KeyFiles.text([KeyFiles.entry("a", ["limits": ["streams": 1]])], tenants: ["t": [:]])
+        for length in 0..<text.utf8.count {
+            #expect(throws: CredentialFileError.self) { try KeyFiles.parse(String(text.prefix(length))) }
+        }
+        #expect(try KeyFiles.parse(text).keys.count == 1)
+    }
+
     @Test("The number of keys is limited")
     func tooMany() {
         // Entries that are refused themselves: the number is checked before them.

@@ -56,6 +56,19 @@ struct ForeignTokenTests {
         #expect(verifier.store.current.tokens.count == 0)
     }
 
+    @Test("A token in which any character has changed is refused")
+    func changedTokens() async throws {
+        let verifier = try await verifier()
+        let token = try #require(Self.tokens("accepted").first { $0.name == "ed" }?.token)
+        let characters = Array(token)
+        for index in characters.indices {
+            var changed = characters
+            changed[index] = characters[index] == "A" ? "B" : "A"
+            let text = String(changed)
+            await #expect(throws: AuthFailure.self, "\(index)") { try await verifier.principal(of: text, KeyDigest(of: text), now: now) }
+        }
+    }
+
     @Test("All tokens are there, and each key that must not verify is left out")
     func theFixtures() async throws {
         #expect(Self.tokens("accepted").count == 8 && Self.tokens("refused").count == 35)
