@@ -24,7 +24,7 @@ extension LogFollower {
         feeds.leave(session)
     }
 
-    private var isWanted: Bool { stream.isOpen && stopSignal.reason == nil && !Task.isCancelled }
+    private var isWanted: Bool { stream.isLive && stopSignal.reason == nil && !Task.isCancelled }
 
     /// Reads the log behind the reader's position. If the session is another user's by now, the
     /// client sees no session.

@@ -55,7 +55,7 @@ struct LogFollower: Sendable {
         var timeout: Duration?
         var orphaned: ContinuousClock.Instant?
         if let voided = position.voids { restart(reader.step, voiding: voided, because: .unknownEventID) }
-        while stream.isOpen, stopSignal.reason == nil {
+        while stream.isLive, stopSignal.reason == nil {
             guard await clientHasRoom() else { return false }
             guard let look = await look(reader, &chair, timeout: timeout) else { return false }
             let view = look.view

@@ -17,6 +17,11 @@ struct Principal: Sendable {
     /// When the credential ends; nil for never.
     var expiresAt: Date?
 
+    /// - Throws: ``Problem`` for a principal that lacks a scope.
+    func require(_ scope: Scopes) throws(Problem) {
+        guard scopes.isSuperset(of: scope) else { throw .lacks(scope.subtracting(scopes)) }
+    }
+
     /// Everything in the standard tenant: the internal key, or a server without keys.
     ///
     /// - Parameter limits: What all its requests together may use.

@@ -7,6 +7,7 @@ extension Problem {
         case invalidJSON = "invalid_json"
         case invalidRequest = "invalid_request"
         case unauthorized
+        case forbidden
         case forbiddenOrigin = "forbidden_origin"
         case notFound = "not_found"
         case sessionNotFound = "session_not_found"
@@ -29,6 +30,7 @@ extension Problem {
         case idempotencyMismatch = "idempotency_mismatch"
         case internalError = "internal_error"
         case sessionDamaged = "session_damaged"
+        case issuerUnavailable = "issuer_unavailable"
         case storeUnavailable = "store_unavailable"
         case overloaded
         case draining
@@ -40,7 +42,7 @@ extension Problem {
             switch self {
             case .invalidJSON, .invalidRequest: .badRequest
             case .unauthorized: .unauthorized
-            case .forbiddenOrigin: .forbidden
+            case .forbidden, .forbiddenOrigin: .forbidden
             case .notFound, .sessionNotFound, .unknownCall: .notFound
             case .methodNotAllowed: .methodNotAllowed
             case .notAcceptable: .notAcceptable
@@ -53,7 +55,8 @@ extension Problem {
             case .rateLimited: .tooManyRequests
             case .idempotencyMismatch: .unprocessableContent
             case .internalError, .sessionDamaged: .internalServerError
-            case .storeUnavailable, .overloaded, .draining, .layoutNewer, .layoutOlder, .outcomeUnknown: .serviceUnavailable
+            case .issuerUnavailable, .storeUnavailable, .overloaded, .draining, .layoutNewer, .layoutOlder, .outcomeUnknown:
+                .serviceUnavailable
             }
         }
     }

@@ -16,21 +16,19 @@ struct AgentRoutes: Sendable {
     let scheduler: StepScheduler
     /// Counts the bodies that are being read, and those of messages that wait.
     let bodies: ByteBudget
+    let access: AccessParts
 
     /// Returns the whole router, middleware included.
     func router() -> Router<Context> {
         let router = Router(context: Context.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: AccessMiddleware())
-        if let key = settings.internalAPIKey {
-            router.add(middleware: AuthMiddleware(key: key))
-        } else {
-            router.add(middleware: LoopbackMiddleware(allowed: settings.allowedHosts))
-        }
+        if !settings.hasCredentials { router.add(middleware: LoopbackMiddleware(allowed: settings.allowedHosts)) }
+        router.add(middleware: AuthMiddleware(credentials: access.chain, store: access.store))
         for endpoint in Endpoint.allCases {
             router.on(endpoint.routerPath, method: endpoint.method) { request, context in
                 var context = context
                 context.endpoint = endpoint
-                context.principal = .unrestricted(settings.internalAPIKey == nil ? "none" : "internal", limits: settings.usageLimits)
+                try context.principal.require(endpoint.requiredScope)
                 return try await respond(endpoint, request, context)
             }
         }

@@ -3,6 +3,7 @@ import HTTPTypes
 extension HTTPField.Name {
     // The names are valid tokens; a nil would only leave the field out.
     static let internalAuth = HTTPField.Name("X-Internal-Auth") ?? .authorization
+    static let agentSubject = HTTPField.Name("X-Agent-Subject") ?? .authorization
     static let idempotencyKey = HTTPField.Name("Idempotency-Key") ?? .ifMatch
     static let replica = HTTPField.Name("X-Agent-Replica") ?? .server
     static let unknownMembers = HTTPField.Name("X-Agent-Unknown-Members") ?? .via

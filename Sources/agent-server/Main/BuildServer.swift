@@ -24,6 +24,8 @@ func buildServer(
     let model = try settings.llm.map { model throws(SettingsError) in
         try ServerParts.model(model, group: group, logger: logger)
     }
+    // So are the clients' keys.
+    let access = try await AccessParts(settings, group: group, logger: logger)
     if settings.sessionTTL == nil, settings.sessionMaximumAge == nil {
         logger.notice(
             "sessions are kept for ever: neither \(Setting.sessionTTL.name) nor \(Setting.sessionMaximumAge.name) is set")
@@ -46,11 +48,12 @@ func buildServer(
         configuration: ServerParts.turns(settings), logger: logger)
     let routes = AgentRoutes(
         settings: settings, service: turns, store: store, scheduler: scheduler,
-        bodies: ByteBudget(limit: max(settings.bodyBytesInFlight, settings.bodyLimit)))
+        bodies: ByteBudget(limit: max(settings.bodyBytesInFlight, settings.bodyLimit)), access: access)
     return BuiltServer(
         application: ServerParts.application(
             responder: DetachedResponder(base: routes.router().buildResponder(), executors: executors), settings,
             redis: configuration, group: group, executors: executors, logger: logger),
+        access: access,
         embeddedRedis: embedded,
         redis: redis,
         redisCheck: RedisCheck(

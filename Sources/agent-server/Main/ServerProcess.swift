@@ -40,7 +40,8 @@ struct ServerProcess {
     }
 
     private func run(_ server: BuiltServer, logger: Logger) async throws {
-        let services = [HeapTrimmer(histories: server.turns.histories), HangUpSignal(logger: logger)] + server.services
+        let services =
+            [HeapTrimmer(histories: server.turns.histories), HangUpSignal(files: server.access.files, logger: logger)] + server.services
         var configuration = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger))
         // The last resort for a service that does not end on its own.

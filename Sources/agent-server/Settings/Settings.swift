@@ -26,6 +26,10 @@ struct Settings: Sendable {
     var llm: ModelSettings?
     var model: String
     var internalAPIKey: String?
+    /// The path of the keys file.
+    var keysFile: String?
+    /// The issuer of tokens, and the tokens that are accepted; nil for none.
+    var tokens: TokenSettings?
     /// Names that requests without a key may have in `Host` and `Origin` beside loopback's.
     var allowedHosts: Set<HostName>
     var systemPrompt: String?
@@ -76,7 +80,9 @@ extension Settings {
         redis = try Self.redis(reader)
         dataDirectory = try reader.value(Setting.dataDirectory)
         internalAPIKey = try reader.value(Setting.internalAPIKey)
-        llm = try Self.llm(reader, internalKey: internalAPIKey)
+        keysFile = try reader.value(Setting.keysFile)
+        tokens = try Self.tokens(reader)
+        llm = try Self.llm(reader, internalKey: internalAPIKey, hasKeysFile: keysFile != nil)
         model = try reader.value(Setting.llmModel)
         allowedHosts = try reader.value(Setting.allowedHosts)
         systemPrompt = try Self.systemPrompt(reader)
@@ -111,12 +117,24 @@ extension Settings {
                 Setting.sessionTTL,
                 "must be at least twice \(Setting.lease.name): a lease is renewed after a third, and so is the expiry")
         }
-        guard internalAPIKey != nil || HostName(host)?.isLoopback == true else {
+        guard hasCredentials || HostName(host)?.isLoopback == true else {
             throw SettingsError(
                 Setting.internalAPIKey,
-                "must be set to listen on \(host): without a key only a loopback address is bound")
+                "or \(Setting.keysFile.name), or \(Setting.tokenIssuer.name), must be set to listen on \(host): without credentials only a loopback address is bound"
+            )
+        }
+        if let internalAPIKey, keysFile != nil, internalAPIKey.utf8.count < KeyTable.shortestKey {
+            throw SettingsError(
+                Setting.internalAPIKey, "must have at least \(KeyTable.shortestKey) characters beside \(Setting.keysFile.name)")
         }
     }
+
+    /// How long a stream may go on after its credential has ended: as long as the credential would
+    /// still be accepted, and long enough to get another one.
+    var credentialGrace: Duration { max(.seconds(30), tokens?.rules.leeway ?? .zero) }
+
+    /// Whether requests need a credential.
+    var hasCredentials: Bool { internalAPIKey != nil || keysFile != nil || tokens != nil }
 
     private static func unknown(_ reader: SettingsReader) throws(SettingsError) -> [UnknownSetting] {
         let isStrict = try reader.value(Setting.strictSettings)

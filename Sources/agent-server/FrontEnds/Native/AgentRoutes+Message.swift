@@ -1,4 +1,5 @@
 import AgentService
+import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -40,6 +41,7 @@ extension AgentRoutes {
         // A client that is cut off, because it reads too slowly, may hold up the write; only
         // closing the connection ends that.
         stream.whenClosed { channel.close(promise: nil) }
+        if let end = context.principal.expiresAt { stream.end(at: .now + .seconds(end.timeIntervalSinceNow) + settings.credentialGrace) }
         return Response(
             status: .ok,
             headers: streamHeaders(session),
