@@ -22,7 +22,7 @@ extension AgentRoutes {
             throw deprecated(error)
         }
         turn.requestID = context.requestID
-        turn.accounts = context.principal.accounts
+        apply(context.principal, to: &turn)
         let collected = CollectedTurn()
         let stream = ClientStream(encoder: collected)
         do throws(TurnError) {

@@ -20,7 +20,7 @@ extension AgentRoutes {
             throw Problem(error)
         }
         turn.requestID = context.requestID
-        turn.accounts = context.principal.accounts
+        apply(context.principal, to: &turn)
         let stream = ClientStream(encoder: NativeEncoder(), limit: settings.clientBacklog)
         // Who may have to wait for the answer may leave meanwhile.
         if turn.onConflict != .reject { ClientStreamHandler.watch(stream, on: context.channel) }
