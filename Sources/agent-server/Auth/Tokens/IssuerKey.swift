@@ -32,7 +32,7 @@ struct IssuerKey {
             return nil
         }
         // Many issuers leave `alg` out; then the kind of the key decides.
-        guard value["alg"].map({ $0.string == algorithm.rawValue }) ?? true else { return nil }
+        if let stated = value["alg"], stated.string != algorithm.rawValue { return nil }
         self.id = id
     }
 
