@@ -86,7 +86,7 @@ struct AccessSettingsTests {
         for environment in [keys, issuer.merging(["JWT_JWKS_URL": "http://127.0.0.1:1"]) { $1 }] {
             #expect(try settings(environment.merging(["HOST": "0.0.0.0"]) { $1 }).hasCredentials)
             let names = Dictionary(uniqueKeysWithValues: environment.map { ("AGENT_RUNTIME__\($0)", $1) })
-            try await InProcess.router(names) { client in
+            try await InProcess.router(names) { client async throws in
                 #expect(try await client.send(.get, "/openapi.json").status == .unauthorized)
                 #expect(try await client.send(.get, "/health/live").status == .ok)
             }

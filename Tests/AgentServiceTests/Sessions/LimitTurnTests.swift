@@ -52,7 +52,7 @@ struct LimitTurnTests {
             let listener = try await turns.say("hello", ["on_conflict": "interrupt"])
             try await eventually("it runs") { try !listener.tokens().isEmpty }
         }
-        _ = try await turns.service.cancel(session.id, step: nil)
+        _ = try await turns.service.cancel(session.id, step: nil, as: .tenant)
         try await eventually("the slot is free") { try slots(session, account) == 0 }
     }
 
@@ -90,7 +90,7 @@ struct LimitTurnTests {
             #expect(until.flatMap { Int64($0) } ?? 0 > now)
         }
         silent.open()
-        _ = try await turns.service.cancel(session.id, step: nil)
+        _ = try await turns.service.cancel(session.id, step: nil, as: .tenant)
     }
 
     @Test("A lost step that waits for a slot runs when another has ended")
