@@ -37,41 +37,39 @@ struct KeyReloadTests {
         let (old, new) = (KeyFiles.key("old"), KeyFiles.key("new"))
         #expect(try await status(replica, old) == 200)
         #expect(try await status(replica, new) == 401)
-        let refused = Guarded<[String]>([])
-        let served = Guarded(0)
+        let tally = Tally()
         try await withThrowingTaskGroup(of: Void.self) { clients in
             // Each client uses the key that is valid for it throughout.
-            let retired = Guarded(false)
             for index in 0..<8 {
                 clients.addTask {
                     while !Task.isCancelled {
-                        let mayUseOld = retired.withLock { !$0 }
+                        let mayUseOld = tally.retired.withLock { !$0 }
                         guard index % 2 == 0 || mayUseOld else { return }
                         let key = index % 2 == 0 ? "always" : "old"
                         let code = try await status(replica, KeyFiles.key(key))
-                        if code != 200, index % 2 == 0 || retired.withLock({ !$0 }) { refused.withLock { $0.append("\(key): \(code)") } }
-                        served.withLock { $0 += 1 }
+                        if code != 200, index % 2 == 0 || tally.retired.withLock({ !$0 }) { tally.refused.withLock { $0.append("\(key): \(code)") } }
+                        tally.served.withLock { $0 += 1 }
                     }
                 }
             }
             let always = KeyFiles.entry("always")
             try KeyFiles.replace(file, with: KeyFiles.text([KeyFiles.entry("old"), always]))
             try await eventually("the next table") { try await status(replica, KeyFiles.key("always")) == 200 }
-            refused.withLock { $0 = [] }
+            tally.refused.withLock { $0 = [] }
             // Rotations under load: the tables differ, and all have both keys.
             for round in 0..<5 {
                 let keys = [KeyFiles.entry("old"), always, KeyFiles.entry("r\(round)")]
                 try KeyFiles.replace(file, with: KeyFiles.text(round % 2 == 0 ? keys : keys.reversed()))
                 try await eventually("round \(round)") { try await status(replica, KeyFiles.key("r\(round)")) == 200 }
             }
-            retired.withLock { $0 = true }
+            tally.retired.withLock { $0 = true }
             try KeyFiles.replace(file, with: KeyFiles.text([KeyFiles.entry("new"), always]))
             try await eventually("the old key has ended") { try await status(replica, old) == 401 }
             #expect(try await status(replica, new) == 200)
             clients.cancelAll()
             while (try? await clients.next()) != nil {}
         }
-        #expect(refused.withLock { $0 } == [] && served.withLock { $0 } > 100)
+        #expect(tally.refused.withLock { $0 } == [] && tally.served.withLock { $0 } > 100)
         for id in ["old", "new", "always"] { #expect(!replica.process.log.contains(KeyFiles.key(id))) }
         try await replica.stop()
     }
@@ -154,4 +152,11 @@ struct KeyReloadTests {
         }
         try await replica.stop()
     }
+}
+
+/// What the clients of a rotation share.
+private final class Tally: Sendable {
+    let refused = Guarded<[String]>([])
+    let served = Guarded(0)
+    let retired = Guarded(false)
 }

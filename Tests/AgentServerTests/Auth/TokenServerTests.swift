@@ -25,26 +25,25 @@ struct TokenServerTests {
     @Test("The issuer's keys are rotated under load: no valid token is refused")
     func rotation() async throws {
         let replica = try await replica()
-        let refused = Guarded<[String]>([])
-        let token = Guarded(try issuer.token("one"))
+        let tally = Tally(token: try issuer.token("one"))
         try await withThrowingTaskGroup(of: Void.self) { clients async throws in
             for _ in 0..<8 {
                 clients.addTask {
                     while !Task.isCancelled {
-                        guard let code = try? await status(replica, token.withLock { $0 }) else { return }
-                        if code != 200 { refused.withLock { $0.append("\(code)") } }
+                        guard let code = try? await status(replica, tally.token.withLock { $0 }) else { return }
+                        if code != 200 { tally.refused.withLock { $0.append("\(code)") } }
                     }
                 }
             }
             for _ in 0..<20 { #expect(try await status(replica, try issuer.token("one")) == 200) }
             // The issuer publishes the next key, and signs with it from then on.
             issuer.publish("two")
-            token.withLock { $0 = (try? issuer.token("two")) ?? "" }
+            tally.token.withLock { $0 = (try? issuer.token("two")) ?? "" }
             for _ in 0..<20 { #expect(try await status(replica, try issuer.token("two")) == 200) }
             clients.cancelAll()
             while await clients.nextResult() != nil {}
         }
-        #expect(refused.withLock { $0 } == [])
+        #expect(tally.refused.withLock { $0 } == [])
         #expect(issuer.requests == 2)
         #expect(!replica.process.log.contains("eyJ"))
         try await replica.stop()
@@ -119,5 +118,15 @@ struct TokenServerTests {
         gate.open()
         #expect(try await open.rest().done["status"] == "completed")
         try await replica.stop()
+    }
+}
+
+/// What the clients of a rotation share.
+private final class Tally: Sendable {
+    let refused = Guarded<[String]>([])
+    let token: Guarded<String>
+
+    init(token: String) {
+        self.token = Guarded(token)
     }
 }
