@@ -46,7 +46,7 @@ struct LimitRouteTests: ServerSuite {
         let other = SessionID.unique().text
         expect(try await replica.client.say("second", in: other), "streams", policy: #"q=1;qu="concurrent-requests""#, within: 1...1)
         #expect(try await replica.client.get("/agent/sessions/\(other)").status == 404)
-        let legacy = AgentClient.body(other, ["content": "x"])
+        let legacy: JSON = ["content": "x", "session_id": .string(other)]
         expect(
             try await replica.client.send("POST", "/agent/message/stream/legacy", body: legacy.text), "streams",
             policy: #"q=1;qu="concurrent-requests""#, within: 1...1)
