@@ -248,13 +248,13 @@ struct LimitTests {
         let takeOver = TakeOver(session: lost.session, step: 1, reason: .lost)
         let hints = two.keys(lost.session).running
         _ = try await two.read(RedisCommand("ZADD", hints, "1", lost.session.name), key: hints)
+        let now = try await two.now(of: two.keys(lost.session).prefix)
         guard case .tooEarly = try await two.takeOver(takeOver) else {
             Issue.record("it was taken")
             return
         }
         #expect(try await two.state(lost.session)?.isOrphaned == true)
-        // Its hint is due again before its lease would be.
-        let now = try await two.now(of: two.keys(lost.session).prefix)
+        // Its hint is due again in a third of a lease.
         try await eventually("it is put off") {
             let hint = try await two.read(RedisCommand("ZSCORE", hints, lost.session.name), key: hints)
             return hint.string.flatMap { Int64($0) }.map { now + 15_000 < $0 && $0 <= now + 25_000 } ?? false
