@@ -48,11 +48,14 @@ struct DrillProcessTests {
         #expect(!places.isEmpty && !places.contains { $0.hasPrefix(temporary.path) })
     }
 
-    @Test("A drill with limits sees refusals, and no account above its limit")
-    func limitsHold() async throws {
+    /// The clients of both tenants use the same session ids.
+    @Test("A drill of two tenants sees refusals, no account above its limit, and nothing of the other", arguments: [1, 2])
+    func limitsHold(tenants: Int) async throws {
         let json = try temporaryDirectory().path + "/drill.json"
         let arguments = [
-            "--local", "--redis", "single", "--limits", "3", "--duration", "20", "--every", "5", "--conversations", "9", "--seed", "5",
+            "--local", "--redis", "single", "--limits", "3", "--tenants", "\(tenants)", "--duration", "20", "--every", "5",
+            "--conversations", "\(9 * tenants)",
+            "--seed", "5",
             "--faults", "kill,pause,redis-stall", "--lease-ms", "1000", "--json", json, "--personality", "plain",
         ]
         let process = try await drill(arguments, exit: 0)
