@@ -49,3 +49,21 @@ extension RedisSessionStore {
         _ = try await read(RedisCommand("HSET", keys(session).state, "lease_until", "1"), key: keys(session).state)
     }
 }
+
+/// A suite of stores that take lapsed slots and lost steps at once.
+protocol LimitSuite {}
+
+extension LimitSuite {
+    func store(
+        _ topology: SharedRedis = .single, lease: Duration = .seconds(60), _ change: (inout StoreConfiguration) -> Void = { _ in }
+    ) async throws -> RedisSessionStore {
+        try await topology.configuration().store(lease: lease) {
+            $0.outagePause = .zero
+            change(&$0)
+        }
+    }
+
+    func limit(_ outcome: BeginOutcome) -> UsageLimit? {
+        if case .limited(let refusal) = outcome { refusal.limit } else { nil }
+    }
+}
