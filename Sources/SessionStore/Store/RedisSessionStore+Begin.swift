@@ -1,5 +1,6 @@
 import NIOCore
 import RedisClient
+import Synchronization
 
 extension RedisSessionStore {
     /// Accepts a message: the script `begin_step`, once the accounts of the request let it begin a
@@ -14,6 +15,7 @@ extension RedisSessionStore {
         guard layout.current >= RedisLayout.owners || requester == .tenant && begin.session.tenant.isStandard else {
             throw .olderLayout(layout.current)
         }
+        if let age = begin.maximumAge { shortestAge.min(age.milliseconds, ordering: .relaxed) }
         var isRepeated = false
         switch try await admit(begin) {
         case .refused(let refusal):
