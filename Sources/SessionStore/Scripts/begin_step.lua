@@ -66,8 +66,8 @@
 --   replay    now step length             seen before: follow this step
 --   busy      now step lease_left         a step runs
 --   orphaned  now step                    a step's lease has run out
---   expired   now                         the session has reached its greatest age: delete it, and call
---                                         again
+--   expired   now epoch owner_subject     the session has reached its greatest age: delete this epoch, and
+--                                         call again
 --   limited   now                         a step would begin, and may not
 --   late      now                         the hint is due: call again with a later one
 --   forbidden now                         the session is another user's
@@ -192,7 +192,7 @@ if status == 'running' then
   return {'orphaned', now, fence}
 end
 if max_age > 0 and (tonumber(created_at or now) or now) + max_age <= now then
-  return {'expired', now}
+  return {'expired', now, epoch, owner_subject}
 end
 if expected_length and expected_length ~= length then
   return {'history_mismatch', now, length}

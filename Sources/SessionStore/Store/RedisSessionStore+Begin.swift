@@ -75,10 +75,12 @@ extension RedisSessionStore {
                 continue
             }
             if reply[0]?.string == "expired" {
-                // No script may remove keys and write them again. Another session of the name stays.
+                // No script may remove keys and write them again. A session that another replica has
+                // begun under the name meanwhile stays.
                 expiredReplies += 1
                 guard expiredReplies < 3 else { throw StoreError(.unavailable, "the session ends at each message") }
-                _ = try await delete(begin.session, as: requester)
+                let origin = SessionOrigin(epoch: reply[2]?.string ?? "", subject: reply[3]?.string ?? "")
+                _ = try await delete(begin.session, of: origin, as: requester)
                 known = now
                 continue
             }

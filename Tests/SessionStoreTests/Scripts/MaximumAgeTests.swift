@@ -62,7 +62,10 @@ struct MaximumAgeTests {
         #expect(try await it.begin { $0.maximumAge = Self.age }.name == "busy")
         answer = try await it.commit(token, 1)
         #expect(try await it.dump().expiryTimes == [answer.now + Int64(Self.grace)])
-        try await it.refused("expired") { try await it.begin { $0.maximumAge = Self.age } }
+        let before = try await it.dump()
+        answer = try await it.begin { $0.maximumAge = Self.age }
+        #expect(answer.line == "expired \(before.state["epoch"] ?? "") ")
+        #expect(try await it.dump() == before)
         // Without the setting the session goes on.
         #expect(try await it.begin().name == "started")
         #expect(try await it.dump().expiryTimes == [-1])
@@ -79,6 +82,34 @@ struct MaximumAgeTests {
         #expect(lease.step == 1)
         #expect(try await it.dump().history.count == 1)
         #expect(try await it.dump().expiryTimes == [created(it) + Int64(Self.age)])
+    }
+
+    /// Each of them is refused, deletes the old session and calls again.
+    @Test("Two replicas that meet a session of the greatest age begin one session")
+    func twoReplicasBeginOne() async throws {
+        for _ in 0..<30 {
+            let (it, token) = try await ScriptSession.running()
+            _ = try await it.commit(token, 1)
+            _ = try await grow(it, by: 2 * Self.age)
+            var outcomes: [String] = []
+            try await withThrowingTaskGroup(of: String.self) { group in
+                for name in ["one", "two"] {
+                    group.addTask {
+                        let store = try await it.store(replica: name) { $0.maximumAge = .milliseconds(Self.age) }
+                        defer { store.client.shutDown() }
+                        switch try await store.begin(.user(name, in: it.session)) {
+                        case .started: return "started"
+                        case .busy: return "busy"
+                        case let other: return "\(other)"
+                        }
+                    }
+                }
+                for try await outcome in group { outcomes.append(outcome) }
+            }
+            #expect(outcomes.sorted() == ["busy", "started"])
+            let dump = try await it.dump()
+            #expect(dump.history.count == 1 && dump.state["fence"] == "1")
+        }
     }
 
     @Test("A call's age precedes the store's")
