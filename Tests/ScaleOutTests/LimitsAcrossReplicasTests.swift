@@ -109,7 +109,7 @@ struct LimitsAcrossReplicasTests {
             #expect(sample.owners.count <= Self.limit, "more leases than may live: \(sample)")
             if let killed {
                 // A replica renews its slots a little beyond their leases.
-                if ContinuousClock.now - killed > Self.lease + .milliseconds(200) {
+                if ContinuousClock.now - killed > Self.lease + .milliseconds(300) {
                     #expect(!sample.owners.contains("one"), "the killed replica's places are free")
                 }
             } else if await served.count >= 40, sample.owners.count(where: { $0 == "one" }) >= 2 {

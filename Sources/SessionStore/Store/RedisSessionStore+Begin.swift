@@ -21,13 +21,18 @@ extension RedisSessionStore {
         case .refused(let refusal):
             guard begin.mayNeedNoSlot else { return .limited(refusal) }
             return try await accept(begin, as: requester, slot: nil, isRepeated: &isRepeated) ?? .limited(refusal)
-        case .admitted(let slot):
+        case .admitted(let slot, let until):
             do throws(StoreError) {
                 guard let outcome = try await accept(begin, as: requester, slot: slot, isRepeated: &isRepeated) else {
                     throw StoreError(.unexpectedReply, "Redis refused a step that limits let begin")
                 }
-                // A call whose reply was lost may have begun the step, and has then led to a replay.
-                if !outcome.isStarted, !isRepeated { takeBack(slot) }
+                if case .started(let started) = outcome {
+                    keepSlot(of: started.lease, until: until)
+                } else if !isRepeated {
+                    // A call whose reply was lost may have begun the step, and has then led to a
+                    // replay.
+                    takeBack(slot)
+                }
                 return outcome
             } catch {
                 // If the call may have begun the step, the slot lapses or the step's next owner has
@@ -185,10 +190,6 @@ extension RedisSessionStore {
             throw .unexpected(reply)
         }
     }
-}
-
-extension BeginOutcome {
-    fileprivate var isStarted: Bool { if case .started = self { true } else { false } }
 }
 
 extension TurnSettings {

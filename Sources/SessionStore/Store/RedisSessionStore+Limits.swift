@@ -7,7 +7,8 @@ import RedisClient
 extension RedisSessionStore {
     /// Whether the accounts of a step let it begin.
     enum Admission {
-        case admitted(StepSlot)
+        /// - Parameter until: Until when the first of its slots lives, on Redis's clock.
+        case admitted(StepSlot, until: Int64)
         case refused(LimitRefusal)
     }
 
@@ -15,7 +16,7 @@ extension RedisSessionStore {
 
     /// How long a slot outlives the lease that it was renewed with: longer than the two commands
     /// are apart, so that no slot is free while its lease lives.
-    private var slotMargin: Duration { min(configuration.hintMargin, configuration.lease / 20) }
+    private var slotMargin: Duration { min(configuration.hintMargin, configuration.lease / 10) }
     private var slotMilliseconds: Int64 { leaseMilliseconds + slotMargin.milliseconds }
 
     // MARK: Begin
@@ -24,6 +25,7 @@ extension RedisSessionStore {
     /// has limits. If one of them refuses, the others get back what they were charged.
     func admit(_ begin: BeginStep) async throws(StoreError) -> Admission {
         var slot = StepSlot(begin.accounts, session: begin.session, reserve: configuration.tokenReserve)
+        var until = Int64.max
         for (index, share) in slot.shares.enumerated() where share.hasLimits {
             let admitted = StepSlot(slot, first: index)
             do throws(StoreError) {
@@ -33,6 +35,7 @@ extension RedisSessionStore {
                     return .refused(refusal)
                 }
                 slot.day = UsageDay(milliseconds: now).number
+                until = min(until, now + slotMilliseconds)
             } catch {
                 takeBack(admitted)
                 // The call may have been applied although its reply was lost.
@@ -40,7 +43,15 @@ extension RedisSessionStore {
                 throw error
             }
         }
-        return .admitted(slot)
+        return .admitted(slot, until: until)
+    }
+
+    /// Renews the slots of a step that has just begun, if it took so long that its lease would
+    /// outlive them.
+    func keepSlot(of lease: StepLease, until: Int64) {
+        let key = keys(lease.session).prefix
+        guard let now = time(of: key), now + leaseMilliseconds > until else { return }
+        renewSlot(of: lease, on: client.route(for: key))
     }
 
     private func admit(
