@@ -115,6 +115,7 @@ extension AgentRoutes {
         let id = try sessionID(context)
         let existed = try await stored { () throws(StoreError) in try await store.delete(id, as: context.principal.requester) }
         guard existed else { throw Problem.sessionNotFound }
+        audit.note(.sessionDeleted, context, session: id)
         return Response(status: .noContent)
     }
 
