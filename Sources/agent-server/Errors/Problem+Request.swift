@@ -46,6 +46,10 @@ extension Problem {
         Problem(.forbiddenOrigin, "web pages of other hosts may not send requests; see \(Setting.allowedHosts.name)")
     }
 
+    static var ticketsDisabled: Problem {
+        Problem(.ticketsDisabled, "this server issues no tickets; see \(Setting.ticketKeys.name)")
+    }
+
     // MARK: Where
 
     /// The problem of a request without a route: either no endpoint has the path, or none of those

@@ -55,6 +55,7 @@ struct AgentRoutes: Sendable {
         case .cancel: try await cancel(request, context)
         case .rewind: try await rewind(request, context)
         case .deleteSession: try await deleteSession(context)
+        case .ticket: try await ticket(request, context)
         case .openAPI:
             Response(
                 status: .ok, headers: [.contentType: "application/json"],

@@ -5,7 +5,7 @@ extension Endpoint {
     var requiredScope: Scopes {
         switch self {
         case .health, .healthLive, .healthReady, .openAPI: []
-        case .session, .history, .sessionStream: .read
+        case .session, .history, .sessionStream, .ticket: .read
         case .messageStream, .legacyMessage, .rewind: .write
         case .cancel: .cancel
         case .deleteSession: .delete

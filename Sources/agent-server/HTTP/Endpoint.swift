@@ -6,12 +6,12 @@ import Hummingbird
 enum Endpoint: CaseIterable {
     case health, healthLive, healthReady
     case messageStream, legacyMessage
-    case listSessions, session, history, sessionStream, cancel, rewind, deleteSession
+    case listSessions, session, history, sessionStream, cancel, rewind, deleteSession, ticket
     case openAPI
 
     var method: HTTPRequest.Method {
         switch self {
-        case .messageStream, .legacyMessage, .cancel, .rewind: .post
+        case .messageStream, .legacyMessage, .cancel, .rewind, .ticket: .post
         case .deleteSession: .delete
         default: .get
         }
@@ -31,6 +31,7 @@ enum Endpoint: CaseIterable {
         case .sessionStream: "/agent/sessions/{session_id}/stream"
         case .cancel: "/agent/sessions/{session_id}/cancel"
         case .rewind: "/agent/sessions/{session_id}/rewind"
+        case .ticket: "/agent/sessions/{session_id}/tickets"
         case .openAPI: "/openapi.json"
         }
     }

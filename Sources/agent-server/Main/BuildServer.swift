@@ -25,8 +25,9 @@ func buildServer(
     let model = try settings.llm.map { model throws(SettingsError) in
         try ServerParts.model(model, group: group, logger: logger)
     }
+    let audit = AuditLog(level: settings.audit, logger: audit ?? logger)
     // So are the clients' keys.
-    let access = try await AccessParts(settings, group: group, logger: logger)
+    let access = try await AccessParts(settings, group: group, logger: logger, audit: audit)
     if settings.sessionTTL == nil, settings.sessionMaximumAge == nil {
         logger.notice(
             "sessions are kept for ever: neither \(Setting.sessionTTL.name) nor \(Setting.sessionMaximumAge.name) is set")
@@ -50,7 +51,7 @@ func buildServer(
     let routes = AgentRoutes(
         settings: settings, service: turns, store: store, scheduler: scheduler,
         bodies: ByteBudget(limit: max(settings.bodyBytesInFlight, settings.bodyLimit)), access: access,
-        audit: AuditLog(level: settings.audit, logger: audit ?? logger))
+        audit: audit)
     return BuiltServer(
         application: ServerParts.application(
             responder: DetachedResponder(base: routes.router().buildResponder(), executors: executors), settings,

@@ -11,7 +11,7 @@ enum AuditEvent: String, CaseIterable, Sendable {
     case sessionDeleted = "session.deleted"
     /// Another principal than the session's owner has cancelled its step.
     case stepCancelled = "step.cancelled"
-    /// The keys file, or the keys of the tokens' issuer, were read again.
+    /// A file of keys was read again, or could not be used.
     case keysReloaded = "keys.reloaded"
     /// A request was refused because its principal uses as much as it may.
     case limitRefused = "limit.refused"

@@ -34,6 +34,8 @@ struct Settings: Sendable {
     var allowedHosts: Set<HostName>
     /// Web pages of other hosts that may use the server.
     var corsOrigins: AllowedOrigins
+    /// Sign tickets for streams, the first one; nil for no tickets.
+    var ticketKeys: [String]?
     var systemPrompt: String?
     var tools: ToolRegistry
     var replica: String
@@ -89,6 +91,7 @@ extension Settings {
         model = try reader.value(Setting.llmModel)
         allowedHosts = try reader.value(Setting.allowedHosts)
         corsOrigins = try reader.value(Setting.corsOrigins)
+        ticketKeys = try reader.value(Setting.ticketKeys)
         systemPrompt = try Self.systemPrompt(reader)
         tools = try Self.tools(reader)
         replica = try reader.value(Setting.replica) ?? "\(ProcessInfo.processInfo.hostName):\(port)"
