@@ -138,6 +138,9 @@ extension RedisSessionStore {
         }
     }
 
+    /// Returns the greatest age of a message's session in milliseconds; 0 for none.
+    func maximumAge(of begin: BeginStep) -> Int64 { (begin.maximumAge ?? configuration.maximumAge)?.milliseconds ?? 0 }
+
     private func outcome(_ reply: RedisReply, begin: BeginStep, slot: StepSlot?) throws(StoreError) -> BeginOutcome {
         let number = reply[2]?.intValue
         switch (reply[0]?.string, number) {
@@ -147,6 +150,7 @@ extension RedisSessionStore {
             else { throw .unexpected(reply) }
             var lease = StepLease(session: begin.session, token: begin.token, step: step, subject: subject)
             lease.slot = slot
+            lease.maximumAge = maximumAge(of: begin)
             return .started(
                 StartedStep(
                     lease: lease, history: messages, historyLength: length, historyBytes: max(0, bytes),
