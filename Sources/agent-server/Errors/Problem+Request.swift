@@ -76,6 +76,18 @@ extension Problem {
         Problem(.invalidRequest, "\(name) must be true or false")
     }
 
+    static var badSubjectInPath: Problem {
+        Problem(.invalidRequest, "subject must be \(Subject.rule) of UTF-8, percent-encoded")
+    }
+
+    static var badDay: Problem {
+        Problem(.invalidRequest, "from and to must be dates such as 2026-11-27, from not after to")
+    }
+
+    static var badSubjectParameter: Problem {
+        Problem(.invalidRequest, "subject must be \(Subject.rule) of UTF-8")
+    }
+
     static var badCursor: Problem {
         Problem(.invalidRequest, "cursor must be a next_cursor of this endpoint")
     }

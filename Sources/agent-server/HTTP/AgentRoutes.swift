@@ -56,6 +56,9 @@ struct AgentRoutes: Sendable {
         case .rewind: try await rewind(request, context)
         case .deleteSession: try await deleteSession(context)
         case .ticket: try await ticket(request, context)
+        case .usage: try await usage(request, context)
+        case .eraseSubject: try await eraseSubject(context)
+        case .exportSubject: try await exportSubject(context)
         case .openAPI:
             Response(
                 status: .ok, headers: [.contentType: "application/json"],

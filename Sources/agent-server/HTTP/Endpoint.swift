@@ -7,12 +7,13 @@ enum Endpoint: CaseIterable {
     case health, healthLive, healthReady
     case messageStream, legacyMessage
     case listSessions, session, history, sessionStream, cancel, rewind, deleteSession, ticket
+    case usage, eraseSubject, exportSubject
     case openAPI
 
     var method: HTTPRequest.Method {
         switch self {
         case .messageStream, .legacyMessage, .cancel, .rewind, .ticket: .post
-        case .deleteSession: .delete
+        case .deleteSession, .eraseSubject: .delete
         default: .get
         }
     }
@@ -32,6 +33,9 @@ enum Endpoint: CaseIterable {
         case .cancel: "/agent/sessions/{session_id}/cancel"
         case .rewind: "/agent/sessions/{session_id}/rewind"
         case .ticket: "/agent/sessions/{session_id}/tickets"
+        case .usage: "/agent/usage"
+        case .eraseSubject: "/agent/subjects/{subject}"
+        case .exportSubject: "/agent/subjects/{subject}/export"
         case .openAPI: "/openapi.json"
         }
     }
