@@ -13,9 +13,8 @@ extension AgentRoutes {
         guard let tickets = access.tickets else { throw Problem.ticketsDisabled }
         let session = try sessionID(context)
         let isCookie = try queryBoolean("cookie", request)
-        guard try await stored({ () throws(StoreError) in try await store.state(session) }) != nil else {
-            throw Problem.sessionNotFound
-        }
+        let state = try await stored { () throws(StoreError) in try await store.state(session, as: context.principal.requester) }
+        guard state != nil else { throw Problem.sessionNotFound }
         let now = Date.now
         guard let ticket = StreamTicket(for: session, principal: context.principal, now: now) else { throw Problem.unauthorized }
         audit.note(.ticketIssued, context, session: session, ["form": isCookie ? "cookie" : "url"])

@@ -49,7 +49,8 @@ struct AccessTableTests {
         let row = try #require(endpoint.access(to: session))
         let before = try deployment.history(session)
 
-        try await expect(try await send(endpoint, row, AccessDeployment.headers("other")), row.other, of: session, "\(endpoint), other user")
+        try await expect(
+            try await send(endpoint, row, AccessDeployment.headers("other")), row.other, of: session, "\(endpoint), other user")
         let foreign = try await send(endpoint, row, AccessDeployment.headers("foreign"))
         try await expect(foreign, row.foreign, of: session, "\(endpoint), other tenant")
         if endpoint == .listSessions || endpoint == .exportSubject { #expect(!foreign.text.contains(session)) }
@@ -130,8 +131,10 @@ struct AccessTableTests {
             var seen: [String] = []
             for id in [session, missing] {
                 let row = try #require(endpoint.access(to: id))
-                let answer = try await send(endpoint, row, AccessDeployment.headers(key, ["X-Request-ID": "r", "Last-Event-ID": "1-1.abcd"]))
-                seen.append("\(answer.status) \(plain(answer, id)) \(answer.header("content-type") ?? "") \(answer.header("location") ?? "")")
+                let answer = try await send(
+                    endpoint, row, AccessDeployment.headers(key, ["X-Request-ID": "r", "Last-Event-ID": "1-1.abcd"]))
+                seen.append(
+                    "\(answer.status) \(plain(answer, id)) \(answer.header("content-type") ?? "") \(answer.header("location") ?? "")")
             }
             #expect(seen[0] == seen[1], "\(endpoint) as \(key)")
         }

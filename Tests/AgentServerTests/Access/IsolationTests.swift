@@ -1,4 +1,5 @@
 import Foundation
+import HTTPTypes
 import RedisClient
 import SessionStore
 import TestSupport
@@ -79,7 +80,8 @@ struct IsolationTests {
         let session = try await deployment.session()
         var random = SeededGenerator(seed: seed)
         let parts = [
-            "acme", "/", "%2F", "%2f", "%252F", "{", "}", "%7B", "%7D", ":", "..", ".", "agent:", "*", "%00", "%0A", " ", "+", "?", "#", "\\", "%5C",
+            "acme", "/", "%2F", "%2f", "%252F", "{", "}", "%7B", "%7D", ":", "..", ".", "agent:", "*", "%00", "%0A", " ", "+", "?", "#",
+            "\\", "%5C",
             session, "state", "history", "zed", "%C3%A9", "&", "=", ";", "@",
         ]
         var shapes: [String: Set<String>] = [:]
@@ -92,7 +94,9 @@ struct IsolationTests {
             for (method, suffix) in [("GET", ""), ("GET", "/history"), ("GET", "/stream"), ("DELETE", ""), ("POST", "/tickets")] {
                 let answer = try await deployment.client.send(
                     method, "/agent/sessions/\(path)\(suffix)", headers: AccessDeployment.headers("foreign"))
-                #expect([400, 404, 405].contains(answer.status) || (path.allSatisfy { $0 == "/" } && answer.status == 200), "\(path)\(suffix): \(answer.text)")
+                #expect(
+                    [400, 404, 405].contains(answer.status) || (path.allSatisfy { $0 == "/" } && answer.status == 200),
+                    "\(path)\(suffix): \(answer.text)")
                 #expect(!answer.text.contains("the words of user-1"))
                 if answer.code == "session_not_found" { shapes["\(method) \(suffix)", default: []].insert(answer.text) }
             }

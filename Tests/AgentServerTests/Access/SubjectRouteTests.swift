@@ -28,7 +28,9 @@ struct SubjectRouteTests {
     @Test("An export has each session with all of its messages, and says that it is complete")
     func export() async throws {
         let sessions = [try await deployment.session(), try await deployment.session()]
-        #expect(try await client.say("the words of user-2", in: SessionID.unique().text, headers: AccessDeployment.headers("other")).status == 200)
+        #expect(
+            try await client.say("the words of user-2", in: SessionID.unique().text, headers: AccessDeployment.headers("other")).status
+                == 200)
         // One of them is longer than a page.
         let acme = try #require(TenantID("acme"))
         let long = #"{"role":"user","content":"\#(String(repeating: "x", count: 100_000))"}"#
@@ -111,7 +113,9 @@ struct SubjectRouteTests {
         // The account of a key that acts for its tenant has no subject.
         let key = try await client.get("/agent/usage", headers: AccessDeployment.headers("gateway"))
         #expect(key.status == 200 && key.json["subject"].isNull && key.json["days"] == [])
-        for query in ["from=2026-13-01", "to=yesterday", "from=2026-02-02&to=2026-02-01", "from=2020-01-01&to=2026-01-01", "subject=*", "subject="] {
+        for query in [
+            "from=2026-13-01", "to=yesterday", "from=2026-02-02&to=2026-02-01", "from=2020-01-01&to=2026-01-01", "subject=*", "subject=",
+        ] {
             let refused = try await client.get("/agent/usage?\(query)", headers: AccessDeployment.headers("admin"))
             #expect(refused.status == 400 && refused.code == "invalid_request", "\(query): \(refused.text)")
         }
@@ -134,7 +138,8 @@ struct SubjectRouteTests {
         for (key, request) in [("owner", "cancel-own"), ("gateway", "cancel-other")] {
             var open = try await client.open(AgentClient.body(session, ["content": "x"]), headers: AccessDeployment.headers("owner"))
             try await open.next { $0.data["token"] == "a" }
-            let cancelled = try await client.send("POST", "\(path)/cancel", headers: AccessDeployment.headers(key, ["X-Request-ID": request]))
+            let cancelled = try await client.send(
+                "POST", "\(path)/cancel", headers: AccessDeployment.headers(key, ["X-Request-ID": request]))
             #expect(cancelled.status == 202)
             _ = try await open.rest()
         }
@@ -149,8 +154,11 @@ struct SubjectRouteTests {
 
     @Test("A refusal by a limit and a missing scope leave a line each")
     func refusals() async throws {
-        let limited = try await AccessDeployment(["AGENT_RUNTIME__KEYS_FILE": try KeyFiles.write(
-            KeyFiles.text([KeyFiles.entry("poor", ["tenant": "acme", "subject": "user-3", "limits": ["requests_per_minute": 1]])])).path])
+        let limited = try await AccessDeployment([
+            "AGENT_RUNTIME__KEYS_FILE": try KeyFiles.write(
+                KeyFiles.text([KeyFiles.entry("poor", ["tenant": "acme", "subject": "user-3", "limits": ["requests_per_minute": 1]])])
+            ).path
+        ])
         let headers = AccessDeployment.headers("poor")
         var statuses: Set<Int> = []
         for _ in 0..<10 {
@@ -160,7 +168,8 @@ struct SubjectRouteTests {
         }
         #expect(statuses.contains(429))
         let line = try await LogLines.first(limited.replica, "the line") { $0["event"] == "limit.refused" }
-        #expect(line["subject"] == "user-3" && line["credential"] == "poor" && line["code"] == "rate_limited" && line["outcome"] == "refused")
+        #expect(
+            line["subject"] == "user-3" && line["credential"] == "poor" && line["code"] == "rate_limited" && line["outcome"] == "refused")
         #expect(try await client.get("/agent/subjects/user-1/export", headers: AccessDeployment.headers("owner")).status == 403)
         let scope = try await LogLines.first(deployment.replica, "the line") { $0["event"] == "auth.failed" }
         #expect(scope["key"] == "scope" && scope["credential"] == "owner" && scope["subject"] == "user-1" && scope["code"] == "forbidden")
@@ -174,7 +183,9 @@ struct SubjectRouteTests {
         let line = try await LogLines.first(changing.replica, "the line") { $0["event"] == "keys.reloaded" }
         #expect(line["outcome"] == "done" && line["count"] == "2" && line["logger"] == "audit")
         try KeyFiles.replace(file, with: "{")
-        let refused = try await LogLines.first(changing.replica, "the line") { $0["event"] == "keys.reloaded" && $0["outcome"] == "refused" }
+        let refused = try await LogLines.first(changing.replica, "the line") {
+            $0["event"] == "keys.reloaded" && $0["outcome"] == "refused"
+        }
         #expect(refused["level"] == "warning" && refused["error"].string?.isEmpty == false)
     }
 }

@@ -18,7 +18,7 @@ struct AuditTests {
     }
 
     private func replica(_ environment: [String: String] = [:]) async throws -> Replica {
-        let settings = ["AGENT_RUNTIME__LOG_FORMAT": "json", "AGENT_RUNTIME__LOG_LEVEL": "error"]
+        let settings = ["AGENT_RUNTIME__LOG_FORMAT": "json"]
         return try await Replica.start(
             redis: redis.url, upstream: upstream.url, environment: settings.merging(environment) { $1 })
     }
@@ -44,7 +44,7 @@ struct AuditTests {
         #expect(abs(time.timeIntervalSinceNow) < 600 && at.hasSuffix("Z"), sourceLocation: location)
     }
 
-    @Test("A refused key leaves a line without the key, whatever the log's level")
+    @Test("A refused key leaves a line without the key")
     func refusedKey() async throws {
         let replica = try await replica(["AGENT_RUNTIME__INTERNAL_API_KEY": Self.key])
         for (headers, word) in [(["X-Internal-Auth": "guess-1234"], "wrong"), ([:], "missing")] {
@@ -91,6 +91,17 @@ struct AuditTests {
         #expect(try await replica.client.say("x", in: SessionID.unique().text, headers: ["X-Internal-Auth": Self.key]).status == 200)
         try await replica.stop()
         #expect(try events(replica).isEmpty)
+    }
+
+    @Test("The level of other lines does not matter")
+    func levelOfTheLog() {
+        let log = LogCollector()
+        var logger = log.logger
+        logger.logLevel = .critical
+        let audit = AuditLog(level: .writes, logger: logger)
+        audit.note(.keysReloaded, ["count": "2"])
+        audit.note(.keysReloaded, isRefused: true, ["error": "x"])
+        #expect(log.text.contains("notice") && log.text.contains("warning") && log.text.contains("keys.reloaded"))
     }
 
     @Test("The levels are off, writes and all; writes is the default")
