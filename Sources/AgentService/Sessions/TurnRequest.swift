@@ -39,6 +39,8 @@ public struct TurnRequest: Sendable {
     public var traceparent: String?
     /// The request's name in logs.
     public var requestID: String?
+    /// Called when Redis has created the session for this message.
+    public var whenCreated: (@Sendable () -> Void)?
 
     /// - Parameters:
     ///   - session: The session. Its first message creates it.

@@ -97,6 +97,7 @@ public final class TurnService: Sendable {
             do throws(StoreError) {
                 switch try await self.store.begin(begin, as: request.requester) {
                 case .started(let started):
+                    if started.lease.step == 1 { request.whenCreated?() }
                     if let id = request.lastEventID {
                         // The request was not accepted before: the client's events are another
                         // step's.

@@ -1,5 +1,4 @@
 import NIOCore
-import RedisClient
 
 /// What a call of `begin_step` is made from.
 struct BeginStepCall: RequestedCall {
@@ -77,7 +76,7 @@ extension StoreScripts {
             .text("cancelled_end") { _ in CancelledCall.end },
             .subject,
             .opensUnowned,
-            .number("max_age") { ($0.begin.maximumAge ?? $0.store.configuration.maximumAge)?.milliseconds ?? 0 },
+            .number("max_age") { $0.store.maximumAge(of: $0.begin) },
             .grace,
             .text("slot") { $0.slot?.text },
             .flag("may_begin") { $0.slot != nil },

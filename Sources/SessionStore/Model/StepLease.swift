@@ -8,6 +8,8 @@ public struct StepLease: Sendable {
     public let step: Int
     /// The user who has the session, as its state has it; empty for a session without an owner.
     package let subject: String
+    /// The session's greatest age in milliseconds, as the step's message brought it; 0 for none.
+    package var maximumAge: Int64 = 0
     /// The accounts that the step counts for, and its slots there; nil for none.
     package var slot: StepSlot?
 

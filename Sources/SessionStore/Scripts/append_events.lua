@@ -15,13 +15,13 @@
 --       asking            the owner's process if it is about to ask the model, else ''. (begin_step
 --                         and take_over record it themselves if the history comes with their
 --                         reply.)
+--       max_age           of the session, in milliseconds from its creation; 0 for none
 --       grace             milliseconds that a write keeps a session which has reached its greatest age
 --       rest              the events: field, value, field, value … (`token` and its text, or the
 --                         SSE event's name and its JSON)
 --
 -- Replies  {'written', now}, or {'lost', now, fence, intent} if the lease is no longer this token's
-local holder, fence, intent, created_at, max_age = unpack(redis.call('HMGET', state,
-  'token', 'fence', 'intent', 'created_at', 'max_age'))
+local holder, fence, intent = unpack(redis.call('HMGET', state, 'token', 'fence', 'intent'))
 -- uses  clock
 if holder ~= token then
   return {'lost', now, tonumber(fence or '0'), intent or ''}

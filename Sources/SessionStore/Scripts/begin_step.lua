@@ -66,8 +66,8 @@
 --   replay    now step length             seen before: follow this step
 --   busy      now step lease_left         a step runs
 --   orphaned  now step                    a step's lease has run out
---   expired   now                         the session has reached its greatest age: delete it, and call
---                                         again
+--   expired   now epoch owner_subject     the session has reached its greatest age: delete this epoch, and
+--                                         call again
 --   limited   now                         a step would begin, and may not
 --   late      now                         the hint is due: call again with a later one
 --   forbidden now                         the session is another user's
@@ -80,10 +80,9 @@
 
 -- uses  clock
 local status, fence, holder, lease_until, epoch, model, tools, metadata, on_disconnect, known_bytes,
-  version, last_role, turn, rejected, ledger_due, owner_subject,
-  created_at, known_age = unpack(redis.call('HMGET', state,
+  version, last_role, turn, rejected, ledger_due, owner_subject = unpack(redis.call('HMGET', state,
   'status', 'fence', 'token', 'lease_until', 'epoch', 'model', 'tools', 'metadata', 'on_disconnect', 'history_bytes',
-  'v', 'last_role', 'turn', 'rejected', 'ledger_due', 'subject', 'created_at', 'max_age'))
+  'v', 'last_role', 'turn', 'rejected', 'ledger_due', 'subject'))
 -- uses  owner
 local length = redis.call('LLEN', history)
 if is_foreign and (fence or length > 0) then
@@ -191,8 +190,8 @@ if status == 'running' then
   end
   return {'orphaned', now, fence}
 end
-if max_age > 0 and (tonumber(created_at or now) or now) + max_age <= now then
-  return {'expired', now}
+if max_age > 0 and (tonumber(redis.call('HGET', state, 'created_at') or '') or now) + max_age <= now then
+  return {'expired', now, epoch, owner_subject}
 end
 if expected_length and expected_length ~= length then
   return {'history_mismatch', now, length}
@@ -322,10 +321,10 @@ redis.call('HSET', state, 'status', 'running', 'fence', fence, 'token', token, '
   'run', fence .. ' ' .. instance .. (is_small(has_size and bytes, length) and ' 1' or ' 0'))
 if is_new then
   redis.call('HSETNX', state, 'created_at', now)
-  created_at = created_at or now
 end
-if tonumber(known_age or '0') ~= max_age then
-  redis.call('HSET', state, 'max_age', max_age)
+if max_age > 0 then
+  -- With the step: a later message may bring none.
+  redis.call('HSET', state, 'max_age', fence .. ' ' .. max_age)
 end
 if is_unused and subject ~= '' then
   owner_subject = subject

@@ -24,6 +24,7 @@
 --                         replaces that one
 --       reasoning_count   entries of the reasoning
 --       finish_reason     why the model stopped; '' if that is not known
+--       max_age           of the session, in milliseconds from its creation; 0 for none
 --       grace             milliseconds that a write keeps a session which has reached its greatest age
 --       rest              the messages: JSON …
 --                         the calls: id, tool name, JSON …
@@ -35,8 +36,7 @@
 --          {'lost', now, fence, intent} if the lease is no longer this token's
 
 -- uses  clock
-local holder, fence, intent, version, last_role, created_at, max_age = unpack(redis.call('HMGET', state,
-  'token', 'fence', 'intent', 'v', 'last_role', 'created_at', 'max_age'))
+local holder, fence, intent, version, last_role = unpack(redis.call('HMGET', state, 'token', 'fence', 'intent', 'v', 'last_role'))
 local length = redis.call('LLEN', history)
 if holder ~= token then
   local outcome = redis.call('HGET', ledger, 't:' .. token)

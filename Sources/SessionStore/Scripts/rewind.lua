@@ -34,8 +34,9 @@
 --          moved now (the session is not as the caller has read it)
 
 -- uses  clock
-local status, fence, version, bytes, owner_subject, created_at, max_age = unpack(redis.call('HMGET', state,
-  'status', 'fence', 'v', 'history_bytes', 'subject', 'created_at', 'max_age'))
+local status, fence, version, bytes, owner_subject, kept_age = unpack(redis.call('HMGET', state,
+  'status', 'fence', 'v', 'history_bytes', 'subject', 'max_age'))
+local max_age = tonumber(string.match(kept_age or '', ' (%d+)$') or '0')
 -- uses  owner
 if is_foreign then
   return {'none', now}

@@ -29,9 +29,9 @@
 --       grace             milliseconds that a write keeps a session which has reached its greatest age
 --
 -- Replies  taken   now step replaces previous_owner action epoch length model tools metadata
---                  on_disconnect bytes messages chain kept reasoning slot owner_subject; the
---                  history, the reasoning and the owner come as in begin_step, and the slot as
---                  begin_step got it;
+--                  on_disconnect bytes messages chain kept reasoning slot owner_subject
+--                  max_age; the history, the reasoning and the owner come as in begin_step, the
+--                  slot and the age as begin_step got them;
 --                  chain: the steps that it replaces, `STEP NONCE,STEP NONCE …`;
 --                  action: run (again), cancel (finish the cancel), fail (attempts used up)
 --          alive   now step lease_left     the lease has not run out
@@ -44,10 +44,10 @@
 -- uses  clock
 local status, fence, holder, lease_until, epoch, model, tools, metadata, on_disconnect, attempt, intent, former_owner,
   replaces, previous_owner, first_step, version, run, lost_runs, chain, former_nonce, bytes, slot,
-  owner_subject, created_at, max_age = unpack(redis.call('HMGET', state,
+  owner_subject, kept_age = unpack(redis.call('HMGET', state,
   'status', 'fence', 'token', 'lease_until', 'epoch', 'model', 'tools', 'metadata', 'on_disconnect', 'attempt', 'intent', 'owner',
   'replaces', 'previous_owner', 'origin', 'v', 'run', 'lost', 'chain', 'nonce', 'history_bytes', 'slot',
-  'subject', 'created_at', 'max_age'))
+  'subject', 'max_age'))
 -- uses  owner
 if is_foreign then
   return {'gone', now, 0}
@@ -68,6 +68,7 @@ redis.call('LLEN', reasoning)
 local origin = tonumber(replaces or '0') == fence - 1 and tonumber(first_step or '') or fence
 -- A build that knows no slots leaves those of an earlier step.
 slot = string.match(slot or '', '^' .. origin .. ' (.*)$') or ''
+local max_age = tonumber(string.match(kept_age or '', '^' .. origin .. ' (%d+)$') or '0')
 
 -- uses  small_list
 
@@ -83,7 +84,7 @@ local function taken(replaced, owner_before)
   local small = action == 'run' and is_small(bytes, length)
   return {'taken', now, fence, replaced, owner_before, action, epoch or '', length, model or '', tools or '', metadata or '',
     on_disconnect or '', bytes or 0, small and small_list(history, length) or {}, chain, kept,
-    small and small_list(reasoning, kept) or {}, slot, owner_subject}
+    small and small_list(reasoning, kept) or {}, slot, owner_subject, max_age}
 end
 
 if holder == token then

@@ -1,5 +1,6 @@
 import NIOCore
 import RedisClient
+import Synchronization
 
 extension RedisSessionStore {
     /// Accepts a message: the script `begin_step`, once the accounts of the request let it begin a
@@ -14,6 +15,7 @@ extension RedisSessionStore {
         guard layout.current >= RedisLayout.owners || requester == .tenant && begin.session.tenant.isStandard else {
             throw .olderLayout(layout.current)
         }
+        if let age = begin.maximumAge { shortestAge.min(age.milliseconds, ordering: .relaxed) }
         var isRepeated = false
         switch try await admit(begin) {
         case .refused(let refusal):
@@ -78,10 +80,12 @@ extension RedisSessionStore {
                 continue
             }
             if reply[0]?.string == "expired" {
-                // No script may remove keys and write them again. Another session of the name stays.
+                // No script may remove keys and write them again. A session that another replica has
+                // begun under the name meanwhile stays.
                 expiredReplies += 1
                 guard expiredReplies < 3 else { throw StoreError(.unavailable, "the session ends at each message") }
-                _ = try await delete(begin.session, as: requester)
+                let origin = SessionOrigin(epoch: reply[2]?.string ?? "", subject: reply[3]?.string ?? "")
+                _ = try await delete(begin.session, of: origin, as: requester)
                 known = now
                 continue
             }
@@ -134,6 +138,9 @@ extension RedisSessionStore {
         }
     }
 
+    /// Returns the greatest age of a message's session in milliseconds; 0 for none.
+    func maximumAge(of begin: BeginStep) -> Int64 { (begin.maximumAge ?? configuration.maximumAge)?.milliseconds ?? 0 }
+
     private func outcome(_ reply: RedisReply, begin: BeginStep, slot: StepSlot?) throws(StoreError) -> BeginOutcome {
         let number = reply[2]?.intValue
         switch (reply[0]?.string, number) {
@@ -143,6 +150,7 @@ extension RedisSessionStore {
             else { throw .unexpected(reply) }
             var lease = StepLease(session: begin.session, token: begin.token, step: step, subject: subject)
             lease.slot = slot
+            lease.maximumAge = maximumAge(of: begin)
             return .started(
                 StartedStep(
                     lease: lease, history: messages, historyLength: length, historyBytes: max(0, bytes),

@@ -56,7 +56,7 @@ extension RedisSessionStore {
             // Two replicas that poll at the same moment both erase, which does no harm.
             _ = try await read(RedisCommand("ZADD", key, "XX", "\(now + erasureClaim)", text), key: key)
             let isLastPass = now >= job.requested + erasureSettling
-            try await perform(job, at: now)
+            try await perform(job)
             let end =
                 isLastPass
                 ? RedisCommand("ZREM", key, text) : RedisCommand("ZADD", key, "XX", "\(job.requested + erasureSettling)", text)
@@ -64,7 +64,7 @@ extension RedisSessionStore {
         }
     }
 
-    private func perform(_ job: Erasure, at now: Int64) async throws(StoreError) {
+    private func perform(_ job: Erasure) async throws(StoreError) {
         let list = keyspace.sessions(ofEncoded: job.subject, in: job.tenant)
         var (staying, erased) = (0, 0)
         while true {
@@ -73,7 +73,7 @@ extension RedisSessionStore {
                 // The member of a user's list does not repeat the user.
                 let entry = ListedSession(
                     member: IndexMember(entry.session, encodedOwner: job.subject), lastActivity: entry.lastActivity)
-                if try await erase(entry, for: job, at: now) { erased += 1 } else { staying += 1 }
+                if try await erase(entry, for: job) { erased += 1 } else { staying += 1 }
             }
             try await forgetSuspects(page.map(\.session))
             if page.count < Self.erasurePage { break }
@@ -85,7 +85,7 @@ extension RedisSessionStore {
 
     /// - Returns: Whether the entry of the user's list is gone. It stays if the session began after
     ///   the request.
-    private func erase(_ entry: ListedSession, for job: Erasure, at now: Int64) async throws(StoreError) -> Bool {
+    private func erase(_ entry: ListedSession, for job: Erasure) async throws(StoreError) -> Bool {
         let session = entry.session
         var origin = SessionOrigin()
         do throws(StoreError) {
@@ -94,16 +94,15 @@ extension RedisSessionStore {
             guard error.code == .damaged else { throw error }
             // The user's list is the only evidence that is left.
             _ = try await delete(session, of: origin, as: .tenant)
-            try await forget([ListedSession(member: entry.member, lastActivity: now)])
-            return true
-        }
-        guard origin.createdAt <= job.requested else { return false }
-        guard Account.encoded(origin.subject) == job.subject, let subject = Subject(origin.subject) else {
-            // The session is gone, or another one has its name.
             try await forget([entry])
             return true
         }
-        _ = try await delete(session, of: origin, as: .subject(subject))
+        guard origin.createdAt <= job.requested else { return false }
+        // Otherwise the session is gone, or another one has its name.
+        if Account.encoded(origin.subject) == job.subject, let subject = Subject(origin.subject) {
+            _ = try await delete(session, of: origin, as: .subject(subject))
+        }
+        try await forget([entry])
         return true
     }
 

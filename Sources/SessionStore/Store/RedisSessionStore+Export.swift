@@ -23,7 +23,7 @@ public struct SubjectExport: AsyncSequence, Sendable {
     public func makeAsyncIterator() -> Iterator { Iterator(export: self) }
 
     /// Reads the export part by part.
-    public struct Iterator: AsyncIteratorProtocol {
+    public struct Iterator: AsyncIteratorProtocol, Sendable {
         private static let page = 50
 
         private let export: SubjectExport

@@ -1,5 +1,6 @@
 import NIOCore
 import RedisClient
+import Synchronization
 
 extension RedisSessionStore {
     private static let prunePage = 128
@@ -11,7 +12,9 @@ extension RedisSessionStore {
     ///
     /// - Parameter bucket: 0 ..< ``RedisKeyspace/bucketCount``.
     package func prune(bucket: Int) async throws(StoreError) {
-        guard let age = [configuration.sessionTTL, configuration.maximumAge].compactMap({ $0 }).min() else { return }
+        let ages = [configuration.sessionTTL, configuration.maximumAge].compactMap { $0?.milliseconds }
+        let age = (ages + [shortestAge.load(ordering: .relaxed)]).min() ?? .max
+        guard age < .max else { return }
         for tenant in try await tenants() { try await prune(keyspace.index(tenant, bucket: bucket), olderThan: age) }
     }
 
@@ -22,8 +25,8 @@ extension RedisSessionStore {
         return [.standard] + reply.strings(from: 0).compactMap { TenantID($0) }
     }
 
-    private func prune(_ key: String, olderThan age: Duration) async throws(StoreError) {
-        let bound = try await latestTime() - age.milliseconds
+    private func prune(_ key: String, olderThan age: Int64) async throws(StoreError) {
+        let bound = try await latestTime() - age
         var staying = 0
         for _ in 0..<Self.mostPrunePages {
             let old = try await activities(key, from: "-inf", to: String(bound), skip: staying, limit: Self.prunePage)

@@ -55,6 +55,7 @@ extension RedisSessionStore {
             moveHint(takeOver.session, on: client.route(for: keys.running))
             var lease = StepLease(
                 session: takeOver.session, token: takeOver.token, step: step, subject: reply[18]?.string ?? "")
+            lease.maximumAge = reply[19]?.integer ?? 0
             lease.slot = reply[17]?.nonEmptyString.flatMap { StepSlot(text: $0) }
             renewSlot(of: lease, on: client.route(for: keys.prefix))
             return .taken(try takenStep(reply, lease: lease))

@@ -19,6 +19,8 @@ public final class RedisSessionStore: Sendable {
     let acknowledged = AcknowledgedSteps()
     /// Whether Redis accepts `MULTI`; some services do not.
     let takesTransactions = Atomic(true)
+    /// The shortest age of sessions that a call has brought, in milliseconds.
+    let shortestAge = Atomic(Int64.max)
     /// The layout of keys that this deployment allows.
     package let layout: LayoutState
     let logger: Logger

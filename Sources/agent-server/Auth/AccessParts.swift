@@ -10,11 +10,13 @@ struct AccessParts: Sendable {
     let files: CredentialFiles
     /// Fetches the issuer's keys; nil if no URL has them.
     let issuer: IssuerKeySource?
+    /// Signs tickets for streams; nil if the server issues none.
+    let tickets: TicketAuthority?
 
     /// Reads the files that the settings name.
     ///
     /// - Throws: ``SettingsError`` for a file that cannot be used.
-    init(_ settings: Settings, group: any EventLoopGroup, logger: Logger) async throws(SettingsError) {
+    init(_ settings: Settings, group: any EventLoopGroup, logger: Logger, audit: AuditLog) async throws(SettingsError) {
         let internalKey = settings.internalAPIKey
         let limits = settings.usageLimits
         let store = CredentialStore(KeyTable(internalKey: internalKey, limits: limits))
@@ -45,10 +47,11 @@ struct AccessParts: Sendable {
         let tokens = settings.tokens.map { TokenVerifier(rules: $0.rules, store: store, source: issuer) }
         self.store = store
         self.issuer = issuer
-        self.files = CredentialFiles(files, logger: logger)
-        // Further kinds (tickets, cookies) go behind the headers.
-        chain = CredentialChain(
-            kinds: settings.hasCredentials ? [HeaderAuthenticator(store: store, tokens: tokens)] : [OpenAuthenticator(limits: limits)])
+        self.files = CredentialFiles(files, logger: logger, audit: audit)
+        tickets = settings.ticketKeys.flatMap { TicketAuthority(keys: $0) }
+        var kinds: [any Authenticator] = [HeaderAuthenticator(store: store, tokens: tokens)]
+        if let tickets { kinds.append(TicketAuthenticator(authority: tickets)) }
+        chain = CredentialChain(kinds: settings.hasCredentials ? kinds : [OpenAuthenticator(limits: limits)])
     }
 
     /// Read files and fetch keys again.

@@ -13,12 +13,7 @@ struct AuthMiddleware: RouterMiddleware {
     let credentials: CredentialChain
     /// Knows what the subjects may use for whom a gateway acts.
     let store: CredentialStore
-    private let refusals = RefusalLog()
-
-    init(credentials: CredentialChain, store: CredentialStore) {
-        self.credentials = credentials
-        self.store = store
-    }
+    let audit: AuditLog
 
     func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
         guard !Endpoint.isOpen(request.uri.path) else { return try await next(request, context) }
@@ -34,13 +29,12 @@ struct AuthMiddleware: RouterMiddleware {
     }
 
     private func note(_ failure: AuthFailure, _ request: Request, _ context: Context) {
-        var metadata: Logger.Metadata = [
+        var fields: Logger.Metadata = [
             "method": .string(request.method.rawValue), "path": .string(LogText.path(request.uri.path)),
-            "client": .stringConvertible(LogText.Client(address: context.channel.remoteAddress)),
             "code": .string(failure.problem.code), "key": .string(failure.reason.rawValue),
         ]
-        if let credential = failure.credential { metadata["credential"] = .string(credential) }
-        if let detail = failure.detail { metadata["reason"] = .string(detail) }
-        refusals.note(metadata, context.logger, eventLoop: context.channel.eventLoop)
+        if let credential = failure.credential { fields["credential"] = .string(credential) }
+        if let detail = failure.detail { fields["reason"] = .string(detail) }
+        audit.note(.authFailed, context, fields)
     }
 }

@@ -11,6 +11,7 @@ extension Problem {
         case forbiddenOrigin = "forbidden_origin"
         case notFound = "not_found"
         case sessionNotFound = "session_not_found"
+        case ticketsDisabled = "tickets_disabled"
         case unknownCall = "unknown_call"
         case methodNotAllowed = "method_not_allowed"
         case notAcceptable = "not_acceptable"
@@ -43,7 +44,7 @@ extension Problem {
             case .invalidJSON, .invalidRequest: .badRequest
             case .unauthorized: .unauthorized
             case .forbidden, .forbiddenOrigin: .forbidden
-            case .notFound, .sessionNotFound, .unknownCall: .notFound
+            case .notFound, .sessionNotFound, .ticketsDisabled, .unknownCall: .notFound
             case .methodNotAllowed: .methodNotAllowed
             case .notAcceptable: .notAcceptable
             case .sessionBusy, .notRunning, .resultConflict, .callClosed, .nothingToRetry, .callsPending, .historyMismatch,

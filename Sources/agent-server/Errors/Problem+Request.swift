@@ -46,6 +46,10 @@ extension Problem {
         Problem(.forbiddenOrigin, "web pages of other hosts may not send requests; see \(Setting.allowedHosts.name)")
     }
 
+    static var ticketsDisabled: Problem {
+        Problem(.ticketsDisabled, "this server issues no tickets; see \(Setting.ticketKeys.name)")
+    }
+
     // MARK: Where
 
     /// The problem of a request without a route: either no endpoint has the path, or none of those
@@ -70,6 +74,18 @@ extension Problem {
 
     static func notBoolean(_ name: String) -> Problem {
         Problem(.invalidRequest, "\(name) must be true or false")
+    }
+
+    static var badSubjectInPath: Problem {
+        Problem(.invalidRequest, "subject must be \(Subject.rule) of UTF-8, percent-encoded")
+    }
+
+    static var badDay: Problem {
+        Problem(.invalidRequest, "from and to must be dates such as 2026-11-27, from not after to")
+    }
+
+    static var badSubjectParameter: Problem {
+        Problem(.invalidRequest, "subject must be \(Subject.rule) of UTF-8")
     }
 
     static var badCursor: Problem {

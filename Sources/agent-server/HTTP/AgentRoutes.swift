@@ -17,19 +17,25 @@ struct AgentRoutes: Sendable {
     /// Counts the bodies that are being read, and those of messages that wait.
     let bodies: ByteBudget
     let access: AccessParts
+    let audit: AuditLog
 
     /// Returns the whole router, middleware included.
     func router() -> Router<Context> {
         let router = Router(context: Context.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: AccessMiddleware())
-        if !settings.hasCredentials { router.add(middleware: LoopbackMiddleware(allowed: settings.allowedHosts)) }
-        router.add(middleware: AuthMiddleware(credentials: access.chain, store: access.store))
+        if !settings.corsOrigins.isEmpty { router.add(middleware: CrossOriginMiddleware(origins: settings.corsOrigins)) }
+        if !settings.hasCredentials {
+            router.add(middleware: LoopbackMiddleware(allowed: settings.allowedHosts, origins: settings.corsOrigins))
+        }
+        router.add(middleware: AuthMiddleware(credentials: access.chain, store: access.store, audit: audit))
         for endpoint in Endpoint.allCases {
             router.on(endpoint.routerPath, method: endpoint.method) { request, context in
                 var context = context
                 context.endpoint = endpoint
-                try context.principal.require(endpoint.requiredScope)
-                return try await respond(endpoint, request, context)
+                return try await audited(request, context) { [context] in
+                    try context.principal.require(endpoint.requiredScope)
+                    return try await respond(endpoint, request, context)
+                }
             }
         }
         return router
@@ -49,6 +55,10 @@ struct AgentRoutes: Sendable {
         case .cancel: try await cancel(request, context)
         case .rewind: try await rewind(request, context)
         case .deleteSession: try await deleteSession(context)
+        case .ticket: try await ticket(request, context)
+        case .usage: try await usage(request, context)
+        case .eraseSubject: try await eraseSubject(context)
+        case .exportSubject: try await exportSubject(context)
         case .openAPI:
             Response(
                 status: .ok, headers: [.contentType: "application/json"],

@@ -4,12 +4,13 @@ extension Endpoint {
     /// not compile without a scope.
     var requiredScope: Scopes {
         switch self {
-        case .health, .healthLive, .healthReady, .openAPI: []
-        case .session, .history, .sessionStream: .read
+        case .health, .healthLive, .healthReady, .openAPI, .usage: []
+        case .session, .history, .sessionStream, .ticket: .read
         case .messageStream, .legacyMessage, .rewind: .write
         case .cancel: .cancel
         case .deleteSession: .delete
         case .listSessions: .list
+        case .eraseSubject, .exportSubject: .admin
         }
     }
 }

@@ -16,6 +16,7 @@ extension AgentRoutes {
         } catch {
             throw Problem(error)
         }
+        await noteCancel(id, context)
         var body = ByteBuffer()
         body.writeString(#"{"session_id":"#)
         body.writeJSONString(id.text)

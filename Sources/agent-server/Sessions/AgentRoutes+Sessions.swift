@@ -10,38 +10,9 @@ extension AgentRoutes {
         let id = try sessionID(context)
         let state = try await stored { () throws(StoreError) in try await store.state(id, as: context.principal.requester) }
         guard let state else { throw Problem.sessionNotFound }
-        var body = ByteBuffer()
-        body.writeString(#"{"session_id":"#)
-        body.writeJSONString(id.text)
-        body.writeString(",\"status\":\"\(state.status.rawValue)\",\"step\":\(state.step),\"pending_calls\":[")
-        for (index, call) in state.pending.enumerated() {
-            if index > 0 { body.writeString(",") }
-            body.writeString(#"{"call_id":"#)
-            body.writeJSONString(call.id)
-            // The stored value is an object. Its members follow the id.
-            var members = call.json
-            if members.readInteger(as: UInt8.self) == UInt8(ascii: "{"), members.readableBytes > 1 {
-                body.writeString(",")
-                body.writeSSESafeJSON(members)
-            } else {
-                body.writeString("}")
-            }
-        }
-        body.writeString("],\"history_length\":\(state.historyLength),\"usage\":{\"prompt_tokens\":\(state.promptTokens)")
-        body.writeString(",\"completion_tokens\":\(state.completionTokens)")
-        body.writeString(",\"total_tokens\":\(state.promptTokens + state.completionTokens)}")
-        body.writeString(#","finish_reason":"#)
-        if let reason = state.finishReason { body.writeJSONString(reason) } else { body.writeString("null") }
-        body.writeString(",\"created_at\":\(state.createdAt),\"updated_at\":\(state.updatedAt)")
-        if state.status == .running {
-            body.writeString(#","owner":"#)
-            body.writeJSONString(state.owner)
-            body.writeString(",\"attempt\":\(state.attempt),\"lease_until\":\(state.leaseUntil)")
-        }
-        if let model = state.settings.model {
-            body.writeString(#","model":"#)
-            body.writeJSONString(model)
-        }
+        await noteRead(id, owner: state.subject ?? "", context)
+        var body = ByteBuffer(string: "{")
+        body.writeMembers(of: state, session: id)
         body.writeString("}")
         return .json(body)
     }
@@ -58,6 +29,7 @@ extension AgentRoutes {
             try await store.history(id, offset: offset, limit: limit, as: context.principal.requester)
         }
         guard let page = found else { throw Problem.sessionNotFound }
+        await noteRead(id, context)
         // One message may be larger than a page.
         share.resize(to: max(share.bytes, 2 * page.messages.reduce(0) { $0 + $1.readableBytes }))
         var body = ByteBuffer()
@@ -66,16 +38,19 @@ extension AgentRoutes {
         body.writeString(",\"history_length\":\(page.length),\"offset\":\(offset),\"messages\":[")
         for (index, message) in page.messages.enumerated() {
             if index > 0 { body.writeString(",") }
-            // The prompt is the operator's, not the client's. The message stays, so that offsets mean
-            // what they mean in Redis.
-            let isHidden = offset + index == 0 && !showsSystem && (try? JSONSlice(parsing: message))?["role"]?.string == "system"
-            body.writeImmutableBuffer(isHidden ? ByteBuffer(string: #"{"role":"system"}"#) : message)
+            body.writeImmutableBuffer(offset + index == 0 && !showsSystem ? Self.withoutPrompt(message) : message)
         }
         body.writeString("]")
         let next = offset + page.messages.count
         if next < page.length, page.messages.count < limit, !page.messages.isEmpty { body.writeString(",\"next_offset\":\(next)") }
         body.writeString("}")
         return .json(body)
+    }
+
+    /// Returns a history's first message without the system prompt, which is the operator's and not
+    /// the client's. The message stays, so that offsets mean what they mean in Redis.
+    static func withoutPrompt(_ message: ByteBuffer) -> ByteBuffer {
+        (try? JSONSlice(parsing: message))?["role"]?.string == "system" ? ByteBuffer(string: #"{"role":"system"}"#) : message
     }
 
     /// `GET /agent/sessions?cursor=&limit=`
@@ -115,6 +90,7 @@ extension AgentRoutes {
         let id = try sessionID(context)
         let existed = try await stored { () throws(StoreError) in try await store.delete(id, as: context.principal.requester) }
         guard existed else { throw Problem.sessionNotFound }
+        audit.note(.sessionDeleted, context, session: id)
         return Response(status: .noContent)
     }
 

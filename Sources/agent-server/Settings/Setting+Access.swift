@@ -20,7 +20,7 @@ extension Setting {
         without credentials.
         """)
 
-    static let access = Group(title: "Access", entries: [internalAPIKey, keysFile, allowedHosts])
+    static let access = Group(title: "Access", entries: [internalAPIKey, keysFile, allowedHosts, corsOrigins, ticketKeys])
 }
 
 extension SettingFormat<Set<HostName>> {

@@ -32,6 +32,10 @@ struct Settings: Sendable {
     var tokens: TokenSettings?
     /// Names that requests without a key may have in `Host` and `Origin` beside loopback's.
     var allowedHosts: Set<HostName>
+    /// Web pages of other hosts that may use the server.
+    var corsOrigins: AllowedOrigins
+    /// Sign tickets for streams, the first one; nil for no tickets.
+    var ticketKeys: [String]?
     var systemPrompt: String?
     var tools: ToolRegistry
     var replica: String
@@ -54,6 +58,7 @@ struct Settings: Sendable {
     var logLevel: Logger.Level
     var logStyle: LogStyle
     var logQueue: Int
+    var audit: AuditLevel
     var version: String
     /// Variables that begin like settings and are none.
     var unknown: [UnknownSetting]
@@ -85,6 +90,8 @@ extension Settings {
         llm = try Self.llm(reader, internalKey: internalAPIKey, hasKeysFile: keysFile != nil)
         model = try reader.value(Setting.llmModel)
         allowedHosts = try reader.value(Setting.allowedHosts)
+        corsOrigins = try reader.value(Setting.corsOrigins)
+        ticketKeys = try reader.value(Setting.ticketKeys)
         systemPrompt = try Self.systemPrompt(reader)
         tools = try Self.tools(reader)
         replica = try reader.value(Setting.replica) ?? "\(ProcessInfo.processInfo.hostName):\(port)"
@@ -106,6 +113,7 @@ extension Settings {
         logLevel = try reader.value(Setting.logLevel)
         logStyle = try reader.value(Setting.logFormat)
         logQueue = try reader.value(Setting.logQueue)
+        audit = try reader.value(Setting.audit)
         version = try reader.value(Setting.version) ?? buildVersion
         try checkTogether()
     }
@@ -127,6 +135,12 @@ extension Settings {
             throw SettingsError(
                 Setting.internalAPIKey, "must have at least \(KeyTable.shortestKey) characters beside \(Setting.keysFile.name)")
         }
+        try checkOrigins()
+    }
+
+    private func checkOrigins() throws(SettingsError) {
+        guard corsOrigins.isAny, hasCredentials else { return }
+        throw SettingsError(Setting.corsOrigins, "must not be * on a server with credentials: name the origins of your pages")
     }
 
     /// How long a stream may go on after its credential has ended: as long as the credential would

@@ -85,6 +85,25 @@ struct IssuerKeySourceTests {
         #expect(log.text.contains("the issuer's keys were fetched"))
     }
 
+    @Test("A server that stops does not wait for the issuer")
+    func stopping() async throws {
+        let gate = Gate()
+        let server = try await RawUpstream.start { _ in [.gate(gate)] }
+        defer {
+            gate.open()
+            server.stop()
+        }
+        let request = IssuerRequest(url: server.url, group: .singletonMultiThreadedEventLoopGroup)
+        let source = IssuerKeySource(store: CredentialStore(KeyTable(internalKey: nil)), logger: log.logger) {
+            () throws(CredentialFileError) in try await request.body()
+        }
+        let running = Task { try await source.run() }
+        try await eventually("a request") { server.requests.count == 1 }
+        running.cancel()
+        // The request's own patience is ten seconds.
+        try await within(.seconds(5), "the end") { _ = await running.result }
+    }
+
     /// A 401 would send all users to an issuer that is away.
     @Test("While the issuer is away, known keys go on, and tokens of unknown ones get 503")
     func theIssuerIsAway() async throws {

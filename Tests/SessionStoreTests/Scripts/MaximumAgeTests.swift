@@ -29,17 +29,22 @@ struct MaximumAgeTests {
         let end = try await created(it) + Int64(Self.age)
         func expires() async throws { #expect(try await it.dump().expiryTimes == [end]) }
         try await expires()
-        // The age is in the state, so that a replica with another setting keeps it.
-        _ = try await it.append(first, 1, lastSequence: 1, ["token", "a"])
+        _ = try await it.append(first, 1, lastSequence: 1, ["token", "a"], maximumAge: Self.age)
         try await expires()
-        _ = try await it.commit(first, 1, .calls("a", "b"))
+        var commit = CommitArguments.calls("a", "b")
+        commit.maximumAge = Self.age
+        _ = try await it.commit(first, 1, commit)
         try await expires()
         _ = try await it.result(of: "a") { $0.maximumAge = Self.age }
         try await expires()
         _ = try await it.result(of: "b") { ($0.token, $0.maximumAge) = (second, Self.age) }
-        _ = try await it.takeOver { ($0.token, $0.step, $0.force) = (third, 2, true) }
+        // The age is in the state, so that a replica with another setting keeps it.
+        let taken = try await it.takeOver { ($0.token, $0.step, $0.force) = (third, 2, true) }
+        #expect(taken.rest.last == "\(Self.age)")
         try await expires()
-        _ = try await it.commit(third, 3)
+        commit = .text()
+        commit.maximumAge = Self.age
+        _ = try await it.commit(third, 3, commit)
         try await expires()
         #expect(try await it.store().rewind(it.session, to: 1) == .rewound(historyLength: 1, step: 4))
         try await expires()
@@ -49,7 +54,7 @@ struct MaximumAgeTests {
     func theEarlierTimeCounts() async throws {
         let (it, token) = try await ScriptSession.running { ($0.maximumAge, $0.ttl) = (Self.age, 1000 * Self.age) }
         #expect(try await it.dump().expiryTimes == [created(it) + Int64(Self.age)])
-        let answer = try await it.append(token, 1, lastSequence: 1, ["token", "a"], ttl: 70_000)
+        let answer = try await it.append(token, 1, lastSequence: 1, ["token", "a"], ttl: 70_000, maximumAge: Self.age)
         #expect(try await it.dump().expiryTimes == [answer.now + 70_000])
     }
 
@@ -57,16 +62,23 @@ struct MaximumAgeTests {
     func aRunningStepKeepsTheSession() async throws {
         let (it, token) = try await ScriptSession.running { $0.maximumAge = Self.age }
         _ = try await grow(it, by: 2 * Self.age)
-        var answer = try await it.append(token, 1, lastSequence: 1, ["token", "a"])
+        var answer = try await it.append(token, 1, lastSequence: 1, ["token", "a"], maximumAge: Self.age)
         #expect(try await it.dump().expiryTimes == [answer.now + Int64(Self.grace)])
         #expect(try await it.begin { $0.maximumAge = Self.age }.name == "busy")
-        answer = try await it.commit(token, 1)
+        var commit = CommitArguments.text()
+        commit.maximumAge = Self.age
+        answer = try await it.commit(token, 1, commit)
         #expect(try await it.dump().expiryTimes == [answer.now + Int64(Self.grace)])
-        try await it.refused("expired") { try await it.begin { $0.maximumAge = Self.age } }
+        let before = try await it.dump()
+        answer = try await it.begin { $0.maximumAge = Self.age }
+        #expect(answer.line == "expired \(before.state["epoch"] ?? "") ")
+        #expect(try await it.dump() == before)
         // Without the setting the session goes on.
         #expect(try await it.begin().name == "started")
         #expect(try await it.dump().expiryTimes == [-1])
-        #expect(try await it.dump().state["max_age"] == "0")
+        // The age of an earlier message does not count for the step.
+        #expect(try await it.takeOver { ($0.step, $0.force) = (2, true) }.rest.last == "0")
+        #expect(try await it.dump().expiryTimes == [-1])
     }
 
     @Test("The store begins a session of the same name in place of one that has reached its age")
@@ -79,6 +91,49 @@ struct MaximumAgeTests {
         #expect(lease.step == 1)
         #expect(try await it.dump().history.count == 1)
         #expect(try await it.dump().expiryTimes == [created(it) + Int64(Self.age)])
+    }
+
+    /// Each of them is refused, deletes the old session and calls again.
+    @Test("Two replicas that meet a session of the greatest age begin one session")
+    func twoReplicasBeginOne() async throws {
+        for _ in 0..<30 {
+            let (it, token) = try await ScriptSession.running()
+            _ = try await it.commit(token, 1)
+            _ = try await grow(it, by: 2 * Self.age)
+            var outcomes: [String] = []
+            try await withThrowingTaskGroup(of: String.self) { group in
+                for name in ["one", "two"] {
+                    group.addTask {
+                        let store = try await it.store(replica: name) { $0.maximumAge = .milliseconds(Self.age) }
+                        defer { store.client.shutDown() }
+                        switch try await store.begin(.user(name, in: it.session)) {
+                        case .started: return "started"
+                        case .busy: return "busy"
+                        case let other: return "\(other)"
+                        }
+                    }
+                }
+                for try await outcome in group { outcomes.append(outcome) }
+            }
+            #expect(outcomes.sorted() == ["busy", "started"])
+            let dump = try await it.dump()
+            #expect(dump.history.count == 1 && dump.state["fence"] == "1")
+        }
+    }
+
+    @Test("A lease keeps the age, from the first replica to the one that takes the step over")
+    func aLeaseKeepsTheAge() async throws {
+        let it = try await ScriptSession()
+        let first = try await it.store { $0.maximumAge = .milliseconds(Self.age) }
+        let lease = try await first.started(.user("hello", in: it.session))
+        let end = try await created(it) + Int64(Self.age)
+        _ = await first.append(.tokens("a"), lease: lease)
+        #expect(try await it.dump().expiryTimes == [end])
+        _ = try await first.release(lease)
+        let taken = try await it.store(replica: "replica-2").taken(lease)
+        #expect(taken.maximumAge == Int64(Self.age))
+        _ = try await it.store(replica: "replica-2").commit(StepCommit(taken))
+        #expect(try await it.dump().expiryTimes == [end])
     }
 
     @Test("A call's age precedes the store's")

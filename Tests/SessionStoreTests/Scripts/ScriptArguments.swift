@@ -70,6 +70,7 @@ struct ScriptedCall {
 /// The arguments of `commit_step` except for the lease.
 struct CommitArguments {
     var ttl = 0
+    var maximumAge = 0
     var promptTokens = 0
     var completionTokens = 0
     var journalLine = #"{"status":"completed"}"#
@@ -110,7 +111,8 @@ struct CommitArguments {
             "journal_bound": "\(journalBound)", "last_sequence": "\(lastSequence)", "message_count": "\(messages.count)",
             "call_count": "\(calls.count)",
             "new_role": messages.last.flatMap { ChatRole(of: ByteBuffer(string: $0)) }?.rawValue ?? "",
-            "is_rejected": isRejected ? "1" : "0", "reasoning_count": "\(reasoning.count)", "finish_reason": finishReason, "grace": "60000",
+            "is_rejected": isRejected ? "1" : "0", "reasoning_count": "\(reasoning.count)", "finish_reason": finishReason,
+            "max_age": "\(maximumAge)", "grace": "60000",
         ]
     }
 

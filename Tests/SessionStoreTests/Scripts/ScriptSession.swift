@@ -144,13 +144,13 @@ struct ScriptSession: Sendable {
 
     /// - Parameter events: Name, value, name, value …
     func append(
-        _ token: String, _ step: Int, lastSequence: Int, _ events: [String], lease: Int = 60_000, ttl: Int = 0
+        _ token: String, _ step: Int, lastSequence: Int, _ events: [String], lease: Int = 60_000, ttl: Int = 0, maximumAge: Int = 0
     ) async throws -> ScriptAnswer {
         try await call(
             StoreScripts.appendEvents,
             [
                 "token": token, "step": "\(step)", "last_sequence": "\(lastSequence)", "lease": "\(lease)", "ttl": "\(ttl)",
-                "publish": "PUBLISH", "wake": keys.wake, "asking": "", "grace": "60000",
+                "publish": "PUBLISH", "wake": keys.wake, "asking": "", "max_age": "\(maximumAge)", "grace": "60000",
             ], rest: events)
     }
 

@@ -21,7 +21,7 @@ struct TakeOverTests {
         let taken = try #require(answer)
         let epoch = old.prefix(12)
         let bytes = BeginStepTests.hello.utf8.count
-        #expect(taken.line == "taken 2 1 replica-1 run \(epoch) 1 m [] {} cancel \(bytes) [] 1 nonc 0 [] - 0 /*key ")
+        #expect(taken.line == "taken 2 1 replica-1 run \(epoch) 1 m [] {} cancel \(bytes) [] 1 nonc 0 [] - 0 /*key  0")
         let dump = try await it.dump()
         #expect(
             dump.state.filter { $0.key != "created_at" } == [

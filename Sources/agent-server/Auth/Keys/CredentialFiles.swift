@@ -10,13 +10,17 @@ final class CredentialFiles: Service {
 
     private let files: [CredentialFile]
     private let logger: Logger
+    private let audit: AuditLog?
     /// Whether all files are read at the next look, changed or not.
     private let isDue = Guarded(false)
 
-    /// - Parameter files: Files that were read once.
-    init(_ files: [CredentialFile], logger: Logger) {
+    /// - Parameters:
+    ///   - files: Files that were read once.
+    ///   - audit: Gets a line for each reload, beside the logger.
+    init(_ files: [CredentialFile], logger: Logger, audit: AuditLog? = nil) {
         self.files = files
         self.logger = logger
+        self.audit = audit
         for file in files { warn(of: file) }
     }
 
@@ -48,12 +52,14 @@ final class CredentialFiles: Service {
             if let count = try await file.read(onlyIfChanged: onlyIfChanged) {
                 logger.notice(
                     "credentials were read again", metadata: ["of": "\(file.contents)", "file": "\(file.path)", "count": "\(count)"])
+                audit?.note(.keysReloaded, ["of": "\(file.contents)", "count": "\(count)"])
                 warn(of: file)
             }
         } catch {
             logger.error(
                 "credentials cannot be read again; those read before stay in use",
                 metadata: ["of": "\(file.contents)", "file": "\(file.path)", "error": "\(error)"])
+            audit?.note(.keysReloaded, isRefused: true, ["of": "\(file.contents)", "error": "\(error)"])
         }
         return file
     }

@@ -21,7 +21,6 @@ final class IssuerKeySource: Service {
         var asked: ContinuousClock.Instant?
         /// Whether the last fetch has brought keys.
         var isFresh = false
-        var hasLogged = false
     }
 
     private let state = Guarded(State())
@@ -42,7 +41,13 @@ final class IssuerKeySource: Service {
         try? await cancelWhenGracefulShutdown {
             var retry = Self.firstRetry
             while true {
-                let isFresh = await self.flight().value
+                let flight = self.flight()
+                let isFresh = await withTaskCancellationHandler {
+                    await flight.value
+                } onCancel: {
+                    // The server stops, and does not wait for the issuer.
+                    flight.cancel()
+                }
                 try await Task.sleep(for: isFresh ? Self.period : retry)
                 retry = isFresh ? Self.firstRetry : min(retry * 2, Self.lastRetry)
             }
@@ -86,8 +91,9 @@ final class IssuerKeySource: Service {
     private func update() async -> Bool {
         do throws(CredentialFileError) {
             let keys = try await IssuerKeys(parsing: try await fetch())
-            if keys.digest != store.current.issuer.digest {
-                store.replace(keys)
+            let isChanged = keys.digest != store.current.issuer.digest
+            if isChanged { store.replace(keys) }
+            if isChanged || !state.withLock({ $0.isFresh }) {
                 logger.notice("the issuer's keys were fetched", metadata: ["count": "\(keys.count)"])
             }
             return true

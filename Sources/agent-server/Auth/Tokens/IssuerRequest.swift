@@ -43,7 +43,7 @@ struct IssuerRequest: Sendable {
             redirectConfiguration: .disallow, timeout: .init(connect: Self.connectPatience), decompression: .disabled)
         configuration.httpVersion = .http1Only
         configuration.http1_1ConnectionDebugInitializer = { channel in
-            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(IssuerResponseGuard()) }
+            channel.eventLoop.makeCompletedFuture { try IssuerResponseGuard.add(to: channel) }
         }
         if let tls = try? TLSFiles().clientConfiguration() { configuration.tlsConfiguration = tls }
         return configuration

@@ -18,6 +18,13 @@ final class IssuerResponseGuard: ChannelDuplexHandler {
 
     private var state = State.idle
 
+    /// Puts a guard between the decoder of responses and the HTTP client.
+    static func add(to channel: any Channel) throws {
+        let pipeline = channel.pipeline.syncOperations
+        let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPResponseDecoder>.self)
+        try pipeline.addHandler(IssuerResponseGuard(), position: .after(decoder))
+    }
+
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         if state == .idle { state = .awaited }
         context.write(data, promise: promise)

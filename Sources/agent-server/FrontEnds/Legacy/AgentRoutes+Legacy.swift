@@ -23,6 +23,7 @@ extension AgentRoutes {
         }
         turn.requestID = context.requestID
         apply(context.principal, to: &turn)
+        turn.whenCreated = whenCreated(turn.session, context)
         let collected = CollectedTurn()
         let stream = ClientStream(encoder: collected)
         do throws(TurnError) {

@@ -21,6 +21,7 @@ extension AgentRoutes {
         }
         turn.requestID = context.requestID
         apply(context.principal, to: &turn)
+        turn.whenCreated = whenCreated(turn.session, context)
         let stream = ClientStream(encoder: NativeEncoder(), limit: settings.clientBacklog)
         // Who may have to wait for the answer may leave meanwhile.
         if turn.onConflict != .reject { ClientStreamHandler.watch(stream, on: context.channel) }

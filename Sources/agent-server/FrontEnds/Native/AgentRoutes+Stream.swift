@@ -18,9 +18,11 @@ extension AgentRoutes {
         case .noSession:
             throw Problem.sessionNotFound
         case .nothingLeft:
+            await noteRead(session, context)
             return Response(status: .noContent, headers: [.cacheControl: "no-store", .replica: settings.replica])
         case .position(let position):
             guard !scheduler.isDraining else { throw Problem(TurnError.draining) }
+            await noteRead(session, context)
             guard request.method != .head else { return Response(status: .ok, headers: streamHeaders(session)) }
             let stream = ClientStream(encoder: NativeEncoder(), limit: settings.clientBacklog)
             do throws(TurnError) {
