@@ -52,6 +52,8 @@ struct IssuerKeySourceTests {
         let failures = try await withThrowingTaskGroup(of: (Bool, AuthFailure.Reason?).self) { group in
             for token in bad { group.addTask { (false, await failure(verifier, token)) } }
             for _ in 0..<200 { group.addTask { (true, await failure(verifier, good)) } }
+            // After a failure, too: the group waits for its tasks.
+            defer { gate.open() }
             try await eventually("a fetch") { fetches.value > 0 }
             gate.open()
             return try await group.reduce(into: []) { $0.append($1) }

@@ -38,10 +38,13 @@ private struct WrittenLog {
 }
 
 /// Collects every event of a reader.
+/// The session of all logs here, so that equal events are equal.
+private let session = SessionID.unique()
+
 private func tell(
     _ log: WrittenLog, from position: LogPosition, page: Int = .max
 ) -> (events: [IdentifiedEvent], outcome: LogReader.Outcome) {
-    var reader = LogReader(position, of: .unique())
+    var reader = LogReader(position, of: session)
     var events: [IdentifiedEvent] = []
     while true {
         let entries = Array(log.after(reader.position).prefix(page))

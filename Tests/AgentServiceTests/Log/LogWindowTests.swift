@@ -16,8 +16,10 @@ struct LogWindowTests {
         LogView(status: .running, step: step, nonce: nonce, subject: "", leaseLeft: .seconds(1), opening: nil, entries: entries)
     }
 
+    private let session = SessionID.unique()
+
     private func reader(_ sequence: Int) -> LogReader {
-        LogReader(.after(EventID(step: 7, sequence: sequence, nonce: "aaaa")), of: .unique())
+        LogReader(.after(EventID(step: 7, sequence: sequence, nonce: "aaaa")), of: session)
     }
 
     private func ids(_ look: LogLook?) -> [String]? {

@@ -9,8 +9,8 @@ struct UsageDayTests {
     func aDayHasItsDate() throws {
         var calendar = Calendar(identifier: .gregorian)
         calendar.timeZone = try #require(TimeZone(secondsFromGMT: 0))
-        // Before 1582 Foundation counts by the Julian calendar.
-        for number in stride(from: -100_000, through: 400_000, by: 61) {
+        // Foundation counts by the Julian calendar before 1582-10-15.
+        for number in stride(from: -140_000, through: 400_000, by: 61) {
             let parts = calendar.dateComponents([.year, .month, .day], from: Date(timeIntervalSince1970: Double(number) * 86_400))
             let (year, month, day) = (try #require(parts.year), try #require(parts.month), try #require(parts.day))
             let text = String(format: "%04d-%02d-%02d", year, month, day)
