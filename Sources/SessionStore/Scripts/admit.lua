@@ -78,10 +78,10 @@ if requests + tokens + daily > 0 and not score and not is_lost then
   if daily > 0 and count + reserve > daily then
     return {'refused', now, 'day', (day + 1) * 86400000 - now}
   end
-  -- Lua itself writes numbers with 14 digits, and a time in µs has 16.
-  redis.call('HSET', rates, 'r', string.format('%.2f', request_time), 't', string.format('%.2f', token_time),
-    'd', day, 'n', string.format('%.0f', count + reserve))
-  if tonumber(state[3] or 0) ~= day then
+  if tonumber(state[3] or 0) == day then
+    redis.call('HSET', rates, 'r', request_time, 't', token_time, 'n', count + reserve)
+  else
+    redis.call('HSET', rates, 'r', request_time, 't', token_time, 'd', day, 'n', count + reserve)
     redis.call('PEXPIREAT', rates, (day + 2) * 86400000)
     -- An account without a limit of streams never looks for lapsed slots.
     redis.call('ZREMRANGEBYSCORE', running, '-inf', now - 86400000)

@@ -20,16 +20,13 @@
 if redis.call('ZREM', running, step) == 0 and is_repeated then
   return 0
 end
-local state = redis.call('HMGET', rates, 'r', 't', 'd', 'n')
-if not (state[1] and state[2] and state[3] and state[4]) then
+local state = redis.call('HMGET', rates, 't', 'd', 'n')
+if not (state[1] and state[2] and state[3]) then
   -- Nothing is charged any more: the account was erased, or was not used for a day.
   return 1
 end
 local us, minute, today = time[1] * 1000000 + time[2], 60000000, math.floor(now / 86400000)
-local request_time, token_time = tonumber(state[1]), tonumber(state[2])
-if requests > 0 then
-  request_time = request_time - minute / requests
-end
+local token_time, charged = tonumber(state[1]), tonumber(state[2])
 if tokens > 0 then
   if used > reserved then
     -- Time that the account did not use is not kept.
@@ -37,8 +34,15 @@ if tokens > 0 then
   end
   token_time = token_time + (used - reserved) * minute / tokens
 end
-local count = tonumber(state[3]) == today and tonumber(state[4]) or 0
+local count = charged == today and tonumber(state[3]) or 0
 count = math.max(0, count + used - (day == today and reserved or 0))
-redis.call('HSET', rates, 'r', string.format('%.2f', request_time), 't', string.format('%.2f', token_time), 'd', today,
-  'n', string.format('%.0f', count))
+if charged == today then
+  redis.call('HSET', rates, 't', token_time, 'n', count)
+else
+  redis.call('HSET', rates, 't', token_time, 'n', count, 'd', today)
+end
+if requests > 0 then
+  local request_time = tonumber(redis.call('HGET', rates, 'r') or us)
+  redis.call('HSET', rates, 'r', request_time - minute / requests)
+end
 return 1
