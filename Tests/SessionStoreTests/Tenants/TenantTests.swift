@@ -109,7 +109,8 @@ struct TenantTests {
             return lines.filter { $0.contains(session.text) && !$0.contains(mark) }.map { line in
                 // Behind the time and the connection.
                 String(line.drop { $0 != "]" }).replacing(session.text, with: "S").replacing(/[0-9]{6,}/, with: "N")
-                    .replacing(/[a-z2-9]{26}/, with: "TOKEN").replacing(/"[a-z2-9]{4}"/, with: "NONCE").replacing(/(running|sessions:other):[0-9]+/, with: "BUCKET")
+                    .replacing(/[a-z2-9]{26}/, with: "TOKEN")
+                    .replacing(/"[a-z2-9]{4}"/, with: "NONCE").replacing(/(running|sessions:other):[0-9]+/, with: "BUCKET")
             }
         }
         let foreign = try await commands(other)
