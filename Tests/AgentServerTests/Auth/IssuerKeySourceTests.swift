@@ -49,13 +49,14 @@ struct IssuerKeySourceTests {
         let (verifier, _) = verifier(gate)
         let good = try issuer.token("one")
         let bad = try (0..<200).map { try issuer.token("invented-\($0)") }
-        let failures = await withTaskGroup(of: (Bool, AuthFailure.Reason?).self) { group in
+        let failures = try await withThrowingTaskGroup(of: (Bool, AuthFailure.Reason?).self) { group in
             for token in bad { group.addTask { (false, await failure(verifier, token)) } }
             for _ in 0..<200 { group.addTask { (true, await failure(verifier, good)) } }
-            // The gate opens in any case: the group waits for all of them.
-            try? await eventually("a fetch", timeout: .seconds(60)) { gate.arrivals > 0 }
+            // After a failure, too: the group waits for its tasks.
+            defer { gate.open() }
+            try await eventually("a fetch", timeout: .seconds(60)) { fetches.value > 0 }
             gate.open()
-            return await group.reduce(into: []) { $0.append($1) }
+            return try await group.reduce(into: []) { $0.append($1) }
         }
         #expect(failures.count == 400 && failures.allSatisfy { isGood, reason in isGood ? reason == nil : reason == .wrong })
         // A second storm within the same half minute causes no fetch.
