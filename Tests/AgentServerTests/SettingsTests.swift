@@ -76,7 +76,7 @@ struct SettingsTests {
         #expect(form.streamOptions == .no && form.systemRole == .developer && form.toolNames && form.strictTurns == .yes)
     }
 
-    /// One lost connection may cost such a lease.
+    /// With such a lease, one lost connection may cost the lease.
     @Test(
         "A lease shorter than one and a half Redis timeouts causes a warning",
         arguments: [
@@ -169,7 +169,7 @@ struct SettingsTests {
         }
     }
 
-    /// An operations team greps for this line.
+    /// An operations team may search logs for this line.
     @Test(
         "An unusable setting stops the start with one line and exit code 64",
         arguments: [

@@ -14,13 +14,13 @@ import Glibc
 
 @Suite("The log writer's bounded queue", .tags(.processes), .serialized)
 struct LogWriterTests {
-    /// A pipe that the test reads at a time of its choice.
+    /// A pipe whose content the test reads when it chooses.
     final class Pipe: Sendable {
         let reading: Int32
         let writing: Int32
 
         init() throws {
-            // The server ignores SIGPIPE as well: a writer's thread may outlive its test and the
+            // The server ignores SIGPIPE as well. A writer's thread may outlive its test and the
             // reading end.
             signal(SIGPIPE, SIG_IGN)
             var ends: [Int32] = [0, 0]
@@ -69,7 +69,7 @@ struct LogWriterTests {
         let lines = pipe.read().split(separator: "\n")
         #expect(lines.count == 500)
         for (index, line) in lines.enumerated() { #expect(line.hasSuffix(" line \(index).")) }
-        // The writer's thread has ended, and no line is lost.
+        // The writer's thread has ended, and has written every line.
         logger.info("the last word")
         #expect(pipe.read().contains("the last word"))
     }
