@@ -1,7 +1,8 @@
 import Foundation
 public import LocalDeployment
 
-/// `valkey-server`, if the environment names it. `make test` installs it and sets the variable.
+/// The path of `valkey-server`, if the environment names one. `make test` installs it and sets the
+/// variable.
 public enum Valkey {
     public static let variable = "AGENT_RUNTIME_TEST_VALKEY"
     public static let program: String? = ProcessInfo.processInfo.environment[variable].flatMap { $0.isEmpty ? nil : $0 }

@@ -11,7 +11,7 @@ import Testing
 struct StepStateMachineTests {
     enum Unexpected: Error { case repair, ending }
 
-    /// A state machine, and the number of its generations so far.
+    /// A state machine, with the history and the number of generations so far.
     struct Driver {
         var machine: StepStateMachine
         var history: [ByteBuffer]

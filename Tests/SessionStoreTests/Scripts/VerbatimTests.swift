@@ -3,7 +3,7 @@ import Testing
 
 @testable import SessionStore
 
-/// JSON passes through Redis and the scripts as text, and numbers stay readable for a person.
+/// JSON passes through Redis and the scripts as text, and a person can read the numbers.
 @Suite("Text that passes through Redis unchanged", .tags(.redis), .serialized)
 struct VerbatimTests {
     static let odd = [

@@ -42,9 +42,9 @@ struct RandomSessionTests {
             stores.append(
                 try await it.store(replica: "replica-\(replica)", lease: .seconds(400)) {
                     $0.sessionTTL = .seconds(900)
-                    // The ledger's bound has tests of its own.
+                    // ``LedgerBoundTests`` tests the ledger's limit.
                     $0.ledgerBound = 1 << 20
-                    // The history comes in parts, too.
+                    // The small limits force the store to read the history in pages, too.
                     ($0.historyAheadMessages, $0.historyPage) = (3, 2)
                     $0.layout = layout
                 })
