@@ -13,7 +13,7 @@ import Testing
 
 @Suite("Writing a stream to a connection")
 struct ClientStreamHandlerTests {
-    /// A connection whose response's head was written.
+    /// A connection on which the response's head is already written.
     private struct Connection {
         let channel = EmbeddedChannel()
         let stream: ClientStream
@@ -166,7 +166,7 @@ struct ClientStreamHandlerTests {
         #expect(throws: (any Error).self) { try Connection.deliver(late, over: connection.channel).wait() }
     }
 
-    /// The connection is kept open between two responses.
+    /// The connection remains open between two responses.
     @Test("Late bytes of one response never enter the next response on the same connection")
     func answersOnOneConnectionDoNotMix() throws {
         let connection = try Connection()

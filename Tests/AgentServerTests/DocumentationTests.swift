@@ -29,7 +29,7 @@ import Testing
 
     private func plain(_ cell: String) -> String { cell.replacing("`", with: "") }
 
-    /// The end of docs/settings.md is the output of `agent-server settings`.
+    /// docs/settings.md ends with the output of `agent-server settings`.
     @Test("docs/settings.md has the settings of the code")
     func settings() throws {
         let page = try String(contentsOf: Self.docs.appending(path: "settings.md"), encoding: .utf8)

@@ -2,7 +2,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Such a number causes at most an error, and only for its own session.
+/// A number out of range causes at most an error, and only for its own session.
 @Suite("Numbers out of range in Redis and in requests", .tags(.processes), .serialized)
 struct HostileNumbersTests: ServerSuite {
     private static let most = "9223372036854775807"

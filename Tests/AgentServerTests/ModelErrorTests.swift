@@ -3,7 +3,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Clients and operators see a model's error, and the session goes on after it.
+/// Clients and operators learn of a model's error, and the session can go on afterwards.
 @Suite("Model errors in the HTTP API", .tags(.processes), .serialized)
 struct ModelErrorTests: ServerSuite {
     let server: TestServer

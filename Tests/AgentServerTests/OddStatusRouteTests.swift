@@ -2,7 +2,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// A model's server, or a proxy in front of it, cannot end a replica with a status line.
+/// No status line of a model's server, or of a proxy before it, ends a replica.
 @Suite("Odd status lines from the model's server", .tags(.processes), .serialized)
 struct OddStatusRouteTests {
     private static func answer(_ status: String) -> [RawUpstream.Step] {

@@ -45,7 +45,7 @@ struct OpenAPITests {
         }
     }
 
-    /// These are the codes of the event and of the deprecated endpoint.
+    /// The contract lists these codes twice: for the `error` event and for the deprecated endpoint.
     @Test("Every model error code is in the contract")
     func everyCodeOfAModelsErrorIsInTheContract() {
         let contract = String(decoding: PackageResources.openapi_json, as: UTF8.self)

@@ -25,7 +25,7 @@ struct ProcessTests {
         #expect(try await replica.stop() == 0)
     }
 
-    /// The signal may arrive at any time.
+    /// SIGHUP may arrive at any time during the start.
     @Test("SIGHUP before the server listens does not end it")
     func aTerminalThatIsClosedEarly() async throws {
         // The server starts even if Redis is down.
@@ -99,7 +99,7 @@ struct ProcessTests {
         #expect(try await process.ended() == 0)
     }
 
-    /// Returns user and system time (proc_pid_stat(5)).
+    /// Returns the process's user and system time in clock ticks (proc_pid_stat(5)).
     private func cpuTicks(_ pid: pid_t) throws -> Int {
         let stat = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
         let fields = stat.suffix(from: stat.lastIndex(of: ")") ?? stat.startIndex).split(separator: " ").dropFirst()

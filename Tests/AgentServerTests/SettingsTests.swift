@@ -10,7 +10,7 @@ import Testing
 @testable import LanguageModels
 @testable import agent_server
 
-/// The server reads settings under the original's names and checks them at the start.
+/// The server reads settings from variables and flags, and checks them at the start.
 @Suite("Settings", .tags(.processes), .serialized)
 struct SettingsTests {
     private func settings(_ environment: [String: String], flags: [(any SettingEntry, String)] = []) throws -> Settings {

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The process ends in every state of Redis.
+/// The process ends whether Redis runs, stalls or is down.
 @Suite("SIGTERM and SIGINT", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
 struct StopTests {
     private static let drain = ["AGENT_RUNTIME__DRAIN_SECONDS": "2"]

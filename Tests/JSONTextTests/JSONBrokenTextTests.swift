@@ -75,7 +75,7 @@ struct JSONBrokenTextTests {
         #expect(throws: JSONError.self) { try CheckedJSON.series(repairing: ByteBuffer(string: text), limit: 4) }
     }
 
-    /// The parser does not read beyond the bytes.
+    /// The parser does not read beyond the end of the bytes.
     @Test("Repaired bytes are always JSON", arguments: 0..<4)
     func whateverIsRepairedIsJSON(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)

@@ -13,7 +13,7 @@ struct RollingRestartTests {
         private let clients: Guarded<[AgentClient]>
         /// Whether all replicas have been restarted.
         let isRolledOut = Atomic(false)
-        /// Completions that began on one replica and ended on another.
+        /// The number of completions that began on one replica and ended on another.
         let handedOver = Atomic(0)
 
         init(_ replicas: [Replica]) {

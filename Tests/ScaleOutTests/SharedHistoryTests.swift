@@ -2,7 +2,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Two server processes write to the session at the same time.
+/// Two server processes write to one session at the same time.
 @Suite("One session on two replicas", .tags(.processes), .serialized)
 struct SharedHistoryTests {
     let redis: RedisServer

@@ -133,7 +133,7 @@ final class ProxyLink: ChannelInboundHandler {
         replies.discardReadBytes()
     }
 
-    /// Removes the oldest request, which has its reply.
+    /// Removes the oldest request when its reply has arrived.
     @discardableResult private func answered() -> FaultyProxy.Fault? {
         guard let oldest = due.popFirst() else { return nil }
         counted -= oldest.counts ? 1 : 0

@@ -20,7 +20,8 @@ public final class RawUpstream: Sendable {
 
     /// A request with the bytes that arrived.
     public struct Received: Sendable {
-        /// The connection of the request, and the request's index on it, from 0.
+        /// The number of the request's connection, and the request's index on that connection, both
+        /// from 0.
         public var connection: Int
         public var place: Int
         public var text: String
@@ -58,7 +59,7 @@ public final class RawUpstream: Sendable {
         self.script = script
     }
 
-    /// A whole response with a length, after which the connection can be reused.
+    /// Returns a whole response with a length, after which the client can reuse the connection.
     public static func answer(_ body: String) -> [Step] {
         [.bytes(head + "Content-Length: \(body.utf8.count)\r\n\r\n" + body)]
     }

@@ -8,7 +8,7 @@ public enum Valkey {
     public static let program: String? = ProcessInfo.processInfo.environment[variable].flatMap { $0.isEmpty ? nil : $0 }
 
     public static var isThere: Bool { program != nil }
-    /// The message of a skipped suite.
+    /// The message that explains why a suite is skipped.
     public static let hint = "\(variable) names no valkey-server: `make test` puts one under .build/valkey"
 
     public static func single() async throws -> RedisServer { try await RedisServer.start(program: found) }

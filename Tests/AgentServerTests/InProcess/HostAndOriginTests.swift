@@ -5,7 +5,7 @@ import Testing
 /// other hosts.
 @Suite("Hosts and origins of a server without an API key")
 struct HostAndOriginTests {
-    /// The status line, headers and body of the response to one request.
+    /// Returns the status line, headers and body of the response to one request.
     private func response(
         _ port: Int, _ target: String = "/openapi.json", host: String?, _ fields: [String] = [], method: String = "GET",
         body: String = "", version: String = "1.1"

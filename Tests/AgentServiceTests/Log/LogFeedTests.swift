@@ -16,7 +16,7 @@ struct LogFeedTests {
 
     init() async throws { redis = try await RedisServer.start() }
 
-    /// Viewers that share a feed. `takeOvers` counts the requests to take a lost step over.
+    /// Viewers that share a feed. `takeOvers` is the number of requests to take a lost step over.
     private final class Viewers: Sendable {
         let feeds = LogFeeds()
         let takeOvers = Atomic<Int>(0)

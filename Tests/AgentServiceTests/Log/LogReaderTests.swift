@@ -20,7 +20,7 @@ private struct WrittenLog {
         append(step, last: 0, fields)
     }
 
-    /// One entry with events numbered from `first` on.
+    /// Adds an entry whose events are numbered from `first` on.
     mutating func batch(_ step: Int, from first: Int, _ texts: [String], done: Bool = false) {
         var fields = texts.map { ("token", $0) }
         if done { fields.append(("done", SessionInRedis.done)) }

@@ -53,7 +53,7 @@ struct ReconstructedStepTests {
         #expect(found(1, [ByteBuffer(string: "x"), ByteBuffer(string: #"{"step":1}"#)], isComplete: true) == nil)
     }
 
-    /// Earlier builds wrote no reason.
+    /// Earlier builds wrote no finish reason.
     @Test("A journal line without a finish reason has none")
     func aLineWithoutAReasonHasNone() throws {
         let session = try #require(SessionID("s"))

@@ -81,7 +81,7 @@ struct SessionInRedis {
         try await SessionInRedis(redis, id, lease: store.configuration.lease) { $0.outagePause = outagePause }
     }
 
-    /// The value of a field `done` of the log.
+    /// The value of the log's field `done`, for a test.
     static let done = #"{"status":"completed","session_id":"s","step":1,"pending_calls":[],"finish_reason":"stop"}"#
 
     /// Commits the other replica's step.

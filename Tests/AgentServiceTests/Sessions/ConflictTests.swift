@@ -101,7 +101,7 @@ struct ConflictTests {
         #expect(try await turns.say("third", ["on_conflict": "wait"]).all().content == "answer to third")
     }
 
-    /// Each step has one end.
+    /// Each step ends exactly once.
     @Test("Two interrupts at once write each message once (I1, I2)")
     func twoInterruptsAtOnce() async throws {
         let session = try await SessionInRedis(.shared())

@@ -66,7 +66,7 @@ struct StepSchedulerTests {
         try await running.ended()
     }
 
-    /// Load balancers need that time, even if no step runs.
+    /// Load balancers need the time of the notice, even if no step runs.
     @Test("A stop lasts at least as long as the drain notice")
     func aStopIsNoticedBeforeItsEnd() async throws {
         let running = Running(notice: .milliseconds(300))
@@ -130,7 +130,7 @@ struct StepSchedulerTests {
         try await running.ended()
     }
 
-    /// The service ends without a graceful stop.
+    /// The service's task is cancelled without a graceful stop.
     @Test("A cancelled scheduler stops suspended steps, and their next jobs still run")
     func aCancellationStopsWhatIsWaitedFor() async throws {
         let scheduler = StepScheduler(maximumSteps: 1, drain: .seconds(30), executors: .shared, logger: .quiet)

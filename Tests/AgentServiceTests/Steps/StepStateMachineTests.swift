@@ -6,7 +6,7 @@ import Testing
 @testable import AgentService
 @testable import LanguageModels
 
-/// One or two generations lead to one end of a step.
+/// A step ends once, after one or two generations.
 @Suite("The step's state machine")
 struct StepStateMachineTests {
     enum Unexpected: Error { case repair, ending }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import LanguageModels
 
-/// The provider learns once which form a server accepts, and remembers it.
+/// From one refusal, the provider learns which form a server accepts, and remembers it.
 @Suite("Concessions to a model's server")
 struct ConcessionTests {
     private static let refusal =

@@ -103,7 +103,8 @@ final class CollectingReceiver: LLMReceiver {
         reader?.resume()
     }
 
-    /// Returns the next batch; nil at the end. A cancelled task still waits for the end.
+    /// Returns the next batch; nil at the end. If the task is cancelled, it still waits for the
+    /// end.
     func next() async throws -> [LLMEvent]? {
         await withCheckedContinuation { continuation in
             let isThere = state.withLock { state in

@@ -95,7 +95,7 @@ struct OutgoingMessagesTests {
         return (form, bits & 2 != 0)
     }
 
-    /// A session after failures, cancels and empty completions.
+    /// Returns the history of a session with failures, cancels and empty completions.
     private static func history(seed: UInt64) -> [ByteBuffer] {
         var random = SeededGenerator(seed: seed)
         var history = [#"{"role":"system","content":"s"}"#]
@@ -134,7 +134,7 @@ struct OutgoingMessagesTests {
         }
     }
 
-    /// Mistral's and Gemma's templates require this.
+    /// The templates of Mistral and Gemma require that user and assistant alternate.
     @Test("User and assistant messages alternate for every session", arguments: 0..<12 as Range<UInt64>)
     func userAndAssistantTakeTurns(seed: UInt64) throws {
         for (form, strictTurns) in Self.forms {

@@ -75,7 +75,7 @@ struct RedisReplyTests {
         }
     }
 
-    /// Quadratic access would take minutes here.
+    /// If access took quadratic time, this test would take minutes.
     @Test("A long flat array is read by index in constant time")
     func readsALongFlatArrayByIndex() throws {
         let reply = try Self.reply(.array((0..<100_000).map { .integer(Int64($0)) }))

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisClient
 
-/// A caller that cancels never shifts the replies of the others.
+/// If a caller cancels, the other callers still get their own replies.
 @Suite("Cancelled commands", .tags(.redis), .serialized)
 struct RedisCancellationTests {
     @Test("A cancellation at any moment never delivers another caller's reply", arguments: 0..<3)

@@ -20,7 +20,7 @@ struct EmbeddedRedisTests {
         return try await connection.send(pipeline: commands).map { try $0.get() }
     }
 
-    /// Returns the ids of the processes that serve this test's socket.
+    /// Returns the ids of the redis-server processes with this test's socket.
     func servers() throws -> [pid_t] {
         try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { pid_t($0) }.filter { pid in
             // A zombie has no command line. A running Redis sets its own title, which contains the

@@ -82,7 +82,7 @@ struct RedisSubscriberTests {
         try await redis.kill()
     }
 
-    /// The same applies to listeners that left during the outage.
+    /// Listeners that left during the outage are not subscribed again.
     @Test("Subscriptions made during an outage take effect afterwards")
     func listensOnceRedisIsThere() async throws {
         let proxy = try await FaultyProxy.start(to: redis)

@@ -55,7 +55,7 @@ struct DeleteSessionTests {
         #expect(try it.redis.cli("--scan", "--pattern", "agent:{\(it.session)}:*") == "")
     }
 
-    /// The new session has the same fence.
+    /// The new session has the same fence as the deleted one.
     @Test("A deleted session's step writes nothing into its successor (I3)")
     func aDeletedSessionsStepIsLost() async throws {
         let (it, token) = try await ScriptSession.running()

@@ -44,7 +44,7 @@ struct LedgerBoundTests {
         #expect(try await it.dump().ledger.count == 18)
     }
 
-    /// The ledger keeps all calls of the latest step, in any number.
+    /// The ledger keeps all calls of the latest step, however many these are.
     @Test("The latest step's entries stay (I2)")
     func theLatestStepsEntriesStay() async throws {
         let it = try await ScriptSession()

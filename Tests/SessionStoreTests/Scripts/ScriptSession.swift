@@ -13,7 +13,7 @@ struct ScriptAnswer: CustomStringConvertible {
     var now: Int64 { reply[1]?.integer ?? 0 }
     /// The values after Redis's time, with integers as digits.
     var rest: [String] { (2..<max(2, reply.count)).compactMap { reply[$0]?.plain } }
-    /// The named fields among these; missing ones are left out.
+    /// Returns the fields of this range, without missing ones.
     func fields(_ range: ClosedRange<Int>) -> [String] { Array(rest.prefix(range.upperBound + 1).dropFirst(range.lowerBound)) }
     var line: String { ([name] + rest).joined(separator: " ") }
     var step: Int { reply[2]?.intValue ?? 0 }
@@ -81,7 +81,7 @@ struct ScriptSession: Sendable {
         connection = try await redis.client().connection(for: "")
     }
 
-    /// The same session over another connection.
+    /// Creates the same session over another connection.
     init(_ it: ScriptSession, connection: RedisConnection) {
         (redis, configuration, session) = (it.redis, it.configuration, it.session)
         self.connection = connection

@@ -46,7 +46,7 @@ struct VerbatimTests {
         #expect(try it.redis.cli("HGET", it.keys.pending, "c") == json)
     }
 
-    /// Lua would write a float as `1.79e+15`.
+    /// Lua would write a large float as `1.79e+15`.
     @Test("Times and fences are whole numbers")
     func timesAndFencesAreWholeNumbers() async throws {
         let (it, token) = try await ScriptSession.running { $0.ttl = 600_000 }

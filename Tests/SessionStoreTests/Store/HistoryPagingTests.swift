@@ -7,7 +7,7 @@ import Testing
 /// Pages are limited in bytes.
 @Suite("Pages of a history", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct HistoryPagingTests {
-    /// Returns the counts of the pages of a history whose messages have these sizes.
+    /// Returns the number of messages of each page, for a history whose messages have these sizes.
     private func pages(_ sizes: [Int], bytes: Int = 1 << 20) -> [Int] {
         var paging = HistoryPaging(mostMessages: 2048, bytes: bytes)
         var counts: [Int] = []

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// Hints lead to the steps of lost replicas (I6).
+/// Sweepers find the steps of lost replicas by their hints (I6).
 @Suite("Finding lost steps", .tags(.redis), .serialized)
 struct OrphanTests {
     let redis: RedisServer

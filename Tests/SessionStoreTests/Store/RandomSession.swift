@@ -21,7 +21,7 @@ struct RandomSession {
     private var lastFence = 0
     /// The data in Redis after the last call. Nothing else writes to the session.
     private var lastDump: SessionDump?
-    /// The count of each outcome.
+    /// The number of times that each outcome occurred.
     private(set) var answers: [String: Int] = [:]
 
     init(_ it: ScriptSession, stores: [RedisSessionStore], seed: Int, layout: Int) {

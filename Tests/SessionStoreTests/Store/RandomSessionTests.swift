@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// After every call, Redis holds what a plain model of the session holds.
+/// After every call, the data in Redis equals that of a plain model of the session.
 @Suite("Random calls against a plain model", .tags(.processes), .serialized)
 struct RandomSessionTests {
     @Test("Any order of calls leaves what the model says (I1, I2, I3, I8)", arguments: 1...8)

@@ -34,7 +34,7 @@ struct SessionModel {
     var calls: [String: Call] = [:]
     /// Step and digest of each idempotency key.
     var keys: [String: (step: Int, digest: String, isResults: Bool)] = [:]
-    /// The keys that exist in Redis.
+    /// The layout, which decides which keys exist in Redis.
     var layout = 1
     /// Step of each token, and whether it has committed.
     var tokens: [String: (step: Int, isCommitted: Bool)] = [:]
