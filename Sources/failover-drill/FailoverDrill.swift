@@ -1,7 +1,10 @@
 import ArgumentParser
 import Foundation
 import LocalDeployment
+import Logging
 import NIOCore
+import NIOPosix
+import RedisClient
 
 /// Rehearses failures: clients hold conversations, faults happen, and then every session is compared
 /// with what its client has seen.
@@ -81,6 +84,12 @@ struct FailoverDrill: AsyncParsableCommand {
     @Option(help: "How long a client retries one request, in seconds.")
     var patience = 90
 
+    @Option(help: "The number of tenants of a local deployment, 1 or 2. Their clients use the same session ids, with keys of their own.")
+    var tenants = 1
+
+    @Option(help: "AGENT_RUNTIME__LIMIT_STREAMS of each tenant of a local deployment; 0 for no limit.")
+    var limits = 0
+
     @Option(help: "Write the report as JSON to this file.")
     var json: String?
 
@@ -98,6 +107,9 @@ struct FailoverDrill: AsyncParsableCommand {
         guard (1...10_000).contains(conversations) else { throw ValidationError("--conversations must be from 1 to 10000") }
         guard (500...60_000).contains(leaseMS) else { throw ValidationError("--lease-ms must be from 500 to 60000") }
         guard (1...5).contains(redisReplicas) else { throw ValidationError("--redis-replicas must be from 1 to 5") }
+        guard (1...DrillTenant.most).contains(tenants) else { throw ValidationError("--tenants must be from 1 to \(DrillTenant.most)") }
+        guard limits >= 0 else { throw ValidationError("--limits must be 0 or more") }
+        if !local, tenants > 1 || limits > 0 { throw ValidationError("--tenants and --limits are for --local") }
         guard patience >= 1 else { throw ValidationError("--patience must be 1 or more") }
         _ = try (topology(), kinds(), faultCommands(), personality(for: 0))
         if local, !commands.isEmpty { throw ValidationError("--fault is for --url; local faults are named with --faults") }
@@ -131,21 +143,42 @@ struct FailoverDrill: AsyncParsableCommand {
             system = try await LocalSystem.start(
                 .init(
                     server: try server.map { URL(filePath: $0) } ?? Replica.executable(), redis: topology, redisReplicas: redisReplicas,
-                    lease: .milliseconds(leaseMS), ackReplicas: ackReplicas ?? (topology == .single ? 0 : 1), personality: personality))
+                    lease: .milliseconds(leaseMS), ackReplicas: ackReplicas ?? (topology == .single ? 0 : 1), personality: personality,
+                    tenants: tenants, streams: limits > 0 ? limits : nil))
         } catch {
             throw Failure.unavailable("the deployment could not be started: \(error)")
         }
-        let faults = try kinds().filter { $0.exists(in: system.redis) }
+        let isOpen = tenants == 1 && limits == 0
+        let faults = try kinds().filter { $0.exists(in: system.redis) && (isOpen || !$0.sendsRequests) }
         let injector = FaultInjector(system: system)
+        let watch = try await limitWatch(of: system)
         let drill = Drill(
-            options: options, url: system.balancer.url, headers: [:], faults: faults.map { .init(name: $0.rawValue, summary: $0.summary) },
+            options: options, url: system.balancer.url, tenants: DrillTenant.make(tenants),
+            faults: faults.map { .init(name: $0.rawValue, summary: $0.summary) },
             inject: { entry in
                 guard let kind = FaultKind(rawValue: entry.name) else { return "" }
+                if kind.losesSlots { watch?.excuse() }
+                defer { if kind.losesSlots { watch?.expectAgain() } }
                 return try await injector.inject(kind, choice: entry.choice)
-            }, model: system.model, progress: progress)
+            }, model: system.model, progress: progress, limits: watch)
         let summary = await watched(drill)
         if let logs = await system.stop(keepsLogs: !summary.isSound) { print("the replicas' logs are in \(logs.path)") }
         return summary
+    }
+
+    /// Returns a watch of the deployment's limits; nil without limits.
+    private func limitWatch(of system: LocalSystem) async throws -> LimitWatch? {
+        guard limits > 0 else { return nil }
+        let client: RedisConnectionPool
+        do {
+            client = RedisConnectionPool(
+                configuration: try RedisConfiguration(url: system.redis.url), eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+                logger: Logger(label: "drill") { _ in SwiftLogNoOpLogHandler() })
+        } catch {
+            throw Failure.unavailable("Redis could not be reached: \(error)")
+        }
+        guard await client.waitUntilReady(timeout: .seconds(20)) else { throw Failure.unavailable("Redis could not be reached") }
+        return LimitWatch(client: client, limit: limits, lease: system.lease)
     }
 
     // MARK: The model alone
@@ -180,7 +213,7 @@ struct FailoverDrill: AsyncParsableCommand {
         guard ready.status == 200 else { throw Failure.unavailable("\(address) sent the response \(ready.status) \(ready.code ?? "")") }
         let commands = Dictionary(try faultCommands().map { ($0.name, $0) }) { $1 }
         let drill = Drill(
-            options: options, url: address, headers: headers,
+            options: options, url: address, tenants: [.only(headers: headers)],
             faults: commands.keys.sorted().map { .init(name: $0, summary: commands[$0]?.command ?? "") },
             inject: { entry in
                 try await commands[entry.name]?.run()

@@ -106,8 +106,19 @@ import Testing
         let keys = RedisKeys(try #require(SessionID("S")))
         let last = RedisKeyspace.bucketCount - 1
         var expected = keys.all + [keys.wake]
-        expected += [RedisKeyspace.standard.meta, RedisKeyspace.standard.replicas, RedisKeyspace.standard.suspects, RedisKeyspace.standard.replica("NAME")]
-        expected += [RedisKeyspace.standard.index(bucket: 0), RedisKeyspace.standard.running(bucket: 0)].map { "\($0) … \(last)" }
+        expected += [
+            RedisKeyspace.standard.meta, RedisKeyspace.standard.replicas, RedisKeyspace.standard.suspects,
+            RedisKeyspace.standard.replica("NAME"),
+        ]
+        let account = AccountKeys(Account(try #require(Subject("NAME")), tenant: try #require(TenantID("T"))))
+        expected += [
+            RedisKeyspace.standard.sessions(of: "SUBJECT", in: try #require(TenantID("T"))), RedisKeyspace.standard.tenants,
+            RedisKeyspace.standard.erasures,
+        ]
+        expected += account.ofLimits + [account.usage("YYYY-MM")]
+        expected += [RedisKeyspace.standard.index(try #require(TenantID("T")), bucket: 0), RedisKeyspace.standard.running(bucket: 0)].map {
+            "\($0) … \(last)"
+        }
         let documented = rows.compactMap(\.first).filter { $0.hasPrefix("`agent:") }.map(plain)
         #expect(documented.sorted() == expected.sorted())
     }

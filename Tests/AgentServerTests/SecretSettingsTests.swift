@@ -31,14 +31,16 @@ struct SecretSettingsTests {
             "AGENT_RUNTIME__LLM_API_KEY_FILE": try file("model"),
             "AGENT_RUNTIME__LLM_INTERNAL_AUTH_FILE": try file("key:other\n"),
             "AGENT_RUNTIME__INTERNAL_API_KEY_FILE": try file("clients\n"),
+            "AGENT_RUNTIME__TICKET_KEYS_FILE": try file(String(repeating: "t", count: 32) + "\n"),
         ])
         guard case .sentinel(let group) = try #require(settings.redis).topology else { throw NeverHappened(description: "sentinels") }
         #expect(settings.redis?.password == "p" && group.password == "sentinels")
         #expect(
             settings.llm?.upstream.apiKey == "model" && settings.llm?.upstream.internalKey == "other"
                 && settings.internalAPIKey == "clients")
+        #expect(settings.ticketKeys == [String(repeating: "t", count: 32)])
         let names = Setting.all.filter(\.isSecret).compactMap(\.fileVariable)
-        #expect(names.count == 5 && names.allSatisfy { SettingsText.help.contains($0) })
+        #expect(names.count == 6 && names.allSatisfy { SettingsText.help.contains($0) })
     }
 
     @Test("An unusable secret file is named, and its content is not shown")

@@ -108,13 +108,16 @@ struct SettingsTests {
     func durabilityAndBounds() throws {
         let defaults = try settings([:])
         #expect(defaults.ackReplicas == 0 && !defaults.allowsEviction)
+        #expect(defaults.keyspace.prefix == "agent" && defaults.sessionMaximumAge == nil)
         #expect(defaults.maximumMessages == 100_000 && defaults.maximumHistoryBytes == 32 << 20)
         #expect(defaults.historyBytesInFlight == 128 << 20 && defaults.bodyBytesInFlight == 64 << 20)
         let settings = try settings([
             "AGENT_RUNTIME__ACK_REPLICAS": "2", "AGENT_RUNTIME__ALLOW_EVICTION": "true", "AGENT_RUNTIME__MAX_MESSAGES": "9",
             "AGENT_RUNTIME__MAX_HISTORY_BYTES": "5000", "AGENT_RUNTIME__HISTORY_BYTES_IN_FLIGHT": "1048576",
-            "AGENT_RUNTIME__BODY_BYTES_IN_FLIGHT": "2097152",
+            "AGENT_RUNTIME__BODY_BYTES_IN_FLIGHT": "2097152", "AGENT_RUNTIME__REDIS_PREFIX": "two_2-A",
+            "AGENT_RUNTIME__SESSION_MAX_AGE": "600",
         ])
+        #expect(settings.keyspace.prefix == "two_2-A" && settings.sessionMaximumAge == .seconds(600))
         #expect(settings.historyBytesInFlight == 1 << 20 && settings.bodyBytesInFlight == 2 << 20)
         #expect(settings.ackReplicas == 2 && settings.allowsEviction && settings.maximumMessages == 9)
         #expect(settings.maximumHistoryBytes == 5000)
@@ -144,6 +147,7 @@ struct SettingsTests {
             ("AGENT_RUNTIME__SESSION_TTL", "5"), ("AGENT_RUNTIME__INTERNAL_API_KEY", "k "),
             ("AGENT_RUNTIME__INTERNAL_API_KEY", "schlüssel"),
             ("AGENT_RUNTIME__LLM_INTERNAL_AUTH", "key:"), ("AGENT_RUNTIME__LLM_INTERNAL_AUTH", "sesame"),
+            ("AGENT_RUNTIME__REDIS_PREFIX", "a:b"), ("AGENT_RUNTIME__REDIS_PREFIX", "a{b"), ("AGENT_RUNTIME__SESSION_MAX_AGE", "59"),
             ("AGENT_RUNTIME__ALLOWED_HOSTS", "a b"), ("AGENT_RUNTIME__ALLOWED_HOSTS", "http://a"),
             ("AGENT_RUNTIME__DRAIN_NOTICE_SECONDS", "601"), ("AGENT_RUNTIME__LOG_QUEUE", "1"),
             ("AGENT_RUNTIME__LLM_PARAMETERS", "[]"), ("AGENT_RUNTIME__LLM_PARAMETERS", #"{"model":"m"}"#),

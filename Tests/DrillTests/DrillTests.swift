@@ -48,6 +48,23 @@ struct DrillProcessTests {
         #expect(!places.isEmpty && !places.contains { $0.hasPrefix(temporary.path) })
     }
 
+    /// The clients of both tenants use the same session ids.
+    @Test("A drill of two tenants sees refusals, no account above its limit, and nothing of the other", arguments: [1, 2])
+    func limitsHold(tenants: Int) async throws {
+        let json = try temporaryDirectory().path + "/drill.json"
+        let arguments = [
+            "--local", "--redis", "single", "--limits", "3", "--tenants", "\(tenants)", "--duration", "20", "--every", "5",
+            "--conversations", "\(9 * tenants)",
+            "--seed", "5",
+            "--faults", "kill,pause,redis-stall", "--lease-ms", "1000", "--json", json, "--personality", "plain",
+        ]
+        let process = try await drill(arguments, exit: 0)
+        let report = try JSON(String(contentsOfFile: json, encoding: .utf8))
+        #expect(report["sound"] == true && report["violations"].array.isEmpty)
+        #expect(report["refusals"].int ?? 0 > 10 && report["most_leases"] == 3 && report["turns"].int ?? 0 > 20, "\(report)")
+        #expect(process.log.contains("most leases of an account 3"))
+    }
+
     /// The faults are the user's commands, and the model is the scripted one.
     @Test("A drill runs against an existing deployment, and reports a fault that failed")
     func aDeploymentThatIsThere() async throws {
@@ -95,7 +112,9 @@ struct DrillProcessTests {
     func whatCannotBeIsSaid() async throws {
         for arguments in [
             [], ["--local", "--url", "http://x"], ["--local", "--redis", "x"], ["--local", "--faults", "x"],
-            ["--local", "--duration", "0"], ["--local", "--personality", "x"], ["--local", "--model"], ["--model", "--port", "65536"],
+            ["--local", "--duration", "0"], ["--local", "--personality", "x"], ["--local", "--model"],
+            ["--local", "--tenants", "3"], ["--local", "--limits", "-1"], ["--url", "http://x", "--limits", "1"],
+            ["--model", "--port", "65536"],
         ] {
             _ = try await drill(arguments, exit: 64)
         }

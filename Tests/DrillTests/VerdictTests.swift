@@ -42,6 +42,28 @@ struct VerdictTests {
         return Set(verdict.violations.map(\.kind))
     }
 
+    /// Another tenant's client uses the same session id.
+    @Test("Bytes of another tenant are found")
+    func foreignBytesAreFound() throws {
+        let (red, blue) = (DrillTenant.make(2)[0], DrillTenant.make(2)[1])
+        #expect(red.mark == "<red>" && blue.mark == "<blue>" && red.headers != blue.headers)
+        var record = Self.record
+        record.tenant = red
+        func kinds(_ history: [JSON], state: JSON = ["status": "idle"], marks: [Int: String] = [7: "<red>", 8: "<red>"]) -> [Violation.Kind]
+        {
+            Verdict(record: record, state: state, history: history, knowsModel: true, others: [blue.mark], mark: { marks[$0] })
+                .violations.map(\.kind)
+        }
+        #expect(kinds(Self.history).isEmpty)
+        var history = Self.history
+        history[2] = ["role": "tool", "tool_call_id": "a", "content": "of <blue>"]
+        #expect(kinds(history).contains(.foreign))
+        #expect(kinds(Self.history, state: ["status": "idle", "metadata": "<blue>"]) == [.foreign])
+        // The text of a generation that answered the other tenant: in the history, and in the stream.
+        #expect(kinds(Self.history, marks: [7: "<red>", 8: "<blue>"]) == [.foreign, .foreign])
+        #expect(record.name == "red/s")
+    }
+
     @Test("A sound session has no violation")
     func aSoundSessionHasNone() {
         #expect(kinds { _, _ in }.isEmpty)

@@ -145,6 +145,26 @@ struct BalancerTests {
         #expect(try sessions.count { try redis.history($0).isEmpty } == 1)
     }
 
+    /// A query may hold a ticket for a stream.
+    @Test("A balancer's log has the path of a request and not its query", arguments: Balancer.Kind.allCases)
+    func logsWithoutQueries(kind: Balancer.Kind) async throws {
+        let replica = try await Replica.start(redis: try await RedisServer.shared().url, name: "one")
+        let balancer = try await Balancer.start(kind, before: [replica])
+        defer { balancer.process.signal(SIGKILL) }
+        let path = "/agent/sessions/\(SessionID.unique())"
+        #expect(try await balancer.client.get("\(path)/stream?ticket=s3cret").status == 404)
+        // nginx sends these two to locations of its own.
+        #expect(try await balancer.client.send("DELETE", "\(path)?ticket=s3cret").status == 404)
+        let message = "/agent/message/stream"
+        #expect(
+            try await balancer.client.send("POST", "\(message)?ticket=s3cret", body: "{}", headers: ["Idempotency-Key": "k"]).status == 400)
+        try await eventually("the log has the requests; it is: \(balancer.process.log)") {
+            ["GET \(path)/stream", "DELETE \(path)", "POST \(message)"].allSatisfy { balancer.process.log.contains($0) }
+        }
+        #expect(!balancer.process.log.contains("s3cret"))
+        try await replica.stop()
+    }
+
     @Test("HAProxy's own errors have the server's error format")
     func haproxysOwnErrorsAreTheServersInForm() async throws {
         let redis = try await RedisServer.shared()

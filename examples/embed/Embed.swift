@@ -47,7 +47,7 @@ struct PlainText: StreamEncoder {
 
         if let session = SessionID(UUID().uuidString) {
             let stream = ClientStream(encoder: PlainText())
-            try await turns.start(TurnRequest(session: session, text: "slow 12"), stream: stream)
+            try await turns.start(TurnRequest(session: session, text: "slow 12", as: .tenant), stream: stream)
             while let bytes = await stream.next() { print(String(buffer: bytes), terminator: "") }
         }
 

@@ -14,7 +14,7 @@ struct Bench: AsyncParsableCommand {
 
     @Option(
         parsing: .upToNextOption,
-        help: "The measurements to run, of turns, history, memory, redis, primary, paced, failover, followers, rolling, soak."
+        help: "The measurements to run, of turns, history, memory, redis, primary, limits, paced, failover, followers, rolling, soak."
     )
     var only: [String] = ["turns", "history", "memory", "redis"]
 
@@ -46,7 +46,7 @@ struct Bench: AsyncParsableCommand {
     var followerCount = 5000
 
     func run() async throws {
-        let known = ["turns", "history", "memory", "redis", "primary", "paced", "failover", "followers", "rolling", "soak"]
+        let known = ["turns", "history", "memory", "redis", "primary", "limits", "paced", "failover", "followers", "rolling", "soak"]
         if let unknown = only.first(where: { !known.contains($0) }) {
             throw ValidationError("--only: \(unknown) does not exist; the measurements are \(known.joined(separator: ", "))")
         }
@@ -64,6 +64,7 @@ struct Bench: AsyncParsableCommand {
         }
         if only.contains("redis") { try await redis() }
         if only.contains("primary") { try await primary() }
+        if only.contains("limits") { try await limits() }
     }
 }
 

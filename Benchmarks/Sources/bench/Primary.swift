@@ -40,7 +40,7 @@ extension Bench {
 }
 
 /// One Redis, or the masters of a Cluster.
-private struct RedisNodes {
+struct RedisNodes {
     let servers: [Child]
     let url: String
     let directory: URL
@@ -74,7 +74,7 @@ private struct RedisNodes {
 }
 
 /// Turns on a store: 64 sessions at the same time, each with one turn after another.
-private struct StoreLoad {
+struct StoreLoad {
     struct Sample {
         var turns: Int
         var elapsed: Double
@@ -84,6 +84,8 @@ private struct StoreLoad {
 
     let appends: Int
     let tokens: Int
+    /// Whose usage the turns count for.
+    var accounts: [Account] = []
 
     func run(_ nodes: RedisNodes, seconds: Double) async throws -> Sample {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -122,7 +124,9 @@ private struct StoreLoad {
     private func turn(_ store: RedisSessionStore, session name: String) async throws {
         guard let session = SessionID(name) else { throw Failure(description: "no name for a session: \(name)") }
         let message = ByteBuffer(string: #"{"role":"user","content":"Hello"}"#)
-        guard case .started(let step) = try await store.begin(BeginStep(session: session, input: .user(message))) else {
+        var begin = BeginStep(session: session, input: .user(message))
+        begin.accounts = accounts
+        guard case .started(let step) = try await store.begin(begin, as: .tenant) else {
             throw Failure(description: "a step did not begin")
         }
         var events = LoggedEvents(firstSequence: 1)

@@ -13,10 +13,12 @@ final class ClientRequests: Target {
         let body = ByteBuffer(bytes: input.bytes)
         let text = String(decoding: input.bytes, as: UTF8.self)
         let header = input.choices[2] & 1 == 0 ? nil : String(text.prefix(Int(input.choices[3])))
-        if let request = try? TurnRequest(body: body, idempotencyKey: header, lastEventID: nil, traceparent: header) {
+        if let request = try? TurnRequest(
+            body: body, tenant: .standard, as: .tenant, idempotencyKey: header, lastEventID: nil, traceparent: header)
+        {
             check(request)
         }
-        if let request = try? TurnRequest(legacyBody: body) { check(request) }
+        if let request = try? TurnRequest(legacyBody: body, tenant: .standard, as: .tenant) { check(request) }
         names(text)
         json(body)
         _ = try? ToolRegistry(parsing: body)
@@ -38,20 +40,23 @@ final class ClientRequests: Target {
 
     /// Reads each line as an id, as it comes in headers, queries and paths.
     private func names(_ text: String) {
+        guard let session = SessionID("s") else { return }
         for line in text.split(separator: "\n", maxSplits: 4) {
             if let id = EventID(line) {
                 hold(EventID(id.description) == id, "\(id)")
                 let entry = LogEntry(step: id.step, lastSequence: id.sequence, fields: [("token", ByteBuffer(string: "x"))])
-                let view = LogView(status: .idle, step: 7, nonce: id.nonce, leaseLeft: .zero, opening: nil, entries: [entry])
+                let view = LogView(status: .idle, step: 7, nonce: id.nonce, subject: "", leaseLeft: .zero, opening: nil, entries: [entry])
                 for place in [.after(id), .before(id), LogPosition.resuming(after: id, in: view, joinsNext: true)].compactMap({ $0 }) {
-                    var reader = LogReader(place)
+                    var reader = LogReader(place, of: session)
                     var events: [IdentifiedEvent] = []
                     _ = reader.read([entry], into: &events)
                     _ = reader.position
                 }
             }
             let name = String(line)
-            if let cursor = SessionCursor(name) { hold(SessionCursor(cursor.description) == cursor, "\(cursor)") }
+            if let cursor = SessionCursor(name, tenant: .standard) {
+                hold(SessionCursor(cursor.description, tenant: .standard) == cursor, "\(cursor)")
+            }
             if let session = SessionID(name) { hold(0..<RedisKeyspace.bucketCount ~= RedisKeys(session).bucket, "\(session)") }
         }
     }

@@ -62,12 +62,12 @@ final class RedisReplies: Target {
     private func log(_ reply: RedisReply) {
         var entries: [LogEntry] = []
         reply.forEachElement { if let entry = LogEntry(reply: $0) { entries.append(entry) } }
-        guard let first = entries.first else { return }
+        guard let first = entries.first, let session = Self.session else { return }
         let id = EventID(step: max(1, first.step), sequence: max(0, first.lastSequence), nonce: "n")
-        let view = LogView(status: .running, step: first.step, nonce: "n", leaseLeft: .zero, opening: first, entries: entries)
+        let view = LogView(status: .running, step: first.step, nonce: "n", subject: "", leaseLeft: .zero, opening: first, entries: entries)
         for place in [.beginning(of: first.step), .after(id), .before(id), LogPosition.resuming(after: id, in: view, joinsNext: true)] {
             guard let place else { continue }
-            var reader = LogReader(place)
+            var reader = LogReader(place, of: session)
             var events: [IdentifiedEvent] = []
             _ = reader.read(entries, into: &events)
             tell(events)

@@ -9,14 +9,16 @@ extension LogCodec {
 
     /// Returns the event that a field of a log entry holds; nil for a kind of event that this build
     /// does not know.
-    static func event(_ name: String, _ value: ByteBuffer) throws(Damaged) -> TurnEvent? {
+    ///
+    /// - Parameter session: The session that has the log. The log itself does not name its tenant.
+    static func event(_ name: String, _ value: ByteBuffer, of session: SessionID) throws(Damaged) -> TurnEvent? {
         guard let field = LoggedEvents.Field(rawValue: name) else { return nil }
         switch field {
         case .token: return .textDelta(String(buffer: value))
         case .reasoning: return .reasoningDelta(String(buffer: value))
         case .message: return try message(try json(value))
         case .error: return .failed(try failure(try json(value)))
-        case .done: return .finished(try summary(try json(value)))
+        case .done: return .finished(try summary(try json(value), of: session))
         case .restart: return .restarted(try restart(value))
         }
     }
@@ -56,9 +58,9 @@ extension LogCodec {
             retryAfter: json["retry_after"]?.integer)
     }
 
-    private static func summary(_ json: JSONSlice) throws(Damaged) -> StepSummary {
+    private static func summary(_ json: JSONSlice, of session: SessionID) throws(Damaged) -> StepSummary {
         guard let status = json["status"]?.string.flatMap(StepStatus.init(rawValue:)),
-            let session = json["session_id"]?.string.flatMap({ SessionID($0) }), let step = json["step"]?.integer
+            let step = json["step"]?.integer
         else { throw Damaged() }
         return StepSummary(
             status: status, session: session, step: step, historyLength: json["history_length"]?.integer,

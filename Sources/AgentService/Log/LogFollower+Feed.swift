@@ -24,13 +24,19 @@ extension LogFollower {
         feeds.leave(session)
     }
 
-    private var isWanted: Bool { stream.isOpen && stopSignal.reason == nil && !Task.isCancelled }
+    private var isWanted: Bool { stream.isLive && stopSignal.reason == nil && !Task.isCancelled }
 
-    /// Reads the log behind the reader's position.
+    /// Reads the log behind the reader's position. If the session is another user's by now, the
+    /// client sees no session.
     ///
     /// - Parameter timeout: How long to wait for news first; nil to read at once.
     /// - Returns: Nil when the log could not be read, or when the follower should stop.
     func look(_ reader: LogReader, _ chair: inout Chair?, timeout: Duration?) async -> LogLook? {
+        guard let look = await unchecked(reader, &chair, timeout: timeout) else { return nil }
+        return requester.reaches(session, ownedBy: look.view.subject) ? look : LogLook(reader, told: [], .absent)
+    }
+
+    private func unchecked(_ reader: LogReader, _ chair: inout Chair?, timeout: Duration?) async -> LogLook? {
         if let current = chair, let timeout {
             let news = await current.feed.next(
                 after: reader, current.seat, number: current.number, timeout: timeout, isWanted: { isWanted },

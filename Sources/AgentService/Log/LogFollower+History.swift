@@ -12,7 +12,7 @@ extension LogFollower {
             return fail(reader.step, "the session was deleted", code: "session_deleted", retryable: false)
         }
         do throws(StoreError) {
-            let journal = try await store.journal(session)
+            let journal = try await store.journal(session, as: requester)
             let rebuilt: ReconstructedStep?
             switch ReconstructedStep.find(reader.step, nonce: reader.knownNonce, journal: journal.lines, isComplete: journal.isComplete) {
             case .found(let step): rebuilt = step
@@ -22,12 +22,12 @@ extension LogFollower {
                     reader.step, "the session was deleted, and another one has its name", code: "session_deleted", retryable: false,
                     id: try await idToGoOn(after: reader.step))
             }
-            guard let rebuilt, try await store.hasHistory(session)
+            guard let rebuilt, try await store.historyLength(session, as: requester) > 0
             else {
                 let message = "the events of this step are gone; read the session's history"
                 return fail(reader.step, message, code: "events_gone", id: try await idToGoOn(after: reader.step))
             }
-            let messages = try await store.messages(session, in: rebuilt.range)
+            let messages = try await store.messages(session, in: rebuilt.range, as: requester)
             let id = try await idToGoOn(after: rebuilt.step)
             // A client that has a part of the text learns that the text comes once more.
             if reader.sequence > 0 { restart(rebuilt.step, voiding: reader.step, because: .eventsGone) }
@@ -52,7 +52,7 @@ extension LogFollower {
     ///   step is known, or if the client follows one request.
     private func idToGoOn(after step: Int) async throws(StoreError) -> EventID? {
         guard followsSession else { return nil }
-        let view = try await store.log(session, afterStep: step, sequence: .max, limit: 1)
+        let view = try await store.log(session, afterStep: step, sequence: .max, limit: 1, as: requester)
         if let next = view.entries.first, next.lastSequence == 0 { return EventID(step: next.step, sequence: 0, nonce: next.nonce) }
         return view.nonce.isEmpty ? nil : .end(of: view.step, nonce: view.nonce)
     }

@@ -11,6 +11,9 @@ import SessionStore
 struct LogFollower: Sendable {
     let store: RedisSessionStore
     let session: SessionID
+    /// In whose name the client follows. The session may be deleted, and another user may begin one
+    /// with its name.
+    let requester: Requester
     let stopSignal: StopSignal
     let stream: ClientStream
     let position: LogPosition
@@ -45,14 +48,14 @@ struct LogFollower: Sendable {
     /// - Returns: Whether the client has the last event. A step that may still end well is never
     ///   reported as failed.
     private func emitAll() async -> Bool {
-        var reader = LogReader(position)
+        var reader = LogReader(position, of: session)
         var chair: Chair?
         defer { if let chair { leave(chair) } }
         /// How long the next read may wait; nil if it is due.
         var timeout: Duration?
         var orphaned: ContinuousClock.Instant?
         if let voided = position.voids { restart(reader.step, voiding: voided, because: .unknownEventID) }
-        while stream.isOpen, stopSignal.reason == nil {
+        while stream.isLive, stopSignal.reason == nil {
             guard await clientHasRoom() else { return false }
             guard let look = await look(reader, &chair, timeout: timeout) else { return false }
             let view = look.view
@@ -116,7 +119,8 @@ struct LogFollower: Sendable {
         return true
     }
 
-    /// Reads a page of the log. While Redis fails over, a viewer has the patience that the step's
+    /// Reads a page of the log, which viewers in several users' names may share: each of them checks
+    /// the owner itself. While Redis fails over, a viewer has the patience that the step's
     /// owner has with its commit.
     ///
     /// - Returns: Nil when the log could not be read in all that time, or when the follower should
@@ -126,7 +130,8 @@ struct LogFollower: Sendable {
         let patience = max(store.configuration.lease, store.configuration.commitPatience)
         while true {
             do throws(StoreError) {
-                return try await store.log(session, afterStep: position.step, sequence: position.sequence, limit: Self.page)
+                return try await store.log(
+                    session, afterStep: position.step, sequence: position.sequence, limit: Self.page, as: .tenant)
             } catch {
                 // A connection that Redis's client makes again is not a reason to give up.
                 guard error.code != .damaged, stream.isOpen, stopSignal.reason == nil, !Task.isCancelled,

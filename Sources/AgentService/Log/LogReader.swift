@@ -12,6 +12,7 @@ struct LogReader: Equatable {
         case gone
     }
 
+    private let session: SessionID
     private(set) var step: Int
     /// The sequence number of the last event that the client has; -1 before the first.
     private(set) var sequence: Int
@@ -19,7 +20,8 @@ struct LogReader: Equatable {
     private(set) var nonce: String?
     private var formerNonce: String?
 
-    init(_ position: LogPosition) {
+    init(_ position: LogPosition, of session: SessionID) {
+        self.session = session
         (step, sequence, nonce, formerNonce) = (position.step, position.sequence, position.nonce, position.formerNonce)
     }
 
@@ -70,7 +72,7 @@ struct LogReader: Equatable {
             id.sequence += 1
             guard id.sequence > sequence else { continue }
             do throws(LogCodec.Damaged) {
-                guard let event = try LogCodec.event(field.name, field.value) else { continue }
+                guard let event = try LogCodec.event(field.name, field.value, of: session) else { continue }
                 events.append(IdentifiedEvent(id: id, event: event))
                 if case .finished = event { return .done }
             } catch {

@@ -20,6 +20,8 @@ public struct TurnConfiguration: Sendable {
     public var historyBytesInFlight = 128 << 20
     /// How long a request may wait for the end of a running step, or for room for its history.
     public var wait: Duration = .seconds(30)
+    /// The prices of models; nil to count no cost.
+    public var prices: (any UsagePrices)?
 
     /// - Parameters:
     ///   - replica: The name of this replica, unique in the deployment.

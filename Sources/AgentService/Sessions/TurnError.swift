@@ -4,6 +4,8 @@ public import SessionStore
 public enum TurnError: Error, Sendable {
     /// The session does not accept the message.
     case refused(BeginRefusal)
+    /// An account of the request is at one of its limits.
+    case limited(LimitRefusal)
     /// A step of the session runs.
     case busy(step: Int, retryAfter: Duration)
     /// Redis has failed.

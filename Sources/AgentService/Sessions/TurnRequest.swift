@@ -20,9 +20,11 @@ public struct TurnRequest: Sendable {
     /// The message, or what to do without one.
     public var input: BeginStep.Input
     /// Who sends the message. The session's creator owns it.
-    public var requester = Requester.tenant
+    public var requester: Requester
     /// Whose usage the step counts for, at most two.
     public var accounts: [Account] = []
+    /// How long after its creation the session ends; nil for the store's setting.
+    public var maximumAge: Duration?
     /// The client's settings for the turn.
     public var settings: TurnSettings
     /// What happens to the message while a step of the session runs.
@@ -37,17 +39,22 @@ public struct TurnRequest: Sendable {
     public var traceparent: String?
     /// The request's name in logs.
     public var requestID: String?
+    /// Called when Redis has created the session for this message.
+    public var whenCreated: (@Sendable () -> Void)?
 
     /// - Parameters:
     ///   - session: The session. Its first message creates it.
     ///   - input: The message, or what to do without one.
+    ///   - requester: Who sends the message.
     ///   - settings: The client's settings for the turn.
     ///   - onConflict: What happens to the message while a step of the session runs.
     public init(
-        session: SessionID, input: BeginStep.Input, settings: TurnSettings = TurnSettings(), onConflict: OnConflict = .reject
+        session: SessionID, input: BeginStep.Input, as requester: Requester, settings: TurnSettings = TurnSettings(),
+        onConflict: OnConflict = .reject
     ) {
         self.session = session
         self.input = input
+        self.requester = requester
         self.settings = settings
         self.onConflict = onConflict
     }
@@ -57,9 +64,10 @@ public struct TurnRequest: Sendable {
     /// - Parameters:
     ///   - session: The session. Its first message creates it.
     ///   - text: The message.
-    public init(session: SessionID, text: String) {
+    ///   - requester: Who sends the message.
+    public init(session: SessionID, text: String, as requester: Requester) {
         var content = ByteBuffer()
         content.writeJSONString(text)
-        self.init(session: session, input: .user(ChatMessage.user(content: content)))
+        self.init(session: session, input: .user(ChatMessage.user(content: content)), as: requester)
     }
 }

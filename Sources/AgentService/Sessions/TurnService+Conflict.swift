@@ -22,14 +22,14 @@ extension TurnService {
         case .reject:
             throw conflict.error
         case .wait:
-            try await wait(for: conflict, in: request.session, stream: stream, deadline: deadline) { !$0.isRunning }
+            try await wait(for: conflict, of: request, stream: stream, deadline: deadline) { !$0.isRunning }
         case .interrupt:
-            let view = try await look(request.session)
+            let view = try await look(request.session, as: request.requester)
             if view.isBeingCancelled, !view.isOrphaned {
                 // Another request is ending the step. A second takeover would only delay that.
-                try await wait(for: conflict, in: request.session, stream: stream, deadline: deadline) { !$0.isBeingCancelled }
+                try await wait(for: conflict, of: request, stream: stream, deadline: deadline) { !$0.isBeingCancelled }
             } else if view.isRunning {
-                _ = try await end(request.session, step: view.step)
+                _ = try await end(request.session, step: view.step, as: request.requester)
             }
         }
     }
@@ -38,17 +38,18 @@ extension TurnService {
     ///
     /// - Throws: ``TurnError/busy(step:retryAfter:)`` at the deadline.
     private func wait(
-        for conflict: Conflict, in session: SessionID, stream: ClientStream, deadline: ContinuousClock.Instant,
+        for conflict: Conflict, of request: TurnRequest, stream: ClientStream, deadline: ContinuousClock.Instant,
         isOver: (StepView) -> Bool
     ) async throws(TurnError) {
         // A message that waits takes a slot like a step that runs: so there is a bound.
         do throws(StepScheduler.Refusal) { try scheduler.enter() } catch { throw TurnError(error) }
         defer { scheduler.leave() }
+        let session = request.session
         let wakes = store.wakes(of: session)
         var conflict = conflict
         while stream.isOpen, ContinuousClock.now < deadline {
             if scheduler.isDraining { throw .draining }
-            let view = try await look(session)
+            let view = try await look(session, as: request.requester)
             if isOver(view) { return }
             if view.isOrphaned { await takeOverIfPossible(session, step: view.step) }
             conflict = Conflict(step: view.step, leaseLeft: view.leaseLeft, isOrphaned: view.isOrphaned)

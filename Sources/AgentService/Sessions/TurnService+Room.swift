@@ -9,11 +9,13 @@ extension TurnService {
     ///
     /// - Returns: Nil if no turn waits. The step then takes its room when it knows the size.
     /// - Throws: ``TurnError/crowded`` at the deadline; nothing was written.
-    func room(for begin: BeginStep, until deadline: ContinuousClock.Instant) async throws(TurnError) -> ByteShare? {
+    func room(
+        for begin: BeginStep, as requester: Requester, until deadline: ContinuousClock.Instant
+    ) async throws(TurnError) -> ByteShare? {
         guard histories.areCrowded else { return nil }
         let bytes: Int
         do throws(StoreError) {
-            bytes = try await store.historyBytes(begin.session) + begin.input.byteCount
+            bytes = try await store.historyBytes(begin.session, as: requester) + begin.input.byteCount
         } catch {
             throw .store(error)
         }

@@ -62,7 +62,7 @@ public final class TurnService: Sendable {
     ///   - stream: Gets the events; the client may close it at any time.
     /// - Throws: ``TurnError``. Nothing was written then, unless its code is `outcomeUnknown`.
     public func start(_ request: TurnRequest, stream: ClientStream) async throws(TurnError) {
-        let begin = BeginStep(
+        var begin = BeginStep(
             session: request.session,
             input: request.input,
             systemPrompt: systemPrompt,
@@ -70,9 +70,12 @@ public final class TurnService: Sendable {
             idempotency: request.idempotency,
             expectedLength: request.expectedLength
         )
+        begin.maximumAge = request.maximumAge
+        begin.accounts = request.accounts
+        begin.interrupts = request.onConflict == .interrupt
         let deadline = ContinuousClock.now.advanced(by: configuration.wait)
         do throws(TurnError) {
-            let share = try await room(for: begin, until: deadline)
+            let share = try await room(for: begin, as: request.requester, until: deadline)
             var isFirst = true
             while let conflict = try await attempt(begin, share: share, request: request, stream: stream) {
                 guard isFirst || ContinuousClock.now < deadline else { throw conflict.error }
@@ -92,8 +95,9 @@ public final class TurnService: Sendable {
     ) async throws(TurnError) -> Conflict? {
         try await inTask { result in
             do throws(StoreError) {
-                switch try await self.store.begin(begin) {
+                switch try await self.store.begin(begin, as: request.requester) {
                 case .started(let started):
+                    if started.lease.step == 1 { request.whenCreated?() }
                     if let id = request.lastEventID {
                         // The request was not accepted before: the client's events are another
                         // step's.
@@ -117,12 +121,14 @@ public final class TurnService: Sendable {
                     result.succeed(nil)
                     // The closure does not keep the request: its body would stay in memory
                     // meanwhile.
-                    let (session, id) = (begin.session, request.lastEventID)
+                    let (session, id, requester) = (begin.session, request.lastEventID, request.requester)
                     return .job {
-                        await self.replay(session, step: step, after: id, to: stream)
+                        await self.replay(session, step: step, after: id, to: stream, as: requester)
                         stream.finish()
                         return .end()
                     }
+                case .limited(let refusal):
+                    return .end(result.decided(.failure(.limited(refusal))))
                 case .busy(let step, let leaseLeft):
                     return .end(result.decided(.success(Conflict(step: step, leaseLeft: leaseLeft))))
                 case .orphaned(let step):

@@ -39,6 +39,11 @@ extension StepRunner {
         commit.isRejected = ending.isRejected
         commit.reasoning = ending.said.stored(by: model.author)
         commit.finishReason = ending.finishReason?.text
+        commit.hasUsage = machine.hasUsage
+        commit.isAwaited = ending.status == .cancelled
+        if let usage, let prices = service.configuration.prices {
+            commit.cost = prices.cost(of: usage, provider: model.provider, model: model.upstreamName)
+        }
         do throws(StoreError) {
             let answer = try await service.store.commit(commit)
             if answer == .held {
@@ -65,14 +70,15 @@ extension StepRunner {
         let isWanted = step == 0 || !intent.isEmpty
         logger.log(level: isWanted ? .debug : .notice, "the lease was lost", metadata: ["latest": "\(step)"])
         guard step > 0 else {
+            service.store.settle(lease, used: nil)
             return .fail(StepFailure("the session was deleted", code: "session_deleted", isRetryable: false))
         }
-        await service.tell(lease.session, from: .end(of: lease.step, nonce: lease.token.nonce), to: stream)
+        await service.tell(lease.session, from: .end(of: lease.step, nonce: lease.token.nonce), to: stream, as: lease.requester)
         guard started.settings.onDisconnect == .cancel, !stream.isOpen else { return .finish }
         // The client was connected to this replica; where its step runs now, no replica would
         // notice that it has left.
         do throws(TurnError) {
-            _ = try await service.cancel(lease.session, step: lease.step)
+            _ = try await service.cancel(lease.session, step: lease.step, as: lease.requester)
         } catch {
             logger.debug("a step whose client has left was not cancelled", metadata: ["error": "\(error)"])
         }

@@ -96,7 +96,7 @@ extension StepRunner {
     /// servers refuse an empty array.
     private func offeredTools(_ opening: Opening?) async throws(StoreError) -> ByteBuffer? {
         guard hasOwnTools else { return service.configuration.tools.json }
-        let own = if let opening { opening.tools } else { try await service.store.tools(lease.session) }
+        let own = if let opening { opening.tools } else { try await service.store.tools(of: lease) }
         guard let own, own.readableBytes > 2 else { return nil }
         return own
     }

@@ -173,7 +173,7 @@ final class StepRunner: Sendable {
     /// Returns the text that a step has in the log; nil where it cannot be read.
     private func loggedText(of step: Int) async -> ByteBuffer? {
         do throws(StoreError) {
-            return try await service.store.loggedText(lease.session, step: step)
+            return try await service.store.loggedText(of: lease, step: step)
         } catch {
             logger.warning("a log could not be read", metadata: ["error": "\(error)", "code": "store_unavailable"])
             return nil

@@ -63,6 +63,7 @@ public final class Sweeper: Service {
     private func look(_ round: Int) async {
         let looksFar = round % Self.farLooks == 0 || service.store.clockWasSetBack
         await withDiscardingTaskGroup { group in
+            group.addTask { await self.erase() }
             for bucket in 0..<RedisKeyspace.bucketCount {
                 group.addTask {
                     await self.look(inBucket: bucket)
@@ -79,6 +80,15 @@ public final class Sweeper: Service {
             for orphan in try await service.store.farOrphans(bucket: bucket) { _ = await take(orphan) }
         } catch {
             logger.debug("a look for hints in the future failed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func erase() async {
+        guard !service.scheduler.isDraining else { return }
+        do throws(StoreError) {
+            try await service.store.performErasures()
+        } catch {
+            logger.debug("an erasure failed, and will be tried again", metadata: ["error": "\(error)"])
         }
     }
 

@@ -41,6 +41,8 @@ public final class ClientStream: Sendable {
         var isDelivered = false
         /// Ticks of the keep-alive clock since the last byte.
         var silentTicks = 0
+        /// When the client's credential ends.
+        var deadline: ContinuousClock.Instant?
         var onClose: [@Sendable () -> Void] = []
     }
 
@@ -62,6 +64,12 @@ public final class ClientStream: Sendable {
     /// Whether the client is so far behind that a producer which reads from a store should wait for
     /// it.
     var isBehind: Bool { state.withLock { $0.output.bytes.readableBytes > limit / 2 } }
+
+    /// Ends the stream when the client's credential ends, at the next tick of the keep-alive clock.
+    /// The producers of its events go on without it.
+    public func end(at deadline: ContinuousClock.Instant) {
+        state.withLock { $0.deadline = deadline }
+    }
 
     /// Calls `handler` once when the client leaves or is cut off before the end; at once if that
     /// has happened.
@@ -179,15 +187,17 @@ public final class ClientStream: Sendable {
     }
 
     /// Counts one tick of the keep-alive clock: after `ticks` of silence it signals that the stream
-    /// lives. A client that has not taken the end of a finished stream after ``patience`` times as
+    /// lives, and after its deadline it ends. A client that has not taken the end of a finished stream after ``patience`` times as
     /// many is cut off: nothing else would end its connection.
     func tick(silenceLimit ticks: Int) {
-        let (isDue, isStuck) = state.withLock { state -> (Bool, Bool) in
-            guard !state.isClosed, !state.isDelivered else { return (false, false) }
+        let (isDue, isStuck, isOver) = state.withLock { state -> (Bool, Bool, Bool) in
+            guard !state.isClosed, !state.isDelivered else { return (false, false, false) }
             state.silentTicks += 1
             let isDue = state.silentTicks >= ticks
-            return (isDue && !state.isFinished, state.isFinished && state.silentTicks >= ticks * Self.patience)
+            let isOver = !state.isFinished && state.deadline.map { $0 <= .now } ?? false
+            return (isDue && !state.isFinished, state.isFinished && state.silentTicks >= ticks * Self.patience, isOver)
         }
+        if isOver { return finish { $0.emit(.credentialEnded) } }
         if isDue { emit(.keepAlive) }
         if isStuck { close() }
     }

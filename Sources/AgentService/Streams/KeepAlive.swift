@@ -1,21 +1,26 @@
 import Locks
 public import ServiceLifecycle
 
-/// Signals every silent stream that it lives: one task for all streams.
+/// Signals every silent stream that it lives, and ends those whose time is over: one task for all
+/// streams.
 public final class KeepAlive: Service {
     private struct Entry {
         weak var stream: ClientStream?
     }
 
-    /// Ticks per keep-alive period.
-    private static let ticks = 15
+    /// Ticks per keep-alive period, at least.
+    private static let leastTicks = 15
+    /// The longest tick: a stream's time is over at most this much earlier than it ends.
+    private static let longestTick = Duration.seconds(1)
     private let streams = Guarded<[ObjectIdentifier: Entry]>([:])
-    private let period: Duration
+    private let tick: Duration
+    private let ticks: Int
 
     /// - Parameter period: The silence after which a stream is signaled, measured in fifteenths of
-    ///   it.
+    ///   it, or in seconds if those are shorter.
     public init(period: Duration) {
-        self.period = period
+        tick = min(period / Self.leastTicks, Self.longestTick)
+        ticks = Int((period / tick).rounded(.up))
     }
 
     func add(_ stream: ClientStream) {
@@ -26,14 +31,14 @@ public final class KeepAlive: Service {
     public func run() async throws {
         try? await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
-                try await Task.sleep(for: self.period / Self.ticks)
+                try await Task.sleep(for: self.tick)
                 // The consumer of a stream releases it; the entries of released streams are dropped
                 // here.
                 let open = self.streams.withLock { streams in
                     streams = streams.filter { $0.value.stream != nil }
                     return streams.values.compactMap(\.stream)
                 }
-                for stream in open { stream.tick(silenceLimit: Self.ticks) }
+                for stream in open { stream.tick(silenceLimit: self.ticks) }
             }
         }
     }

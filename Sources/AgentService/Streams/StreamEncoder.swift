@@ -30,6 +30,9 @@ public enum StreamSignal: Sendable {
     /// The step goes on, or will, but this replica cannot follow it now. The stream ends here, and
     /// the client resumes later.
     case resumeLater
+    /// The client's credential has ended. The stream ends here, and the client resumes with another
+    /// one. The step goes on.
+    case credentialEnded
 }
 
 /// The encoder of a stream, and the bytes that wait for the client.

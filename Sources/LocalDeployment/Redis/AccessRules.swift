@@ -10,21 +10,32 @@ public enum AccessRules {
     public static let credentials = "\(user):\(password)@"
 
     /// The arguments of `ACL SETUSER` after the name.
-    public static let server = words(
-        """
-        on >\(password) resetkeys ~agent:* resetchannels &agent:* nocommands +ping +info +time +evalsha +eval +wait \
-        +role +client|setname +select +multi +exec +hget +hset +hsetnx +hmget +hgetall +hdel +hlen +hkeys +hexists \
-        +hincrby +llen +lindex +lrange +ltrim +rpush +del +xadd +xrange +xrevrange +pexpireat +persist +pttl +zadd \
-        +zrem +zscore +zrangebyscore +zrevrangebyscore +publish +subscribe +unsubscribe
-        """)
-    public static let clusterNode = words(
-        """
-        on >\(password) resetkeys ~agent:* resetchannels &agent:* nocommands +ping +info +time +evalsha +eval +wait \
-        +asking +cluster|slots +cluster|info +client|setname +multi +exec +hget +hset +hsetnx +hmget +hgetall +hdel \
-        +hlen +hkeys +hexists +hincrby +llen +lindex +lrange +ltrim +rpush +del +xadd +xrange +xrevrange +pexpireat \
-        +persist +pttl +zadd +zrem +zscore +zrangebyscore +zrevrangebyscore +publish +spublish +subscribe +unsubscribe \
-        +ssubscribe +sunsubscribe
-        """)
+    public static let server = Self.server(prefix: "agent")
+    public static let clusterNode = Self.clusterNode(prefix: "agent")
+
+    /// - Parameter prefix: What the deployment's keys and channels begin with.
+    public static func server(prefix: String) -> [String] {
+        words(
+            """
+            on >\(password) resetkeys ~\(prefix):* resetchannels &\(prefix):* nocommands +ping +info +time +evalsha +eval +wait \
+            +role +client|setname +select +multi +exec +hget +hset +hsetnx +hmget +hgetall +hdel +hlen +hkeys +hexists \
+            +hincrby +llen +lindex +lrange +ltrim +rpush +del +xadd +xrange +xrevrange +pexpireat +persist +pttl +zadd \
+            +zcard +zrem +zremrangebyscore +zscore +zrangebyscore +zrevrangebyscore +publish +subscribe +unsubscribe
+            """)
+    }
+
+    /// - Parameter prefix: What the deployment's keys and channels begin with.
+    public static func clusterNode(prefix: String) -> [String] {
+        words(
+            """
+            on >\(password) resetkeys ~\(prefix):* resetchannels &\(prefix):* nocommands +ping +info +time +evalsha +eval +wait \
+            +asking +cluster|slots +cluster|info +client|setname +multi +exec +hget +hset +hsetnx +hmget +hgetall +hdel \
+            +hlen +hkeys +hexists +hincrby +llen +lindex +lrange +ltrim +rpush +del +xadd +xrange +xrevrange +pexpireat \
+            +persist +pttl +zadd +zcard +zrem +zremrangebyscore +zscore +zrangebyscore +zrevrangebyscore +publish \
+            +spublish +subscribe +unsubscribe +ssubscribe +sunsubscribe
+            """)
+    }
+
     public static let sentinel = words(
         """
         on >\(password) resetchannels &+switch-master nocommands +ping +client|setname \

@@ -162,6 +162,19 @@ public final class RedisConnection: Sendable {
         return try await send(pipeline: [call.withSource] + following)
     }
 
+    /// Calls a script behind other commands in the same write, and waits for all replies.
+    ///
+    /// - Returns: The results of `preceding`, the script's result, and those of `following`.
+    package func evaluate(
+        _ call: RedisScriptCall, behind preceding: [RedisCommand], following: [RedisCommand]
+    ) async throws(RedisError) -> [Result<RedisReply, RedisError>] {
+        let results = try await send(pipeline: preceding + [call.command] + following)
+        guard results.count > preceding.count, case .failure(let error) = results[preceding.count], error.code == .noScript else {
+            return results
+        }
+        return Array(results.prefix(preceding.count)) + (try await send(pipeline: [call.withSource] + following))
+    }
+
     // MARK: Queue
 
     private func request(

@@ -22,6 +22,8 @@ extension StoreScripts {
             .publish,
             .wake,
             .text("asking") { $0.isAsking ? $0.store.configuration.instance : nil },
+            .number("max_age") { $0.lease.maximumAge },
+            .grace,
         ],
         rest: { $1.append($0.events) })
 

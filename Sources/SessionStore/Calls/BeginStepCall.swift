@@ -1,12 +1,15 @@
 import NIOCore
 
 /// What a call of `begin_step` is made from.
-struct BeginStepCall: SessionCall {
+struct BeginStepCall: RequestedCall {
     let store: RedisSessionStore
     let keys: RedisKeys
+    let requester: Requester
     let begin: BeginStep
     /// Redis's time in ms at which sweepers will look at the session.
     let hintDue: Int64
+    /// The step's slots; nil if limits forbid it to begin.
+    let slot: StepSlot?
 
     var kind: String {
         switch begin.input {
@@ -71,5 +74,11 @@ extension StoreScripts {
             .text("tool_start") { _ in ChatRole.tool.messageStart },
             .text("cancelled_start") { _ in CancelledCall.start },
             .text("cancelled_end") { _ in CancelledCall.end },
+            .subject,
+            .opensUnowned,
+            .number("max_age") { $0.store.maximumAge(of: $0.begin) },
+            .grace,
+            .text("slot") { $0.slot?.text },
+            .flag("may_begin") { $0.slot != nil },
         ])
 }

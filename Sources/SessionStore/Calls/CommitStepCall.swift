@@ -27,6 +27,8 @@ extension StoreScripts {
             .flag("is_rejected") { $0.commit.isRejected },
             .number("reasoning_count") { $0.commit.reasoning.count },
             .text("finish_reason") { $0.commit.finishReason },
+            .number("max_age") { $0.commit.lease.maximumAge },
+            .grace,
         ],
         rest: { $1.append(rest: $0.commit) })
 }

@@ -2,9 +2,10 @@ import JSONText
 import NIOCore
 
 /// What a call of `rewind` is made from.
-struct RewindCall: SessionCall {
+struct RewindCall: RequestedCall {
     let store: RedisSessionStore
     let keys: RedisKeys
+    let requester: Requester
     let token: LeaseToken
     let cut: HistoryCut
     /// The session's fence and the history's length, as this replica has read them.
@@ -66,5 +67,8 @@ extension StoreScripts {
             .wake,
             .knownLayout,
             .number("first_key_step") { $0.cut.firstKeyStep ?? 0 },
+            .subject,
+            .opensUnowned,
+            .grace,
         ])
 }

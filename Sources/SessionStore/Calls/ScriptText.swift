@@ -59,6 +59,7 @@ enum ScriptText {
         "ledger": PackageResources.ledger_lua,
         "log_batch": PackageResources.log_batch_lua,
         "log_opening": PackageResources.log_opening_lua,
+        "owner": PackageResources.owner_lua,
         "small_list": PackageResources.small_list_lua,
     ].mapValues { String(decoding: $0, as: UTF8.self) }
 }

@@ -6,12 +6,26 @@ protocol SessionCall: SendableMetatype {
     var keys: RedisKeys { get }
 }
 
+/// What a call on a session is made from that a client asked for.
+protocol RequestedCall: SessionCall {
+    /// Who asks for the session.
+    var requester: Requester { get }
+}
+
+extension ScriptParameter where Input: RequestedCall {
+    static var subject: Self { .text("subject") { $0.requester.owner } }
+    static var opensUnowned: Self {
+        .flag("opens_unowned") { $0.requester.reaches($0.keys.session, ownedBy: nil) }
+    }
+}
+
 /// Arguments that several scripts have.
 extension ScriptParameter where Input: SessionCall {
     static var owner: Self { .text("owner") { $0.store.configuration.replica } }
     static var instance: Self { .text("instance") { $0.store.configuration.instance } }
     static var lease: Self { .number("lease") { $0.store.leaseMilliseconds } }
     static var ttl: Self { .number("ttl") { $0.store.ttlMilliseconds } }
+    static var grace: Self { .number("grace") { $0.store.graceMilliseconds } }
     static var publish: Self { .text("publish") { $0.store.publish } }
     static var wake: Self { Self(name: "wake", form: .text) { input, call in call.append(input.keys.prefix, "wake") } }
     static var replicaChannels: Self { .text("replica_channels") { $0.keys.keyspace.replica("") } }

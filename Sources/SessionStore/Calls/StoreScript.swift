@@ -36,6 +36,14 @@ struct StoreScript<Input>: Sendable {
         return call
     }
 
+    /// Returns a call on an account's keys.
+    func call(_ input: Input, on account: AccountKeys, capacity: Int = 384) -> RedisScriptCall {
+        var call = RedisScriptCall(script, keyCount: keys.count, capacity: capacity)
+        for key in keys { call.append(account.prefix, key) }
+        append(input, to: &call)
+        return call
+    }
+
     /// Returns a call on one key that does not belong to a session.
     func call(_ input: Input, on key: String, capacity: Int = 256) -> RedisScriptCall {
         var call = RedisScriptCall(script, keys: [key], capacity: capacity)

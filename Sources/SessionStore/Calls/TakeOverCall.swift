@@ -1,7 +1,8 @@
 /// What a call of `take_over` is made from.
-struct TakeOverCall: SessionCall {
+struct TakeOverCall: RequestedCall {
     let store: RedisSessionStore
     let keys: RedisKeys
+    let requester: Requester
     let takeOver: TakeOver
     let verdict: SuspectStep.Verdict?
 
@@ -31,5 +32,8 @@ extension StoreScripts {
             .text("verdict") { $0.verdict?.rawValue },
             .aheadBytes,
             .aheadMessages,
+            .subject,
+            .opensUnowned,
+            .grace,
         ])
 }

@@ -38,6 +38,21 @@ package struct RedisKeyspace: Sendable, Hashable {
     /// Hints of all tenants: when to read a session → session. Sweepers read them.
     package func running(bucket: Int) -> String { "\(prefix):running:\(bucket)" }
 
+    /// Last activity → session of one user.
+    ///
+    /// - Parameter subject: As a session's state has it; not empty.
+    package func sessions(of subject: String, in tenant: TenantID) -> String {
+        sessions(ofEncoded: Account.encoded(subject), in: tenant)
+    }
+
+    func sessions(ofEncoded subject: String, in tenant: TenantID) -> String {
+        "\(prefix):{s:\(tenant.text)/\(subject)}:sessions"
+    }
+
+    /// Last activity → tenant, without the standard one. Sweepers look at the index of each.
+    package var tenants: String { prefix + ":tenants" }
+    /// When to go on → erasure. Sweepers perform them.
+    package var erasures: String { prefix + ":erasures" }
     /// What holds for all sessions: the layout.
     package var meta: String { prefix + ":meta" }
     /// Last sign of life → replica.

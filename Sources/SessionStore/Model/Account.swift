@@ -9,7 +9,7 @@ public struct Account: Sendable, Hashable {
     /// key's id.
     package let name: String
     /// What the account may use.
-    public let limits: UsageLimits
+    public internal(set) var limits: UsageLimits
 
     /// - Parameters:
     ///   - subject: A user.
@@ -31,9 +31,21 @@ public struct Account: Sendable, Hashable {
         self.limits = limits
     }
 
+    /// The account as keys and states name it: `TENANT/NAME`, with an empty tenant for the standard
+    /// one.
+    package var text: String { "\(tenant.text)/\(name)" }
+
+    /// Reads ``text``; nil for anything else.
+    init?(text: some StringProtocol, limits: UsageLimits) {
+        guard let slash = text.firstIndex(of: "/") else { return nil }
+        let name = text[text.index(after: slash)...]
+        guard let tenant = slash == text.startIndex ? .standard : TenantID(text[..<slash]), !name.isEmpty else { return nil }
+        (self.tenant, self.name, self.limits) = (tenant, String(name), limits)
+    }
+
     /// Encodes every byte but `A-Z a-z 0-9 . _ @ -` as `%` and two hexadecimal digits, so that the
     /// name can stand in a hash tag.
-    private static func encoded(_ text: String) -> String {
+    package static func encoded(_ text: String) -> String {
         let digits = Array("0123456789ABCDEF".utf8)
         var bytes: [UInt8] = []
         for byte in text.utf8 {

@@ -1,6 +1,7 @@
 public import NIOCore
 
-/// A request to accept one message; the argument of ``RedisSessionStore/begin(_:)``.
+/// A request to accept one message; the argument of
+/// ``RedisSessionStore/begin(_:as:)``.
 public struct BeginStep: Sendable {
     /// What the request brings.
     public enum Input: Sendable {
@@ -53,8 +54,18 @@ public struct BeginStep: Sendable {
     public var idempotency: Idempotency?
     /// The history's length as the client knows it. If it differs, the request is refused.
     public var expectedLength: Int?
+    /// How long after its creation the session ends; nil for ``StoreConfiguration/maximumAge``.
+    public var maximumAge: Duration?
     /// The token of the lease. Repeat a call whose reply was lost with the same token.
     public var token: LeaseToken
+    /// Whose usage the step counts for, and whose limits apply: at most two.
+    public var accounts: [Account] = []
+    /// Whether the caller ends a step that is in the way.
+    public var interrupts = false
+
+    /// Whether a request that limits refuse may get another outcome than the refusal: it may be
+    /// known, need no step, or end the step that has its slot.
+    var mayNeedNoSlot: Bool { idempotency != nil || input.isToolResult || interrupts }
 
     /// Makes a request. The parameters are the properties of the same names.
     public init(
@@ -93,6 +104,8 @@ public enum BeginOutcome: Sendable {
     /// - Parameter orphan: A running step of the session whose replica has been silent for longer
     ///   than its lease: the refusal does not hide it.
     case refused(BeginRefusal, orphan: Int? = nil)
+    /// An account of the request is at one of its limits. Nothing was written.
+    case limited(LimitRefusal)
 }
 
 /// Why a message was not accepted. Nothing was written.
@@ -118,6 +131,8 @@ public enum BeginRefusal: Sendable, Equatable {
     case historyFull(length: Int, bytes: Int)
     /// A build that knows a later layout of the keys has written the session.
     case newerLayout(Int)
+    /// The session is another user's. A client gets the response for a session that does not exist.
+    case forbidden
 }
 
 /// A step whose lease this replica holds.

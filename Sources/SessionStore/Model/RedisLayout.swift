@@ -5,7 +5,10 @@ package enum RedisLayout {
     /// The layout of builds that knew of no layouts. A session without `v` has it.
     package static let first = 1
     /// The highest layout that this build reads and writes.
-    package static let known = 2
+    package static let known = 3
+    /// The first layout with tenants and owners. Builds of earlier ones would remove the hints of
+    /// tenants' sessions, and open each session to every user.
+    package static let owners = 3
 }
 
 /// The layout that this replica may write, as it last read it from `agent:meta`.

@@ -30,6 +30,8 @@ public struct SessionState: Sendable {
     public var intent: String
     /// Changes when the history begins anew.
     public var epoch: String
+    /// The user who has the session; nil if it has no owner.
+    public var subject: String?
     /// The settings of the turn.
     public var settings: TurnSettings
     /// When the session was created, in milliseconds since 1970.

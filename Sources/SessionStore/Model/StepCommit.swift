@@ -86,6 +86,14 @@ public struct StepCommit: Sendable {
     public var reasoning: [StoredReasoning] = []
     /// Why the model stopped; nil if that is not known.
     public var finishReason: String?
+    /// Whether the model has counted the tokens. If it has not, limits count those that were
+    /// reserved when the step began.
+    public var hasUsage = true
+    /// Whether a caller waits for the end in order to begin another step: the commit then returns
+    /// when the step's slots are free.
+    public var isAwaited = false
+    /// The price of the tokens in millionths of a currency unit; 0 if prices are not known.
+    public var cost = 0
 
     /// Makes a commit. The parameters are the properties of the same names.
     public init(

@@ -14,6 +14,16 @@ package struct StepView: Sendable {
     /// The step that began on its own, and that the latest one replaces through all those between;
     /// ``step`` if it began on its own.
     package var origin: Int
+    /// The user who has the session; empty if it has no owner.
+    package var subject: String
+    /// When the session was last written, in milliseconds since 1970 on Redis's clock.
+    package var updatedAt: Int64
+
+    /// The view of a session that does not exist.
+    static func absent(now: Int64) -> StepView {
+        StepView(
+            status: .idle, step: 0, leaseUntil: 0, now: now, isBeingCancelled: false, replaces: 0, origin: 0, subject: "", updatedAt: 0)
+    }
 
     package var isRunning: Bool { status == .running }
     /// Returns whether a step is the latest one, or one that the latest replaces.

@@ -19,6 +19,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         /// A build that knows a later layout of the keys has written the session. Nothing was
         /// written.
         case newerLayout
+        /// The deployment's layout of the keys has no tenants and owners yet. Nothing was written.
+        case olderLayout
     }
 
     /// The reason.
@@ -36,6 +38,10 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
 
     static func newerLayout(_ layout: Int) -> StoreError {
         StoreError(.newerLayout, "the session has layout \(layout), and this build knows \(RedisLayout.known)")
+    }
+
+    static func olderLayout(_ layout: Int) -> StoreError {
+        StoreError(.olderLayout, "the deployment has layout \(layout), and tenants and owners need layout \(RedisLayout.owners)")
     }
 
     public var description: String { message }

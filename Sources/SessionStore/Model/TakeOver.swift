@@ -1,5 +1,5 @@
 /// A request for the next lease on a step that another replica runs; the argument of
-/// ``RedisSessionStore/takeOver(_:)``.
+/// ``RedisSessionStore/takeOver(_:as:)``.
 public struct TakeOver: Sendable {
     /// Why the lease is taken.
     public enum Reason: Sendable {
@@ -40,7 +40,8 @@ public enum TakeOverOutcome: Sendable {
     /// That step no longer runs; `step` is the session's latest, 0 if the session does not exist.
     case gone(step: Int)
     /// Redis was away a moment ago, so living replicas renew their leases first; or two replicas
-    /// were lost with the step, and its time has not come.
+    /// were lost with the step, and its time has not come; or other steps have all slots of an
+    /// account.
     case tooEarly
     /// Two replicas were lost with it. Whether it runs once more needs a ``SuspectStep/Verdict``.
     case suspect(SuspectStep)

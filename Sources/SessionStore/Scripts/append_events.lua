@@ -15,6 +15,8 @@
 --       asking            the owner's process if it is about to ask the model, else ''. (begin_step
 --                         and take_over record it themselves if the history comes with their
 --                         reply.)
+--       max_age           of the session, in milliseconds from its creation; 0 for none
+--       grace             milliseconds that a write keeps a session which has reached its greatest age
 --       rest              the events: field, value, field, value … (`token` and its text, or the
 --                         SSE event's name and its JSON)
 --

@@ -34,7 +34,7 @@
 --       wake              the channel that wakes followers
 --       max_messages      a history that has as many accepts no other message; 0 for no bound
 --       max_bytes         that a history may have with this message; 0 for no bound
---       layout            the layout that this replica may write: 1 or 2
+--       layout            the layout that this replica may write: 1, 2 or 3
 --       known_layout      the highest layout that this replica can read
 --       instance          the owner's process
 --       ahead_bytes       the largest history that comes with the reply, in bytes
@@ -43,19 +43,34 @@
 --       tool_start        how a tool's message begins
 --       cancelled_start   the message for a call that this message closes, up to the call's id
 --       cancelled_end     the rest of that message
+--       subject           the user in whose name the message comes; '' for a key that acts for the
+--                         whole tenant
+--       opens_unowned     whether that user reaches sessions without an owner
+--       max_age           of the session, in milliseconds from its creation; 0 for none
+--       grace             milliseconds that a write keeps a session which has reached its greatest age
+--       slot              the accounts that the step counts for, and its slots there; '' for none
+--       may_begin         whether limits let a step begin
 --
 -- Replies, each with Redis's time in milliseconds second:
 --   started   now step length model tools metadata on_disconnect epoch bytes messages kept reasoning
+--             owner_subject
 --                             the replica holds the lease. `messages` is the history if it is small,
 --                             else an empty array: the replica then reads it in pages; the lease
 --                             keeps it as it is. `kept` counts the entries of the reasoning;
---                             `reasoning` has all of them, or none, by the same rule
---   waiting   now step length ids...      stored. These calls still want a result; none if a user's
---                                         message has closed the step's calls since
+--                             `reasoning` has all of them, or none, by the same rule;
+--                             `owner_subject` is the user who has the session, or ''
+--   waiting   now step length ids... [owner_subject]
+--                                         stored. These calls still want a result; none if a user's
+--                                         message has closed the step's calls since. The owner, if
+--                                         there is one, comes last, as an array
 --   replay    now step length             seen before: follow this step
 --   busy      now step lease_left         a step runs
 --   orphaned  now step                    a step's lease has run out
+--   expired   now epoch owner_subject     the session has reached its greatest age: delete this epoch, and
+--                                         call again
+--   limited   now                         a step would begin, and may not
 --   late      now                         the hint is due: call again with a later one
+--   forbidden now                         the session is another user's
 --   newer     now layout                  a build that knows a later layout wrote the session
 --   orphan    now step reply              one of the refusals below. The session has a running step
 --                                         that has lost its lease: a replica should take it over
@@ -65,9 +80,14 @@
 
 -- uses  clock
 local status, fence, holder, lease_until, epoch, model, tools, metadata, on_disconnect, known_bytes,
-  version, last_role, turn, rejected, ledger_due = unpack(redis.call('HMGET', state,
+  version, last_role, turn, rejected, ledger_due, owner_subject = unpack(redis.call('HMGET', state,
   'status', 'fence', 'token', 'lease_until', 'epoch', 'model', 'tools', 'metadata', 'on_disconnect', 'history_bytes',
-  'v', 'last_role', 'turn', 'rejected', 'ledger_due'))
+  'v', 'last_role', 'turn', 'rejected', 'ledger_due', 'subject'))
+-- uses  owner
+local length = redis.call('LLEN', history)
+if is_foreign and (fence or length > 0) then
+  return {'forbidden', now}
+end
 version = tonumber(version or '1')
 if version > known_layout then
   return {'newer', now, version}
@@ -75,7 +95,7 @@ end
 local is_new = not fence
 status, fence, lease_until, turn = status or 'idle', tonumber(fence or '0'), tonumber(lease_until or '0'), tonumber(turn or '0')
 epoch, model, tools, metadata, on_disconnect = epoch or '', model or '', tools or '', metadata or '', on_disconnect or ''
-local length = redis.call('LLEN', history)
+local is_unused = is_new and length == 0
 -- Before the first write: a person may have put a value of another type there.
 redis.call('LLEN', reasoning)
 local bytes = length > 0 and tonumber(known_bytes or '0') or 0
@@ -98,7 +118,16 @@ local function started()
   local kept = version >= 2 and redis.call('LLEN', reasoning) or 0
   local small = is_small(has_size and bytes, length)
   return {'started', now, fence, length, model, tools, metadata, on_disconnect, epoch, bytes,
-    small and small_list(history, length) or {}, kept, small and small_list(reasoning, kept) or {}}
+    small and small_list(history, length) or {}, kept, small and small_list(reasoning, kept) or {}, owner_subject}
+end
+
+-- Returns the reply to a result that is stored.
+local function waiting(step, count, ids)
+  local reply = {'waiting', now, step, count, unpack(ids)}
+  if owner_subject ~= '' then
+    reply[#reply + 1] = {owner_subject}
+  end
+  return reply
 end
 
 -- Returns a refusal. It does not hide a step that has lost its replica.
@@ -139,10 +168,10 @@ if kind == 'tool_result' then
       return refuse('result_conflict', now)
     end
     if status == 'waiting' and fence == call_step then
-      return {'waiting', now, call_step, length, unpack(open_calls())}
+      return waiting(call_step, length, open_calls())
     end
     if has_cancelled_call(call_step) then
-      return {'waiting', now, call_step, length}
+      return waiting(call_step, length, {})
     end
     return {'replay', now, call_step + 1, length}
   end
@@ -160,6 +189,9 @@ if status == 'running' then
     return {'busy', now, fence, lease_until - now}
   end
   return {'orphaned', now, fence}
+end
+if max_age > 0 and (tonumber(redis.call('HGET', state, 'created_at') or '') or now) + max_age <= now then
+  return {'expired', now, epoch, owner_subject}
 end
 if expected_length and expected_length ~= length then
   return {'history_mismatch', now, length}
@@ -214,7 +246,11 @@ if kind == 'tool_result' and open > 1 then
   end
   remember(entries, fence, turn, tonumber(ledger_due or '0'))
   -- uses  expiry_or_none
-  return {'waiting', now, call_step, length + 1, unpack(open_calls())}
+  return waiting(call_step, length + 1, open_calls())
+end
+
+if not may_begin then
+  return {'limited', now}
 end
 
 -- 4. A step opens in the log: the first write, and the one that can fail.
@@ -281,9 +317,18 @@ if kind == 'user' or new_on_disconnect ~= '' then on_disconnect = new_on_disconn
 redis.call('HSET', state, 'status', 'running', 'fence', fence, 'token', token, 'nonce', nonce, 'owner', owner,
   'lease_until', now + lease, 'attempt', 1, 'intent', '', 'epoch', epoch, 'model', model, 'tools', tools,
   'metadata', metadata, 'on_disconnect', on_disconnect, 'history_bytes', bytes, 'updated_at', now, 'last_role', last_role,
-  'turn', turn, 'rejected', '', 'run', fence .. ' ' .. instance .. (is_small(has_size and bytes, length) and ' 1' or ' 0'))
+  'turn', turn, 'rejected', '', 'slot', slot ~= '' and fence .. ' ' .. slot or '',
+  'run', fence .. ' ' .. instance .. (is_small(has_size and bytes, length) and ' 1' or ' 0'))
 if is_new then
   redis.call('HSETNX', state, 'created_at', now)
+end
+if max_age > 0 then
+  -- With the step: a later message may bring none.
+  redis.call('HSET', state, 'max_age', fence .. ' ' .. max_age)
+end
+if is_unused and subject ~= '' then
+  owner_subject = subject
+  redis.call('HSET', state, 'subject', subject)
 end
 remember(entries, fence, turn, tonumber(ledger_due or '0'))
 -- A hint: a user without the right to publish must not fail a script that has written.

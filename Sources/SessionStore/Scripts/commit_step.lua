@@ -24,6 +24,8 @@
 --                         replaces that one
 --       reasoning_count   entries of the reasoning
 --       finish_reason     why the model stopped; '' if that is not known
+--       max_age           of the session, in milliseconds from its creation; 0 for none
+--       grace             milliseconds that a write keeps a session which has reached its greatest age
 --       rest              the messages: JSON …
 --                         the calls: id, tool name, JSON …
 --                         the reasoning: the index of its message among these (from 0), and JSON

@@ -24,12 +24,23 @@
 --       known_layout      the highest layout that this replica can read
 --       first_key_step    whose idempotency keys the ledger forgets, with those of later steps: if
 --                         a message stays, so does its key; 0 for none
+--       subject           the user in whose name the history is cut; '' for a key that acts for the
+--                         whole tenant
+--       opens_unowned     whether that user reaches sessions without an owner
+--       grace             milliseconds that a write keeps a session which has reached its greatest age
 --
--- Replies  rewound now step length | busy now step | newer now layout | none now (no history)
+-- Replies  rewound now step length | busy now step | newer now layout | none now (no history, or
+--          another user's)
 --          moved now (the session is not as the caller has read it)
 
 -- uses  clock
-local status, fence, version, bytes = unpack(redis.call('HMGET', state, 'status', 'fence', 'v', 'history_bytes'))
+local status, fence, version, bytes, owner_subject, kept_age = unpack(redis.call('HMGET', state,
+  'status', 'fence', 'v', 'history_bytes', 'subject', 'max_age'))
+local max_age = tonumber(string.match(kept_age or '', ' (%d+)$') or '0')
+-- uses  owner
+if is_foreign then
+  return {'none', now}
+end
 fence, version = tonumber(fence or '0'), tonumber(version or '1')
 if version > known_layout then
   return {'newer', now, version}

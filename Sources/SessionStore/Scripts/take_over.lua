@@ -23,23 +23,35 @@
 --       verdict           on a step that two owners have lost: '' if not known yet, run, fail
 --       ahead_bytes       the largest history that comes with the reply, in bytes
 --       ahead_messages    the same in messages
+--       subject           the user in whose name the step is ended; '' for a key that acts for the
+--                         whole tenant, and for a replica
+--       opens_unowned     whether that user reaches sessions without an owner
+--       grace             milliseconds that a write keeps a session which has reached its greatest age
 --
 -- Replies  taken   now step replaces previous_owner action epoch length model tools metadata
---                  on_disconnect bytes messages chain kept reasoning; the history and the reasoning
---                  come as in begin_step;
+--                  on_disconnect bytes messages chain kept reasoning slot owner_subject
+--                  max_age; the history, the reasoning and the owner come as in begin_step, the
+--                  slot and the age as begin_step got them;
 --                  chain: the steps that it replaces, `STEP NONCE,STEP NONCE …`;
 --                  action: run (again), cancel (finish the cancel), fail (attempts used up)
 --          alive   now step lease_left     the lease has not run out
---          gone    now step                that step no longer runs; step is the session's latest
+--          gone    now step                that step no longer runs; step is the session's latest, 0
+--                                          for another user's session
 --          suspect now step lapsed run...  two owners have lost it, and no verdict came: ms since
 --                                          its end, and each loss as `STEP INSTANCE ASKED`
 --          newer   now layout              a build that knows a later layout wrote the session
 
 -- uses  clock
 local status, fence, holder, lease_until, epoch, model, tools, metadata, on_disconnect, attempt, intent, former_owner,
-  replaces, previous_owner, first_step, version, run, lost_runs, chain, former_nonce, bytes = unpack(redis.call('HMGET', state,
+  replaces, previous_owner, first_step, version, run, lost_runs, chain, former_nonce, bytes, slot,
+  owner_subject, kept_age = unpack(redis.call('HMGET', state,
   'status', 'fence', 'token', 'lease_until', 'epoch', 'model', 'tools', 'metadata', 'on_disconnect', 'attempt', 'intent', 'owner',
-  'replaces', 'previous_owner', 'origin', 'v', 'run', 'lost', 'chain', 'nonce', 'history_bytes'))
+  'replaces', 'previous_owner', 'origin', 'v', 'run', 'lost', 'chain', 'nonce', 'history_bytes', 'slot',
+  'subject', 'max_age'))
+-- uses  owner
+if is_foreign then
+  return {'gone', now, 0}
+end
 version = tonumber(version or '1')
 if version > known_layout then
   return {'newer', now, version}
@@ -50,6 +62,13 @@ former_owner, chain, bytes = former_owner or '', chain or '', bytes and tonumber
 local length = redis.call('LLEN', history)
 redis.call('HLEN', ledger)
 redis.call('LLEN', reasoning)
+
+-- The step that began on its own. The fields stay when the next step begins; they belong to this
+-- step only if they directly precede it.
+local origin = tonumber(replaces or '0') == fence - 1 and tonumber(first_step or '') or fence
+-- A build that knows no slots leaves those of an earlier step.
+slot = string.match(slot or '', '^' .. origin .. ' (.*)$') or ''
+local max_age = tonumber(string.match(kept_age or '', '^' .. origin .. ' (%d+)$') or '0')
 
 -- uses  small_list
 
@@ -65,7 +84,7 @@ local function taken(replaced, owner_before)
   local small = action == 'run' and is_small(bytes, length)
   return {'taken', now, fence, replaced, owner_before, action, epoch or '', length, model or '', tools or '', metadata or '',
     on_disconnect or '', bytes or 0, small and small_list(history, length) or {}, chain, kept,
-    small and small_list(reasoning, kept) or {}}
+    small and small_list(reasoning, kept) or {}, slot, owner_subject, max_age}
 end
 
 if holder == token then
@@ -80,10 +99,6 @@ local left = tonumber(lease_until or '0') - now
 if left > 0 and not force then
   return {'alive', now, fence, left}
 end
-
--- The step that began on its own. The fields stay when the next step begins; they belong to this
--- step only if they directly precede it.
-local origin = tonumber(replaces or '0') == fence - 1 and tonumber(first_step or '') or fence
 
 -- Those entries of a list of `STEP …,` that belong to the steps since `origin`, at most the last
 -- 32: a build that knows layout 1 alone leaves older ones behind.

@@ -55,6 +55,8 @@ extension RedisSessionStore {
             AppendEventsCall(store: self, keys: keys, lease: lease, events: events, isAsking: asking), on: keys,
             capacity: 512 + events.byteCount)
         let sent = ContinuousClock.now
+        // First: a slot that is free while its lease lives would let a step too many begin.
+        renewSlot(of: lease, on: route)
         route.submitEvaluate(call) { result in
             switch result {
             case .failure(let error):

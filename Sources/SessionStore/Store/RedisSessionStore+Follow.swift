@@ -5,15 +5,19 @@ extension RedisSessionStore {
     /// Returns the events after `step`-`sequence`, at most `limit` entries, with the session's
     /// status just before.
     ///
+    /// For a session that the requester may not see, it returns what it returns for one that does
+    /// not exist.
+    ///
     /// - Parameter openingOf: The step whose opening entry is wanted as well.
     package func log(
-        _ session: SessionID, afterStep step: Int, sequence: Int, openingOf opened: Int? = nil, limit: Int
+        _ session: SessionID, afterStep step: Int, sequence: Int, openingOf opened: Int? = nil, limit: Int, as requester: Requester
     ) async throws(StoreError) -> LogView {
         let keys = keys(session)
         // No transaction is needed: Redis reads the log after the state. If the state says that a
         // step has ended, its end is in the log that is read.
         var commands = [
-            RedisCommand("HMGET", keys.state, "status", "fence", "nonce", "lease_until", "updated_at", "epoch"), RedisCommand("TIME"),
+            RedisCommand("HMGET", keys.state, "status", "fence", "nonce", "lease_until", "updated_at", "epoch", "subject"),
+            RedisCommand("TIME"),
             RedisCommand("XRANGE", keys.events, "(\(max(step, 0))-\(max(sequence, 0))", "+", "COUNT", String(limit)),
         ]
         if let opened { commands.append(RedisCommand("XRANGE", keys.events, "\(max(opened, 0))-0", "\(max(opened, 0))-0")) }
@@ -30,10 +34,13 @@ extension RedisSessionStore {
         guard replies.count == commands.count else { throw StoreError(.unexpectedReply, "too few replies to a look at a log") }
         let (state, now) = (replies[0], replies[1].time)
         heard(now, of: keys.prefix, sent: sent)
+        let subject = state[6]?.string ?? ""
+        guard requester.reaches(session, ownedBy: subject) else { return .absent }
         return LogView(
             status: state[0]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle,
             step: Int(try state[1].number(in: "fence")),
             nonce: state[2]?.string ?? "",
+            subject: subject,
             leaseLeft: .milliseconds(max(0, try state[3].number(in: "lease_until") - (now ?? 0))),
             opening: replies.dropFirst(3).first.flatMap { $0[0] }.flatMap { LogEntry(reply: $0) },
             entries: entries(replies[2])
@@ -72,17 +79,22 @@ extension RedisSessionStore {
     /// Returns a session's journal: one JSON object per step that ended, oldest first.
     ///
     /// - Returns: The lines, and whether they are complete: Redis keeps the last
-    ///   ``StoreConfiguration/journalBound`` of them.
-    public func journal(_ session: SessionID) async throws(StoreError) -> (lines: [ByteBuffer], isComplete: Bool) {
+    ///   ``StoreConfiguration/journalBound`` of them. None for a session that the requester may not
+    ///   see.
+    public func journal(
+        _ session: SessionID, as requester: Requester
+    ) async throws(StoreError) -> (lines: [ByteBuffer], isComplete: Bool) {
         let keys = keys(session)
         var commands = [RedisCommand("LRANGE", keys.steps, "0", "-1")]
         if configuration.acknowledgement != nil {
             commands = [RedisCommand("HGET", keys.state, "updated_at"), RedisCommand("TIME")] + commands
         }
-        var replies = try await read(commands, key: keys.steps, over: .bulk)
+        guard var replies = try await read(commands, of: keys, as: requester, over: .bulk) else { return ([], true) }
         if let acknowledgement = configuration.acknowledgement, replies.count > 2, !isSettled(replies[0], now: replies[1]) {
             // Clients hear from the journal how a step ended.
-            replies = try await read(commands, key: keys.steps, over: .bulk, acknowledgement: acknowledgement)
+            let settled = try await read(commands, of: keys, as: requester, over: .bulk, acknowledgement: acknowledgement)
+            guard let settled else { return ([], true) }
+            replies = settled
         }
         guard let reply = replies.last else { throw StoreError(.unexpectedReply, "no reply to a look at a journal") }
         var lines: [ByteBuffer] = []

@@ -33,6 +33,7 @@ extension RedisSessionStore {
         let hints = try await hints(key, from: "-inf", to: String(now), skip: 0, limit: limit)
         var orphans: [Orphan] = []
         var idle: [Hint] = []
+        var hasOwners = false
         // A hint that stays due would be found again and again.
         var hasMoved = false
         for (hint, view) in zip(hints, try await look(hints.map(\.session))) {
@@ -52,8 +53,14 @@ extension RedisSessionStore {
                 // A step that rests on this hint can no longer begin: its script refuses once the
                 // hint is due.
                 idle.append(hint)
+                // The replica that ran the step may have been lost before it recorded it, and a
+                // user's list must be whole: the user's sessions are erased by it.
+                guard !view.subject.isEmpty else { continue }
+                activity.note(hint.session, of: view.subject, at: view.updatedAt)
+                hasOwners = true
             }
         }
+        if hasOwners { await activity.flush() }
         try await forget(idle, in: key)
         return (orphans, hints.count == limit && (hasMoved || !idle.isEmpty || !orphans.isEmpty))
     }

@@ -25,7 +25,7 @@ extension RedisSessionStore {
         let ahead = Array(started.history.prefix(started.historyLength))
         if !ahead.isEmpty { try onPage(ahead) }
         guard ahead.count < started.historyLength else { return }
-        let read = try await readPages(keys, list: keys.history, in: ahead.count..<started.historyLength, onPage: onPage)
+        let read = try await readPages(keys, list: keys.history, in: ahead.count..<started.historyLength, as: .tenant, onPage: onPage)
         guard ahead.count + read >= started.historyLength else {
             throw StoreError(.unexpectedReply, "the history of \(keys.session) is shorter than its length")
         }
@@ -44,18 +44,19 @@ extension RedisSessionStore {
         guard started.reasoningCount > 0 else { return }
         guard started.reasoning.isEmpty else { return try onPage(started.reasoning) }
         let keys = keys(started.lease.session)
-        _ = try await readPages(keys, list: keys.reasoning, in: 0..<started.reasoningCount, onPage: onPage)
+        _ = try await readPages(keys, list: keys.reasoning, in: 0..<started.reasoningCount, as: .tenant, onPage: onPage)
     }
 
     /// Returns messages `offset ..< offset + limit` of a history; fewer if they have more than
     /// ``StoreConfiguration/historyPageBytes``, but at least one if there is one. Nil if the
-    /// session does not exist.
-    public func history(_ session: SessionID, offset: Int, limit: Int) async throws(StoreError) -> HistoryPage? {
+    /// session does not exist, or if it is another user's.
+    public func history(
+        _ session: SessionID, offset: Int, limit: Int, as requester: Requester
+    ) async throws(StoreError) -> HistoryPage? {
         let keys = keys(session)
         var paging = HistoryPaging(mostMessages: configuration.historyPage, bytes: configuration.historyPageBytes)
-        let replies = try await read(
-            [RedisCommand("LLEN", keys.history), range(keys.history, from: offset, count: min(limit, paging.count))], key: keys.history,
-            over: .bulk)
+        let commands = [RedisCommand("LLEN", keys.history), range(keys.history, from: offset, count: min(limit, paging.count))]
+        guard let replies = try await read(commands, of: keys, as: requester, over: .bulk) else { return nil }
         guard replies.count == 2, let length = replies[0].intValue else {
             throw StoreError(.unexpectedReply, "unexpected reply from Redis to a look at a history")
         }
@@ -75,33 +76,38 @@ extension RedisSessionStore {
             let count = page.messages.count
             guard count > before, offset + count < end else { return page }
             paging.came(messages: next.count, bytes: next.reduce(0) { $0 + $1.readableBytes })
-            next = try await elements(keys, list: keys.history, from: offset + count, count: min(paging.count, end - offset - count))
+            next = try await elements(
+                keys, list: keys.history, from: offset + count, count: min(paging.count, end - offset - count), as: requester)
         }
     }
 
-    /// Returns whether a session has messages.
-    package func hasHistory(_ session: SessionID) async throws(StoreError) -> Bool {
-        let key = keys(session).history
-        return try await read(RedisCommand("LLEN", key), key: key).intValue ?? 0 > 0
+    /// Returns the number of messages that the requester can see.
+    package func historyLength(_ session: SessionID, as requester: Requester) async throws(StoreError) -> Int {
+        let keys = keys(session)
+        return try await read([RedisCommand("LLEN", keys.history)], of: keys, as: requester)?.first?.intValue ?? 0
     }
 
     /// Returns all messages of a history in `range`: those that a step has added.
-    package func messages(_ session: SessionID, in range: Range<Int>) async throws(StoreError) -> [ByteBuffer] {
+    package func messages(
+        _ session: SessionID, in range: Range<Int>, as requester: Requester
+    ) async throws(StoreError) -> [ByteBuffer] {
         var messages: [ByteBuffer] = []
         let keys = keys(session)
-        _ = try await readPages(keys, list: keys.history, in: range) { messages += $0 }
+        _ = try await readPages(keys, list: keys.history, in: range, as: requester) { messages += $0 }
         return messages
     }
 
-    /// Returns how many bytes a history has, as the scripts count them; 0 if that is not known.
-    package func historyBytes(_ session: SessionID) async throws(StoreError) -> Int {
-        let key = keys(session).state
-        return max(0, try await read(RedisCommand("HGET", key, "history_bytes"), key: key).intValue ?? 0)
+    /// Returns how many bytes a history has, as the scripts count them; 0 if that is not known, or
+    /// if the session is another user's.
+    package func historyBytes(_ session: SessionID, as requester: Requester) async throws(StoreError) -> Int {
+        let keys = keys(session)
+        let replies = try await read([RedisCommand("HGET", keys.state, "history_bytes")], of: keys, as: requester)
+        return max(0, replies?.first?.intValue ?? 0)
     }
 
-    /// Returns the tools of a session's turn, as its state has them.
-    package func tools(_ session: SessionID) async throws(StoreError) -> ByteBuffer? {
-        let key = keys(session).state
+    /// Returns the tools of a step's turn, as the session's state has them.
+    package func tools(of lease: StepLease) async throws(StoreError) -> ByteBuffer? {
+        let key = keys(lease.session).state
         return try await read([RedisCommand("HGET", key, "tools")], key: key, over: .bulk).first?.nonEmptyBuffer
     }
 
@@ -109,12 +115,13 @@ extension RedisSessionStore {
     ///
     /// - Returns: How many elements came; fewer than `range` has if the list is shorter.
     func readPages(
-        _ keys: RedisKeys, list: String, in range: Range<Int>, onPage: (_ elements: [ByteBuffer]) throws(StoreError) -> Void
+        _ keys: RedisKeys, list: String, in range: Range<Int>, as requester: Requester,
+        onPage: (_ elements: [ByteBuffer]) throws(StoreError) -> Void
     ) async throws(StoreError) -> Int {
         var paging = HistoryPaging(mostMessages: configuration.historyPage, bytes: configuration.historyPageBytes)
         var next = range.lowerBound
         while next < range.upperBound {
-            let page = try await elements(keys, list: list, from: next, count: min(paging.count, range.upperBound - next))
+            let page = try await elements(keys, list: list, from: next, count: min(paging.count, range.upperBound - next), as: requester)
             guard !page.isEmpty else { break }
             paging.came(messages: page.count, bytes: page.reduce(0) { $0 + $1.readableBytes })
             next += page.count
@@ -123,8 +130,13 @@ extension RedisSessionStore {
         return next - range.lowerBound
     }
 
-    private func elements(_ keys: RedisKeys, list: String, from offset: Int, count: Int) async throws(StoreError) -> [ByteBuffer] {
+    private func elements(
+        _ keys: RedisKeys, list: String, from offset: Int, count: Int, as requester: Requester
+    ) async throws(StoreError) -> [ByteBuffer] {
         let command = range(list, from: offset, count: count)
+        guard requester == .tenant else {
+            return try await read([command], of: keys, as: requester, over: .bulk)?.first?.buffers ?? []
+        }
         let reply = try await attempt(for: configuration.retryPatience, persistent: true) { () throws(RedisError) in
             try await self.client.route(for: keys.prefix, over: .bulk).send(command)
         }

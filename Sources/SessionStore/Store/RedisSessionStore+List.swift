@@ -40,9 +40,11 @@ public struct SessionCursor: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// Reads `MILLISECONDS-ID`; nil for anything else.
-    public init?(_ text: String) {
+    ///
+    /// - Parameter tenant: Whose list it is. The text does not name it.
+    public init?(_ text: String, tenant: TenantID) {
         guard let dash = text.firstIndex(of: "-"), let time = Int64(text[..<dash]), time >= 0,
-            let session = SessionID(text[text.index(after: dash)...])
+            let session = SessionID(text[text.index(after: dash)...], tenant: tenant)
         else { return nil }
         self.init(lastActivity: time, session: session)
     }
@@ -56,29 +58,47 @@ public struct SessionCursor: Sendable, Equatable, CustomStringConvertible {
     }
 }
 
+/// An entry of the list, as the index has it.
+struct ListedSession: Sendable, Equatable {
+    var member: IndexMember
+    /// Milliseconds since 1970 on Redis's clock.
+    var lastActivity: Int64
+
+    var session: SessionID { member.session }
+    var cursor: SessionCursor { SessionCursor(lastActivity: lastActivity, session: session) }
+}
+
 extension RedisSessionStore {
-    /// Returns sessions by last activity, newest first. It reads more than `limit` entries from
-    /// each of the index's buckets and merges them.
-    public func list(after cursor: SessionCursor?, limit: Int) async throws(StoreError) -> SessionPage {
+    /// Returns sessions of a tenant by last activity, newest first: all of them, or a user's own. It
+    /// reads more than `limit` entries from each of the index's buckets and merges them.
+    public func list(
+        _ tenant: TenantID, after cursor: SessionCursor?, limit: Int, as requester: Requester
+    ) async throws(StoreError) -> SessionPage {
         await activity.flush()
         // Some more than the limit, for sessions that share the cursor's millisecond and precede
         // it.
         var window = limit + 65
-        var found = try await entries(after: cursor, limit: limit, window: window)
+        var found = try await entries(tenant, after: cursor, limit: limit, window: window, as: requester)
         while found == nil {
             window *= 4
-            found = try await entries(after: cursor, limit: limit, window: window)
+            found = try await entries(tenant, after: cursor, limit: limit, window: window, as: requester)
         }
         return try await page(of: found ?? [], limit: limit)
     }
 
     /// Returns the entries after `cursor` in the list; nil if a bucket's first `window` entries are
     /// too few to know `limit` of them, since too many sessions share the cursor's millisecond.
-    private func entries(after cursor: SessionCursor?, limit: Int, window: Int) async throws(StoreError) -> [SessionCursor]? {
-        var found: [SessionCursor] = []
+    private func entries(
+        _ tenant: TenantID, after cursor: SessionCursor?, limit: Int, window: Int, as requester: Requester
+    ) async throws(StoreError) -> [ListedSession]? {
+        var found: [ListedSession] = []
+        let sets =
+            switch requester {
+            case .tenant: (0..<RedisKeyspace.bucketCount).map { keyspace.index(tenant, bucket: $0) }
+            case .subject(let subject): [keyspace.sessions(of: subject.text, in: tenant)]
+            }
         let replies = await sendEach(
-            (0..<RedisKeyspace.bucketCount).map { bucket in
-                let key = keyspace.index(bucket: bucket)
+            sets.map { key in
                 let command = RedisCommand(
                     "ZREVRANGEBYSCORE", key, cursor.map { String($0.lastActivity) } ?? "+inf", "-inf", "WITHSCORES", "LIMIT", "0",
                     String(window)
@@ -89,28 +109,32 @@ extension RedisSessionStore {
             guard let bucket = try reply.get().first else { continue }
             let before = found.count
             for index in stride(from: 0, to: bucket.count - 1, by: 2) {
-                guard let session = bucket[index]?.string.flatMap({ SessionID(name: $0) }), let score = bucket[index + 1]?.string,
-                    let time = Double(score)
+                guard var member = bucket[index]?.string.flatMap({ IndexMember($0) }), member.session.tenant == tenant,
+                    let time = bucket[index + 1]?.string.flatMap(Double.init)
                 else { continue }
-                let entry = SessionCursor(lastActivity: Int64(clampingRounded: time), session: session)
-                if cursor?.precedes(entry) ?? true { found.append(entry) }
+                // A user's list does not repeat the user.
+                if requester != .tenant { member = IndexMember(member.session, subject: requester.owner) }
+                let entry = ListedSession(member: member, lastActivity: Int64(clampingRounded: time))
+                if cursor?.precedes(entry.cursor) ?? true { found.append(entry) }
             }
             if bucket.count / 2 == window, found.count - before <= limit { return nil }
         }
-        found.sort { $0.precedes($1) }
+        found.sort { $0.cursor.precedes($1.cursor) }
         return found
     }
 
-    private func page(of found: [SessionCursor], limit: Int) async throws(StoreError) -> SessionPage {
+    private func page(of found: [ListedSession], limit: Int) async throws(StoreError) -> SessionPage {
         let page = found.prefix(limit)
         let details = await sendEach(
-            page.map { cursor in
-                let keys = keys(cursor.session)
-                return (keys.state, [RedisCommand("HMGET", keys.state, "status", "fence"), RedisCommand("LLEN", keys.history)])
+            page.map { entry in
+                let keys = keys(entry.session)
+                return (
+                    keys.state, [RedisCommand("HMGET", keys.state, "status", "fence", "subject"), RedisCommand("LLEN", keys.history)]
+                )
             }, over: .bulk)
         var sessions: [SessionSummary] = []
-        var gone: [SessionCursor] = []
-        for (cursor, result) in zip(page, details) {
+        var gone: [ListedSession] = []
+        for (entry, result) in zip(page, details) {
             let replies: [RedisReply]
             do throws(StoreError) {
                 replies = try result.get()
@@ -119,17 +143,20 @@ extension RedisSessionStore {
                 // One session that cannot be shown does not hide the others.
                 logger.warning(
                     "a session is damaged",
-                    metadata: ["session": "\(cursor.session)", "error": "\(error)", "code": "session_damaged"])
+                    metadata: ["session": "\(entry.session)", "error": "\(error)", "code": "session_damaged"])
                 continue
             }
-            guard replies.count == 2, let length = replies[1].intValue, length > 0 || replies[0][1]?.isNull == false else {
-                gone.append(cursor)
+            guard replies.count == 2, let length = replies[1].intValue, length > 0 || replies[0][1]?.isNull == false,
+                // Another session may have the name by now.
+                IndexMember(entry.session, subject: replies[0][2]?.string ?? "") == entry.member
+            else {
+                gone.append(entry)
                 continue
             }
             sessions.append(
                 SessionSummary(
-                    session: cursor.session,
-                    lastActivity: cursor.lastActivity,
+                    session: entry.session,
+                    lastActivity: entry.lastActivity,
                     status: replies[0][0]?.string.flatMap(SessionState.Status.init(rawValue:)) ?? .idle,
                     // One session that cannot be shown in full does not hide the others.
                     step: replies[0][1]?.intValue ?? 0,
@@ -137,14 +164,18 @@ extension RedisSessionStore {
                 ))
         }
         try await forget(gone)
-        return SessionPage(sessions: sessions, next: found.count > limit ? page.last : nil)
+        return SessionPage(sessions: sessions, next: found.count > limit ? page.last?.cursor : nil)
     }
 
-    /// Removes deleted sessions from the index, unless they have begun again meanwhile.
-    private func forget(_ cursors: [SessionCursor]) async throws(StoreError) {
-        for (key, cursors) in Dictionary(grouping: cursors, by: { keys($0.session).index }) {
-            try await forget(cursors.map { Hint(session: $0.session, due: $0.lastActivity) }, in: key)
+    /// Removes deleted sessions from the index and from their owners' lists, unless they have begun again meanwhile.
+    func forget(_ sessions: [ListedSession]) async throws(StoreError) {
+        var sets: [String: [ScoredMember]] = [:]
+        for session in sessions {
+            for place in keyspace.places(of: session.member) {
+                sets[place.key, default: []].append((place.member, session.lastActivity))
+            }
         }
+        for (key, members) in sets { try await forget(members, in: key) }
     }
 
     /// Sends each key's commands to the server that has the key, all at once.
@@ -169,40 +200,6 @@ extension RedisSessionStore {
         } catch {
             return .failure(error)
         }
-    }
-
-    /// Returns the session's epoch; empty if it has none. A state of another type has none: the
-    /// session can then only be removed.
-    private func epoch(of session: SessionID) async throws(StoreError) -> String {
-        let key = keys(session).state
-        do throws(StoreError) {
-            return try await read(RedisCommand("HGET", key, "epoch"), key: key).string ?? ""
-        } catch {
-            guard error.code == .damaged else { throw error }
-            return ""
-        }
-    }
-
-    /// Removes a session with all its keys: the script `delete_session`. A session that begins
-    /// under the same name after this call has read the epoch is another session; it stays, however
-    /// often the script is sent.
-    ///
-    /// - Returns: Whether the session existed.
-    public func delete(_ session: SessionID) async throws(StoreError) -> Bool {
-        let keys = keys(session)
-        let epoch = try await epoch(of: session)
-        let call = StoreScripts.deleteSession.call(DeleteSessionCall(store: self, keys: keys, epoch: epoch), on: keys)
-        var attempts = 0
-        let reply = try await attempt(for: configuration.retryPatience) { () throws(RedisError) in
-            attempts += 1
-            return try await self.client.route(for: keys.prefix).evaluate(call)
-        }
-        if reply[0]?.string == "newer" { throw .newerLayout(reply[2]?.intValue ?? 0) }
-        activity.forget(session)
-        // A session that has begun again since then stays in the index.
-        if let now = reply[1]?.integer { try await forget([SessionCursor(lastActivity: now, session: session)]) }
-        // A repeated call follows a lost reply: that reply may have said that the session existed.
-        return reply[0]?.integer == 1 || attempts > 1
     }
 }
 

@@ -5,10 +5,12 @@ extension RedisSessionStore {
     /// Returns the text of a step, as far as the log has it. Once the step's lease was taken, it
     /// can no longer change.
     ///
-    /// - Parameter step: If it was itself taken over to be ended, it has no text, and the text is
+    /// - Parameters:
+    ///   - lease: The lease of the step that ends it.
+    ///   - step: If it was itself taken over to be ended, it has no text, and the text is
     ///   that of the step before.
-    package func loggedText(_ session: SessionID, step: Int) async throws(StoreError) -> ByteBuffer {
-        let key = keys(session).events
+    package func loggedText(of lease: StepLease, step: Int) async throws(StoreError) -> ByteBuffer {
+        let key = keys(lease.session).events
         let speaker = try await speaker(of: step, key: key)
         var text = ByteBuffer()
         var seen = 0

@@ -1,10 +1,12 @@
 import RedisClient
 
 extension RedisSessionStore {
-    /// Returns what a session's state says of its latest step, in one round trip.
-    package func look(_ session: SessionID) async throws(StoreError) -> StepView {
+    /// Returns what a session's state says of its latest step, in one round trip. For a session
+    /// that the requester may not see, it returns what it returns for one that does not exist.
+    package func look(_ session: SessionID, as requester: Requester) async throws(StoreError) -> StepView {
         let sent = ContinuousClock.now
-        return try view(try await read(lookCommands(session), key: keys(session).state), of: session, sent: sent)
+        let view = try view(try await read(lookCommands(session), key: keys(session).state), of: session, sent: sent)
+        return requester.reaches(session, ownedBy: view.subject) ? view : .absent(now: view.now)
     }
 
     /// Reads the latest steps of many sessions at once.
@@ -30,7 +32,9 @@ extension RedisSessionStore {
         // ended since.
         [
             RedisCommand("TIME"),
-            RedisCommand("HMGET", keys(session).state, "status", "fence", "lease_until", "intent", "replaces", "origin"),
+            RedisCommand(
+                "HMGET", keys(session).state, "status", "fence", "lease_until", "intent", "replaces", "origin", "subject",
+                "updated_at"),
         ]
     }
 
@@ -61,7 +65,9 @@ extension RedisSessionStore {
             now: now,
             isBeingCancelled: state[3]?.string == TakeOverCall.cancelIntent,
             replaces: isReplacing ? replaces : 0,
-            origin: !isReplacing ? step : origin > 0 ? origin : replaces
+            origin: !isReplacing ? step : origin > 0 ? origin : replaces,
+            subject: state[6]?.string ?? "",
+            updatedAt: try state[7].number(in: "updated_at")
         )
     }
 }

@@ -2,8 +2,9 @@ import NIOCore
 import RedisClient
 
 extension RedisSessionStore {
-    /// Returns the state of a session; nil if the session does not exist.
-    public func state(_ session: SessionID) async throws(StoreError) -> SessionState? {
+    /// Returns the state of a session; nil if the session does not exist, or if it is another
+    /// user's.
+    public func state(_ session: SessionID, as requester: Requester) async throws(StoreError) -> SessionState? {
         let keys = keys(session)
         let replies = try await snapshot(keys)
         guard let hash = replies[0], let length = replies[1]?.intValue, let calls = replies[2], let time = replies[3] else {
@@ -14,6 +15,7 @@ extension RedisSessionStore {
         for index in stride(from: 0, to: hash.count - 1, by: 2) {
             if let name = hash[index]?.string { fields[name] = hash[index + 1] }
         }
+        guard requester.reaches(session, ownedBy: fields["subject"]?.string) else { return nil }
         func number(_ name: String) throws(StoreError) -> Int64 { try fields[name].number(in: name) }
         var pending: [(id: String, json: ByteBuffer)] = []
         for index in stride(from: 0, to: calls.count - 1, by: 2) {
@@ -32,6 +34,7 @@ extension RedisSessionStore {
             attempt: Int(try number("attempt")),
             intent: fields["intent"]?.string ?? "",
             epoch: fields["epoch"]?.string ?? "",
+            subject: fields["subject"]?.nonEmptyString,
             settings: TurnSettings(
                 model: fields["model"]?.nonEmptyString,
                 tools: fields["tools"]?.nonEmptyBuffer,
@@ -60,6 +63,22 @@ extension RedisSessionStore {
             reply[index]?.string?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? .max
         }
         calls = zip(places, calls).sorted { ($0.0, $0.1.id) < ($1.0, $1.1.id) }.map(\.1)
+    }
+
+    /// Reads from a session if the requester may see it; otherwise returns nil.
+    ///
+    /// The owner is read with the rest, so that no other session of the same name comes between.
+    func read(
+        _ commands: [RedisCommand], of keys: RedisKeys, as requester: Requester, over lane: RedisLane = .usual,
+        acknowledgement: Acknowledgement? = nil
+    ) async throws(StoreError) -> [RedisReply]? {
+        guard requester != .tenant else {
+            return try await read(commands, key: keys.prefix, over: lane, acknowledgement: acknowledgement)
+        }
+        var replies = try await read(
+            [RedisCommand("HGET", keys.state, "subject")] + commands, key: keys.prefix, over: lane, acknowledgement: acknowledgement)
+        guard !replies.isEmpty, requester.reaches(keys.session, ownedBy: replies.removeFirst().string) else { return nil }
+        return replies
     }
 
     func read(_ command: RedisCommand, key: String) async throws(StoreError) -> RedisReply {

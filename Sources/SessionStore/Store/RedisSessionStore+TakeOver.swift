@@ -6,23 +6,34 @@ extension RedisSessionStore {
     /// A lost replica's step is left alone in the first ``StoreConfiguration/outagePause`` after
     /// the session's server was away, unless the step was released (I6).
     ///
+    /// - Parameters:
+    ///   - takeOver: The step, and why it is taken.
+    ///   - requester: In whose name the step is ended; ``Requester/tenant`` for a replica.
     /// - Throws: ``StoreError``; with `.outcomeUnknown` the lease may have been taken. It then runs
     ///   out like any other.
-    public func takeOver(_ takeOver: TakeOver) async throws(StoreError) -> TakeOverOutcome {
+    public func takeOver(_ takeOver: TakeOver, as requester: Requester) async throws(StoreError) -> TakeOverOutcome {
         if takeOver.reason != .cancel, !outage.isOver(at: client.location(of: keys(takeOver.session).prefix)) {
-            guard try await look(takeOver.session).isReleased else { return .tooEarly }
+            guard try await look(takeOver.session, as: requester).isReleased else { return .tooEarly }
         }
-        let outcome = try await send(takeOver, verdict: nil)
+        if takeOver.reason == .lost {
+            guard try await readmit(takeOver) else {
+                postpone(takeOver.session, for: configuration.lease / 3)
+                return .tooEarly
+            }
+        }
+        let outcome = try await send(takeOver, as: requester, verdict: nil)
         guard case .suspect(let suspect) = outcome else { return outcome }
         guard let verdict = try await verdict(on: suspect, of: takeOver.session) else { return .tooEarly }
-        return try await send(takeOver, verdict: verdict)
+        return try await send(takeOver, as: requester, verdict: verdict)
     }
 
-    private func send(_ takeOver: TakeOver, verdict: SuspectStep.Verdict?) async throws(StoreError) -> TakeOverOutcome {
+    private func send(
+        _ takeOver: TakeOver, as requester: Requester, verdict: SuspectStep.Verdict?
+    ) async throws(StoreError) -> TakeOverOutcome {
         let keys = keys(takeOver.session)
         let isCancel = takeOver.reason == .cancel
         let call = StoreScripts.takeOver.call(
-            TakeOverCall(store: self, keys: keys, takeOver: takeOver, verdict: verdict), on: keys)
+            TakeOverCall(store: self, keys: keys, requester: requester, takeOver: takeOver, verdict: verdict), on: keys)
         let sent = ContinuousClock.now
         let outcome = try await attempt(for: configuration.retryPatience) { () throws(RedisError) -> RedisReply? in
             do throws(RedisError) {
@@ -42,7 +53,12 @@ extension RedisSessionStore {
             // The hint that led here is due. Until it has moved, other sweepers read the session in
             // vain.
             moveHint(takeOver.session, on: client.route(for: keys.running))
-            return .taken(try takenStep(reply, lease: StepLease(session: takeOver.session, token: takeOver.token, step: step)))
+            var lease = StepLease(
+                session: takeOver.session, token: takeOver.token, step: step, subject: reply[18]?.string ?? "")
+            lease.maximumAge = reply[19]?.integer ?? 0
+            lease.slot = reply[17]?.nonEmptyString.flatMap { StepSlot(text: $0) }
+            renewSlot(of: lease, on: client.route(for: keys.prefix))
+            return .taken(try takenStep(reply, lease: lease))
         case "alive":
             return .alive(leaseLeft: .milliseconds(reply[3]?.integer ?? 0))
         case "gone":

@@ -19,6 +19,8 @@ public final class RedisSessionStore: Sendable {
     let acknowledged = AcknowledgedSteps()
     /// Whether Redis accepts `MULTI`; some services do not.
     let takesTransactions = Atomic(true)
+    /// The shortest age of sessions that a call has brought, in milliseconds.
+    let shortestAge = Atomic(Int64.max)
     /// The layout of keys that this deployment allows.
     package let layout: LayoutState
     let logger: Logger
@@ -52,6 +54,9 @@ public final class RedisSessionStore: Sendable {
     /// The command that publishes to a session's channel in this topology.
     var publish: String { client.isOneServer ? "PUBLISH" : "SPUBLISH" }
     var leaseMilliseconds: Int64 { configuration.lease.milliseconds }
+    /// How long each write keeps a session that has reached its greatest age: the step that runs
+    /// ends in it, and clients read the result.
+    var graceMilliseconds: Int64 { max(60_000, 2 * leaseMilliseconds) }
     var ttlMilliseconds: Int64 { configuration.sessionTTL?.milliseconds ?? 0 }
 }
 

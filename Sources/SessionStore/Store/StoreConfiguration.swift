@@ -17,6 +17,9 @@ public struct StoreConfiguration: Sendable {
     public var lease: Duration
     /// After this long without a write every key of a session expires; nil for never.
     public var sessionTTL: Duration?
+    /// How long after its creation a session ends; nil for never. A step that runs at that time ends
+    /// first.
+    public var maximumAge: Duration?
     /// The replicas of Redis that must have a commit before it counts as made (I4); nil if the
     /// server alone suffices.
     public var acknowledgement: Acknowledgement?
@@ -42,6 +45,8 @@ public struct StoreConfiguration: Sendable {
     public var historyPage = 2048
     /// The number of bytes that one page of a history should have.
     public var historyPageBytes = 1 << 20
+    /// Tokens that a step reserves of its account's limits until it has ended.
+    public var tokenReserve = 500
     /// How long the store repeats a call whose reply was lost.
     public var retryPatience: Duration = .seconds(5)
     /// How long the store tries a commit. A lease that has run out but that no replica took still

@@ -1,44 +1,40 @@
-import Crypto
 import HTTPTypes
 import Hummingbird
 import Logging
 
-/// Lets a request pass if it has the internal key, as `X-Internal-Auth` or as a bearer token (RFC
-/// 6750).
+/// Gives each request its ``Principal``, and refuses requests without one. ``Endpoint`` says which
+/// scope a principal needs.
 ///
-/// It compares digests, not keys, so that the time does not depend on where two keys differ.
+/// Health checks need no credential. Unknown paths do, so that a client without one learns nothing
+/// of the paths that exist.
 struct AuthMiddleware: RouterMiddleware {
     typealias Context = AgentRequestContext
 
-    private let digest: SHA256.Digest
-    private let refusals = RefusalLog()
-
-    init(key: String) {
-        digest = SHA256.hash(data: Array(key.utf8))
-    }
+    let credentials: CredentialChain
+    /// Knows what the subjects may use for whom a gateway acts.
+    let store: CredentialStore
+    let audit: AuditLog
 
     func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
-        guard Endpoint.isOpen(request.uri.path) || carriesKey(request.headers) else {
-            refusals.note(
-                [
-                    "method": .string(request.method.rawValue), "path": .string(LogText.path(request.uri.path)),
-                    "client": .stringConvertible(LogText.Client(address: context.channel.remoteAddress)), "code": "unauthorized",
-                    "key": request.headers[.internalAuth] == nil && request.headers[.authorization] == nil ? "missing" : "wrong",
-                ], context.logger, eventLoop: context.channel.eventLoop)
-            throw Problem.unauthorized
+        guard !Endpoint.isOpen(request.uri.path) else { return try await next(request, context) }
+        var context = context
+        do throws(AuthFailure) {
+            context.principal = try await credentials.principal(of: request, context: context)
+        } catch {
+            note(error, request, context)
+            throw error.problem
         }
+        try context.principal.impersonate(request.headers) { store.current.table.limits(of: $0, in: $1) }
         return try await next(request, context)
     }
 
-    private func carriesKey(_ headers: HTTPFields) -> Bool {
-        if let key = headers[.internalAuth], matches(key) { return true }
-        guard let authorization = headers[.authorization] else { return false }
-        let scheme = "bearer "
-        guard authorization.lowercased().hasPrefix(scheme) else { return false }
-        return matches(String(authorization.dropFirst(scheme.count)))
-    }
-
-    private func matches(_ key: String) -> Bool {
-        SHA256.hash(data: Array(key.utf8)) == digest
+    private func note(_ failure: AuthFailure, _ request: Request, _ context: Context) {
+        var fields: Logger.Metadata = [
+            "method": .string(request.method.rawValue), "path": .string(LogText.path(request.uri.path)),
+            "code": .string(failure.problem.code), "key": .string(failure.reason.rawValue),
+        ]
+        if let credential = failure.credential { fields["credential"] = .string(credential) }
+        if let detail = failure.detail { fields["reason"] = .string(detail) }
+        audit.note(.authFailed, context, fields)
     }
 }

@@ -13,6 +13,9 @@ struct LoopbackMiddleware: RouterMiddleware {
     typealias Context = AgentRequestContext
 
     let allowed: Set<HostName>
+    /// Pages of other hosts that may use the server (``CrossOriginMiddleware``). The server's own
+    /// name must be in `Host` all the same.
+    let origins: AllowedOrigins
 
     func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
         // A load balancer asks for health under any name.
@@ -20,10 +23,14 @@ struct LoopbackMiddleware: RouterMiddleware {
         guard isOwnName(request.head.authority, context) else {
             throw Problem.misdirected
         }
-        guard request.headers[.secFetchSite]?.lowercased() != "cross-site", isOwnOrigin(request.headers[.origin]) else {
+        guard origins.allow(request.headers[.origin]) || isOwnPage(request.headers) else {
             throw Problem.forbiddenOrigin
         }
         return try await next(request, context)
+    }
+
+    private func isOwnPage(_ headers: HTTPFields) -> Bool {
+        headers[.secFetchSite]?.lowercased() != "cross-site" && isOwnOrigin(headers[.origin])
     }
 
     private func isOwnName(_ authority: String?, _ context: Context) -> Bool {

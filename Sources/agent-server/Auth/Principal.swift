@@ -17,10 +17,17 @@ struct Principal: Sendable {
     /// When the credential ends; nil for never.
     var expiresAt: Date?
 
+    /// - Throws: ``Problem`` for a principal that lacks a scope.
+    func require(_ scope: Scopes) throws(Problem) {
+        guard scopes.isSuperset(of: scope) else { throw .lacks(scope.subtracting(scopes)) }
+    }
+
     /// Everything in the standard tenant: the internal key, or a server without keys.
-    static func unrestricted(_ credential: String) -> Principal {
+    ///
+    /// - Parameter limits: What all its requests together may use.
+    static func unrestricted(_ credential: String, limits: UsageLimits = .none) -> Principal {
         Principal(
-            tenant: .standard, requester: .tenant, scopes: .all, accounts: [Account(key: credential, tenant: .standard)],
-            credential: credential)
+            tenant: .standard, requester: .tenant, scopes: .all,
+            accounts: [Account(key: credential, tenant: .standard, limits: limits)], credential: credential)
     }
 }

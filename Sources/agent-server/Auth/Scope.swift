@@ -1,5 +1,7 @@
+import JSONText
+
 /// What a credential allows, as a set.
-struct Scopes: OptionSet, Sendable, Hashable {
+struct Scopes: OptionSet, Sendable, Hashable, CustomStringConvertible {
     let rawValue: UInt16
 
     /// State, history, stream, tickets.
@@ -23,10 +25,29 @@ struct Scopes: OptionSet, Sendable, Hashable {
         "sessions:list": .list, "sessions:*": .sessions, "admin": .admin, "impersonate": .impersonate, "*": .all,
     ]
 
+    /// What a list of names may have, in words.
+    static let rule = names.keys.sorted().joined(separator: ", ")
+
+    /// The names of the scopes in the set, as OAuth writes them (RFC 6749, section 3.3).
+    var description: String {
+        let single = Self.names.filter { $0.value.isSubset(of: self) && $0.value.rawValue.nonzeroBitCount == 1 }
+        return single.keys.sorted().joined(separator: " ")
+    }
+
     /// Reads one name; nil for an unknown one.
     init?(name: some StringProtocol) {
         guard let scopes = Self.names[String(name)] else { return nil }
         self = scopes
+    }
+
+    /// Reads an array of names; nil for another value, and if a name is unknown.
+    init?(names value: JSONSlice) {
+        guard value.kind == .array else { return nil }
+        self = []
+        for element in value.elements {
+            guard let scopes = element.string.flatMap({ Scopes(name: $0) }) else { return nil }
+            formUnion(scopes)
+        }
     }
 
     init(rawValue: UInt16) {

@@ -7,9 +7,11 @@ extension Problem {
         case invalidJSON = "invalid_json"
         case invalidRequest = "invalid_request"
         case unauthorized
+        case forbidden
         case forbiddenOrigin = "forbidden_origin"
         case notFound = "not_found"
         case sessionNotFound = "session_not_found"
+        case ticketsDisabled = "tickets_disabled"
         case unknownCall = "unknown_call"
         case methodNotAllowed = "method_not_allowed"
         case notAcceptable = "not_acceptable"
@@ -25,21 +27,24 @@ extension Problem {
         case bodyTooLarge = "body_too_large"
         case unsupportedMediaType = "unsupported_media_type"
         case misdirected
+        case rateLimited = "rate_limited"
         case idempotencyMismatch = "idempotency_mismatch"
         case internalError = "internal_error"
         case sessionDamaged = "session_damaged"
+        case issuerUnavailable = "issuer_unavailable"
         case storeUnavailable = "store_unavailable"
         case overloaded
         case draining
         case layoutNewer = "layout_newer"
+        case layoutOlder = "layout_older"
         case outcomeUnknown = "outcome_unknown"
 
         var status: HTTPResponse.Status {
             switch self {
             case .invalidJSON, .invalidRequest: .badRequest
             case .unauthorized: .unauthorized
-            case .forbiddenOrigin: .forbidden
-            case .notFound, .sessionNotFound, .unknownCall: .notFound
+            case .forbidden, .forbiddenOrigin: .forbidden
+            case .notFound, .sessionNotFound, .ticketsDisabled, .unknownCall: .notFound
             case .methodNotAllowed: .methodNotAllowed
             case .notAcceptable: .notAcceptable
             case .sessionBusy, .notRunning, .resultConflict, .callClosed, .nothingToRetry, .callsPending, .historyMismatch,
@@ -48,9 +53,11 @@ extension Problem {
             case .bodyTooLarge: .contentTooLarge
             case .unsupportedMediaType: .unsupportedMediaType
             case .misdirected: .misdirectedRequest
+            case .rateLimited: .tooManyRequests
             case .idempotencyMismatch: .unprocessableContent
             case .internalError, .sessionDamaged: .internalServerError
-            case .storeUnavailable, .overloaded, .draining, .layoutNewer, .outcomeUnknown: .serviceUnavailable
+            case .issuerUnavailable, .storeUnavailable, .overloaded, .draining, .layoutNewer, .layoutOlder, .outcomeUnknown:
+                .serviceUnavailable
             }
         }
     }

@@ -1,6 +1,7 @@
 import AgentService
 import HTTPTypes
 import Hummingbird
+import SessionStore
 
 /// The problems of a request itself, which need no session.
 extension Problem {
@@ -17,12 +18,36 @@ extension Problem {
         Problem(.unauthorized, "the key is missing or wrong").with(.wwwAuthenticate, "Bearer")
     }
 
+    /// A token that was not judged: 401 would send its user to an issuer that is away.
+    static var issuerUnavailable: Problem {
+        Problem(.issuerUnavailable, "the keys that sign tokens cannot be fetched; this token was not checked").retry(after: .seconds(5))
+    }
+
+    /// The credential is good, and does not allow this (RFC 6750, section 3.1).
+    static func lacks(_ scope: Scopes) -> Problem {
+        Problem(.forbidden, "this credential lacks the scope \(scope)")
+            .with(.wwwAuthenticate, #"Bearer error="insufficient_scope", scope="\#(scope)""#)
+    }
+
+    /// A user may not act for another one.
+    static var actsForItself: Problem {
+        Problem(.forbidden, "\(HTTPField.Name.agentSubject) needs a key of the whole tenant; this credential is one user's")
+    }
+
+    static var badSubject: Problem {
+        Problem(.invalidRequest, "the header \(HTTPField.Name.agentSubject) must name one user, in \(Subject.rule) of UTF-8")
+    }
+
     static var misdirected: Problem {
         Problem(.misdirected, "Host names neither loopback nor a name of \(Setting.allowedHosts.name)")
     }
 
     static var forbiddenOrigin: Problem {
         Problem(.forbiddenOrigin, "web pages of other hosts may not send requests; see \(Setting.allowedHosts.name)")
+    }
+
+    static var ticketsDisabled: Problem {
+        Problem(.ticketsDisabled, "this server issues no tickets; see \(Setting.ticketKeys.name)")
     }
 
     // MARK: Where
@@ -49,6 +74,18 @@ extension Problem {
 
     static func notBoolean(_ name: String) -> Problem {
         Problem(.invalidRequest, "\(name) must be true or false")
+    }
+
+    static var badSubjectInPath: Problem {
+        Problem(.invalidRequest, "subject must be \(Subject.rule) of UTF-8, percent-encoded")
+    }
+
+    static var badDay: Problem {
+        Problem(.invalidRequest, "from and to must be dates such as 2026-11-27, from not after to")
+    }
+
+    static var badSubjectParameter: Problem {
+        Problem(.invalidRequest, "subject must be \(Subject.rule) of UTF-8")
     }
 
     static var badCursor: Problem {

@@ -19,6 +19,10 @@ extension Problem {
             cause = "\(error)"
         case .newerLayout:
             self = .layoutNewer()
+        case .olderLayout:
+            self = Problem(
+                .layoutOlder, "the keys in Redis have a layout without tenants and users; an operator has to raise it"
+            ).retry(after: .seconds(30))
         case .unavailable, .cancelled:
             self = .storeUnavailable("the session store cannot be reached; nothing was written")
         }

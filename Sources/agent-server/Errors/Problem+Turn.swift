@@ -7,6 +7,7 @@ extension Problem {
     init(_ error: TurnError) {
         switch error {
         case .refused(let refusal): self.init(refusal)
+        case .limited(let refusal): self.init(refusal)
         case .busy(let step, let retryAfter): self = .sessionBusy(step: step, retryAfter: retryAfter)
         case .store(let error): self.init(error)
         case .draining: self = .draining("this replica is about to stop; send the request again")
@@ -50,6 +51,8 @@ extension Problem {
             ).with(member: "history_length", length)
         case .newerLayout(let layout):
             self = .layoutNewer(layout)
+        case .forbidden:
+            self = .sessionNotFound
         }
     }
 

@@ -42,6 +42,14 @@ struct Problem: Error, HTTPResponseError, Sendable {
         return copy
     }
 
+    func with(member name: String, _ value: String) -> Problem {
+        var json = ByteBuffer()
+        json.writeJSONString(value)
+        var copy = self
+        copy.members.append((name, String(buffer: json)))
+        return copy
+    }
+
     func with(member name: String, _ values: [String]) -> Problem {
         var json = ByteBuffer()
         json.writeString("[")

@@ -57,7 +57,7 @@ extension AgentRoutes {
     private func refusal(of headers: HTTPFields) -> Problem? {
         let media = headers[.contentType].map { $0.prefix { $0 != ";" }.lowercased().trimmingSpaces }
         // Without a key the type is required: a web page may send a body without one to any server.
-        let isJSON = media.map { $0 == "application/json" || $0.hasSuffix("+json") } ?? (settings.internalAPIKey != nil)
+        let isJSON = media.map { $0 == "application/json" || $0.hasSuffix("+json") } ?? settings.hasCredentials
         guard isJSON else { return .bodyNotJSON }
         guard headers[.contentEncoding].map({ $0.lowercased() == "identity" }) ?? true else {
             return .bodyCoded

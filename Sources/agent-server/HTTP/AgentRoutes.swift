@@ -16,21 +16,26 @@ struct AgentRoutes: Sendable {
     let scheduler: StepScheduler
     /// Counts the bodies that are being read, and those of messages that wait.
     let bodies: ByteBudget
+    let access: AccessParts
+    let audit: AuditLog
 
     /// Returns the whole router, middleware included.
     func router() -> Router<Context> {
         let router = Router(context: Context.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: AccessMiddleware())
-        if let key = settings.internalAPIKey {
-            router.add(middleware: AuthMiddleware(key: key))
-        } else {
-            router.add(middleware: LoopbackMiddleware(allowed: settings.allowedHosts))
+        if !settings.corsOrigins.isEmpty { router.add(middleware: CrossOriginMiddleware(origins: settings.corsOrigins)) }
+        if !settings.hasCredentials {
+            router.add(middleware: LoopbackMiddleware(allowed: settings.allowedHosts, origins: settings.corsOrigins))
         }
+        router.add(middleware: AuthMiddleware(credentials: access.chain, store: access.store, audit: audit))
         for endpoint in Endpoint.allCases {
             router.on(endpoint.routerPath, method: endpoint.method) { request, context in
                 var context = context
                 context.endpoint = endpoint
-                return try await respond(endpoint, request, context)
+                return try await audited(request, context) { [context] in
+                    try context.principal.require(endpoint.requiredScope)
+                    return try await respond(endpoint, request, context)
+                }
             }
         }
         return router
@@ -43,13 +48,17 @@ struct AgentRoutes: Sendable {
         case .healthReady: try ready()
         case .messageStream: try await messageStream(request, context)
         case .legacyMessage: try await legacyMessage(request, context)
-        case .listSessions: try await listSessions(request)
+        case .listSessions: try await listSessions(request, context)
         case .session: try await session(context)
         case .history: try await history(request, context)
         case .sessionStream: try await sessionStream(request, context)
         case .cancel: try await cancel(request, context)
         case .rewind: try await rewind(request, context)
         case .deleteSession: try await deleteSession(context)
+        case .ticket: try await ticket(request, context)
+        case .usage: try await usage(request, context)
+        case .eraseSubject: try await eraseSubject(context)
+        case .exportSubject: try await exportSubject(context)
         case .openAPI:
             Response(
                 status: .ok, headers: [.contentType: "application/json"],
@@ -58,9 +67,11 @@ struct AgentRoutes: Sendable {
     }
 
     func sessionID(_ context: Context) throws -> SessionID {
-        guard let id = context.parameters.get("session_id").flatMap({
-            SessionID($0.removingPercentEncoding ?? $0, tenant: context.principal.tenant)
-        }) else {
+        guard
+            let id = context.parameters.get("session_id").flatMap({
+                SessionID($0.removingPercentEncoding ?? $0, tenant: context.principal.tenant)
+            })
+        else {
             throw Problem.badSessionID
         }
         return id

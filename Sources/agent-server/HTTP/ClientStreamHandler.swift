@@ -168,6 +168,8 @@ final class ClientStreamHandler: ChannelInboundHandler, ChannelOutboundHandler, 
             case .nothing:
                 return
             case .end:
+                // The step of a stream that ended early goes on. Its client may leave now.
+                self.stream = nil
                 return end(.success(()))
             case .left:
                 return end(.failure(ClientLeft()))

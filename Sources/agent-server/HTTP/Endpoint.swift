@@ -6,13 +6,14 @@ import Hummingbird
 enum Endpoint: CaseIterable {
     case health, healthLive, healthReady
     case messageStream, legacyMessage
-    case listSessions, session, history, sessionStream, cancel, rewind, deleteSession
+    case listSessions, session, history, sessionStream, cancel, rewind, deleteSession, ticket
+    case usage, eraseSubject, exportSubject
     case openAPI
 
     var method: HTTPRequest.Method {
         switch self {
-        case .messageStream, .legacyMessage, .cancel, .rewind: .post
-        case .deleteSession: .delete
+        case .messageStream, .legacyMessage, .cancel, .rewind, .ticket: .post
+        case .deleteSession, .eraseSubject: .delete
         default: .get
         }
     }
@@ -31,6 +32,10 @@ enum Endpoint: CaseIterable {
         case .sessionStream: "/agent/sessions/{session_id}/stream"
         case .cancel: "/agent/sessions/{session_id}/cancel"
         case .rewind: "/agent/sessions/{session_id}/rewind"
+        case .ticket: "/agent/sessions/{session_id}/tickets"
+        case .usage: "/agent/usage"
+        case .eraseSubject: "/agent/subjects/{subject}"
+        case .exportSubject: "/agent/subjects/{subject}/export"
         case .openAPI: "/openapi.json"
         }
     }

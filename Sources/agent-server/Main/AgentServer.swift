@@ -16,7 +16,7 @@ struct AgentServer: AsyncParsableCommand {
             \(ScriptedModelText.help)
             """,
         version: buildVersion,
-        subcommands: [LayoutCommand.self, SettingsCommand.self]
+        subcommands: [KeysCommand.self, LayoutCommand.self, SettingsCommand.self]
     )
 
     @Option(help: ArgumentHelp(stringLiteral: SettingsText.plain(Setting.host.help)))

@@ -14,15 +14,23 @@ import SessionStore
 /// - Parameters:
 ///   - settings: The server's settings, checked.
 ///   - logger: The logger of all parts.
+///   - audit: The logger of security events; nil for `logger`.
 ///   - group: Runs connections, Redis and steps.
 /// - Throws: ``SettingsError`` for a setting that cannot be used; `EmbeddedRedisError` when the
 ///   private `redis-server` does not start.
 func buildServer(
-    settings: Settings, logger: Logger, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+    settings: Settings, logger: Logger, audit: Logger? = nil, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 ) async throws -> BuiltServer {
     // The model's settings are checked before Redis is started: an error leaves nothing behind.
     let model = try settings.llm.map { model throws(SettingsError) in
         try ServerParts.model(model, group: group, logger: logger)
+    }
+    let audit = AuditLog(level: settings.audit, logger: audit ?? logger)
+    // So are the clients' keys.
+    let access = try await AccessParts(settings, group: group, logger: logger, audit: audit)
+    if settings.sessionTTL == nil, settings.sessionMaximumAge == nil {
+        logger.notice(
+            "sessions are kept for ever: neither \(Setting.sessionTTL.name) nor \(Setting.sessionMaximumAge.name) is set")
     }
     for warning in settings.warnings { logger.warning("\(warning)") }
     var (configuration, embedded) = try await ServerParts.redis(settings, logger: logger)
@@ -42,11 +50,13 @@ func buildServer(
         configuration: ServerParts.turns(settings), logger: logger)
     let routes = AgentRoutes(
         settings: settings, service: turns, store: store, scheduler: scheduler,
-        bodies: ByteBudget(limit: max(settings.bodyBytesInFlight, settings.bodyLimit)))
+        bodies: ByteBudget(limit: max(settings.bodyBytesInFlight, settings.bodyLimit)), access: access,
+        audit: audit)
     return BuiltServer(
         application: ServerParts.application(
             responder: DetachedResponder(base: routes.router().buildResponder(), executors: executors), settings,
             redis: configuration, group: group, executors: executors, logger: logger),
+        access: access,
         embeddedRedis: embedded,
         redis: redis,
         redisCheck: RedisCheck(

@@ -12,6 +12,7 @@ import SessionStore
 struct BuiltServer {
     /// The HTTP server alone, without the services that its routes need.
     let application: Application<DetachedResponder>
+    let access: AccessParts
     /// The private `redis-server`; nil for a Redis that the settings name.
     let embeddedRedis: EmbeddedRedis?
     let redis: RedisConnectionPool
@@ -28,7 +29,7 @@ struct BuiltServer {
     /// Redis goes last, when nothing needs it any more.
     var backends: [any Service] {
         let redis: [(any Service)?] = [embeddedRedis, redis, redisCheck, membership, model]
-        return redis.compactMap(\.self) + [keepAlive, sweeper]
+        return redis.compactMap(\.self) + access.services + [keepAlive, sweeper]
     }
 
     /// All services. The scheduler stops first: steps are drained while the HTTP server still

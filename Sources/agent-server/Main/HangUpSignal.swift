@@ -10,9 +10,10 @@ import Musl
 import Darwin
 #endif
 
-/// Ignores SIGHUP. A terminal sends it when it closes, and some tools send it to have settings read
-/// again, which this server does not do.
+/// Has the files of credentials read again on SIGHUP. The other settings are read at the start
+/// alone. A terminal sends the signal, too, when it closes; it never ends the server.
 struct HangUpSignal: Service {
+    let files: CredentialFiles
     let logger: Logger
 
     /// Call this first: before the service runs, the signal would end the process.
@@ -24,7 +25,12 @@ struct HangUpSignal: Service {
 
     func run() async throws {
         for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
-            logger.notice("SIGHUP is ignored; settings are read at the start")
+            if files.isEmpty {
+                logger.notice("SIGHUP is ignored; settings are read at the start")
+            } else {
+                logger.notice("SIGHUP: the files of credentials are read again")
+                files.reload()
+            }
         }
     }
 }

@@ -82,8 +82,7 @@ struct LayoutCommand: AsyncParsableCommand {
         let client = RedisConnectionPool(configuration: redis, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: logger)
         defer { client.shutDown() }
         guard await client.waitUntilReady(timeout: .seconds(5)) else { throw Exit.unavailable("\(redis) cannot be reached") }
-        let store = RedisSessionStore(
-            client: client, configuration: StoreConfiguration(replica: settings.replica, lease: settings.lease), logger: logger)
+        let store = RedisSessionStore(client: client, configuration: ServerParts.store(settings), logger: logger)
         do { try await body(store, client) } catch let error as StoreError { throw Exit.unavailable("\(error)") }
     }
 }

@@ -41,8 +41,11 @@ enum ServerParts {
         var configuration = StoreConfiguration(
             replica: settings.replica, lease: settings.lease, sessionTTL: settings.sessionTTL)
         configuration.version = settings.version
+        configuration.keyspace = settings.keyspace
+        configuration.maximumAge = settings.sessionMaximumAge
         configuration.maximumMessages = settings.maximumMessages
         configuration.maximumHistoryBytes = settings.maximumHistoryBytes
+        configuration.tokenReserve = settings.tokenReserve
         if settings.ackReplicas > 0 {
             // Redis must reply before its silence counts as a lost connection.
             configuration.acknowledgement = Acknowledgement(

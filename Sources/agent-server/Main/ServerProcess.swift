@@ -25,9 +25,9 @@ struct ServerProcess {
     private static let redisPatience = Duration.seconds(1)
 
     func run() async throws {
-        let logger = logger()
+        let logger = logger("agent-server")
         do {
-            let server = try await buildServer(settings: settings, logger: logger)
+            let server = try await buildServer(settings: settings, logger: logger, audit: self.logger(AuditLog.label))
             // The server accepts nothing on an unfit Redis. While Redis is away it starts
             // nevertheless, and the check follows when Redis is back.
             try await server.redisCheck.check(patience: Self.redisPatience)
@@ -40,7 +40,8 @@ struct ServerProcess {
     }
 
     private func run(_ server: BuiltServer, logger: Logger) async throws {
-        let services = [HeapTrimmer(histories: server.turns.histories), HangUpSignal(logger: logger)] + server.services
+        let services =
+            [HeapTrimmer(histories: server.turns.histories), HangUpSignal(files: server.access.files, logger: logger)] + server.services
         var configuration = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger))
         // The last resort for a service that does not end on its own.
@@ -76,8 +77,8 @@ struct ServerProcess {
         }
     }
 
-    private func logger() -> Logger {
-        var logger = Logger(label: "agent-server") { [log] in QueuedLogHandler(label: $0, writer: log) }
+    private func logger(_ label: String) -> Logger {
+        var logger = Logger(label: label) { [log] in QueuedLogHandler(label: $0, writer: log) }
         logger.logLevel = settings.logLevel
         return logger
     }

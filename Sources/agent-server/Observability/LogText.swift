@@ -1,3 +1,4 @@
+import FoundationEssentials
 import NIOCore
 
 /// Values of log lines that the log's thread formats when it writes the line.
@@ -11,6 +12,17 @@ enum LogText {
             let micros = Int(seconds) * 1_000_000 + Int(attoseconds / 1_000_000_000_000)
             let fraction = String(micros % 1000)
             return "\(micros / 1000).\(String(repeating: "0", count: 3 - fraction.utf8.count))\(fraction)"
+        }
+    }
+
+    struct Time: CustomStringConvertible, Sendable {
+        let date: Date
+
+        /// RFC 3339, in UTC, with milliseconds.
+        var description: String {
+            var text = ByteBuffer()
+            LogTime.write(date, into: &text)
+            return String(buffer: text)
         }
     }
 

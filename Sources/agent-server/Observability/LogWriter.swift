@@ -11,7 +11,7 @@ import NIOCore
 final class LogWriter: Sendable {
     private struct State {
         var records: [LogRecord] = []
-        var dropped = 0
+        var dropped = DroppedLines()
         /// Whether the thread sleeps until it is woken.
         var isIdle = false
         /// Whether the thread ends after the lines that are queued.
@@ -20,7 +20,7 @@ final class LogWriter: Sendable {
 
     private struct Batch {
         var records: [LogRecord]
-        var dropped: Int
+        var dropped: DroppedLines
         var isLast: Bool
     }
 
@@ -51,7 +51,7 @@ final class LogWriter: Sendable {
         let (wakes, isClosed) = state.withLock { state in
             guard !state.isClosed else { return (false, true) }
             guard state.records.count < limit else {
-                state.dropped += 1
+                state.dropped.add(record)
                 return (false, false)
             }
             state.records.append(record)
@@ -78,9 +78,13 @@ final class LogWriter: Sendable {
     private func run() {
         while true {
             var batch = next()
-            let count = batch.dropped + batch.records.count
-            if batch.dropped > 0 { batch.records.append(Self.report(dropped: batch.dropped)) }
-            if !writeLines(batch.records) { state.withLock { $0.dropped += count } }
+            let before = batch.dropped
+            if before.count > 0 { batch.records.append(before.report) }
+            if !writeLines(batch.records) {
+                // The report is not one of the lines.
+                let lost = before.count > 0 ? batch.records.dropLast() : batch.records[...]
+                state.withLock { $0.dropped.add(before, lost) }
+            }
             if batch.isLast { break }
         }
         ended.signal()
@@ -94,7 +98,7 @@ final class LogWriter: Sendable {
                     state.isIdle = true
                     return nil
                 }
-                defer { (state.records, state.dropped) = ([], 0) }
+                defer { (state.records, state.dropped) = ([], DroppedLines()) }
                 return Batch(records: state.records, dropped: state.dropped, isLast: state.isClosed)
             }
             if let batch { return batch }
@@ -114,12 +118,5 @@ final class LogWriter: Sendable {
             lines.clear()
         }
         return lines.readableBytes == 0 || output.write(lines)
-    }
-
-    private static func report(dropped: Int) -> LogRecord {
-        let event = LogEvent(
-            level: .warning, message: "log lines were dropped: they came faster than they could be written",
-            metadata: ["count": "\(dropped)"], source: "agent_server", file: #fileID, function: #function, line: #line)
-        return LogRecord(time: .now, label: "agent-server", event: event, context: [:])
     }
 }

@@ -12,10 +12,11 @@ extension AgentRoutes {
         let named = try stepToCancel(try await body(request, context, mayBeAbsent: true).0)
         let step: Int
         do throws(TurnError) {
-            step = try await service.cancel(id, step: named)
+            step = try await service.cancel(id, step: named, as: context.principal.requester)
         } catch {
             throw Problem(error)
         }
+        await noteCancel(id, context)
         var body = ByteBuffer()
         body.writeString(#"{"session_id":"#)
         body.writeJSONString(id.text)

@@ -10,7 +10,8 @@ extension AgentRoutes {
         let fields: RewindFields
         do throws(RequestError) { fields = try RewindFields(body: body) } catch { throw Problem(error) }
         let outcome = try await stored { () throws(StoreError) in
-            try await store.rewind(session, to: fields.historyLength, expected: fields.expectedLength)
+            try await store.rewind(
+                session, to: fields.historyLength, expected: fields.expectedLength, as: context.principal.requester)
         }
         guard case .rewound(let length, let step) = outcome else { throw Problem(outcome, to: fields.historyLength) }
         return .json("{\"history_length\":\(length),\"step\":\(step)}")

@@ -8,39 +8,11 @@ extension AgentRoutes {
     /// `GET /agent/sessions/{id}`
     func session(_ context: Context) async throws -> Response {
         let id = try sessionID(context)
-        guard let state = try await stored({ () throws(StoreError) in try await store.state(id) }) else { throw Problem.sessionNotFound }
-        var body = ByteBuffer()
-        body.writeString(#"{"session_id":"#)
-        body.writeJSONString(id.text)
-        body.writeString(",\"status\":\"\(state.status.rawValue)\",\"step\":\(state.step),\"pending_calls\":[")
-        for (index, call) in state.pending.enumerated() {
-            if index > 0 { body.writeString(",") }
-            body.writeString(#"{"call_id":"#)
-            body.writeJSONString(call.id)
-            // The stored value is an object. Its members follow the id.
-            var members = call.json
-            if members.readInteger(as: UInt8.self) == UInt8(ascii: "{"), members.readableBytes > 1 {
-                body.writeString(",")
-                body.writeSSESafeJSON(members)
-            } else {
-                body.writeString("}")
-            }
-        }
-        body.writeString("],\"history_length\":\(state.historyLength),\"usage\":{\"prompt_tokens\":\(state.promptTokens)")
-        body.writeString(",\"completion_tokens\":\(state.completionTokens)")
-        body.writeString(",\"total_tokens\":\(state.promptTokens + state.completionTokens)}")
-        body.writeString(#","finish_reason":"#)
-        if let reason = state.finishReason { body.writeJSONString(reason) } else { body.writeString("null") }
-        body.writeString(",\"created_at\":\(state.createdAt),\"updated_at\":\(state.updatedAt)")
-        if state.status == .running {
-            body.writeString(#","owner":"#)
-            body.writeJSONString(state.owner)
-            body.writeString(",\"attempt\":\(state.attempt),\"lease_until\":\(state.leaseUntil)")
-        }
-        if let model = state.settings.model {
-            body.writeString(#","model":"#)
-            body.writeJSONString(model)
-        }
+        let state = try await stored { () throws(StoreError) in try await store.state(id, as: context.principal.requester) }
+        guard let state else { throw Problem.sessionNotFound }
+        await noteRead(id, owner: state.subject ?? "", context)
+        var body = ByteBuffer(string: "{")
+        body.writeMembers(of: state, session: id)
         body.writeString("}")
         return .json(body)
     }
@@ -53,9 +25,11 @@ extension AgentRoutes {
         let showsSystem = try queryBoolean("include_system", request)
         guard let share = await service.roomToRead() else { throw Problem.crowded }
         defer { withExtendedLifetime(share) {} }
-        guard let page = try await stored({ () throws(StoreError) in try await store.history(id, offset: offset, limit: limit) }) else {
-            throw Problem.sessionNotFound
+        let found = try await stored { () throws(StoreError) in
+            try await store.history(id, offset: offset, limit: limit, as: context.principal.requester)
         }
+        guard let page = found else { throw Problem.sessionNotFound }
+        await noteRead(id, context)
         // One message may be larger than a page.
         share.resize(to: max(share.bytes, 2 * page.messages.reduce(0) { $0 + $1.readableBytes }))
         var body = ByteBuffer()
@@ -64,10 +38,7 @@ extension AgentRoutes {
         body.writeString(",\"history_length\":\(page.length),\"offset\":\(offset),\"messages\":[")
         for (index, message) in page.messages.enumerated() {
             if index > 0 { body.writeString(",") }
-            // The prompt is the operator's, not the client's. The message stays, so that offsets mean
-            // what they mean in Redis.
-            let isHidden = offset + index == 0 && !showsSystem && (try? JSONSlice(parsing: message))?["role"]?.string == "system"
-            body.writeImmutableBuffer(isHidden ? ByteBuffer(string: #"{"role":"system"}"#) : message)
+            body.writeImmutableBuffer(offset + index == 0 && !showsSystem ? Self.withoutPrompt(message) : message)
         }
         body.writeString("]")
         let next = offset + page.messages.count
@@ -76,17 +47,26 @@ extension AgentRoutes {
         return .json(body)
     }
 
+    /// Returns a history's first message without the system prompt, which is the operator's and not
+    /// the client's. The message stays, so that offsets mean what they mean in Redis.
+    static func withoutPrompt(_ message: ByteBuffer) -> ByteBuffer {
+        (try? JSONSlice(parsing: message))?["role"]?.string == "system" ? ByteBuffer(string: #"{"role":"system"}"#) : message
+    }
+
     /// `GET /agent/sessions?cursor=&limit=`
-    func listSessions(_ request: Request) async throws -> Response {
+    func listSessions(_ request: Request, _ context: Context) async throws -> Response {
         let limit = try queryInteger("limit", request, default: 50, in: 1...500)
         var cursor: SessionCursor?
         if let text = request.uri.queryParameters.get("cursor") {
-            guard let position = SessionCursor(text) else {
+            guard let position = SessionCursor(text, tenant: context.principal.tenant) else {
                 throw Problem.badCursor
             }
             cursor = position
         }
-        let page = try await stored { () throws(StoreError) in try await store.list(after: cursor, limit: limit) }
+        let page = try await stored { () throws(StoreError) in
+            try await store.list(
+                context.principal.tenant, after: cursor, limit: limit, as: context.principal.requester)
+        }
         var body = ByteBuffer()
         body.writeString(#"{"sessions":["#)
         for (index, session) in page.sessions.enumerated() {
@@ -108,7 +88,9 @@ extension AgentRoutes {
     /// `DELETE /agent/sessions/{id}`
     func deleteSession(_ context: Context) async throws -> Response {
         let id = try sessionID(context)
-        guard try await stored({ () throws(StoreError) in try await store.delete(id) }) else { throw Problem.sessionNotFound }
+        let existed = try await stored { () throws(StoreError) in try await store.delete(id, as: context.principal.requester) }
+        guard existed else { throw Problem.sessionNotFound }
+        audit.note(.sessionDeleted, context, session: id)
         return Response(status: .noContent)
     }
 

@@ -35,4 +35,26 @@ extension Setting {
         entries: [
             maximumMessages, maximumHistoryBytes, historyBytesInFlight, bodyBytesInFlight, bodyLimit, answerLimit, clientBacklog,
         ])
+
+    // MARK: Of each account
+
+    static let limitStreams = SettingDefinition(
+        "AGENT_RUNTIME__LIMIT_STREAMS", .integer(in: 0...1_000_000), default: 0, link: "limits.md",
+        "Steps of one account that may run at the same time, over all replicas; 0 for no limit.")
+    static let limitRequests = SettingDefinition(
+        "AGENT_RUNTIME__LIMIT_REQUESTS_PER_MINUTE", .integer(in: 0...1_000_000), default: 0,
+        "Requests of one account that may begin a step, per minute; 0 for no limit.")
+    static let limitTokens = SettingDefinition(
+        "AGENT_RUNTIME__LIMIT_TOKENS_PER_MINUTE", .integer(in: 0...1_000_000_000), default: 0,
+        "Tokens that models may read and write for one account, per minute; 0 for no limit.")
+    static let limitDailyTokens = SettingDefinition(
+        "AGENT_RUNTIME__LIMIT_TOKENS_PER_DAY", .integer(in: 0...1_000_000_000_000), default: 0,
+        "The same per day of UTC; 0 for no limit.")
+    static let tokenReserve = SettingDefinition(
+        "AGENT_RUNTIME__TOKEN_RESERVE", .integer(in: 0...10_000_000), default: LibraryDefaults.store.tokenReserve,
+        "Tokens that a step takes from the two limits above when it begins, until its own are counted.")
+
+    static let accountLimits = Group(
+        title: "Limits of each account",
+        entries: [limitStreams, limitRequests, limitTokens, limitDailyTokens, tokenReserve])
 }

@@ -10,7 +10,7 @@ extension Setting {
         "AGENT_RUNTIME__LOG_QUEUE", .integer(in: 16...1_000_000), default: 8192,
         "Log lines that may wait to be written. The server drops further lines and counts them.")
 
-    static let logs = Group(title: "Logs", entries: [logLevel, logFormat, logQueue])
+    static let logs = Group(title: "Logs", entries: [logLevel, logFormat, logQueue, audit])
 }
 
 /// The names of the forms that log lines can have.

@@ -7,8 +7,9 @@ extension Setting {
         "AGENT_RUNTIME__LLM_API_KEY", .headerValue, secret: true, "Sent to the model's server as `Authorization: Bearer`.")
     static let llmInternalAuth = SettingDefinition(
         "AGENT_RUNTIME__LLM_INTERNAL_AUTH", .internalAuth,
-        absent: "`none` with `AGENT_RUNTIME__LLM_API_KEY`, otherwise `internal`", secret: true,
-        "What the model's server gets as `X-Internal-Auth`: the clients' key (`internal`), nothing (`none`), or TEXT.")
+        absent: "`none` with `AGENT_RUNTIME__LLM_API_KEY` or `AGENT_RUNTIME__KEYS_FILE`, otherwise `internal`", secret: true,
+        "What the model's server gets as `X-Internal-Auth`: the clients' key (`internal`; refused beside a keys file), nothing (`none`), or TEXT."
+    )
     static let llmCAFile = SettingDefinition(
         "AGENT_RUNTIME__LLM_CA_FILE", .file, absent: "the system's",
         "PEM file with the certificates to trust for the model's `https://`.")

@@ -1,4 +1,5 @@
 import RedisClient
+import SessionStore
 
 extension Setting {
     static let redisURL = SettingDefinition(
@@ -34,6 +35,12 @@ extension Setting {
     static let allowEviction = SettingDefinition(
         "AGENT_RUNTIME__ALLOW_EVICTION", .boolean, default: false,
         "`true` starts on a Redis that may evict sessions, with a warning.")
+    static let redisPrefix = SettingDefinition(
+        "AGENT_RUNTIME__REDIS_PREFIX", .keyspace, default: RedisKeyspace.standard, link: "operations.md#sharing-a-redis",
+        """
+        What every key and channel in Redis begins with. Deployments with different prefixes can share a Redis. Equal on all \
+        replicas.
+        """)
     static let dataDirectory = SettingDefinition(
         "AGENT_RUNTIME__DATA_DIR", .string, default: "./.agent-runtime", "Where the private `redis-server` keeps its files.")
 
@@ -41,7 +48,7 @@ extension Setting {
         title: "Redis",
         entries: [
             redisURL, sentinelUsername, sentinelPassword, redisCAFile, redisCertificateFile, redisKeyFile, redisTimeout,
-            redisMaxInFlight, ackReplicas, allowEviction, dataDirectory,
+            redisMaxInFlight, redisPrefix, ackReplicas, allowEviction, dataDirectory,
         ])
 }
 
@@ -55,6 +62,15 @@ extension SettingFormat<RedisConfiguration> {
                 """
         ) { url throws(SettingProblem) in
             do { return try RedisConfiguration(url: url) } catch { throw SettingProblem("\(error)") }
+        }
+    }
+}
+
+extension SettingFormat<RedisKeyspace> {
+    static var keyspace: Self {
+        Self(values: "1–32 of `A-Z a-z 0-9 _ -`", text: { "`\($0.prefix)`" }) { prefix throws(SettingProblem) in
+            guard let keyspace = RedisKeyspace(prefix) else { throw SettingProblem("must be 1–32 of A-Z a-z 0-9 _ -") }
+            return keyspace
         }
     }
 }

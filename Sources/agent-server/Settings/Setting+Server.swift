@@ -1,7 +1,7 @@
 extension Setting {
     static let host = SettingDefinition(
         "HOST", flag: "--host", .string, default: "127.0.0.1",
-        "Address to listen on; only a loopback address without `AGENT_RUNTIME__INTERNAL_API_KEY`.")
+        "Address to listen on; only a loopback address without credentials (see Access).")
     static let port = SettingDefinition(
         "PORT", flag: "--port", .integer(in: 0...65535), default: 8001, "Port to listen on; 0 picks a free one.")
     static let replica = SettingDefinition(

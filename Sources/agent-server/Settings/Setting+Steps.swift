@@ -12,6 +12,9 @@ extension Setting {
     static let sessionTTL = SettingDefinition(
         "AGENT_RUNTIME__SESSION_TTL", .seconds(in: 1...1_000_000_000),
         "Seconds without a write after which a session expires; at least twice the lease.")
+    static let sessionMaximumAge = SettingDefinition(
+        "AGENT_RUNTIME__SESSION_MAX_AGE", .seconds(in: 60...1_000_000_000), link: "sessions.md#retention",
+        "Seconds after a session's creation at which it ends, whether it is used or not.")
     static let wait = SettingDefinition(
         "AGENT_RUNTIME__WAIT_SECONDS", .seconds(in: 0...3600), default: LibraryDefaults.turns.wait,
         """
@@ -28,5 +31,5 @@ extension Setting {
         not refuse cancels.
         """)
 
-    static let steps = Group(title: "Steps and sessions", entries: [lease, sessionTTL, wait, followTick, maximumSteps])
+    static let steps = Group(title: "Steps and sessions", entries: [lease, sessionTTL, sessionMaximumAge, wait, followTick, maximumSteps])
 }

@@ -15,7 +15,7 @@ enum Setting {
     }
 
     /// The groups in the order of `--help` and of docs/settings.md.
-    static let groups = [server, access, redis, model, modelServer, steps, limits, logs]
+    static let groups = [server, access, issuer, redis, model, modelServer, steps, limits, accountLimits, logs]
 
     static let all: [any SettingEntry] = groups.flatMap(\.entries)
 }

@@ -8,7 +8,7 @@ extension Settings {
     /// Reads how the model's server is reached; nil for the scripted model. All settings are
     /// checked, also those that the scripted model does not need.
     static func llm(
-        _ reader: SettingsReader, internalKey: String?
+        _ reader: SettingsReader, internalKey: String?, hasKeysFile: Bool
     ) throws(SettingsError) -> ModelSettings? {
         var configuration = UpstreamConfiguration(baseURL: "")
         var format = OpenAIChat()
@@ -16,7 +16,10 @@ extension Settings {
         configuration.internalKey =
             switch try reader.value(Setting.llmInternalAuth) {
             // A server that has a key of its own needs none of ours.
-            case nil: configuration.apiKey == nil ? internalKey : nil
+            case nil: configuration.apiKey == nil && !hasKeysFile ? internalKey : nil
+            case .clientsKey where hasKeysFile:
+                throw SettingsError(
+                    Setting.llmInternalAuth, "cannot be internal with \(Setting.keysFile.name): clients' keys stay here")
             case .clientsKey: internalKey
             case .nothing: nil
             case .key(let key): key

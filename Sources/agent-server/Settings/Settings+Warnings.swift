@@ -10,11 +10,9 @@ extension Settings {
             + [weakKey, keyForStrangers, modelInClear, redisInClear, shortLease].compactMap { $0 }
     }
 
-    private static let shortestKey = 16
-
     private var weakKey: String? {
-        guard let internalAPIKey, internalAPIKey.utf8.count < Self.shortestKey, HostName(host)?.isLoopback != true else { return nil }
-        return "\(Setting.internalAPIKey.name) has fewer than \(Self.shortestKey) characters: it can be guessed from \(host)"
+        guard let internalAPIKey, internalAPIKey.utf8.count < KeyTable.shortestKey, HostName(host)?.isLoopback != true else { return nil }
+        return "\(Setting.internalAPIKey.name) has fewer than \(KeyTable.shortestKey) characters: it can be guessed from \(host)"
     }
 
     private var modelHost: HostName? { llm.flatMap { HostName(url: $0.upstream.baseURL) } }

@@ -5,19 +5,25 @@ import SessionStore
 /// results of tool calls.
 struct ConversationRunner {
     let client: AgentClient
+    let tenant: DrillTenant
     let progress: Progress
     let patience: Duration
     /// The number of messages in a session. After them the client begins another session.
     let length: Int
     /// Whether messages hold a ``Plan`` for the drill's own model; false for any other model.
     let plans: Bool
+    /// Whether the service may refuse requests at limits.
+    let hasLimits: Bool
     var random: SeededGenerator
+    /// Hears the id of each session that begins.
+    var begins: (String) -> Void = { _ in }
 
     /// Converses until `isOver`, and then to the end of the current turn.
     mutating func run(_ number: Int, until isOver: () -> Bool) async -> [SessionRecord] {
         var records: [SessionRecord] = []
         while !isOver(), !Task.isCancelled {
-            var record = SessionRecord(id: "drill-\(progress.run)-\(number)-\(records.count)")
+            var record = SessionRecord(id: "drill-\(progress.run)-\(number)-\(records.count)", tenant: tenant)
+            begins(record.id)
             for index in 0..<length where !isOver() && !Task.isCancelled {
                 let isSound = await talk(index, &record)
                 if !isSound { break }
@@ -32,7 +38,7 @@ struct ConversationRunner {
     /// - Returns: Whether the session can go on.
     private mutating func talk(_ index: Int, _ record: inout SessionRecord) async -> Bool {
         let plan = plans ? Plan.random(using: &random).text : "Please say something short."
-        var message = MessageRecord(text: "\(record.id) message \(index): \(plan)")
+        var message = MessageRecord(text: "\(record.id)\(tenant.mark) message \(index): \(plan)")
         let key = "\(record.id)-\(index)"
         var body = AgentClient.body(record.id, ["content": .string(message.text)])
         let begun = ContinuousClock.now
@@ -64,7 +70,7 @@ struct ConversationRunner {
             guard begun.duration(to: .now) < patience, !Task.isCancelled else {
                 record.violations.append(
                     Violation(
-                        kind: .stuck, session: record.id,
+                        kind: .stuck, session: record.name,
                         detail: "the step failed \(attempt) times, the last time with \(check.error ?? "an error")"))
                 return false
             }
@@ -77,7 +83,7 @@ struct ConversationRunner {
     ///
     /// - Returns: The step that the last result led to.
     private func answerCalls(_ answer: inout AnswerRecord, _ record: inout SessionRecord) async -> AnswerRecord? {
-        let (client, patience, progress, session) = (client, patience, progress, record.id)
+        let (client, patience, progress, session, hasLimits) = (client, patience, progress, record.id, hasLimits)
         typealias Sent = (call: String, result: (outcome: Exchange.Outcome, timing: Timing))
         var checks: [StreamCheck] = []
         var isSound = true
@@ -86,7 +92,9 @@ struct ConversationRunner {
                 {
                     let body = AgentClient.body(
                         session, ["type": "tool_result", "call_id": .string(call), "result": .string("result of \(call)")])
-                    let exchange = Exchange(client: client, session: session, body: body, key: nil, patience: patience, progress: progress)
+                    let exchange = Exchange(
+                        client: client, session: session, body: body, key: nil, patience: patience, hasLimits: hasLimits,
+                        progress: progress)
                     return (call, await exchange.run())
                 }
             })
@@ -105,7 +113,7 @@ struct ConversationRunner {
         guard let end = ends.last else {
             record.violations.append(
                 Violation(
-                    kind: .stuck, session: record.id,
+                    kind: .stuck, session: record.name,
                     detail: "the service accepted all results of step \(answer.step), and none led to another step"))
             return nil
         }
@@ -113,7 +121,8 @@ struct ConversationRunner {
     }
 
     private func exchange(_ body: JSON, key: String, _ record: inout SessionRecord) async -> StreamCheck? {
-        let exchange = Exchange(client: client, session: record.id, body: body, key: key, patience: patience, progress: progress)
+        let exchange = Exchange(
+            client: client, session: record.id, body: body, key: key, patience: patience, hasLimits: hasLimits, progress: progress)
         let (outcome, timing) = await exchange.run()
         progress.note(timing)
         return take(outcome, "message \(key)", &record)
@@ -126,23 +135,23 @@ struct ConversationRunner {
         switch outcome {
         case .told(let check):
             for fault in check.faults {
-                record.violations.append(Violation(kind: .stream, session: record.id, detail: "\(what): \(fault)"))
+                record.violations.append(Violation(kind: .stream, session: record.name, detail: "\(what): \(fault)"))
             }
             progress.count { $0.restarts += check.restarts }
             return check
         case .gaveUp(let why):
             guard !Task.isCancelled else { break }
             record.violations.append(
-                Violation(kind: .stuck, session: record.id, detail: "\(what) got no complete stream within \(patience): \(why)"))
+                Violation(kind: .stuck, session: record.name, detail: "\(what) got no complete stream within \(patience): \(why)"))
         case .refused(let status, let code):
-            record.violations.append(Violation(kind: .answer, session: record.id, detail: "\(what) got the response \(status) \(code)"))
+            record.violations.append(Violation(kind: .answer, session: record.name, detail: "\(what) got the response \(status) \(code)"))
         }
         return nil
     }
 
     private func answer(_ check: StreamCheck, _ record: inout SessionRecord) -> AnswerRecord? {
         guard let done = check.done, let status = done["status"].string, let step = done["step"].int else {
-            record.violations.append(Violation(kind: .stream, session: record.id, detail: "done has no status or no step"))
+            record.violations.append(Violation(kind: .stream, session: record.name, detail: "done has no status or no step"))
             return nil
         }
         return AnswerRecord(step: step, status: status, content: check.content, calls: check.calls)

@@ -20,6 +20,8 @@ struct Exchange {
     var key: String?
     /// How long the client retries.
     var patience: Duration
+    /// Whether the service may refuse the request at a limit. It then says how long to wait.
+    var hasLimits = false
     let progress: Progress
 
     func run() async -> (outcome: Outcome, timing: Timing) {
@@ -51,6 +53,12 @@ struct Exchange {
                 }
             case .again(let why):
                 last = why
+            case .limited(let wait):
+                last = "429 rate_limited"
+                progress.count { $0.refusals += 1 }
+                // Not all clients at the same moment.
+                try? await Task.sleep(for: wait + .milliseconds(Int.random(in: 0..<500)))
+                continue
             case .refused(let status, let code):
                 return (.refused(status: status, code: code), timing.ended())
             }
@@ -63,6 +71,8 @@ struct Exchange {
     private enum Reply {
         case stream(OpenAnswer)
         case again(String)
+        /// The account is at a limit.
+        case limited(Duration)
         case refused(status: Int, code: String)
     }
 
@@ -90,6 +100,13 @@ struct Exchange {
         let answer = try? await open.rest()
         let code = answer?.code ?? ""
         switch open.status {
+        case 429 where hasLimits:
+            // A refusal names the limit and the wait.
+            guard code == "rate_limited", let wait = open.header("Retry-After").flatMap({ Int($0) }), wait >= 1,
+                answer?.json["limit"].string != nil, answer?.json["retry_after"].int == wait, open.header("RateLimit") != nil,
+                open.header("RateLimit-Policy") != nil
+            else { return .refused(status: 429, code: "\(code), and not when to come again") }
+            return .limited(.seconds(wait))
         case 408, 425, 429, 500...599: return .again("\(open.status) \(code)")
         // The session runs the step of another result of the same completion, or of this very
         // request.

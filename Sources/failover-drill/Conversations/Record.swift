@@ -1,6 +1,9 @@
 /// What one client has seen of one session.
 struct SessionRecord: Sendable {
     var id: String
+    var tenant = DrillTenant.only()
+    /// The session's name in Redis.
+    var name: String { tenant.name.isEmpty ? id : "\(tenant.name)/\(id)" }
     var messages: [MessageRecord] = []
     /// Violations that the client noticed in its streams.
     var violations: [Violation] = []
@@ -43,6 +46,10 @@ struct Violation: Sendable, Hashable, CustomStringConvertible {
         case history
         /// A well-behaved client got a response that it must not get.
         case answer
+        /// A session holds something of another tenant.
+        case foreign
+        /// An account has more leases than its limit.
+        case limit
 
         /// The name of a row that counts these violations.
         var title: String {
@@ -53,6 +60,8 @@ struct Violation: Sendable, Hashable, CustomStringConvertible {
             case .stream: "faulty streams"
             case .history: "invalid histories"
             case .answer: "wrong responses"
+            case .foreign: "other tenants' bytes"
+            case .limit: "exceeded limits"
             }
         }
     }

@@ -22,6 +22,8 @@ final class DrillModel: Sendable {
 
     private let mood = Guarded(Mood.well)
     private let generations = Guarded(0)
+    /// The marks of tenants that generations have seen, by number.
+    private let marks = Guarded<[Int: String]>([:])
     private let upstream: Upstream
 
     var port: Int { upstream.port }
@@ -49,6 +51,9 @@ final class DrillModel: Sendable {
             count += 1
             return count
         }
+        if let mark = request.messages.lazy.compactMap({ $0["content"].string?.firstMatch(of: /<[a-z]+>/)?.output }).first {
+            marks.withLock { $0[number] = String(mark) }
+        }
         let answer = planned(request, number)
         return switch mood.withLock({ $0 }) {
         case .well: answer
@@ -74,6 +79,12 @@ final class DrillModel: Sendable {
         }
         return personality.answer(completion, to: request)
     }
+
+    /// Returns the mark of the tenant whose messages a generation got; nil if they had none.
+    func mark(of generation: Int) -> String? { marks.withLock { $0[generation] } }
+
+    /// Returns the generation that a text names.
+    static func generation(of text: String) -> Int? { Int(text.prefix { $0.isNumber }) }
 
     /// Describes what is wrong with a text of this model.
     ///

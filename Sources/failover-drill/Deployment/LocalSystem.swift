@@ -15,6 +15,10 @@ final class LocalSystem: Sendable {
         var ackReplicas: Int
         /// The model server that the drill's model imitates.
         var personality: Personality
+        /// The number of tenants, each with a key; 1 for a deployment without a keys file.
+        var tenants = 1
+        /// The limit of streams of each account; nil for none.
+        var streams: Int?
     }
 
     static let replicaCount = 3
@@ -43,6 +47,12 @@ final class LocalSystem: Sendable {
             "AGENT_RUNTIME__LLM_IDLE_TIMEOUT_MS": "3000", "AGENT_RUNTIME__KEEP_ALIVE_SECONDS": "2", "AGENT_RUNTIME__DRAIN_SECONDS": "1",
         ]
         environment.merge(options.personality.settings) { $1 }
+        if let streams = options.streams { environment["AGENT_RUNTIME__LIMIT_STREAMS"] = "\(streams)" }
+        if options.tenants > 1 {
+            let file = directory.appending(path: "keys.json")
+            try DrillTenant.keysFile(options.tenants, streams: options.streams).text.write(to: file, atomically: true, encoding: .utf8)
+            environment["AGENT_RUNTIME__KEYS_FILE"] = file.path
+        }
         let settings = ReplicaUnderTest.Settings(
             server: options.server, redis: redis.url, redisPort: options.redis == .single ? redis.servers.first?.port : nil,
             upstream: options.personality.baseURL(at: "http://127.0.0.1:\(modelLink.port)"), environment: environment,

@@ -36,6 +36,14 @@ enum FaultKind: String, Sendable, CaseIterable {
         }
     }
 
+    /// Whether slots of accounts may be missing afterwards, until their owners renew them: Redis loses
+    /// writes that no replica of it has, or counts by another clock.
+    var losesSlots: Bool { [.redisKill, .failover, .clockStep].contains(self) }
+
+    /// Whether the fault consists of requests. Their clients have no key, and do not come again when
+    /// they are refused at a limit.
+    var sendsRequests: Bool { [.longHistory, .viewers].contains(self) }
+
     /// Returns whether the drill can cause this fault with such a Redis.
     func exists(in redis: RedisUnderTest) -> Bool {
         switch self {

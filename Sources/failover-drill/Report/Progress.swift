@@ -13,6 +13,8 @@ final class Progress: Sendable {
         /// Texts that restarted on another replica.
         var restarts = 0
         var longestSilence = Duration.zero
+        /// Requests that the service refused at a limit.
+        var refusals = 0
     }
 
     /// One request of a client, for the time line.

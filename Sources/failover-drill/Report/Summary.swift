@@ -15,10 +15,15 @@ struct Summary: Sendable {
     var violations: [Violation]
     /// The requests that the drill's own model refused; empty with any other model.
     var modelViolations: [String]
+    /// How often the drill has read all leases, and the most that one account had; nil without
+    /// limits.
+    var limits: (readings: Int, most: Int)?
 
     /// Whether the service kept its promises. A fault that could not be caused proves nothing, and
     /// makes the drill fail.
-    var isSound: Bool { violations.isEmpty && modelViolations.isEmpty && !faults.contains(where: \.failed) && counts.turns > 0 }
+    var isSound: Bool {
+        violations.isEmpty && modelViolations.isEmpty && !faults.contains(where: \.failed) && counts.turns > 0 && limits?.readings != 0
+    }
 
     func count(_ kind: Violation.Kind) -> Int { violations.count { $0.kind == kind } }
 
@@ -37,8 +42,11 @@ struct Summary: Sendable {
             "  seed \(seed), \(duration.components.seconds) s, \(faults.count) faults, \(sessions) sessions, \(messages) messages",
             "  steps \(counts.turns), of which \(counts.failedAnswers) failed; text deltas \(counts.tokens); requests retried or resumed \(counts.retries); texts restarted \(counts.restarts)",
             "  longest wait for the next event: median \(silence(0.5).inSeconds), 99th percentile \(silence(0.99).inSeconds), longest \(counts.longestSilence.inSeconds)",
-            "  \(verdict)",
         ]
+        if let limits {
+            lines.append("  refused at a limit \(counts.refusals); most leases of an account \(limits.most), read \(limits.readings) times")
+        }
+        lines.append("  \(verdict)")
         for fault in faults where fault.failed { lines.append("  the fault \(fault.name) failed: \(fault.detail)") }
         for violation in violations.prefix(50) {
             lines.append("  VIOLATED \(violation)")
@@ -68,6 +76,7 @@ struct Summary: Sendable {
             "retries": .number(Double(counts.retries)), "restarts": .number(Double(counts.restarts)),
             "longest_wait_ms": .number(Double(counts.longestSilence.milliseconds)),
             "wait_ms": ["p50": .number(Double(silence(0.5).milliseconds)), "p99": .number(Double(silence(0.99).milliseconds))],
+            "refusals": .number(Double(counts.refusals)), "most_leases": limits.map { .number(Double($0.most)) } ?? .null,
             "sound": .bool(isSound),
             "violations": .array(
                 violations.map { ["kind": .string($0.kind.rawValue), "session": .string($0.session), "detail": .string($0.detail)] }),
@@ -86,7 +95,7 @@ struct Summary: Sendable {
 
 extension RedisKeys {
     /// Returns the key of the history of a session, given the session's id as text.
-    static func historyName(_ session: String) -> String { SessionID(session).map { RedisKeys($0).history } ?? session }
+    static func historyName(_ session: String) -> String { SessionID(name: session).map { RedisKeys($0).history } ?? session }
 }
 
 extension Duration {

@@ -9,11 +9,15 @@ struct Verdict {
     let history: [JSON]
     /// Whether the drill's own model made the texts. Each of its words names its generation.
     let knowsModel: Bool
+    /// The marks of the other tenants' messages.
+    var others: [String] = []
+    /// Returns the mark of the messages that a generation got; nil if it got none.
+    var mark: (Int) -> String? = { _ in nil }
 
     var violations: [Violation] {
         var found = record.violations
         func violate(_ kind: Violation.Kind, _ detail: String) {
-            found.append(Violation(kind: kind, session: record.id, detail: detail))
+            found.append(Violation(kind: kind, session: record.name, detail: detail))
         }
         if state["status"].string == "running" { violate(.stuck, "step \(state["step"].int ?? 0) does not end") }
         if let why = Conversation.violation(history), !isOpenByClient(why) { violate(.history, why) }
@@ -21,6 +25,23 @@ struct Verdict {
         found += answers()
         found += results()
         if knowsModel { found += generations() }
+        found += foreignBytes()
+        return found
+    }
+
+    /// Checks that state and history hold no message of another tenant, and no text of a generation
+    /// that answered one.
+    private func foreignBytes() -> [Violation] {
+        var found: [Violation] = []
+        for json in history + [state] {
+            for mark in others where json.text.contains(mark) { found.append(violation(.foreign, "\(mark): \(json.text.prefix(120))")) }
+        }
+        guard !others.isEmpty else { return found }
+        let texts = history.compactMap { $0["role"] == "assistant" ? $0["content"].string : nil }
+        for text in texts + record.messages.flatMap(\.answers).compactMap(\.content) {
+            guard let number = DrillModel.generation(of: text), let mark = mark(number), mark != record.tenant.mark else { continue }
+            found.append(violation(.foreign, "the text of a generation of \(mark): \(text.prefix(60))"))
+        }
         return found
     }
 
@@ -118,6 +139,6 @@ struct Verdict {
     }
 
     private func violation(_ kind: Violation.Kind, _ detail: String) -> Violation {
-        Violation(kind: kind, session: record.id, detail: detail)
+        Violation(kind: kind, session: record.name, detail: detail)
     }
 }

@@ -142,9 +142,12 @@ struct NativeEncoderTests {
     @Test("Signals are comments and hints")
     func signalsAreCommentsAndHints() {
         var bytes = ByteBuffer()
-        for signal in [StreamSignal.keepAlive, .resumeElsewhere, .resumeLater] { NativeEncoder().encode(signal, into: &bytes) }
+        for signal in [StreamSignal.keepAlive, .resumeElsewhere, .resumeLater, .credentialEnded] {
+            NativeEncoder().encode(signal, into: &bytes)
+        }
         #expect(
             String(buffer: bytes)
-                == ": keep-alive\n\n: this replica stops\nretry: 100\n\n: nothing is heard of this step at the moment\nretry: 1000\n\n")
+                == ": keep-alive\n\n: this replica stops\nretry: 100\n\n: nothing is heard of this step at the moment\nretry: 1000\n\n"
+                + ": the credential has ended\nretry: 100\n\n")
     }
 }

@@ -9,7 +9,7 @@ import Testing
 @Suite("Request bodies")
 struct TurnRequestTests {
     static func parse(_ body: String, key: String? = nil) throws(RequestError) -> TurnRequest {
-        try TurnRequest(body: ByteBuffer(string: body), idempotencyKey: key)
+        try TurnRequest(body: ByteBuffer(string: body), tenant: .standard, as: .tenant, idempotencyKey: key)
     }
 
     /// Returns a valid request with one more member.
@@ -254,14 +254,16 @@ struct TurnRequestTests {
     )
     func whatIsNotJSONIsRefused(body: String) {
         #expect(throws: RequestError.self) { try Self.parse(body) }
-        let error = #expect(throws: RequestError.self) { try TurnRequest(legacyBody: ByteBuffer(string: body)) }
+        let error = #expect(throws: RequestError.self) {
+            try TurnRequest(legacyBody: ByteBuffer(string: body), tenant: .standard, as: .tenant)
+        }
         #expect(error?.code == .invalidJSON)
     }
 
     @Test("A body that is not an object is refused", arguments: ["[]", "7", "null", #""text""#])
     func whatIsNoObjectIsRefused(body: String) {
         #expect(throws: RequestError.self) { try Self.parse(body) }
-        #expect(throws: RequestError.self) { try TurnRequest(legacyBody: ByteBuffer(string: body)) }
+        #expect(throws: RequestError.self) { try TurnRequest(legacyBody: ByteBuffer(string: body), tenant: .standard, as: .tenant) }
     }
 
     @Test("Nesting is bounded")
@@ -277,7 +279,7 @@ struct TurnRequestTests {
         var body = ByteBuffer(string: #"{"session_id":"s","message":{"content":""#)
         body.writeBytes([0xFF, 0xFE])
         body.writeString(#""}}"#)
-        #expect(throws: RequestError.self) { try TurnRequest(body: body) }
+        #expect(throws: RequestError.self) { try TurnRequest(body: body, tenant: .standard, as: .tenant) }
     }
 
     /// Different requests have different digests.
@@ -293,7 +295,9 @@ struct TurnRequestTests {
 
     @Test("A legacy body is a user message without tools")
     func theLegacyBodyIsAUserMessageWithoutTools() throws {
-        let request = try TurnRequest(legacyBody: ByteBuffer(string: #"{"role":"user","content":"Gr\u00fc\u00dfe","session_id":"s"}"#))
+        let request = try TurnRequest(
+            legacyBody: ByteBuffer(string: #"{"role":"user","content":"Gr\u00fc\u00dfe","session_id":"s"}"#), tenant: .standard, as: .tenant
+        )
         #expect(request.session.text == "s")
         #expect(Self.user(request.input) == #"{"role":"user","content":"Gr\u00fc\u00dfe"}"#)
         #expect(request.settings.tools.map { String(buffer: $0) } == "[]")
@@ -302,7 +306,7 @@ struct TurnRequestTests {
     @Test("A legacy body without a session id gets a session of its own")
     func theLegacyBodyGetsASessionOfItsOwn() throws {
         let ids = try ["", #","session_id":null,"role":null"#].map {
-            try TurnRequest(legacyBody: ByteBuffer(string: #"{"content":"x"\#($0)}"#)).session.text
+            try TurnRequest(legacyBody: ByteBuffer(string: #"{"content":"x"\#($0)}"#), tenant: .standard, as: .tenant).session.text
         }
         #expect(ids.allSatisfy { $0.hasPrefix("legacy-") })
         #expect(Set(ids).count == 2)
@@ -318,7 +322,9 @@ struct TurnRequestTests {
         ]
     )
     func theErrorNamesTheFieldOfTheLegacyBody(body: String, field: String) {
-        let error = #expect(throws: RequestError.self) { try TurnRequest(legacyBody: ByteBuffer(string: body)) }
+        let error = #expect(throws: RequestError.self) {
+            try TurnRequest(legacyBody: ByteBuffer(string: body), tenant: .standard, as: .tenant)
+        }
         #expect(error?.code == .invalidRequest)
         #expect(error?.description.hasPrefix(field) == true)
     }

@@ -14,6 +14,17 @@ import Glibc
 
 @Suite("The log writer's bounded queue", .tags(.processes), .serialized)
 struct LogWriterTests {
+    @Test("The number of dropped lines says how many told of security events")
+    func droppedLines() {
+        var dropped = DroppedLines()
+        let event = LogEvent(level: .notice, message: "x", metadata: nil, source: "here", file: "f", function: "g", line: 1)
+        func record(_ label: String) -> LogRecord { LogRecord(time: Date(), label: label, event: event, context: [:]) }
+        dropped.add(record("agent-server"))
+        #expect(dropped.count == 1 && dropped.report.event.metadata == ["count": "1"])
+        dropped.add(dropped, [record("audit"), record("agent-server")])
+        #expect(dropped.report.event.metadata == ["count": "4", "audit": "1"])
+    }
+
     /// A pipe whose content the test reads when it chooses.
     final class Pipe: Sendable {
         let reading: Int32

@@ -18,6 +18,8 @@ struct LogCodecTests {
         "\u{10FFFF}", "\\u2028", "data: x\n\n",
     ]
 
+    private static let session = SessionID.unique()
+
     static func text(_ random: inout SeededGenerator) -> String {
         (0..<Int.random(in: 0...24, using: &random)).map { _ in pieces.randomElement(using: &random) ?? "" }.joined()
     }
@@ -35,7 +37,7 @@ struct LogCodecTests {
     private static func events(_ text: String, _ random: inout SeededGenerator) throws -> [TurnEvent] {
         let arguments = try CheckedJSON(parsing: ByteBuffer(string: JSON.object(["key \(text)": .string(text)]).text)).buffer
         var summary = StepSummary(
-            status: [.completed, .waiting, .failed, .cancelled].randomElement(using: &random) ?? .completed, session: .unique(), step: 7)
+            status: [.completed, .waiting, .failed, .cancelled].randomElement(using: &random) ?? .completed, session: session, step: 7)
         var failure = StepFailure(text, code: text, isRetryable: .random(using: &random))
         if .random(using: &random) {
             (failure.upstreamCode, failure.retryAfter) = (text, 7)
@@ -59,7 +61,7 @@ struct LogCodecTests {
             let text = Self.text(&random)
             for event in try Self.events(text, &random) {
                 let (name, value) = try Self.field(event)
-                let read = try #require(try LogCodec.event(name, value), "seed \(seed): \(text.debugDescription)")
+                let read = try #require(try LogCodec.event(name, value, of: Self.session), "seed \(seed): \(text.debugDescription)")
                 // The JSON texts may differ in escaped line separators. The decoded values are
                 // equal.
                 #expect(try Self.field(read).value == value, "seed \(seed): \(text.debugDescription)")
@@ -115,7 +117,7 @@ struct LogCodecTests {
         let value = ByteBuffer(string: #"{"status":"completed","session_id":"s","step":1,"history_length":3,"pending_calls":[]}"#)
         let session = try #require(SessionID("s"))
         let summary = StepSummary(status: .completed, session: session, step: 1, historyLength: 3)
-        #expect(try LogCodec.event("done", value) == .finished(summary))
+        #expect(try LogCodec.event("done", value, of: session) == .finished(summary))
     }
 
     @Test("Foundation reads stored messages back unchanged", arguments: 0..<3)

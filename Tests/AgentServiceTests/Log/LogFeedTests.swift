@@ -29,7 +29,8 @@ struct LogFeedTests {
             from position: LogPosition? = nil
         ) -> Task<Void, Never> {
             let follower = LogFollower(
-                store: session.store, session: session.id, stopSignal: stopSignal, stream: stream, position: position ?? .beginning(of: 1),
+                store: session.store, session: session.id, requester: .tenant, stopSignal: stopSignal, stream: stream,
+                position: position ?? .beginning(of: 1),
                 followsSession: true, tick: tick, feeds: feeds, onOrphan: { _ in self.takeOvers.wrappingAdd(1, ordering: .relaxed) })
             return Task {
                 await follower.run()

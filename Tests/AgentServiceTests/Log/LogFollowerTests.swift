@@ -13,9 +13,11 @@ struct LogFollowerTests {
     /// Follows from the position that `GET …/stream` would use.
     func follow(_ turns: Turns, after id: String? = nil) async throws -> Listener? {
         let id = id.flatMap { EventID($0) }
-        guard case .position(let position) = try await turns.service.resumePoint(turns.session.id, after: id) else { return nil }
+        guard case .position(let position) = try await turns.service.resumePoint(turns.session.id, after: id, as: .tenant) else {
+            return nil
+        }
         let listener = Listener()
-        try turns.service.follow(turns.session.id, from: position, stream: listener.stream)
+        try turns.service.follow(turns.session.id, from: position, stream: listener.stream, as: .tenant)
         return listener
     }
 
@@ -185,7 +187,8 @@ struct LogFollowerTests {
             try redis.cli("XADD", keys.events, "1-1", "token", "a")
             let listener = Listener()
             let follower = LogFollower(
-                store: session.store, session: session.id, stopSignal: StopSignal(), stream: listener.stream, position: position,
+                store: session.store, session: session.id, requester: .tenant, stopSignal: StopSignal(), stream: listener.stream,
+                position: position,
                 followsSession: false, tick: .seconds(3600))
             let following = Task {
                 await follower.run()
@@ -228,7 +231,8 @@ struct LogFollowerTests {
         // The text is longer than half of the limit.
         let (stopSignal, stream) = (StopSignal(), ClientStream(encoder: NativeEncoder(), limit: 400))
         let follower = LogFollower(
-            store: session.store, session: session.id, stopSignal: stopSignal, stream: stream, position: .beginning(of: lease.step),
+            store: session.store, session: session.id, requester: .tenant, stopSignal: stopSignal, stream: stream,
+            position: .beginning(of: lease.step),
             followsSession: true, tick: .milliseconds(10))
         let following = Task { await follower.run() }
         try await eventually("it is behind") { stream.isBehind }
@@ -258,7 +262,7 @@ struct LogFollowerTests {
     @Test("A session without steps has no events")
     func aSessionWithoutStepsHasNothingToTell() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("x"))
-        guard case .noSession = try await turns.service.resumePoint(turns.session.id, after: nil) else {
+        guard case .noSession = try await turns.service.resumePoint(turns.session.id, after: nil, as: .tenant) else {
             Issue.record("there is a session")
             return
         }
@@ -364,7 +368,7 @@ struct LogFollowerTests {
         let lease = try await session.begin()
         let (stopSignal, listener) = (StopSignal(), Listener())
         let follower = LogFollower(
-            store: session.store, session: session.id, stopSignal: stopSignal, stream: listener.stream,
+            store: session.store, session: session.id, requester: .tenant, stopSignal: stopSignal, stream: listener.stream,
             position: .beginning(of: lease.step),
             followsSession: true, tick: .seconds(3600))
         let following = Task {

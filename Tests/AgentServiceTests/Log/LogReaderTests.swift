@@ -38,10 +38,13 @@ private struct WrittenLog {
 }
 
 /// Collects every event of a reader.
+/// The session of all logs here, so that equal events are equal.
+private let session = SessionID.unique()
+
 private func tell(
     _ log: WrittenLog, from position: LogPosition, page: Int = .max
 ) -> (events: [IdentifiedEvent], outcome: LogReader.Outcome) {
-    var reader = LogReader(position)
+    var reader = LogReader(position, of: session)
     var events: [IdentifiedEvent] = []
     while true {
         let entries = Array(log.after(reader.position).prefix(page))
@@ -140,7 +143,7 @@ struct LogReaderTests {
         log.open(7)
         let fields = [("token", "a"), ("hint", "x"), ("message", #"{"type":"video"}"#), ("token", "b"), ("done", "{}")]
         log.entries.append(LogEntry(step: 7, lastSequence: 5, fields: fields.map { ($0.0, ByteBuffer(string: $0.1)) }))
-        var reader = LogReader(.beginning(of: 7))
+        var reader = LogReader(.beginning(of: 7), of: .unique())
         var events: [IdentifiedEvent] = []
         #expect(reader.read(log.after(reader.position), into: &events) == .gone)
         #expect(events.map(\.event) == [.textDelta("a"), .textDelta("b")])
@@ -170,7 +173,7 @@ struct LogPositionTests {
         _ log: WrittenLog, status: SessionState.Status = .idle, step: Int = 7
     ) -> LogView {
         LogView(
-            status: status, step: step, nonce: "aaaa", leaseLeft: .seconds(1),
+            status: status, step: step, nonce: "aaaa", subject: "", leaseLeft: .seconds(1),
             opening: log.entries.first { ($0.step, $0.lastSequence) == (id.step, 0) }, entries: log.after((id.step, id.sequence)))
     }
 

@@ -13,10 +13,14 @@ struct LogWindowTests {
     }
 
     private func view(_ entries: [LogEntry], step: Int = 7, nonce: String = "aaaa") -> LogView {
-        LogView(status: .running, step: step, nonce: nonce, leaseLeft: .seconds(1), opening: nil, entries: entries)
+        LogView(status: .running, step: step, nonce: nonce, subject: "", leaseLeft: .seconds(1), opening: nil, entries: entries)
     }
 
-    private func reader(_ sequence: Int) -> LogReader { LogReader(.after(EventID(step: 7, sequence: sequence, nonce: "aaaa"))) }
+    private let session = SessionID.unique()
+
+    private func reader(_ sequence: Int) -> LogReader {
+        LogReader(.after(EventID(step: 7, sequence: sequence, nonce: "aaaa")), of: session)
+    }
 
     private func ids(_ look: LogLook?) -> [String]? {
         look.map { $0.events.map(\.id.description) }

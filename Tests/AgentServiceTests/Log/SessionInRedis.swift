@@ -57,7 +57,7 @@ struct SessionInRedis {
         let token = LeaseToken()
         let takeOver = TakeOver(session: id, step: step, reason: intent.isEmpty ? .stale : .cancel, token: token)
         let call = StoreScripts.takeOver.call(
-            TakeOverCall(store: thief, keys: keys, takeOver: takeOver, verdict: .run), on: keys)
+            TakeOverCall(store: thief, keys: keys, requester: .tenant, takeOver: takeOver, verdict: .run), on: keys)
         let reply = try await store.client.connection(for: keys.state).evaluate(call)
         guard reply[0]?.string == "taken", let next = reply[2]?.intValue else { throw NotStarted() }
         return StepLease(session: id, token: token, step: next)

@@ -25,7 +25,7 @@ struct NativeStreamLossTests {
         let viewer = try #require(try await turns.join())
         try await eventually("the log has it") { try await turns.session.tokens(step: 1).count == 2 }
         try await eventually("both are told") { try owner.tokens() == "half a " && viewer.tokens() == "half a " }
-        #expect(try await turns.service.cancel(turns.session.id, step: nil) == 1)
+        #expect(try await turns.service.cancel(turns.session.id, step: nil, as: .tenant) == 1)
         recording.add("said", try await owner.bytes())
         recording.add("joined", try await viewer.bytes())
         try await turns.recordResumes(
@@ -148,7 +148,7 @@ struct NativeStreamLossTests {
         let draining = try await StepLossTests.DrainingTurns(session, model: Self.half)
         var recording = RecordedStreams(session: session.id.text)
         let (owner, viewer) = (try await draining.say("hello"), Listener())
-        try draining.service.follow(session.id, from: .beginning(of: 1), stream: viewer.stream)
+        try draining.service.follow(session.id, from: .beginning(of: 1), stream: viewer.stream, as: .tenant)
         try await eventually("both are told") { try owner.tokens() == "half a " && viewer.tokens() == "half a " }
         await draining.group.triggerGracefulShutdown()
         recording.add("said, elsewhere", try await owner.bytes())

@@ -8,9 +8,9 @@ extension Turns {
     /// Follows from the position that `GET …/stream` would use; returns nil if no events are left.
     func join(after id: String? = nil) async throws -> Listener? {
         let id = id.flatMap { EventID($0) }
-        guard case .position(let position) = try await service.resumePoint(session.id, after: id) else { return nil }
+        guard case .position(let position) = try await service.resumePoint(session.id, after: id, as: .tenant) else { return nil }
         let listener = Listener()
-        try service.follow(session.id, from: position, stream: listener.stream)
+        try service.follow(session.id, from: position, stream: listener.stream, as: .tenant)
         return listener
     }
 

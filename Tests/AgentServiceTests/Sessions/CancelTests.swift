@@ -16,7 +16,7 @@ struct CancelTests {
         let listener = try await owner.say("hello", ["metadata": ["a": 1]])
         try await eventually("it is in the log") { try await !session.tokens(step: 1).isEmpty }
         let other = byItsOwner ? owner : Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
-        #expect(try await other.service.cancel(session.id, step: nil) == 1)
+        #expect(try await other.service.cancel(session.id, step: nil, as: .tenant) == 1)
         // By now Redis has stored the end.
         #expect(try session.state("status") == "idle" && session.state("intent") == "")
         let text = try await session.tokens(step: 1).joined()
@@ -45,7 +45,7 @@ struct CancelTests {
         let session = try await SessionInRedis(.shared())
         _ = try await session.begin()
         let turns = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
-        #expect(try await turns.service.cancel(session.id, step: 1) == 1)
+        #expect(try await turns.service.cancel(session.id, step: 1, as: .tenant) == 1)
         #expect(try turns.history().map { $0["role"] } == ["user"])
         #expect(try await session.entries(step: 2).flatMap(\.fields).map(\.name) == ["done"])
     }
@@ -58,7 +58,7 @@ struct CancelTests {
         try await session.log(lease, tokens: "half an ", "ans\u{2028}wer")
         try session.expire()
         let turns = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
-        _ = try await turns.service.cancel(session.id, step: nil)
+        _ = try await turns.service.cancel(session.id, step: nil, as: .tenant)
         #expect(try turns.history().last == ["role": "assistant", "content": "half an ans\u{2028}wer"])
         #expect(turns.model.requests.isEmpty)
     }
@@ -73,7 +73,7 @@ struct CancelTests {
         }
         #expect(lease.step == 1)
         let turns = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
-        _ = try await turns.service.cancel(session.id, step: nil)
+        _ = try await turns.service.cancel(session.id, step: nil, as: .tenant)
         #expect(try turns.history().last?["content"].string == (1...700).map { "\($0) " }.joined())
     }
 
@@ -104,8 +104,8 @@ struct CancelTests {
         for step in 2...4 { try await session.seize(step, intent: "cancel") }
         try session.expire()
         let turns = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
-        await #expect(throws: TurnError.self) { try await turns.service.cancel(session.id, step: 1) }
-        #expect(try await turns.service.cancel(session.id, step: 2) == 5)
+        await #expect(throws: TurnError.self) { try await turns.service.cancel(session.id, step: 1, as: .tenant) }
+        #expect(try await turns.service.cancel(session.id, step: 2, as: .tenant) == 5)
         #expect(try turns.history().last == ["role": "assistant", "content": "half"])
     }
 
@@ -116,7 +116,7 @@ struct CancelTests {
         _ = try await session.begin()
         for step in 1...2 { try await session.seize(step) }
         let turns = Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
-        #expect(try await turns.service.cancel(session.id, step: 1) == 3)
+        #expect(try await turns.service.cancel(session.id, step: 1, as: .tenant) == 3)
         #expect(try session.state("status") == "idle")
     }
 
@@ -128,7 +128,7 @@ struct CancelTests {
         let turns = Turns(try await session.elsewhere(), model: PlayedModel.endless)
         func refusal(_ step: Int?) async -> TurnError? {
             do throws(TurnError) {
-                _ = try await turns.service.cancel(session.id, step: step)
+                _ = try await turns.service.cancel(session.id, step: step, as: .tenant)
                 return nil
             } catch {
                 return error
@@ -147,7 +147,7 @@ struct CancelTests {
         #expect(try session.state("status") == "running" && session.state("fence") == "2")
         try session.expire()
         #expect(try await turns.service.takeOver(session.id, step: 2))
-        #expect(try await turns.service.cancel(session.id, step: 2) == 3)
+        #expect(try await turns.service.cancel(session.id, step: 2, as: .tenant) == 3)
         #expect(try session.state("status") == "idle")
         guard case .notRunning? = await refusal(nil), case .notRunning? = await refusal(3) else {
             Issue.record("nothing runs")
@@ -172,7 +172,7 @@ struct CancelTests {
         await withTaskGroup(of: Void.self) { group in
             for turns in others {
                 group.addTask {
-                    do throws(TurnError) { _ = try await turns.service.cancel(session.id, step: nil) } catch {
+                    do throws(TurnError) { _ = try await turns.service.cancel(session.id, step: nil, as: .tenant) } catch {
                         guard case .notRunning = error else {
                             Issue.record("\(error)")
                             return
@@ -196,7 +196,7 @@ struct CancelTests {
         for round in 1...40 {
             let listener = try await owner.say("\(round)")
             if round % 2 == 0 { try? await Task.sleep(for: .microseconds(100 * round)) }
-            do throws(TurnError) { _ = try await other.service.cancel(session.id, step: nil) } catch {
+            do throws(TurnError) { _ = try await other.service.cancel(session.id, step: nil, as: .tenant) } catch {
                 guard case .notRunning = error else { throw error }
             }
             let told = try await listener.all()

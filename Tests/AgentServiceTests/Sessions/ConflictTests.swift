@@ -114,7 +114,7 @@ struct ConflictTests {
         let streams = try await [first, a, b]
         // The second message has interrupted the first one's step.
         try await eventually("one is left") { try streams.count { try $0.soFar().done.isNull } == 1 }
-        _ = try await one.service.cancel(session.id, step: nil)
+        _ = try await one.service.cancel(session.id, step: nil, as: .tenant)
         for stream in streams { #expect(try await stream.all().done["status"] == "cancelled") }
         let history = try one.history()
         #expect(Conversation.violation(history) == nil)

@@ -163,7 +163,8 @@ extension Turns {
     fileprivate func say(_ text: String, in session: SessionInRedis) async throws -> Listener {
         let body = AgentClient.body(session.id.text, ["content": .string(text)], [:])
         let listener = Listener()
-        try await service.start(try TurnRequest(body: ByteBuffer(string: body.text)), stream: listener.stream)
+        try await service.start(
+            try TurnRequest(body: ByteBuffer(string: body.text), tenant: .standard, as: .tenant), stream: listener.stream)
         return listener
     }
 }

@@ -76,13 +76,17 @@ final class Turns: Sendable {
     let model: PlayedModel
     let service: TurnService
     let scheduler: StepScheduler
+    /// Whose usage all requests count for.
+    let accounts: [Account]
     private let services: Task<Void, any Error>
 
     init(
         _ session: SessionInRedis, drain: Duration = .seconds(30), maximumSteps: Int = 100,
-        holdsRequests: Bool = false, _ change: (inout TurnConfiguration) -> Void = { _ in }, model script: @escaping PlayedModel.Script
+        holdsRequests: Bool = false, accounts: [Account] = [], _ change: (inout TurnConfiguration) -> Void = { _ in },
+        model script: @escaping PlayedModel.Script
     ) {
         self.session = session
+        self.accounts = accounts
         model = PlayedModel(holdsRequests: holdsRequests, script)
         var configuration = TurnConfiguration(replica: "owner", systemPrompt: "be brief")
         configuration.logInterval = .milliseconds(5)
@@ -105,8 +109,10 @@ final class Turns: Sendable {
         _ message: JSON, _ extra: [String: JSON] = [:], key: String? = nil, lastEventID: String? = nil, traceparent: String? = nil
     ) async throws -> Listener {
         let body = AgentClient.body(session.id.text, message, extra)
-        let request = try TurnRequest(
-            body: ByteBuffer(string: body.text), idempotencyKey: key, lastEventID: lastEventID, traceparent: traceparent)
+        var request = try TurnRequest(
+            body: ByteBuffer(string: body.text), tenant: .standard, as: .tenant, idempotencyKey: key, lastEventID: lastEventID,
+            traceparent: traceparent)
+        request.accounts = accounts
         let listener = Listener()
         try await service.start(request, stream: listener.stream)
         return listener
@@ -133,7 +139,7 @@ final class Turns: Sendable {
     /// Returns a follower's events from the beginning of a step, when the stream has ended.
     func follow(_ step: Int) async throws -> [Listener.Told] {
         let listener = Listener()
-        try service.follow(session.id, from: .beginning(of: step), stream: listener.stream)
+        try service.follow(session.id, from: .beginning(of: step), stream: listener.stream, as: .tenant)
         return try await listener.all()
     }
 

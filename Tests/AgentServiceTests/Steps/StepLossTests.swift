@@ -143,7 +143,7 @@ struct StepLossTests {
         let follower = Listener()
         let running = try await draining.say("hello")
         try await eventually("it runs") { try !running.tokens().isEmpty }
-        try draining.service.follow(session.id, from: .beginning(of: 1), stream: follower.stream)
+        try draining.service.follow(session.id, from: .beginning(of: 1), stream: follower.stream, as: .tenant)
         try await eventually("it is followed") { try !follower.tokens().isEmpty }
         await draining.group.triggerGracefulShutdown()
         for listener in [running, follower] {
@@ -188,7 +188,8 @@ struct StepLossTests {
         func say(_ text: String) async throws -> Listener {
             let listener = Listener()
             let body = AgentClient.body(id.text, ["content": .string(text)]).text
-            try await service.start(try TurnRequest(body: ByteBuffer(string: body)), stream: listener.stream)
+            try await service.start(
+                try TurnRequest(body: ByteBuffer(string: body), tenant: .standard, as: .tenant), stream: listener.stream)
             return listener
         }
     }

@@ -90,7 +90,7 @@ struct StepTakeOverTests {
         let lost = try await SessionInRedis(.shared())
         let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("whole"))
         let body = AgentClient.body(lost.id.text, ["content": "hello"])
-        let request = try TurnRequest(body: ByteBuffer(string: body.text), idempotencyKey: "k")
+        let request = try TurnRequest(body: ByteBuffer(string: body.text), tenant: .standard, as: .tenant, idempotencyKey: "k")
         let begin = BeginStep(session: lost.id, input: request.input, settings: request.settings, idempotency: request.idempotency)
         _ = try await lost.store.begin(begin)
         try lost.expire()

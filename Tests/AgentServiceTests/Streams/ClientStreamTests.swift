@@ -1,4 +1,5 @@
 import NIOCore
+import SessionStore
 import Synchronization
 import TestSupport
 import Testing
@@ -227,6 +228,26 @@ struct ClientStreamTests {
             ticks(1)
             #expect(!stream.isOpen)
         }
+    }
+
+    @Test("A stream ends at its deadline, once, and takes no further events")
+    func theDeadline() async {
+        let stream = ClientStream(encoder: Signals())
+        stream.end(at: .now + .seconds(60))
+        stream.tick(silenceLimit: 3)
+        #expect(stream.isLive)
+        stream.end(at: .now)
+        for _ in 0..<3 { stream.tick(silenceLimit: 3) }
+        #expect(!stream.isLive && stream.isOpen)
+        stream.emit(.keepAlive)
+        stream.finish { $0.emit(.resumeLater) }
+        #expect(await Self.rest(of: stream) == "credentialEnded;")
+    }
+
+    /// Writes the names of signals.
+    private struct Signals: StreamEncoder {
+        func encode(_ event: TurnEvent, id: EventID?, into bytes: inout ByteBuffer) {}
+        func encode(_ signal: StreamSignal, into bytes: inout ByteBuffer) { bytes.writeString("\(signal);") }
     }
 
     @Test("The keep-alive service writes comments to silent streams and releases dead ones")

@@ -5,7 +5,7 @@ import Testing
 struct SessionCursorTests {
     @Test("A written cursor reads back", arguments: ["0-a", "1700000000000-s-1", "9223372036854775807-a:b_c.D"])
     func aCursorIsReadAsItIsWritten(text: String) throws {
-        #expect(try #require(SessionCursor(text)).description == text)
+        #expect(try #require(SessionCursor(text, tenant: .standard)).description == text)
     }
 
     @Test(
@@ -13,6 +13,6 @@ struct SessionCursorTests {
         arguments: ["", "-", "a", "1", "1-", "-1-a", "x-a", "1-a b", "9223372036854775808-a", "1.5-a", "-a"]
     )
     func whatIsNoCursorIsRefused(text: String) {
-        #expect(SessionCursor(text) == nil)
+        #expect(SessionCursor(text, tenant: .standard) == nil)
     }
 }

@@ -24,10 +24,11 @@ struct BeginStepTests {
             $0.tools = "[]"
             $0.metadata = "{}"
             $0.onDisconnect = "cancel"
+            $0.slot = "- 0 /*key"
         }
         let epoch = String(token.prefix(12))
         let bytes = Self.system.utf8.count + Self.hello.utf8.count
-        #expect(answer.line == "started 1 2 m [] {} cancel \(epoch) \(bytes) [] 0 []")
+        #expect(answer.line == "started 1 2 m [] {} cancel \(epoch) \(bytes) [] 0 [] ")
 
         let dump = try await it.dump()
         #expect(dump.history == [Self.system, Self.hello])
@@ -36,13 +37,29 @@ struct BeginStepTests {
                 "status": "running", "fence": "1", "token": token, "nonce": "nonc", "owner": "replica-1",
                 "lease_until": "\(answer.now + 5_000)", "attempt": "1", "intent": "", "epoch": epoch, "model": "m", "tools": "[]",
                 "metadata": "{}", "on_disconnect": "cancel", "updated_at": "\(answer.now)", "created_at": "\(answer.now)",
-                "history_bytes": "\(bytes)", "last_role": "user", "turn": "1", "rejected": "", "run": "1 process-1 0",
+                "history_bytes": "\(bytes)", "last_role": "user", "turn": "1", "rejected": "", "slot": "1 - 0 /*key",
+                "run": "1 process-1 0",
             ])
         #expect(dump.pending.isEmpty)
         #expect(dump.ledger == ["t:\(token)": "1 begun", "k:key-1": "1 d1"])
         #expect(dump.events == [SessionDump.Entry(id: "1-0", fields: ["nonce", "nonc", "owner", "replica-1"])])
         #expect(dump.steps.isEmpty)
         #expect(dump.expiryTimes == [-1])
+    }
+
+    @Test("A step that limits forbid does not begin, and other outcomes stay")
+    func aStepThatLimitsForbid() async throws {
+        let it = try await ScriptSession()
+        try await it.refused("limited") { try await it.begin { $0.mayBegin = false } }
+        let token = LeaseToken().text
+        _ = try await it.begin { ($0.token, $0.key, $0.digest) = (token, "k", "d") }
+        try await it.refused("replay 1 1") { try await it.begin { ($0.mayBegin, $0.key, $0.digest) = (false, "k", "d") } }
+        #expect(try await it.begin { $0.mayBegin = false }.name == "busy")
+        _ = try await it.commit(token, 1, .calls("a", "b"))
+        #expect(try await it.result(of: "a") { $0.mayBegin = false }.line == "waiting 1 3 b")
+        try await it.refused("limited") { try await it.result(of: "b") { $0.mayBegin = false } }
+        try await it.refused("calls_pending b") { try await it.retry { $0.mayBegin = false } }
+        #expect(try await it.result(of: "b").name == "started")
     }
 
     @Test("The system prompt stands only at the start")

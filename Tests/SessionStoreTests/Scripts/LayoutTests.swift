@@ -65,19 +65,19 @@ struct LayoutTests {
     func aSessionOfALaterLayoutIsLeftAlone() async throws {
         let (it, token) = try await ScriptSession.running()
         _ = try await it.commit(token, 1, .calls("a"))
-        try await it.command("HSET", it.keys.state, "v", "3")
-        try await it.refused("newer 3") { try await it.begin() }
-        try await it.refused("newer 3") { try await it.result(of: "a") }
-        try await it.refused("newer 3") { try await it.delete(epoch: it.dump().state["epoch"] ?? "") }
+        try await it.command("HSET", it.keys.state, "v", "4")
+        try await it.refused("newer 4") { try await it.begin() }
+        try await it.refused("newer 4") { try await it.result(of: "a") }
+        try await it.refused("newer 4") { try await it.delete(epoch: it.dump().state["epoch"] ?? "") }
         let store = try await it.store()
-        guard case .refused(.newerLayout(3), nil) = try await store.begin(.user("x", in: it.session)) else {
+        guard case .refused(.newerLayout(4), nil) = try await store.begin(.user("x", in: it.session)) else {
             Issue.record("it was accepted")
             return
         }
         await #expect { try await store.rewind(it.session, to: 1) } throws: { ($0 as? StoreError)?.code == .newerLayout }
         await #expect { try await store.delete(it.session) } throws: { ($0 as? StoreError)?.code == .newerLayout }
         try await it.command("HSET", it.keys.state, "status", "running")
-        try await it.refused("newer 3") { try await it.takeOver() }
+        try await it.refused("newer 4") { try await it.takeOver() }
     }
 
     // MARK: The deployment's layout
@@ -87,10 +87,10 @@ struct LayoutTests {
         let redis = try await RedisServer.start()
         let store = try await redis.store()
         #expect(try await store.deploymentLayout() == nil)
-        #expect(try await store.establishLayout() == 2)
-        #expect(store.layout.current == 2)
+        #expect(try await store.establishLayout() == 3)
+        #expect(store.layout.current == 3)
         guard case .started = try await store.begin(.user("x", in: .unique())) else { throw StoreError(.unexpectedReply, "not started") }
-        #expect(try await redis.store().establishLayout() == 2)
+        #expect(try await redis.store().establishLayout() == 3)
     }
 
     @Test("A Redis with sessions keeps the first layout until it is raised")
@@ -111,11 +111,11 @@ struct LayoutTests {
         let store = try await redis.store()
         try await store.setLayout(1)
         #expect(try await store.establishLayout() == 1)
-        #expect(try await store.establishLayout(owns: true) == 2)
+        #expect(try await store.establishLayout(owns: true) == 3)
         // A replica never lowers the layout.
         try await store.setLayout(7)
         #expect(try await store.establishLayout(owns: true) == 7)
-        #expect(store.layout.isNewer && store.layout.current == 2)
+        #expect(store.layout.isNewer && store.layout.current == 3)
         let membership = Membership(store: store, owns: true, logger: .quiet)
         await #expect(throws: Membership.NewerLayout.self) { try await membership.join() }
     }
@@ -130,12 +130,12 @@ struct LayoutTests {
         #expect(
             try await store.replicas().map(\.entry)
                 == [
-                    ReplicaEntry(name: "one", version: "1.2", layout: 2, instance: "p1"),
-                    ReplicaEntry(name: "two", version: "1.3", layout: 2, instance: "p2"),
+                    ReplicaEntry(name: "one", version: "1.2", layout: 3, instance: "p1"),
+                    ReplicaEntry(name: "two", version: "1.3", layout: 3, instance: "p2"),
                 ])
         try await eventually("one is gone") {
             try await other.announce()
-            return try redis.cli("ZRANGE", "agent:replicas", "0", "-1") == "two@1.3@2@p2"
+            return try redis.cli("ZRANGE", "agent:replicas", "0", "-1") == "two@1.3@3@p2"
         }
         other.leave()
         try await eventually("two has left") { try await store.replicas().isEmpty }

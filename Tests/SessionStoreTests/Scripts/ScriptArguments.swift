@@ -23,12 +23,17 @@ struct BeginArguments {
     var tools = ""
     var metadata = ""
     var onDisconnect = ""
+    var slot = ""
+    var mayBegin = true
     var ledgerBound = 256
     var maximumMessages = 0
     var maximumBytes = 0
     var layout = 1
-    var knownLayout = 2
+    var knownLayout = RedisLayout.known
     var instance = "process-1"
+    var subject = ""
+    var opensUnowned = true
+    var maximumAge = 0
     var aheadBytes = 0
     var aheadMessages = 0
 
@@ -45,6 +50,8 @@ struct BeginArguments {
             "user_start": #"{"role":"user""#, "tool_start": #"{"role":"tool""#,
             "cancelled_start": #"{"role":"tool","tool_call_id":"#,
             "cancelled_end": #","content":"cancelled: the user went on before this tool call was answered"}"#,
+            "subject": subject, "opens_unowned": opensUnowned ? "1" : "0", "max_age": "\(maximumAge)", "grace": "60000",
+            "slot": slot, "may_begin": mayBegin ? "1" : "0",
         ]
     }
 }
@@ -63,6 +70,7 @@ struct ScriptedCall {
 /// The arguments of `commit_step` except for the lease.
 struct CommitArguments {
     var ttl = 0
+    var maximumAge = 0
     var promptTokens = 0
     var completionTokens = 0
     var journalLine = #"{"status":"completed"}"#
@@ -104,6 +112,7 @@ struct CommitArguments {
             "call_count": "\(calls.count)",
             "new_role": messages.last.flatMap { ChatRole(of: ByteBuffer(string: $0)) }?.rawValue ?? "",
             "is_rejected": isRejected ? "1" : "0", "reasoning_count": "\(reasoning.count)", "finish_reason": finishReason,
+            "max_age": "\(maximumAge)", "grace": "60000",
         ]
     }
 
@@ -124,7 +133,9 @@ struct TakeOverArguments {
     var force = false
     var intent = ""
     var attempts = 3
-    var knownLayout = 2
+    var knownLayout = RedisLayout.known
+    var subject = ""
+    var opensUnowned = true
     var instance = "process-2"
     var verdict = "run"
     var aheadBytes = 0
@@ -137,6 +148,7 @@ struct TakeOverArguments {
             "force": force ? "1" : "0", "new_intent": intent, "max_attempts": "\(attempts)", "publish": "PUBLISH", "wake": keys.wake,
             "replica_channels": RedisKeyspace.standard.replica(""), "session": keys.session.text, "known_layout": "\(knownLayout)",
             "instance": instance, "verdict": verdict, "ahead_bytes": "\(aheadBytes)", "ahead_messages": "\(aheadMessages)",
+            "subject": subject, "opens_unowned": opensUnowned ? "1" : "0", "grace": "60000",
         ]
     }
 }

@@ -21,8 +21,8 @@ struct ScriptHashTests {
     func everyScriptIsListedOnce() {
         #expect(
             StoreScripts.all.map(\.name).sorted() == [
-                "append_events", "begin_step", "claim_place", "commit_step", "delete_session", "forget_entries", "log_events",
-                "read_state", "release_step", "rewind", "take_over",
+                "admit", "append_events", "begin_step", "claim_place", "commit_step", "delete_session", "forget_entries", "log_events",
+                "read_state", "release_step", "rewind", "settle", "take_over",
             ])
         #expect(Set(StoreScripts.all.map(\.sha)).count == StoreScripts.all.count)
     }

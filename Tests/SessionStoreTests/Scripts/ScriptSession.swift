@@ -144,13 +144,13 @@ struct ScriptSession: Sendable {
 
     /// - Parameter events: Name, value, name, value …
     func append(
-        _ token: String, _ step: Int, lastSequence: Int, _ events: [String], lease: Int = 60_000, ttl: Int = 0
+        _ token: String, _ step: Int, lastSequence: Int, _ events: [String], lease: Int = 60_000, ttl: Int = 0, maximumAge: Int = 0
     ) async throws -> ScriptAnswer {
         try await call(
             StoreScripts.appendEvents,
             [
                 "token": token, "step": "\(step)", "last_sequence": "\(lastSequence)", "lease": "\(lease)", "ttl": "\(ttl)",
-                "publish": "PUBLISH", "wake": keys.wake, "asking": "",
+                "publish": "PUBLISH", "wake": keys.wake, "asking": "", "max_age": "\(maximumAge)", "grace": "60000",
             ], rest: events)
     }
 
@@ -183,12 +183,12 @@ struct ScriptSession: Sendable {
         return try await delete(epoch: epoch).reply[0]?.integer == 1
     }
 
-    func delete(epoch: String) async throws -> ScriptAnswer {
+    func delete(epoch: String, as subject: String = "") async throws -> ScriptAnswer {
         try await call(
             StoreScripts.deleteSession,
             [
                 "publish": "PUBLISH", "wake": keys.wake, "replica_channels": RedisKeyspace.standard.replica(""), "session": session.text,
-                "seen_epoch": epoch, "known_layout": "\(RedisLayout.known)",
+                "seen_epoch": epoch, "known_layout": "\(RedisLayout.known)", "subject": subject, "opens_unowned": "1",
             ])
     }
 

@@ -77,7 +77,8 @@ struct ScriptTextTests {
         Declaration(StoreScripts.beginStep), Declaration(StoreScripts.appendEvents), Declaration(StoreScripts.logEvents),
         Declaration(StoreScripts.commitStep), Declaration(StoreScripts.takeOver), Declaration(StoreScripts.releaseStep),
         Declaration(StoreScripts.rewind), Declaration(StoreScripts.deleteSession), Declaration(StoreScripts.forgetEntries),
-        Declaration(StoreScripts.claimPlace), Declaration(StoreScripts.readState),
+        Declaration(StoreScripts.claimPlace), Declaration(StoreScripts.readState), Declaration(StoreScripts.admit),
+        Declaration(StoreScripts.settle),
     ]
 
     @Test("The heads explain every key and argument")

@@ -10,6 +10,7 @@ struct TakeOverTests {
     func aStepWhoseLeaseHasRunOutIsRunAgain() async throws {
         let (it, old) = try await ScriptSession.running {
             ($0.lease, $0.model, $0.tools, $0.metadata, $0.onDisconnect) = (1, "m", "[]", "{}", "cancel")
+            $0.slot = "- 0 /*key"
         }
         var answer: ScriptAnswer?
         let token = LeaseToken().text
@@ -20,7 +21,7 @@ struct TakeOverTests {
         let taken = try #require(answer)
         let epoch = old.prefix(12)
         let bytes = BeginStepTests.hello.utf8.count
-        #expect(taken.line == "taken 2 1 replica-1 run \(epoch) 1 m [] {} cancel \(bytes) [] 1 nonc 0 []")
+        #expect(taken.line == "taken 2 1 replica-1 run \(epoch) 1 m [] {} cancel \(bytes) [] 1 nonc 0 [] - 0 /*key  0")
         let dump = try await it.dump()
         #expect(
             dump.state.filter { $0.key != "created_at" } == [
@@ -28,7 +29,7 @@ struct TakeOverTests {
                 "lease_until": "\(taken.now + 8_000)", "attempt": "2", "intent": "", "epoch": "\(epoch)", "model": "m", "tools": "[]",
                 "metadata": "{}", "on_disconnect": "cancel", "updated_at": "\(taken.now)", "replaces": "1", "origin": "1",
                 "previous_owner": "replica-1", "history_bytes": "\(bytes)", "last_role": "user", "turn": "1", "rejected": "",
-                "run": "2 process-2 0", "lost": "1 process-1 0", "chain": "1 nonc",
+                "slot": "1 - 0 /*key", "run": "2 process-2 0", "lost": "1 process-1 0", "chain": "1 nonc",
             ])
         #expect(dump.ledger == ["t:\(old)": "1 begun", "t:\(token)": "2 begun"])
         #expect(dump.history == [BeginStepTests.hello])

@@ -48,6 +48,13 @@ struct PruneTests {
         try redis.cli("ZADD", index, "1", session().text)
         try await store.prune(bucket: 3)
         #expect(try count() == 1)
+        // A message brings an age of its own.
+        var begin = BeginStep.user("hello", in: .unique())
+        begin.maximumAge = .seconds(100)
+        _ = try await store.started(begin)
+        await store.activity.flush()
+        try await store.prune(bucket: 3)
+        #expect(try redis.cli("ZCOUNT", index, "1", "1") == "0")
         store.client.shutDown()
     }
 }

@@ -68,8 +68,8 @@ struct RandomSession {
     private mutating func check(_ dump: SessionDump, _ place: Comment) throws {
         try #require(dump.history == model.history, place)
         try #require(dump.ledger == model.ledger, place)
-        // In layout 2, every key exists from the first write to the deletion.
-        let hasFillers = model.layout == 2 && model.fence > 0
+        // From layout 2 on, every key exists from the first write to the deletion.
+        let hasFillers = model.layout >= 2 && model.fence > 0
         #expect(Set(dump.pending.keys) == Set(model.open + (hasFillers ? [""] : [])), place)
         if hasFillers { #expect(Set(dump.expiry.keys) == Set(RedisKeys.scriptKeys.map { "\($0)" }), place) }
         #expect(dump.events.map(\.id) == model.events.map { "\($0.step)-\($0.sequence)" }, place)
@@ -127,6 +127,7 @@ struct RandomSession {
         case .busy(let step, _): answer = "busy \(step)"
         case .orphaned(let step): answer = "orphaned \(step)"
         case .refused(let refusal, _): answer = "refused \(refusal)"
+        case .limited(let refusal): answer = "limited \(refusal)"
         }
         return (name, expected, answer)
     }
@@ -215,7 +216,7 @@ struct RandomSession {
         switch try await store.takeOver(TakeOver(session: it.session, step: arguments.step, reason: .cancel, token: token)) {
         case .taken(let taken):
             let lease = taken.started.lease
-            let text = String(buffer: try await store.loggedText(it.session, step: taken.replaces))
+            let text = String(buffer: try await store.loggedText(of: taken.started.lease, step: taken.replaces))
             #expect(taken.action == .cancel)
             #expect(try await store.commit(StepCommit(lease, text: text.isEmpty ? nil : text)) == .held)
             answer = "cancelled \(lease.step) \(taken.replaces) \(text)"

@@ -36,7 +36,7 @@ struct RandomSessionTests {
     }
 
     private func run(_ seed: Int, _ it: ScriptSession) async throws {
-        let layout = 1 + seed % 2
+        let layout = 1 + seed % RedisLayout.known
         var stores: [RedisSessionStore] = []
         for replica in 1...(2 + seed % 2) {
             stores.append(

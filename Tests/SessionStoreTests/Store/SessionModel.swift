@@ -51,7 +51,7 @@ struct SessionModel {
         var ledger: [String: String] = [:]
         for (id, call) in calls { ledger["c:" + id] = call.entry }
         for (key, value) in keys {
-            ledger["k:" + key] = "\(value.step) \(value.digest)" + (value.isResults && layout == 2 ? " result" : "")
+            ledger["k:" + key] = "\(value.step) \(value.digest)" + (value.isResults && layout >= 2 ? " result" : "")
         }
         for (token, value) in tokens { ledger["t:" + token] = "\(value.step) \(value.isCommitted ? "committed" : "begun")" }
         return ledger

@@ -30,7 +30,7 @@ struct StoreLaneTests {
         #expect(try await store.history(it.session, offset: 0, limit: 10)?.messages.count == 4)
         #expect(try await store.messages(it.session, in: 1..<3).count == 2)
         #expect(try await store.state(it.session)?.historyLength == 4)
-        #expect(try await store.tools(it.session) == nil)
+        #expect(try await store.tools(of: started.lease) == nil)
         #expect(try await store.journal(it.session).lines.isEmpty)
         #expect(try await store.log(it.session, afterStep: 0, sequence: 0, limit: 5).entries.count == 1)
         #expect(proxy.heldReplies >= 64)

@@ -46,7 +46,7 @@ struct StoreListTests {
             pages.append(page.sessions)
             #expect(page.next != cursor || page.next == nil)
             // A client returns the cursor in this form.
-            cursor = page.next.flatMap { SessionCursor($0.description) }
+            cursor = page.next.flatMap { SessionCursor($0.description, tenant: .standard) }
             try #require(pages.count < 1_000)
         } while cursor != nil
         return pages

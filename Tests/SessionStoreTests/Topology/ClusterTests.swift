@@ -323,7 +323,7 @@ struct ClusterTests {
         _ = try await store.history(session, offset: 0, limit: 5)
         _ = try await store.list(after: nil, limit: 5)
         for bucket in 0..<RedisKeyspace.bucketCount { _ = try await store.orphans(bucket: bucket, limit: 5) }
-        _ = try await store.loggedText(session, step: 1)
+        _ = try await store.loggedText(of: lease, step: 1)
         _ = try await store.journal(session)
         _ = try await store.rewind(session, to: 1)
         _ = try await store.delete(session)

@@ -79,7 +79,7 @@ final class Traffic: Sendable {
                     return false
                 case .busy:
                     return false
-                case .waiting, .refused:
+                case .waiting, .refused, .limited:
                     throw Unexpected(description: "a user message was refused")
                 }
             } catch let error as StoreError {

@@ -1,9 +1,9 @@
 -- Gives all keys of the session one expiry time (I8), or none. It is for scripts that create keys:
 -- if the session has an expiry of an earlier setting, the new keys would stay behind without it.
 --
--- Needs  now, the argument ttl (milliseconds; 0 for none)
+-- Needs  what expiry needs
 -- uses  expiry
-if ttl == 0 and redis.call('PTTL', state) >= 0 then
+if not expire_at and redis.call('PTTL', state) >= 0 then
   for _, name in ipairs(KEYS) do
     redis.call('PERSIST', name)
   end

@@ -14,13 +14,16 @@ extension AgentRoutes {
         do {
             let (body, counted) = try await body(request, context)
             share = counted
-            turn = try TurnRequest(legacyBody: body)
+            turn = try TurnRequest(
+                legacyBody: body, tenant: context.principal.tenant, as: context.principal.requester)
         } catch let error as RequestError {
             throw deprecated(Problem(error))
         } catch let error as Problem {
             throw deprecated(error)
         }
         turn.requestID = context.requestID
+        apply(context.principal, to: &turn)
+        turn.whenCreated = whenCreated(turn.session, context)
         let collected = CollectedTurn()
         let stream = ClientStream(encoder: collected)
         do throws(TurnError) {

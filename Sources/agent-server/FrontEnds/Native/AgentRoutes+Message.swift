@@ -1,4 +1,5 @@
 import AgentService
+import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -12,12 +13,15 @@ extension AgentRoutes {
         var turn: TurnRequest
         do throws(RequestError) {
             turn = try TurnRequest(
-                body: body, idempotencyKey: request.headers[.idempotencyKey], lastEventID: request.headers[.lastEventID],
+                body: body, tenant: context.principal.tenant, as: context.principal.requester,
+                idempotencyKey: request.headers[.idempotencyKey], lastEventID: request.headers[.lastEventID],
                 traceparent: request.headers[.traceparent])
         } catch {
             throw Problem(error)
         }
         turn.requestID = context.requestID
+        apply(context.principal, to: &turn)
+        turn.whenCreated = whenCreated(turn.session, context)
         let stream = ClientStream(encoder: NativeEncoder(), limit: settings.clientBacklog)
         // Who may have to wait for the answer may leave meanwhile.
         if turn.onConflict != .reject { ClientStreamHandler.watch(stream, on: context.channel) }
@@ -38,6 +42,7 @@ extension AgentRoutes {
         // A client that is cut off, because it reads too slowly, may hold up the write; only
         // closing the connection ends that.
         stream.whenClosed { channel.close(promise: nil) }
+        if let end = context.principal.expiresAt { stream.end(at: .now + .seconds(end.timeIntervalSinceNow) + settings.credentialGrace) }
         return Response(
             status: .ok,
             headers: streamHeaders(session),

@@ -10,17 +10,23 @@ extension AgentRoutes {
         try requireEventStream(request)
         let session = try sessionID(context)
         let last = try lastEventID(request)
-        switch try await stored({ () throws(StoreError) in try await service.resumePoint(session, after: last) }) {
+        let requester = context.principal.requester
+        let point = try await stored { () throws(StoreError) in
+            try await service.resumePoint(session, after: last, as: requester)
+        }
+        switch point {
         case .noSession:
             throw Problem.sessionNotFound
         case .nothingLeft:
+            await noteRead(session, context)
             return Response(status: .noContent, headers: [.cacheControl: "no-store", .replica: settings.replica])
         case .position(let position):
             guard !scheduler.isDraining else { throw Problem(TurnError.draining) }
+            await noteRead(session, context)
             guard request.method != .head else { return Response(status: .ok, headers: streamHeaders(session)) }
             let stream = ClientStream(encoder: NativeEncoder(), limit: settings.clientBacklog)
             do throws(TurnError) {
-                try service.follow(session, from: position, stream: stream)
+                try service.follow(session, from: position, stream: stream, as: requester)
             } catch {
                 throw Problem(error)
             }

@@ -81,6 +81,7 @@ struct NativeEncoder: StreamEncoder {
         case .keepAlive: bytes.writeStaticString(": keep-alive\n\n")
         case .resumeElsewhere: bytes.writeStaticString(": this replica stops\nretry: 100\n\n")
         case .resumeLater: bytes.writeStaticString(": nothing is heard of this step at the moment\nretry: 1000\n\n")
+        case .credentialEnded: bytes.writeStaticString(": the credential has ended\nretry: 100\n\n")
         }
     }
 }

@@ -11,12 +11,15 @@ extension TurnRequest {
     ///
     /// - Parameters:
     ///   - body: The JSON text as it came.
+    ///   - tenant: The tenant of the session.
+    ///   - requester: Who sends the request.
     ///   - idempotencyKey: The header `Idempotency-Key`; 1–128 bytes.
     ///   - lastEventID: The header `Last-Event-ID`.
     ///   - traceparent: The header of that name (W3C trace context).
     /// - Throws: ``RequestError`` for the first field that cannot be used.
     init(
-        body: ByteBuffer, idempotencyKey: String? = nil, lastEventID: String? = nil, traceparent: String? = nil
+        body: ByteBuffer, tenant: TenantID, as requester: Requester, idempotencyKey: String? = nil, lastEventID: String? = nil,
+        traceparent: String? = nil
     ) throws(RequestError) {
         let text: CheckedJSON
         do { text = try CheckedJSON(parsing: body) } catch {
@@ -38,12 +41,12 @@ extension TurnRequest {
             }
         }
         guard let session = fields.session else { throw RequestError("session_id is missing") }
-        guard let id = session.string.flatMap({ SessionID($0) }) else {
+        guard let id = session.string.flatMap({ SessionID($0, tenant: tenant) }) else {
             throw RequestError("session_id must be a string of 1–128 of A-Z a-z 0-9 . _ : -, and not . or ..")
         }
         guard let message = fields.message else { throw RequestError("message is missing") }
         self.init(
-            session: id, input: try MessageField.input(message), settings: try fields.settings,
+            session: id, input: try MessageField.input(message), as: requester, settings: try fields.settings,
             onConflict: try fields.onConflictValue)
         expectedLength = try fields.expectedLengthValue
         if let idempotencyKey {
