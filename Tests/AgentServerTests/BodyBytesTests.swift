@@ -16,7 +16,8 @@ struct BodyBytesTests {
         let port = try #require(URL(string: replica.url)?.port)
         let session = SessionID.unique().text
         let body = #"{"session_id":"\#(session)","message":{"content":"hello"},"padding":"\#(String(repeating: "x", count: 700_000))"}"#
-        // The body declares a megabyte. It takes no room before its bytes arrive.
+        // The body declares a megabyte. It does not count towards the limit before its bytes
+        // arrive.
         let idle = try await RawHTTP.connect(port: port)
         try await idle.send(Self.head + "Content-Length: 1048576\r\n\r\n{")
         let slow = try await RawHTTP.connect(port: port)
@@ -26,11 +27,11 @@ struct BodyBytesTests {
             let answer = try await replica.client.say(String(repeating: "y", count: 500_000), in: other)
             return answer.status == 503 && answer.text.contains(#""code":"overloaded""#)
         }
-        // A small body has room.
+        // A small body still fits.
         #expect(try await replica.client.say("hello", in: other).status == 200)
         try await slow.send(String(body.suffix(10)))
         try await eventually("the first one is answered") { slow.received.contains("event: done") }
-        // The bytes of the finished body are free again.
+        // After the body has ended, its bytes no longer count.
         #expect(try await replica.client.say(String(repeating: "y", count: 500_000), in: other).status == 200)
         for connection in [idle, slow] { connection.close() }
     }

@@ -13,7 +13,7 @@ import Testing
 
 @Suite("Writing a stream to a connection")
 struct ClientStreamHandlerTests {
-    /// A connection whose response's head was written.
+    /// A connection on which the response's head is already written.
     private struct Connection {
         let channel = EmbeddedChannel()
         let stream: ClientStream
@@ -62,7 +62,7 @@ struct ClientStreamHandlerTests {
 
         func say(_ text: String) { stream.write { $0.writeString(text) } }
 
-        /// Nil until the delivery is reported.
+        /// The outcome of the delivery; nil until the handler reports it.
         func outcome() -> Result<Void, any Error>? {
             channel.embeddedEventLoop.run()
             return told.result.withLock { $0 }
@@ -115,13 +115,14 @@ struct ClientStreamHandlerTests {
         connection.setWritable(true)
         #expect(throws: Never.self) { try connection.outcome()?.get() }
         #expect(connection.outcome() != nil)
-        // The last bytes go with the response's end, in one write.
+        // The handler writes the last bytes and the response's end in one write.
         #expect(try connection.written() == [])
         try connection.endResponse()
         #expect(try connection.written() == ["ab", "end"])
     }
 
-    /// Until the bytes before the end are on their way, the client may still be cut off.
+    /// Until the connection has accepted the bytes before the end, the server may still disconnect
+    /// the client.
     @Test("The end is reported only after the connection has taken all bytes")
     func theEndIsToldWhenTheConnectionHasTakenAll() throws {
         let connection = try Connection()
@@ -165,7 +166,7 @@ struct ClientStreamHandlerTests {
         #expect(throws: (any Error).self) { try Connection.deliver(late, over: connection.channel).wait() }
     }
 
-    /// The connection is kept open between two responses.
+    /// The connection remains open between two responses.
     @Test("Late bytes of one response never enter the next response on the same connection")
     func answersOnOneConnectionDoNotMix() throws {
         let connection = try Connection()

@@ -15,7 +15,7 @@ struct ConnectionTests: ServerSuite {
         ])
     }
 
-    /// Sends bytes and returns everything that comes back until the server closes.
+    /// Sends bytes and returns all bytes that arrive until the server closes.
     private func exchange(_ text: String, halfClose: Bool = false) async throws -> String {
         let url = try #require(URL(string: replica.url))
         let connection = try await RawHTTP.connect(port: try #require(url.port))
@@ -51,7 +51,7 @@ struct ConnectionTests: ServerSuite {
         try await connection.send(
             "POST /agent/message/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n{"
         )
-        // The server has read the head.
+        // The reply proves that the server has read the head.
         try await eventually("100 Continue") { connection.received.hasPrefix("HTTP/1.1 100") }
         replica.process.signal(15)
         #expect(try await replica.process.ended(timeout: .seconds(10)) == 0)
@@ -88,7 +88,8 @@ struct ConnectionTests: ServerSuite {
         let first = try await post(AgentClient.body(session, ["content": "x"]).text)
         try await eventually("the answer") { first.received.hasSuffix("0\r\n\r\n") }
         first.close()
-        // Several times what the sockets hold. The response is one page.
+        // The request asks for several times as many bytes as the sockets can hold. The response is
+        // one page.
         let port = try #require(URL(string: replica.url)?.port)
         let slow = try await RawHTTP.connect(port: port, reads: false)
         let request = "GET /agent/sessions/\(session)/history?offset=2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -117,8 +118,8 @@ struct ConnectionTests: ServerSuite {
         }
     }
 
-    /// The model is silent. Tool arguments count as silence too, since the client sees them only at
-    /// their end.
+    /// The model is silent. Tool arguments count as silence, too, because the client gets them only
+    /// at their end.
     @Test("A stream carries keep-alive comments while the model is silent")
     func silenceIsFilledWithComments() async throws {
         let gate = Gate()
@@ -166,7 +167,7 @@ struct ConnectionTests: ServerSuite {
 
     @Test("A client that does not read does not delay the stop")
     func aClientThatDoesNotReadDoesNotHoldUpTheStop() async throws {
-        // The last event repeats the whole text, which is far more than the sockets hold.
+        // The last event repeats the whole text, which is far larger than the sockets' buffers.
         let piece = String(repeating: "x", count: 1000)
         upstream.answer { _ in .text(Array(repeating: piece, count: 900)) }
         var stuck: [RawHTTP] = []

@@ -10,7 +10,7 @@ import Testing
 struct DelayedCloseHandlerTests {
     private let channel: EmbeddedChannel
 
-    /// The testing channel counts bytes only.
+    /// The testing channel counts only bytes, so that this handler encodes parts.
     private final class Encoder: ChannelOutboundHandler {
         typealias OutboundIn = HTTPResponsePart
         typealias OutboundOut = ByteBuffer

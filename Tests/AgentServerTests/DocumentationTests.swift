@@ -8,7 +8,7 @@ import Testing
 @testable import LanguageModels
 @testable import agent_server
 
-/// The tables of `docs/` list what the code has, and nothing else.
+/// Compares the tables of `docs/` with the code in both directions.
 @Suite("The documentation") struct DocumentationTests {
     private static let docs = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs")
 
@@ -29,7 +29,7 @@ import Testing
 
     private func plain(_ cell: String) -> String { cell.replacing("`", with: "") }
 
-    /// The end of docs/settings.md is the output of `agent-server settings`.
+    /// docs/settings.md ends with the output of `agent-server settings`.
     @Test("docs/settings.md has the settings of the code")
     func settings() throws {
         let page = try String(contentsOf: Self.docs.appending(path: "settings.md"), encoding: .utf8)
@@ -61,7 +61,8 @@ import Testing
         #expect(Set(documented) == Set(Problem.Code.allCases.map { "\($0.status.code) \($0.rawValue)" }))
     }
 
-    /// Codes of `error` events that are not a model's.
+    /// Codes of `error` events that do not come from a model; each with whether the client may
+    /// retry.
     private static let stepCodes = [
         "invalid_tool_arguments": true, "takeover_exhausted": true, "store_unavailable": true, "session_deleted": false,
         "session_damaged": false, "events_gone": true,
@@ -75,7 +76,7 @@ import Testing
         #expect(documented.sorted() == codes.map { "\($0.0) \($0.1 ? "yes" : "no")" }.sorted())
     }
 
-    /// The contract's list of codes has those of error responses and of `error` events.
+    /// The contract's list contains the codes of error responses and of `error` events.
     @Test("openapi.json has the codes of the code")
     func codesOfTheContract() throws {
         let document = try JSON(String(decoding: PackageResources.openapi_json, as: UTF8.self))
@@ -89,7 +90,7 @@ import Testing
     func endpoints() {
         var documented: [String] = []
         for row in rows where row.count == 2 {
-            // One row may have several paths of one method.
+            // One row may name several paths of one method.
             var method: String?
             for part in plain(row[0]).split(separator: ",") {
                 let words = part.split(separator: " ").map(String.init)

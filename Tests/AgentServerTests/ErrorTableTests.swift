@@ -2,7 +2,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// ``RequestErrorTests`` has the rows that need no Redis.
+/// ``RequestErrorTests`` tests the rows that need no Redis.
 @Suite("The rows of the error table in docs/http-errors.md that need Redis", .tags(.processes), .serialized)
 struct ErrorTableTests: ServerSuite {
     let server: TestServer
@@ -11,7 +11,7 @@ struct ErrorTableTests: ServerSuite {
         server = try await TestServer()
     }
 
-    /// Checks the shape that every error has.
+    /// Checks the members that every error response contains.
     private func expect(
         _ answer: Answer, _ status: Int, _ code: String, names field: String? = nil, _ location: SourceLocation = #_sourceLocation
     ) {
@@ -40,7 +40,7 @@ struct ErrorTableTests: ServerSuite {
         #expect(try await guarded.client.post(body, headers: ["X-Internal-Auth": "s3cret-key"]).done["status"] == "completed")
         let bearer = AgentClient.body(SessionID.unique().text, ["content": "x"])
         #expect(try await guarded.client.post(bearer, headers: ["Authorization": "bearer s3cret-key"]).done["status"] == "completed")
-        // The model's proxy gets the internal key. The log never shows it.
+        // The server sends the internal key to the model's proxy, and never logs it.
         #expect(upstream.requests.allSatisfy { $0.headers["x-internal-auth"] == "s3cret-key" })
         #expect(!guarded.process.log.contains("s3cret"))
     }
@@ -110,7 +110,8 @@ struct ErrorTableTests: ServerSuite {
         expect(pending, 409, "calls_pending")
         #expect(pending.json["pending_calls"] == ["one", "two"])
         #expect(try await client.result(["n": 1], of: "one", in: session).done["status"] == "waiting")
-        // The same result in another JSON spelling is the same result. Another result is not.
+        // The same JSON value in another spelling is the same result. Another value is another
+        // result.
         #expect(try await client.result(["n": 1], of: "one", in: session).done["pending_calls"] == ["two"])
         expect(try await client.result(["n": 2], of: "one", in: session), 409, "result_conflict")
 
@@ -161,14 +162,14 @@ struct ErrorTableTests: ServerSuite {
         #expect(try await replica.client.get("/health/ready").status == 503)
         #expect(try await replica.client.get("/health/live").status == 200)
         expect(try await replica.client.get("/agent/sessions/\(session)"), 503, "store_unavailable")
-        // Redis is back, and the server was not restarted.
+        // Redis serves commands again, without a restart of the server.
         let back = try await RedisServer.start(directory: redis.directory, port: redis.port)
         try await eventually("the replica is ready again") { try await replica.client.get("/health/ready").status == 200 }
         #expect(try await replica.client.say("again", in: session).done["status"] == "completed")
         try await back.stop()
     }
 
-    /// Redis executes the command and never replies: the message may have been written.
+    /// Redis executes the command and never replies: it may have stored the message.
     @Test("A request that Redis never confirmed reports an unknown outcome, and sending it again resolves it")
     func redisDoesNotAnswer() async throws {
         let redis = try await RedisServer.start()
@@ -201,7 +202,7 @@ struct ErrorTableTests: ServerSuite {
         expect(refused, 503, "overloaded")
         #expect(refused.header("Retry-After") != nil)
         expect(try await replica.client.get("/agent/sessions/\(second)"), 404, "session_not_found")
-        // A cancel is not refused, since it frees a slot.
+        // The server accepts a cancel even without a free slot, because a cancel frees a slot.
         #expect(try await replica.client.send("POST", "/agent/sessions/\(first)/cancel").status == 202)
         #expect(try await open.rest().done["status"] == "cancelled")
         gate.open()

@@ -25,7 +25,7 @@ struct HTTPVersionTests {
 
     private func message() -> String { AgentClient.body(SessionID.unique().text, ["content": "x"]).text }
 
-    /// HTTP/1.0 has no chunked coding.
+    /// HTTP/1.0 does not define chunked coding.
     @Test(
         "An HTTP/1.0 client gets a stream without chunks that ends with the connection",
         arguments: ["Connection: close", "Connection: keep-alive", "X-None: 1"]
@@ -54,7 +54,8 @@ struct HTTPVersionTests {
     func otherAnswersToHTTP10() async throws {
         for (line, status) in [("GET /health", "200"), ("GET /nowhere", "404"), ("HEAD /health", "200")] {
             let connection = try await RawHTTP.connect(port: port)
-            // The second request gets no response, since the connection ends with the first.
+            // The second request gets no response, because the connection ends after the first
+            // response.
             try await connection.send("\(line) HTTP/1.0\r\nHost: localhost\r\n\r\nGET /health HTTP/1.0\r\n\r\n")
             let received = try await within(.seconds(20), "the server closes") { try await connection.everything() }
             #expect(received.hasPrefix("HTTP/1.0 \(status) ") && received.components(separatedBy: "HTTP/1.").count == 2, "\(received)")
@@ -81,7 +82,7 @@ struct HTTPVersionTests {
     func aBodyThatIsNotChunked(_ bytes: String) async throws {
         let connection = try await RawHTTP.connect(port: port)
         try await connection.send(request("1.1", ["Transfer-Encoding: chunked"], bytes))
-        // The server may have closed the connection by now.
+        // The server may already have closed the connection.
         try? await connection.finishSending()
         let received = try await within(.seconds(20), "the server closes") { try await connection.everything() }
         #expect(received.components(separatedBy: "HTTP/1.1 ").count == 2, "one answer: \(received)")

@@ -2,7 +2,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Such a number causes at most an error, and only for its own session.
+/// A number out of range causes at most an error, and only for its own session.
 @Suite("Numbers out of range in Redis and in requests", .tags(.processes), .serialized)
 struct HostileNumbersTests: ServerSuite {
     private static let most = "9223372036854775807"
@@ -13,7 +13,7 @@ struct HostileNumbersTests: ServerSuite {
         server = try await TestServer(redis: RedisServer.start())
     }
 
-    /// A finished session whose state the test then edits.
+    /// Creates a finished session, and sets fields of its state.
     private func session(_ fields: String...) async throws -> (id: SessionID, path: String) {
         let session = SessionID.unique()
         #expect(try await client.say("hello", in: session.text).done["status"] == "completed")
@@ -27,12 +27,12 @@ struct HostileNumbersTests: ServerSuite {
         #expect(replica.process.isRunning)
     }
 
-    /// The sweepers of a running replica and of a new replica both see the step.
+    /// The sweepers of a running replica and of a new replica both find the step.
     @Test("A lease far in the future does not stop sweepers from other steps")
     func aLeaseThatNeverEnds() async throws {
         let (session, path) = try await session("status", "running", "lease_until", Self.most)
         let keys = RedisKeys(session)
-        // Another session has a step that is really lost.
+        // The step of another session has really lost its replica.
         let lost = SessionID.unique()
         #expect(try await client.say("hello", in: lost.text).done["status"] == "completed")
         try redis.cli("HSET", RedisKeys(lost).state, "status", "running", "lease_until", "1")
@@ -62,7 +62,7 @@ struct HostileNumbersTests: ServerSuite {
             let answer = try await client.send("POST", "\(path)/cancel", body: #"{"step":\#(step)}"#)
             #expect(answer.status == status, "\(origin): \(answer.json)")
         }
-        // A client can end the latest step, even if its origin is wrong.
+        // A client can cancel the latest step, even if the state names a wrong origin.
         try redis.cli("HSET", state, "origin", "9")
         #expect(try await client.send("POST", "\(path)/cancel", body: #"{"step":3}"#).status == 202)
         try await othersAreWell()
@@ -91,7 +91,7 @@ struct HostileNumbersTests: ServerSuite {
     func placesInTheLogThatAreNone() async throws {
         let (session, path) = try await session()
         let keys = RedisKeys(session)
-        // The history's record of a step that has left the log, with a usage out of range.
+        // The journal's record of a step that has left the log, with a usage out of range.
         try redis.cli("DEL", keys.events, keys.steps)
         try redis.cli(
             "RPUSH", keys.steps,

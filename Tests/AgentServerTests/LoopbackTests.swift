@@ -6,7 +6,7 @@ import Testing
 
 @testable import agent_server
 
-/// ``HostAndOriginTests`` has the checks of `Host` and `Origin`.
+/// ``HostAndOriginTests`` tests the checks of `Host` and `Origin`.
 @Suite("Bodies sent to a server without an API key", .tags(.processes), .serialized)
 struct LoopbackTests {
     let redis: RedisServer
@@ -34,8 +34,8 @@ struct LoopbackTests {
         return try await within(.seconds(20), "the server closes") { try await connection.everything() }
     }
 
-    /// A web page may send a body without a type to any server. It may send JSON only to a server
-    /// that agrees.
+    /// A web page may send a body without a type to any server. It may send JSON only if the server
+    /// has agreed to the browser's question.
     @Test("A body must be declared as JSON")
     func aBodyMustBeDeclaredAsJSON() async throws {
         let (replica, port) = try await replica()

@@ -3,7 +3,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Clients and operators see a model's error, and the session goes on after it.
+/// Clients and operators learn of a model's error, and the session can go on afterwards.
 @Suite("Model errors in the HTTP API", .tags(.processes), .serialized)
 struct ModelErrorTests: ServerSuite {
     let server: TestServer
@@ -29,7 +29,7 @@ struct ModelErrorTests: ServerSuite {
         let error = try #require(failed.error)
         #expect(error["code"] == "llm_rate_limited" && error["retryable"] == true && error["retry_after"] == 2, "\(failed.text)")
         #expect(error["upstream_code"] == "rate_limit_exceeded" && error["is_final"] == true)
-        // The journal keeps the code, and the log keeps the server's request id.
+        // The journal contains the model server's code, and the log line its id of the request.
         #expect(
             try redis.lines("LRANGE", RedisKeys(session).steps, "0", "-1").contains {
                 $0.contains(#""upstream_code":"rate_limit_exceeded""#)
@@ -57,7 +57,7 @@ struct ModelErrorTests: ServerSuite {
         let failed = try await client.say("hello", in: session.text)
         #expect(failed.error?["code"] == "llm_quota" && failed.error?["retryable"] == false, "\(failed.text)")
         #expect(failed.error?["upstream_code"] == "insufficient_quota" && !failed.text.contains("0123456789"))
-        // The quota was paid for meanwhile: nothing was wrong with the message.
+        // The operator has paid for a new quota meanwhile. The refused message itself was correct.
         upstream.answer { _ in .text("better") }
         #expect(try await client.say("and", in: session.text).content == "better")
         #expect(upstream.requests.last?.lastContent == "hello\n\nand")

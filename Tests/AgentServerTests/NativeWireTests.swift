@@ -2,8 +2,8 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// The native stream and the legacy response as a real server sends them, byte for byte as they
-/// were recorded.
+/// Compares the native stream and the legacy response of a real server, byte for byte, with
+/// recordings.
 @Suite("The responses of a server as they were recorded", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
 struct NativeWireTests {
     private static let headers = [

@@ -2,7 +2,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// A model's server, or a proxy in front of it, cannot end a replica with a status line.
+/// No status line of a model's server, or of a proxy before it, ends a replica.
 @Suite("Odd status lines from the model's server", .tags(.processes), .serialized)
 struct OddStatusRouteTests {
     private static func answer(_ status: String) -> [RawUpstream.Step] {
@@ -16,8 +16,8 @@ struct OddStatusRouteTests {
     func anOddStatusFailsItsOwnStepOnly() async throws {
         let redis = try await RedisServer.shared()
         let mayEnd = Gate()
-        // The client's message chooses the status. The message "wait" gets a completion that lasts
-        // as long as the test.
+        // The client's message names the status. For the message "wait", the completion lasts as
+        // long as the test.
         let upstream = try await RawUpstream.start { request in
             if request.text.contains("wait") {
                 return [.bytes(RawUpstream.unboundedHead + Self.token), .gate(mayEnd), .bytes(Self.token + Self.rest), .close]
@@ -33,7 +33,8 @@ struct OddStatusRouteTests {
         let others = (0..<3).map { _ in Task { try await client.say("wait", in: SessionID.unique().text) } }
         try await eventually("the others' answers have begun") { upstream.requests.count == 3 }
         for status in ["000", "001", "099", "100", "101", "199", "600", "999"] {
-            // First on a new connection, then on a connection that has already carried a response.
+            // The first request uses a new connection, the second a connection that has already
+            // carried a response.
             for isKept in [false, true] {
                 if isKept { #expect(try await client.say("hello", in: SessionID.unique().text).content == "word ") }
                 let session = SessionID.unique().text

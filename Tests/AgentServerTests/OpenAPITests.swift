@@ -45,7 +45,7 @@ struct OpenAPITests {
         }
     }
 
-    /// The codes of the event and of the deprecated endpoint.
+    /// The contract lists these codes twice: for the `error` event and for the deprecated endpoint.
     @Test("Every model error code is in the contract")
     func everyCodeOfAModelsErrorIsInTheContract() {
         let contract = String(decoding: PackageResources.openapi_json, as: UTF8.self)
@@ -56,7 +56,7 @@ struct OpenAPITests {
 
     @Test("Every setting has a test that names it")
     func everySettingHasATestThatNamesIt() throws {
-        // Names are the contract, so this list is written by hand.
+        // The names are part of the contract, so this list is written by hand.
         let names: Set = [
             "HOST", "PORT", "AGENT_RUNTIME__REDIS_URL", "AGENT_RUNTIME__REDIS_CA_FILE", "AGENT_RUNTIME__REDIS_TIMEOUT_MS",
             "AGENT_RUNTIME__REDIS_MAX_IN_FLIGHT", "AGENT_RUNTIME__SENTINEL_USERNAME", "AGENT_RUNTIME__SENTINEL_PASSWORD",

@@ -25,10 +25,10 @@ struct ProcessTests {
         #expect(try await replica.stop() == 0)
     }
 
-    /// The signal may arrive at any time.
+    /// SIGHUP may arrive at any time during the start.
     @Test("SIGHUP before the server listens does not end it")
     func aTerminalThatIsClosedEarly() async throws {
-        // A Redis that is down delays the start.
+        // The server starts even if Redis is down.
         let process = try Replica.launch(redis: "redis://127.0.0.1:\(try freePort())")
         try await eventually("it has begun") { process.log.contains("redis:") }
         process.signal(SIGHUP)
@@ -73,8 +73,8 @@ struct ProcessTests {
         process.signal(SIGKILL)
     }
 
-    /// With a full table of descriptors, connections wait in the system's queue. No core is busy
-    /// with them.
+    /// If all file descriptors are in use, new connections wait in the system's queue, and no core
+    /// is busy with them.
     @Test("Without free file descriptors the server does not spin, and logs it once")
     func whereNoDescriptorIsLeftNothingSpins() async throws {
         let port = try freePort()
@@ -99,7 +99,7 @@ struct ProcessTests {
         #expect(try await process.ended() == 0)
     }
 
-    /// Returns user and system time (proc_pid_stat(5)).
+    /// Returns the process's user and system time in clock ticks (proc_pid_stat(5)).
     private func cpuTicks(_ pid: pid_t) throws -> Int {
         let stat = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
         let fields = stat.suffix(from: stat.lastIndex(of: ")") ?? stat.startIndex).split(separator: " ").dropFirst()

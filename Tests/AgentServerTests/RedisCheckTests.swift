@@ -17,7 +17,7 @@ struct RedisCheckTests {
         let redis = try await RedisServer.start(["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"])
         try await expectRefusal(
             try Replica.launch(redis: redis.url), "allkeys-lru", "noeviction", "AGENT_RUNTIME__ALLOW_EVICTION")
-        // Redis evicts nothing without a memory limit, and nothing with this policy.
+        // With either of these settings, Redis evicts no keys.
         for change in [["maxmemory", "0"], ["maxmemory", "100mb", "maxmemory-policy", "noeviction"]] {
             try redis.cli(["CONFIG", "SET"] + change)
             let replica = try await Replica.start(redis: redis.url)
@@ -46,7 +46,7 @@ struct RedisCheckTests {
         try await proxy.stop()
     }
 
-    /// The server waits, and checks Redis once it is reachable.
+    /// The server waits, and checks Redis when it becomes reachable.
     @Test("A Redis that becomes reachable late is checked then")
     func oneThatComesLateIsLookedAt() async throws {
         let port = try freePort()
@@ -70,7 +70,7 @@ struct RedisCheckTests {
         try await redis.kill()
     }
 
-    /// Some services do not know the command: the server warns once and starts.
+    /// Some services do not implement the command: the server warns once and starts.
     @Test("A Redis that does not know INFO causes one warning")
     func whereINFOIsUnknownAWarningSaysSoOnce() async throws {
         let redis = try await RedisServer.start(["--rename-command", "INFO", ""])
@@ -91,7 +91,7 @@ struct RedisCheckTests {
         try await proxy.stop()
     }
 
-    /// A single cluster node would refuse most sessions, and a Sentinel would refuse all.
+    /// A single node of a Cluster would refuse most sessions, and a Sentinel all sessions.
     @Test("A Redis of another topology is refused with a hint")
     func aServerOfAnotherTopologyIsRefusedWithAHint() async throws {
         let cluster = try await RedisCluster.start()
@@ -103,8 +103,8 @@ struct RedisCheckTests {
         try await sentinels.stop()
     }
 
-    /// Responses that wait for missing replicas fail, each after ten seconds. The server warns at
-    /// the start and once per outage.
+    /// Requests that wait for missing replicas of Redis fail after ten seconds each. The server
+    /// warns at the start and once per outage.
     @Test("Too few Redis replicas for ACK_REPLICAS cause one warning per outage")
     func tooFewReplicasAreWarnedOf() async throws {
         let master = try await RedisServer.start(["--repl-diskless-sync-delay", "0"])

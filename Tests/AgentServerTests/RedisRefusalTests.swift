@@ -3,15 +3,16 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// This Redis replies and refuses a message's writes. Clients, balancers and operators see why.
+/// Redis replies, but refuses a message's writes. Clients, balancers and operators learn the
+/// reason.
 @Suite("A Redis that refuses writes", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
 struct RedisRefusalTests {
     private func refusals(_ replica: Replica, _ words: String) -> Int {
         replica.process.log.split(separator: "\n").count { $0.contains("writes are refused") && $0.contains(words) }
     }
 
-    /// No other replica is better off. This one stays in the rotation, since clients can read from
-    /// it.
+    /// No other replica can store more. This replica remains ready, because clients can still read
+    /// from it.
     @Test("A full Redis is logged once, and the replica stays ready")
     func aFullRedisIsSaidOnceAndTheReplicaStaysReady() async throws {
         let redis = try await RedisServer.start(["--maxmemory-policy", "noeviction"])
@@ -32,7 +33,7 @@ struct RedisRefusalTests {
         try await redis.kill()
     }
 
-    /// Another replica may already have found the new master.
+    /// Another replica may already know the new master.
     @Test("A Redis that becomes read-only makes the replica unready")
     func aRedisThatTurnsReplicaMakesTheReplicaUnready() async throws {
         let redis = try await RedisServer.start()
@@ -59,8 +60,8 @@ struct RedisRefusalTests {
         proxy.inject(.answer("-NOSCRIPT No matching script. Please use EVAL.\r\n"), times: 10_000) { $0.first == "EVALSHA" }
     }
 
-    /// Services that do not know the scripts' headers would refuse every message. The server
-    /// refuses to start and quotes them.
+    /// A service that does not support the scripts' first line would refuse every message. The
+    /// server refuses to start, and quotes the service.
     @Test(
         "A Redis that cannot run the scripts is refused at the start, with its own words",
         arguments: [compilerWords, "unknown command 'EVAL'"]
@@ -75,7 +76,7 @@ struct RedisRefusalTests {
         try await proxy.stop()
     }
 
-    /// A script that Redis refuses as a text has not begun.
+    /// If Redis refuses to compile a script, no command of the script has run.
     @Test(
         "A script that Redis refuses to compile has written nothing, and the client learns it at once",
         arguments: [compilerWords, "Error while compiling new script: user_script:1: unexpected symbol", "unknown command 'EVAL'"]
@@ -90,8 +91,8 @@ struct RedisRefusalTests {
         try await proxy.stop()
     }
 
-    /// Services that sell a part of Redis have no transactions, or none with TIME in them. The
-    /// replica uses a script there.
+    /// Services that implement only a part of Redis support no transactions, or none that contain
+    /// TIME. The replica then uses a script.
     @Test("A Redis without transactions serves all requests", arguments: ["MULTI", "TIME"])
     func aRedisWithoutTransactionsServesAllTheSame(command: String) async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())

@@ -20,7 +20,7 @@ struct RequestBodyGuardTests {
         try channel.writeInbound(part)
     }
 
-    /// A byte now and then is not silence, and the body must still end.
+    /// A few bytes now and then end the silence, but the whole body still has a time limit.
     @Test("A body that trickles in ends its connection")
     func aBodyThatTricklesInEndsItsConnection() throws {
         try send(.head(head))
@@ -56,7 +56,8 @@ struct RequestBodyGuardTests {
         #expect(!channel.isActive)
     }
 
-    /// A connection without an open body is left alone: its response may be a long stream.
+    /// The guard does not close a connection without an open body, because its response may be a
+    /// long stream.
     @Test("A stopping server does not cut a response without an open body")
     func aServerThatStopsLeavesAnswersAlone() throws {
         try send(.head(head))
@@ -75,7 +76,7 @@ struct RequestBodyGuardTests {
         return statuses
     }
 
-    /// A head inside the response to an earlier request would become a part of that response's
+    /// A head within the response to an earlier request would become a part of that response's
     /// body.
     @Test("100 Continue for a pipelined request follows the response before it")
     func aPipelinedBodyIsAskedForAfterTheAnswerBeforeIt() throws {
@@ -89,7 +90,7 @@ struct RequestBodyGuardTests {
         try channel.writeOutbound(HTTPResponsePart.end(nil))
         #expect(try statuses() == [100])
         try send(.end(nil))
-        // The response answers a whole request, so the connection stays open.
+        // The response belongs to a whole request, so the connection remains open.
         try channel.writeOutbound(HTTPResponsePart.head(HTTPResponse(status: .ok)))
         try channel.writeOutbound(HTTPResponsePart.end(nil))
         try send(.head(expecting))
@@ -98,7 +99,7 @@ struct RequestBodyGuardTests {
         _ = try channel.finish()
     }
 
-    /// Only a response to the request that is still open is early.
+    /// A response is early only if it belongs to the request whose body is still open.
     @Test("The response to an earlier request does not count as an early response")
     func anEarlierAnswerIsNoEarlyAnswer() throws {
         try send(.head(head))

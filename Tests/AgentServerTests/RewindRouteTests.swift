@@ -2,10 +2,10 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// A client repairs a session that its model's server refuses.
+/// A client repairs a session whose history the model's server refuses.
 @Suite("Rewinding a session over HTTP", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
 struct RewindRouteTests {
-    /// An upstream that behaves as OpenAI's server and cannot read one image.
+    /// An upstream that behaves like OpenAI's server, and cannot read one image.
     private static func refusingImages() async throws -> Upstream {
         try await Upstream.start { request in
             request.messages.contains { $0["content"] == "~" } ? .error(400, "Invalid image.") : .text("fine")

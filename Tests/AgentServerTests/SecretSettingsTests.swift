@@ -8,7 +8,8 @@ import Testing
 
 @testable import agent_server
 
-/// Secrets come from settings or files, go to one place each, and cause warnings.
+/// Secrets come from settings or files. The server uses each secret in one place only, and warns of
+/// risky settings.
 @Suite("Secret settings", .tags(.processes), .serialized)
 struct SecretSettingsTests {
     private func settings(_ environment: [String: String], flags: [(any SettingEntry, String)] = []) throws -> Settings {
@@ -56,7 +57,7 @@ struct SecretSettingsTests {
         expectRefusal(["\(name)_FILE": "/"], "\(name)_FILE")
         expectRefusal(["\(name)_FILE": try file("s3cret"), name: "s3cret"], name, "\(name)_FILE")
         expectRefusal(["\(name)_FILE": try file("\n")], "\(name)_FILE", "empty")
-        // An editor adds one line break. A second one is a part of the key.
+        // Editors add one line break. A second line break is a part of the key.
         expectRefusal(["\(name)_FILE": try file("s3cret\n\n"), "AGENT_RUNTIME__LLM_PROXY_URL": "http://x"], name)
         expectRefusal(
             ["AGENT_RUNTIME__REDIS_URL_FILE": try file("redis://s3cret@h")], flags: [(Setting.redisURL, "redis://h")],
@@ -98,7 +99,7 @@ struct SecretSettingsTests {
         }
     }
 
-    /// The settings under test, and a word of the expected warning; no word for settings without a
+    /// The settings under test, and a word of the expected warning; nil for settings without a
     /// risk.
     @Test(
         "Risky settings cause warnings",

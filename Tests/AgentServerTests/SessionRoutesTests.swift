@@ -51,7 +51,7 @@ struct SessionRoutesTests: ServerSuite {
         #expect(whole["messages"].array == stored && stored.first?["content"].string != nil)
         let all = try await client.get("/agent/sessions/\(session)/history").json
         #expect(all["history_length"] == 11)
-        // The system prompt belongs to the operator. The response keeps its position without its
+        // The system prompt belongs to the operator. The response contains its message without the
         // text.
         #expect(all["messages"].array == [["role": "system"]] + stored.dropFirst())
         for query in ["?offset=0&limit=1", "?limit=1&include_system=false"] {
@@ -68,7 +68,7 @@ struct SessionRoutesTests: ServerSuite {
         #expect(try await client.get("/agent/sessions/\(session)/history?offset=500").json["messages"] == [])
     }
 
-    /// A response holds as many messages as fit, and the position of the rest.
+    /// A response contains as many messages as fit, and the offset of the next message.
     @Test("A page of history is bounded in bytes and names the next position")
     func aLongHistoryComesInPartsByBytes() async throws {
         let session = SessionID.unique()
@@ -112,7 +112,7 @@ struct SessionRoutesTests: ServerSuite {
             #expect(try await replica.client.say("x", in: "list-\(index)").status == 200)
             expected.insert("list-\(index)", at: 0)
         }
-        // A refused message is not an activity and creates no session.
+        // A refused message does not count as activity, and creates no session.
         #expect(try await replica.client.result("x", of: "c", in: "list-0").status == 404)
         #expect(try await replica.client.result("x", of: "c", in: "list-none").status == 404)
         var seen: [String] = []
@@ -166,7 +166,7 @@ struct SessionRoutesTests: ServerSuite {
         #expect(answer.header("Deprecation") == "@1766793600")
         #expect(answer.header("Link")?.contains("successor-version") == true)
         #expect(try redis.history(try #require(SessionID(session))).map { $0["role"].string } == ["system", "user", "assistant"])
-        // Without a session id, each call has a session of its own.
+        // Without a session id, each request gets a new session.
         let free: JSON = ["role": "user", "content": "Hi"]
         #expect(try await client.send("POST", "/agent/message/stream/legacy", body: free.text).json["message"] == "Hello, world")
         upstream.answer { _ in .error(500, "down") }
@@ -175,7 +175,7 @@ struct SessionRoutesTests: ServerSuite {
         #expect(bad.status == 400 && bad.code == "invalid_request" && bad.header("Deprecation") != nil)
     }
 
-    /// A client of this endpoint wants one whole completion, not half of it.
+    /// A client of this endpoint expects a whole completion. A part of one would mislead it.
     @Test("A cancelled legacy request gets 409")
     func aCancelledLegacyAnswerIsAConflict() async throws {
         let session = SessionID.unique().text
@@ -184,7 +184,7 @@ struct SessionRoutesTests: ServerSuite {
         let body: JSON = ["role": "user", "content": "Hi", "session_id": .string(session)]
         let waiting = Task { [client] in try await client.send("POST", "/agent/message/stream/legacy", body: body.text) }
         try await eventually("the model writes") { gate.arrivals == 1 }
-        // Clients also declare a type for an empty body.
+        // Some clients declare a type even for an empty body.
         let cancel = try await client.send(
             "POST", "/agent/sessions/\(session)/cancel", headers: ["Content-Type": "application/x-www-form-urlencoded"])
         #expect(cancel.status == 202)
@@ -207,7 +207,7 @@ struct SessionRoutesTests: ServerSuite {
         #expect(document.json["openapi"] == "3.1.0")
     }
 
-    /// A newcomer tries the loop with the built-in model.
+    /// A newcomer tries the tool loop with the built-in model.
     @Test("The scripted model runs the whole tool loop")
     func theScriptedModel() async throws {
         let scripted = try await Replica.start(redis: redis.url)

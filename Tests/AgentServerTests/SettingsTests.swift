@@ -10,7 +10,7 @@ import Testing
 @testable import LanguageModels
 @testable import agent_server
 
-/// The server reads settings under the original's names and checks them at the start.
+/// The server reads settings from variables and flags, and checks them at the start.
 @Suite("Settings", .tags(.processes), .serialized)
 struct SettingsTests {
     private func settings(_ environment: [String: String], flags: [(any SettingEntry, String)] = []) throws -> Settings {
@@ -76,7 +76,7 @@ struct SettingsTests {
         #expect(form.streamOptions == .no && form.systemRole == .developer && form.toolNames && form.strictTurns == .yes)
     }
 
-    /// One lost connection may cost such a lease.
+    /// With such a lease, one lost connection may cost the lease.
     @Test(
         "A lease shorter than one and a half Redis timeouts causes a warning",
         arguments: [
@@ -173,7 +173,7 @@ struct SettingsTests {
         }
     }
 
-    /// An operations team greps for this line.
+    /// An operations team may search logs for this line.
     @Test(
         "An unusable setting stops the start with one line and exit code 64",
         arguments: [

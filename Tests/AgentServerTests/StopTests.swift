@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The process ends in every state of Redis.
+/// The process ends whether Redis runs, stalls or is down.
 @Suite("SIGTERM and SIGINT", .tags(.processes), .serialized, .timeLimit(.minutes(2)))
 struct StopTests {
     private static let drain = ["AGENT_RUNTIME__DRAIN_SECONDS": "2"]
@@ -39,7 +39,8 @@ struct StopTests {
         try await redis.kill()
     }
 
-    /// The first signal lets a running step finish. The second signal does not.
+    /// After the first signal, a running step may finish. After the second signal, the process ends
+    /// at once.
     @Test("A second signal ends the drain at once", arguments: [SIGTERM, SIGINT])
     func aSecondSignalEndsItAtOnce(signal: Int32) async throws {
         let gate = Gate()
@@ -52,7 +53,7 @@ struct StopTests {
         let begun = ContinuousClock.now
         replica.process.signal(signal)
         #expect(try await replica.process.ended() == 0)
-        // The drain takes half a minute.
+        // The drain would take half a minute.
         #expect(ContinuousClock.now - begun < .seconds(10))
         #expect(replica.process.log.contains("stopping at once"))
         gate.open()

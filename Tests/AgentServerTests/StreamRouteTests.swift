@@ -39,7 +39,7 @@ struct StreamRouteTests {
             let rest = Array(told.events.dropFirst(index + 1))
             #expect(try await stream(session, after: id).events == rest)
             #expect(try await client.get(path + "?last_event_id=\(id)").events == rest)
-            // A browser that reconnects still uses the first address.
+            // A browser that reconnects still uses the URL of its first request.
             let first = try #require(told.events[0].id)
             #expect(try await client.get(path + "?last_event_id=\(first)", headers: ["Last-Event-ID": id]).events == rest)
         }
@@ -47,7 +47,7 @@ struct StreamRouteTests {
         let nothing = try await stream(session, after: last)
         #expect(nothing.status == 204 && nothing.body.readableBytes == 0)
         #expect(nothing.header("Content-Type") == nil)
-        // The header is empty, as it is before the first event.
+        // Before its first event, a client sends an empty header.
         #expect(try await stream(session, after: "").events == told.events)
         let second = try #require(told.events[1].id)
         let answer = try await client.get(path + "?last_event_id=\(second)", headers: ["Last-Event-ID": ""])
@@ -108,7 +108,8 @@ struct StreamRouteTests {
             try await client.get("/agent/sessions/\(session)").json["status"] == "idle"
         }
         slow.startReading()
-        // Bytes in flight still arrive. Then the connection ends without the end of the stream.
+        // The client still gets the bytes in flight. Then the connection ends without the stream's
+        // end.
         let received = try await within(.seconds(20), "the server cuts it off") { (try? await slow.everything()) ?? slow.received }
         #expect(!received.contains("event: done"))
         let blocks = received.components(separatedBy: "\n\n").dropLast()

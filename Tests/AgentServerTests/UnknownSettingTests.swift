@@ -2,7 +2,7 @@ import Testing
 
 @testable import agent_server
 
-/// A misspelt setting is named at the start, with the setting that was most likely meant.
+/// At the start, the server names a misspelt setting together with the most similar setting.
 @Suite("Unknown settings") struct UnknownSettingTests {
     private func settings(_ environment: [String: String]) throws -> Settings {
         try Settings(SettingsReader(environment: environment))

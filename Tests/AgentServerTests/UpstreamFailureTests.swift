@@ -108,7 +108,7 @@ struct UpstreamFailureTests: ServerSuite {
         #expect(!keyed.process.log.contains("sk-test"))
     }
 
-    /// The stored text equals the streamed text, whatever characters it has.
+    /// The stored text equals the streamed text, whichever characters it contains.
     @Test("Text with unusual line separators is streamed and stored unchanged (I4)")
     func textThatLineReadersSplitAt() async throws {
         let odd = ["line\u{2028}sep", "\u{2029}", "\u{85}", "\r\n\t\"\\", "👩‍👩‍👧", "\u{0}", "é"]

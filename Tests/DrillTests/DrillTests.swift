@@ -4,7 +4,7 @@ import Testing
 
 @testable import failover_drill
 
-/// Drills run as a user runs them.
+/// Runs drills as a user runs them.
 @Suite("Whole drills", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
 struct DrillProcessTests {
     private func drill(_ arguments: [String], exit code: Int32, temporary: URL? = nil) async throws -> ChildProcess {
@@ -16,7 +16,7 @@ struct DrillProcessTests {
         return process
     }
 
-    /// The drills are short and have few conversations. Together they make each kind of fault once.
+    /// The drills are short, with few conversations. Together they cause each kind of fault once.
     @Test(
         "A short drill with four faults finds nothing wrong and leaves nothing behind",
         arguments: [
@@ -40,7 +40,7 @@ struct DrillProcessTests {
         #expect(process.log.contains("all held"))
         let page = try String(contentsOfFile: html, encoding: .utf8)
         #expect(page.contains("<svg") && page.contains("Everything held."))
-        // No process lives on: each process had its folder there.
+        // No process still runs: each process used a folder there.
         #expect(try FileManager.default.contentsOfDirectory(atPath: temporary.path).isEmpty)
         let places = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap {
             try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\($0)/cwd")
@@ -65,7 +65,7 @@ struct DrillProcessTests {
         #expect(process.log.contains("most leases of an account 3"))
     }
 
-    /// The faults are the user's own, and the model is the scripted one.
+    /// The faults are the user's commands, and the model is the scripted one.
     @Test("A drill runs against an existing deployment, and reports a fault that failed")
     func aDeploymentThatIsThere() async throws {
         let redis = try await RedisServer.start()
@@ -73,14 +73,14 @@ struct DrillProcessTests {
         let kill = "kill=redis-cli -s \(redis.socket) CLIENT KILL TYPE normal"
         _ = try await drill(
             ["--url", replica.url, "--duration", "8", "--every", "2", "--conversations", "3", "--fault", kill, "--quiet"], exit: 0)
-        // A fault that could not be made proves nothing.
+        // If the drill cannot cause a fault, it has not tested that fault, and fails.
         let failed = try await drill(["--url", replica.url, "--duration", "8", "--every", "2", "--fault", "no=exit 3", "--quiet"], exit: 1)
         #expect(failed.log.contains("the fault no failed: exit code 3"))
         try await replica.stop()
         try await redis.kill()
     }
 
-    /// The demo's model asks for two tools at once, and then quotes their results.
+    /// The demo's model calls two tools at once, and then quotes their results.
     @Test("The demo's model calls two tools and requires its reasoning back")
     func theModelAlone() async throws {
         let program = try Replica.executable().deletingLastPathComponent().appending(path: "failover-drill")
@@ -101,7 +101,7 @@ struct DrillProcessTests {
         let results: [JSON] = calls.map { ["role": "tool", "tool_call_id": $0["id"], "content": "something"] }
         let answered = try await ask([user, message] + results)
         #expect(answered.json["choices"][0]["message"]["content"] == "The tools returned: something; something")
-        // The model refuses its own message without its reasoning.
+        // The model refuses its own message if the message lacks its reasoning.
         let bare = message.object.filter { $0.key != "reasoning_content" }
         #expect(try await ask([user, .object(bare)] + results).status == 400)
         process.signal(SIGTERM)

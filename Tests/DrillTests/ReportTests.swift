@@ -3,7 +3,7 @@ import Testing
 
 @testable import failover_drill
 
-/// What a person reads during a drill and after it.
+/// A report is the text that a person reads during a drill and after it.
 @Suite("The report of a drill")
 struct ReportTests {
     private func summary(turns: Int, _ violations: [Violation] = [], model: [String] = []) -> Summary {
@@ -39,7 +39,7 @@ struct ReportTests {
         #expect(text.hasSuffix("NOT all held"))
     }
 
-    /// A fault has a line when it begins, and one when it is over.
+    /// The report contains a line when a fault begins, and a line when it is over.
     @Test("Faults are named when they are caused")
     func faultsAreNamedWhenTheyAreCaused() {
         let progress = Progress(run: "r")

@@ -15,7 +15,7 @@ struct ScheduleTests {
         #expect(schedule(1).entries != schedule(2).entries)
     }
 
-    /// No fault comes so late that the deployment could not recover.
+    /// After every fault, enough time remains for the deployment to recover.
     @Test("Each kind of fault comes before any kind repeats, and none too late", arguments: 1...20)
     func allKindsCome(seed: Int) {
         let entries = schedule(UInt64(seed)).entries

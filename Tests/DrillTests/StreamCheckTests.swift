@@ -43,7 +43,7 @@ struct StreamCheckTests {
         #expect(read([token("1-1.a", "void "), restart, text(nil, "whole"), done(nil)]).faults.isEmpty)
     }
 
-    /// A replica that ends a step in place of another one sends no restart.
+    /// If a replica ends a step in place of the former owner, it sends no restart.
     @Test("A cancelled step may end under another number without a restart")
     func aCancelledStepEndsUnderAnotherNumber() {
         #expect(read([token("1-1.a", "a"), text("2-1.b", "a"), done("2-2.b", "cancelled")]).faults.isEmpty)
@@ -53,16 +53,18 @@ struct StreamCheckTests {
     @Test("Every kind of fault is noticed")
     func everyFaultIsNoticed() {
         let faulty: [[(id: String?, name: String, data: JSON)]] = [
-            // A gap, a repeated event, an event from before.
+            // A gap, a repeated event, and an event before the previous one.
             [token("1-1.a", "a"), token("1-3.a", "b"), text("1-4.a", "ab"), done("1-5.a")],
             [token("1-1.a", "a"), token("1-1.a", "a"), text("1-2.a", "aa"), done("1-3.a")],
             [token("1-2.a", "a"), text("1-3.a", "a"), done("1-4.a")],
-            // An event of another generation, and of another session with the same number.
+            // An event of another generation, and an event of another session with the same step
+            // number.
             [token("1-1.a", "a"), token("1-2.b", "b"), text("1-3.b", "ab"), done("1-4.b")],
             // A text that differs from the deltas.
             [token("1-1.a", "a"), text("1-2.a", "b"), done("1-3.a")],
             [token("1-1.a", "a"), done("1-2.a")],
-            // Events after the end, an end without a reason, calls that do not wait for results.
+            // Events after the end, an end without a reason, and calls without the status
+            // `waiting`.
             [text("1-1.a", "a"), done("1-2.a"), token("1-3.a", "b")],
             [done("1-1.a", "failed")],
             [("1-1.a", "message", ["type": "tool_call", "call_id": "c"]), done("1-2.a", "waiting")],

@@ -68,7 +68,7 @@ struct VerdictTests {
     func aSoundSessionHasNone() {
         #expect(kinds { _, _ in }.isEmpty)
         #expect(kinds({ _, _ in }, knowsModel: false).isEmpty)
-        // A message that was never acknowledged may be missing.
+        // A message that was never acknowledged may be missing from the history.
         #expect(kinds { _, record in record.messages.append(MessageRecord(text: "three")) }.isEmpty)
     }
 
@@ -82,7 +82,8 @@ struct VerdictTests {
 
     @Test("Doubled messages are found")
     func whatIsTwiceIsFound() {
-        // A message, a completion by two writers, one completion twice, a result.
+        // A duplicated message, a completion of two generations, a duplicated completion, a
+        // duplicated result.
         #expect(kinds { history, _ in history += history.suffix(2) }.contains(.duplicate))
         #expect(kinds { history, _ in history.append(["role": "assistant", "content": "9.0 9.end"]) } == [.duplicate])
         #expect(kinds { history, _ in history.append(["role": "assistant", "content": "8.0 8.end"]) } == [.duplicate])
@@ -101,7 +102,7 @@ struct VerdictTests {
         #expect(kinds { history, _ in history[2] = ["role": "tool", "tool_call_id": "a", "content": "else"] } == [.history])
     }
 
-    /// Two generations in one completion, a gap, a missing end.
+    /// Two generations in one completion, a gap, and a missing end.
     @Test("Text that the model never said is found", arguments: ["8.0 9.1 8.end", "8.0 8.2 8.end", "8.0 8.1", "8.end 8.1", "else"])
     func aTextThatTheModelNeverSaid(text: String) {
         let found = kinds { history, record in

@@ -117,8 +117,9 @@ struct CheckedJSONTests {
         #expect(throws: JSONError("neither a comma nor the array's end", offset: 3)) { try CheckedJSON(parsing: buffer) }
     }
 
-    /// Foundation refuses numbers beyond Double, which this parser passes on as text. It accepts a
-    /// comma before a bracket, which RFC 8259 does not.
+    /// Returns whether Foundation and this parser may differ. Foundation refuses numbers beyond
+    /// Double, which this parser passes on as text. Foundation accepts a comma before a bracket,
+    /// which RFC 8259 forbids.
     static func mayDiffer(_ bytes: [UInt8]) -> Bool {
         String(decoding: bytes, as: UTF8.self).contains(/[eE][+-]?\d{3,}|,[ \n\r\t]*[\]}]/)
     }

@@ -4,10 +4,10 @@ import Testing
 
 @testable import JSONText
 
-/// Such JSON is read from models alone.
+/// The server accepts such JSON from models only.
 @Suite("JSON strings that are not Unicode", .tags(.search))
 struct JSONBrokenTextTests {
-    /// `["…"]` with these bytes between the quotes.
+    /// Returns `["…"]` with these bytes between the quotes.
     private static func list(_ bytes: [UInt8]) -> [UInt8] { Array("[\"".utf8) + bytes + Array("\"]".utf8) }
 
     static let broken: [(text: [UInt8], repaired: String)] = [
@@ -21,7 +21,7 @@ struct JSONBrokenTextTests {
     @Test("Broken text is repaired for models and refused for clients", arguments: broken)
     func itIsRepairedAndOtherwiseRefused(text: [UInt8], repaired: String) throws {
         let bytes = ByteBuffer(bytes: text)
-        // JSON of clients is still read strictly.
+        // The server still parses the JSON of clients strictly.
         #expect(throws: JSONError.self) { try CheckedJSON(parsing: bytes) }
         #expect(throws: JSONError.self) { try JSONSlice(parsing: bytes) }
         let whole = try CheckedJSON(repairing: bytes)
@@ -75,7 +75,7 @@ struct JSONBrokenTextTests {
         #expect(throws: JSONError.self) { try CheckedJSON.series(repairing: ByteBuffer(string: text), limit: 4) }
     }
 
-    /// The parser does not read beyond the bytes.
+    /// The parser does not read beyond the end of the bytes.
     @Test("Repaired bytes are always JSON", arguments: 0..<4)
     func whateverIsRepairedIsJSON(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)

@@ -48,8 +48,8 @@ struct RandomJSON {
             }.joined() + "\""
     }
 
-    /// Changes, drops, doubles or inserts some bytes. Never inserts a zero byte, at which
-    /// Foundation guesses other encodings.
+    /// Changes, removes, repeats or inserts some bytes. Never inserts a zero byte, because
+    /// Foundation would then guess another encoding.
     mutating func mutated(_ bytes: [UInt8]) -> [UInt8] {
         var bytes = bytes
         for _ in 0..<Int.random(in: 1...2, using: &random) {

@@ -2,8 +2,8 @@ import Foundation
 import SessionStore
 import TestSupport
 
-/// A balancer of docker/ in front of replicas. Its settings are unchanged except for its own
-/// address and Docker's names.
+/// A balancer of docker/ before replicas. Its settings are unchanged, except for its own address
+/// and Docker's names.
 struct Balancer: Sendable {
     enum Kind: CaseIterable { case nginx, haproxy }
 
@@ -45,8 +45,8 @@ struct Balancer: Sendable {
         return try ChildProcess("haproxy", ["-db", "-f", defaults, "-f", file.path], directory: directory)
     }
 
-    /// Debian's nginx does not know `resolve`, so each replica gets a line of its own with the
-    /// line's other parameters.
+    /// Debian's nginx does not support `resolve`, so that each replica gets a line of its own with
+    /// the other parameters.
     private static func nginx(port: Int, before replicas: [Replica], directory: URL) throws -> ChildProcess {
         let file = directory.appending(path: "nginx.conf")
         let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map { "\($0)_temp_path \(directory.path)/\($0);" }

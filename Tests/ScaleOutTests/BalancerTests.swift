@@ -4,7 +4,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Notes whether something has ended.
+/// Records whether some work has ended.
 private final class Work: Sendable {
     private let state = Guarded(false)
 
@@ -12,11 +12,11 @@ private final class Work: Sendable {
     func end() { state.withLock { $0 = true } }
 }
 
-/// The replicas return 503. The balancers of docker/ must not refuse one client what they refuse
-/// another.
+/// The replicas return 503. If a balancer refuses one client's request for that, it must not refuse
+/// other clients' requests.
 @Suite("Balancers in front of refusing replicas", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
 struct BalancerTests {
-    /// Runs `body` with GETs beside it, and counts their statuses.
+    /// Sends GETs while `body` runs, and counts their statuses.
     private func gets<Value: Sendable>(
         of paths: [String], through client: AgentClient, beside body: @escaping @Sendable () async throws -> Value
     ) async throws -> (value: Value, answers: [String: Int]) {
@@ -37,10 +37,10 @@ struct BalancerTests {
         }
     }
 
-    /// Each request with a key is refused, and other clients are served meanwhile.
+    /// Every replica refuses each request with a key, and serves other requests meanwhile.
     @Test("Full replicas refuse a client with keys, and other requests still succeed", arguments: Balancer.Kind.allCases)
     func replicasThatAreFull(kind: Balancer.Kind) async throws {
-        // A Redis of its own: a step left by another test would take a slot.
+        // The test needs a Redis of its own: a step that another test left would occupy a slot.
         let redis = try await RedisServer.start()
         let gate = Gate()
         let upstream = try await Upstream.start { _ in UpstreamAnswer.text("one ", "two").inserting(.gate(gate), after: 2) }
@@ -72,7 +72,7 @@ struct BalancerTests {
         #expect(try await balancer.client.say("x", in: SessionID.unique().text).status == 200)
     }
 
-    /// Clients with keys send requests during the restart.
+    /// Clients send requests with keys during the restart.
     @Test("Requests that need no Redis succeed while Redis restarts", arguments: Balancer.Kind.allCases)
     func aRedisThatIsRestarted(kind: Balancer.Kind) async throws {
         let options = ["--appendonly", "yes"]
@@ -105,7 +105,7 @@ struct BalancerTests {
         }
         let again = try await restarted.value
         #expect(statuses.isSubset(of: [200, 503]), "\(statuses)")
-        // HAProxy asks replicas whether they are ready, and may find none for a moment.
+        // HAProxy polls whether replicas are ready, and may find none ready for a moment.
         let borne: Set = kind == .nginx ? ["/health 200"] : ["/health 200", "/health 503"]
         #expect(Set(answers.keys).isSubset(of: borne), "\(answers)")
         try await eventually("messages are taken") {
@@ -114,8 +114,8 @@ struct BalancerTests {
         try await again.kill()
     }
 
-    /// nginx counts DELETE as repeatable. But the session may exist again when nginx sends the
-    /// request a second time.
+    /// nginx treats DELETE as repeatable. But a client may begin the session anew before nginx
+    /// sends the request a second time.
     @Test("nginx sends a DELETE once")
     func nginxSendsADeletionOnce() async throws {
         let redis = try await RedisServer.shared()
@@ -123,7 +123,7 @@ struct BalancerTests {
         async let two = Replica.start(redis: redis.url, name: "two")
         let replicas = try await [one, two]
         let balancer = try await Balancer.start(.nginx, before: replicas)
-        // Keeps the balancer until the test ends.
+        // Stops the balancer when the test ends.
         defer { balancer.process.signal(SIGKILL) }
         let client = balancer.client
         let sessions = (0..<2).map { _ in SessionID.unique() }
@@ -181,7 +181,7 @@ struct BalancerTests {
         for answer in answers {
             guard let answer = await answer.value, answer.status != 200 else { continue }
             #expect([502, 503].contains(answer.status) && answer.header("content-type") == "application/problem+json")
-            // A stopping replica responds with its own error.
+            // A replica that stops responds with its own error.
             let codes = answer.status == 502 ? ["outcome_unknown"] : ["no_replica", "draining"]
             #expect(codes.contains(answer.code ?? ""), "\(answer.text)")
         }

@@ -3,7 +3,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// The owner may be in any state.
+/// The owner may run, be paused or be lost.
 @Suite("Cancelling steps of other replicas", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
 struct CancelAcrossReplicasTests {
     enum Owner: CaseIterable {
@@ -17,7 +17,7 @@ struct CancelAcrossReplicasTests {
 
     init() async throws {
         let redis = try await RedisServer.start()
-        // The model emits three words and then stays silent.
+        // The model emits three words, and then nothing.
         let upstream = try await RawUpstream.start { _ in
             let words = ["one ", "two ", "three "].map { #"data: {"choices":[{"index":0,"delta":{"content":"\#($0)"}}]}"# + "\n\n" }
             return [.bytes(RawUpstream.unboundedHead + words.joined())]
@@ -51,8 +51,8 @@ struct CancelAcrossReplicasTests {
         #expect(
             try redis.history(session).map { $0["content"].string }.suffix(2) == ["hello", "one two three "])
         if owner == .alive {
-            // The model is silent. Without the wake-up from Redis, its replica would notice only at
-            // the next renewal.
+            // The model is silent. Without the message from Redis, the model's replica would learn
+            // of the cancel only at the next renewal.
             try await eventually("the model's connection is closed") { upstream.openConnections == 0 }
             let closed = try #require(upstream.closures.last)
             #expect(closed - begun < .milliseconds(100))
@@ -132,8 +132,8 @@ struct CancelAcrossReplicasTests {
         #expect(try await open.rest().done["status"] == "cancelled")
     }
 
-    /// A lease lost to a takeover shows that a replica is starved. A lease that a client's cancel
-    /// took does not.
+    /// If a replica loses its lease to a takeover, it lacks CPU, and logs that. If a client's
+    /// cancel took the lease, it does not log that.
     @Test("A lease lost to a takeover is logged, and one that a client ended is not")
     func aLeaseThatAClientTookIsNotNoticed() async throws {
         let (deleted, lost) = (SessionID.unique(), SessionID.unique())

@@ -2,7 +2,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Two server processes, one Redis, one model.
+/// Runs two server processes on one Redis with one model.
 @Suite("Turns across replicas", .tags(.processes), .serialized)
 struct CrossReplicaTests {
     let redis: RedisServer

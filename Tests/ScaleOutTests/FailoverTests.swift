@@ -25,8 +25,8 @@ struct FailoverTests {
         try redis.cli("HGET", RedisKeys(session).state, field)
     }
 
-    /// A completion that stops after its first words until the gate opens. A repeated request gets
-    /// it at once.
+    /// The completion stops after its first words until the gate opens. For a repeated request, the
+    /// model sends the whole completion at once.
     private func answerOnceHalf(_ gate: Gate) {
         let upstream = upstream
         upstream.answer { _ in
@@ -35,7 +35,7 @@ struct FailoverTests {
         }
     }
 
-    /// One message and one completion remain.
+    /// Afterwards the history contains one message and one completion.
     @Test("Another replica finishes a killed replica's step within a lease and a second (I2, I3, I6)")
     func theStepOfAKilledReplicaIsFinishedByAnother() async throws {
         let gate = Gate()
@@ -52,7 +52,7 @@ struct FailoverTests {
         #expect(ContinuousClock.now - killed < Self.lease + .seconds(1))
         #expect(try redis.history(session).map { $0["role"] } == ["system", "user", "assistant"])
         #expect(try state(session, "owner") == "two" && state(session, "attempt") == "2")
-        // The client's repeated request gets all of it.
+        // The client's repeated request gets the whole stream.
         let again = try await two.client.post(body, headers: headers)
         #expect(again.content == "a whole answer" && again.done["status"] == "completed")
         #expect(again.events.contains { $0.name == "restart" })
@@ -60,7 +60,7 @@ struct FailoverTests {
         gate.open()
     }
 
-    /// The replica wakes up after its lease has expired, and its client gets the rest of the step.
+    /// The replica continues after its lease has run out, and its client gets the rest of the step.
     @Test("A paused replica writes nothing after its lease and follows the new owner (I3, I5)")
     func aPausedReplicaBecomesItsClientsFollower() async throws {
         let gate = Gate()
@@ -70,7 +70,7 @@ struct FailoverTests {
         var open = try await one.client.open(AgentClient.body(session.text, ["content": "hello"]))
         try await open.next { $0.data["token"].string == "half an" }
         try await one.pause()
-        // The replica sleeps while its model goes on.
+        // The replica is paused while its model goes on.
         gate.open()
         try await eventually("it is answered") { try redis.history(session).last?["content"] == "a whole answer" }
         let events = try redis.cli("XRANGE", RedisKeys(session).events, "-", "+")
@@ -88,7 +88,7 @@ struct FailoverTests {
         #expect(try await two.client.say("and again", in: session.text).done["history_length"] == 7)
     }
 
-    /// Each replica that asks the model ends.
+    /// Each replica that asks the model is killed.
     @Test("A step that ends its replicas costs two of them (I6)")
     func afterTwoReplicasWereLostTheStepFails() async throws {
         let upstream = upstream
@@ -117,8 +117,8 @@ struct FailoverTests {
         #expect(try await replicas[0].client.post(AgentClient.body(session.text, ["type": "retry"])).content == "fine")
     }
 
-    /// No replica can reach Redis for longer than a lease. Their steps go on, and no step is taken
-    /// over.
+    /// No replica can reach Redis for longer than a lease. Their steps go on, and no replica takes
+    /// them over.
     @Test("An outage of Redis longer than a lease costs no step")
     func anOutageLongerThanALeaseCostsNothing() async throws {
         let gate = Gate()
@@ -130,7 +130,8 @@ struct FailoverTests {
         try await open.next { $0.data["token"].string == "half an" }
         try await eventually("it is in the log") { try redis.cli("XLEN", RedisKeys(session).events) == "2" }
         redis.process.signal(SIGSTOP)
-        // Long enough for the lease to expire, and for both replicas to close their connections.
+        // The outage must last until the lease has run out and both replicas have closed their
+        // connections.
         try await eventually("both have noticed") {
             for replica in [one, two] where try await replica.client.get("/health/ready").status != 503 { return false }
             return true

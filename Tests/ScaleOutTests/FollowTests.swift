@@ -13,8 +13,8 @@ struct FollowTests {
         upstream = try await Upstream.start()
     }
 
-    /// - Parameter tick: Milliseconds between two polls of the log without a wake-up. The default
-    ///   is practically never.
+    /// - Parameter tick: Milliseconds between two polls of the log without a wake-up. With the
+    ///   default, the test ends before the first poll.
     func replicas(tick: Int = 60_000, user: String? = nil) async throws -> [Replica] {
         // A follower also polls when the lease should have been renewed.
         let environment = ["AGENT_RUNTIME__FOLLOW_TICK_MS": "\(tick)", "AGENT_RUNTIME__LEASE_MS": "120000"]
@@ -24,7 +24,7 @@ struct FollowTests {
         return try await [one, two]
     }
 
-    /// A completion whose second half waits for the gate.
+    /// The second half of the completion waits for the gate.
     func twoHalves(_ gate: Gate) {
         upstream.answer { _ in
             UpstreamAnswer.text((0..<20).map { "token \($0) " }).inserting(.gate(gate), after: 11)
@@ -65,11 +65,11 @@ struct FollowTests {
             }
             #expect(lengths == [whole.events.count: 50, whole.events.count - 10: 50])
         }
-        // No subscription remains without a viewer.
+        // When the viewers have left, no subscription remains.
         try await eventually("the channel is left") { try redis.lines("PUBSUB", "NUMSUB", RedisKeys(session).wake).last == "0" }
     }
 
-    /// The model is writing when the second request comes.
+    /// The model is writing when the second request arrives.
     @Test("The same key on two replicas at once leads to one completion, streamed twice (I2)")
     func oneKeyOnTwoReplicasAtTheSameInstant() async throws {
         let replicas = try await replicas()
@@ -110,7 +110,7 @@ struct FollowTests {
         gate.open()
         let whole = try await owner.rest()
         #expect(try await viewer.rest().events == whole.events)
-        // Long before a tick.
+        // The end arrives long before a tick.
         let end = try #require(whole.events.last)
         #expect(try #require(viewer.events.last).time - end.time < .seconds(20))
     }
@@ -138,9 +138,10 @@ struct FollowTests {
         }
         let whole = try await owner.rest()
         #expect(try await viewer.rest().events == whole.events)
-        // Beside the tick: the batch of the log, the reads, and a busy machine.
+        // Beside the tick, the delay includes the batch of the log, the reads, and the load of the
+        // machine.
         #expect(delays.allSatisfy { $0 < tick + .milliseconds(700) }, "\(delays)")
-        // The first event was already there. At least one of the others had to wait.
+        // The first event was already in the log. At least one of the others had to wait.
         #expect(delays.contains { $0 > .milliseconds(50) }, "\(delays)")
     }
 }

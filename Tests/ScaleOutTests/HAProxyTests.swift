@@ -3,7 +3,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// The settings of docker/haproxy, with a real HAProxy.
+/// Runs a real HAProxy with the settings of docker/haproxy.
 @Suite("HAProxy in front of two replicas", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
 struct HAProxyTests {
     private let upstream: Upstream
@@ -65,8 +65,8 @@ struct HAProxyTests {
         #expect(try await stopping.process.ended() == 0)
     }
 
-    /// A request with a key may be repeated after any loss. A request without a key may have been
-    /// executed.
+    /// A balancer may repeat a request with a key after any loss. A replica may have executed a
+    /// request without a key.
     @Test("A request with a key is sent to the other replica after a loss, one without is not", arguments: [true, false])
     func aReplicaThatIsLostBeforeItAnswers(hasKey: Bool) async throws {
         let hung = replicas[0]
@@ -74,12 +74,12 @@ struct HAProxyTests {
         let headers = hasKey ? ["Idempotency-Key": "k"] : [:]
         let client = client
         let answers = (0..<4).map { _ in Task { try await client.say("x", in: SessionID.unique().text, headers: headers) } }
-        // Every second request waits there.
+        // HAProxy sends every second request to that replica, where it waits.
         try await eventually("two are answered") { upstream.requests.count == 2 }
         try await hung.kill()
         var answered = 0
         for answer in answers {
-            // HAProxy closes the client's connection, or responds 502.
+            // HAProxy closes the client's connection, or responds with 502.
             let status = try? await answer.value.status
             #expect(status == 200 || !hasKey && (status == nil || status == 502), "\(String(describing: status))")
             if status == 200 { answered += 1 }

@@ -3,7 +3,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// While a Cluster moves a slot, the keys of a session in it are on two nodes for a time.
+/// While a Cluster moves a slot, the keys of a session in this slot are on two nodes.
 @Suite("A session whose cluster slot moves", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
 struct MovingSlotTests {
     /// Counts the commands that a node has redirected to the slot's new node.
@@ -11,8 +11,8 @@ struct MovingSlotTests {
         try node.cli("INFO", "errorstats").firstMatch(of: /errorstat_ASK:count=([0-9]+)/).flatMap { Int($0.output.1) } ?? 0
     }
 
-    /// A key that has moved is not missing, and the keys that remain are not all: no client learns
-    /// that the session was deleted or is empty.
+    /// The old node has only some of the keys, and the others still exist on the new node: no
+    /// client is told that the session was deleted or is empty.
     @Test("No client sees a missing or empty session while its keys move", arguments: ["events", "state", "history"])
     func aSessionIsWholeWhileItsKeysMove(first: String) async throws {
         let redis = try await RedisCluster.start()
@@ -37,7 +37,7 @@ struct MovingSlotTests {
             try source.cli("MIGRATE", "127.0.0.1", "\(target.port)", keys.state.replacing("state", with: first), "0", "5000")
             let before = try redirections(source)
             reads = [path, "\(path)/history"].map { path in Task { try await other.get(path) } }
-            // The viewer polls from time to time. The other clients have polled at least once.
+            // The viewer polls periodically. Each other client has polled at least once.
             try await eventually("all have looked") { try redirections(source) >= before + 4 }
         }
         gate.open()

@@ -2,13 +2,13 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Each kind of server in docs/models.md, with the settings that it names: three rounds of two
-/// calls, over replicas of which one is killed.
+/// Each kind of server in docs/models.md, with the settings of its row: three rounds of two calls,
+/// over replicas of which one is killed.
 @Suite("Tool loops against each kind of model server", .tags(.processes), .serialized, .timeLimit(.minutes(10)))
 struct PersonalityLoopTests {
     private static let rounds = 3
 
-    /// The model's script: text and two calls, three times, and then a text.
+    /// The model's script: three times text and two calls, and then a text.
     private static func completion(to request: UpstreamRequest) -> ScriptedCompletion {
         let round = request.messages.count { !$0["tool_calls"].array.isEmpty }
         guard round < rounds else { return ScriptedCompletion(text: ["All ", "three ", "rounds."]) }
@@ -26,12 +26,12 @@ struct PersonalityLoopTests {
         }
     }
 
-    /// What came with a completion returns byte for byte to the server that sent it.
+    /// The members of a completion return byte for byte to the server that sent them.
     @Test("A tool loop survives the loss of its owner, and reasoning returns byte for byte (I1–I4)", arguments: ModelTable.rows)
     func aLoopOutlivesTheOwnerOfItsSecondRound(_ row: ModelTable.Row) async throws {
         let personality = try #require(Personality(rawValue: row.personality))
-        // A Redis of its own: these replicas would take over the steps of other tests, and ask this
-        // model.
+        // The test needs a Redis of its own: these replicas would take over the steps of other
+        // tests, and ask this model.
         let redis = try await RedisServer.start()
         let upstream = try await Upstream.start(as: personality)
         let gate = Gate()
@@ -42,7 +42,7 @@ struct PersonalityLoopTests {
         upstream.answer { request in
             let answer = personality.answer(Self.completion(to: request), to: request)
             let round = request.messages.count { !$0["tool_calls"].array.isEmpty }
-            // The first attempt at the second round stops in the middle.
+            // The first attempt at the second round stops in the middle of the completion.
             return round == 1 && gate.arrivals == 0 ? answer.inserting(.gate(gate), after: answer.parts.count / 2) : answer
         }
         let settings = row.settings.merging(["AGENT_RUNTIME__LEASE_MS": "2000"]) { $1 }
@@ -62,7 +62,7 @@ struct PersonalityLoopTests {
         var open = try await one.client.open(body)
         try await eventually("the model is in the middle of the second round; \(upstream.violations)") { gate.arrivals == 1 }
         try await one.kill()
-        // The connection ends with its owner.
+        // The connection breaks when its owner is killed.
         _ = try? await open.rest()
 
         let three = try await replica("three")
@@ -77,7 +77,7 @@ struct PersonalityLoopTests {
 
         #expect(upstream.violations == [])
         #expect(upstream.requests.compactMap { personality.lostReasoning(in: $0) } == [])
-        // Three rounds, one of them twice, and two final texts.
+        // Three rounds, of which one runs twice, and two final texts.
         #expect(upstream.requests.count == Self.rounds + 3)
         try check(try redis.history(session))
         try await two.stop()
@@ -91,8 +91,8 @@ struct PersonalityLoopTests {
         return calls
     }
 
-    /// Checks one turn: nothing is lost or doubled, and the history holds messages as every server
-    /// accepts them.
+    /// Checks one turn: no message is lost or duplicated, and every server would accept the
+    /// history.
     private func check(_ history: [JSON]) throws {
         let round = ["assistant", "tool", "tool"]
         #expect(history.map { $0["role"].string } == ["system", "user"] + round + round + round + ["assistant", "user", "assistant"])

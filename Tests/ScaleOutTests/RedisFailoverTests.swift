@@ -4,22 +4,23 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// A test kills Redis's master in mid-stream, with real servers, Sentinels and Clusters.
+/// A test kills Redis's master in mid-stream, with real servers, sentinels and Clusters.
 @Suite("Redis failovers in mid-stream", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
 struct RedisFailoverTests {
-    /// The master that has a session, and all other servers.
+    /// The master with a session's keys, and all other servers.
     private struct Place {
         var master: RedisServer
         var others: [RedisServer]
     }
 
-    /// Returns whether one of these servers has the session's messages as a replica.
+    /// Returns whether one of these servers, as a replica, has this number of the session's
+    /// messages.
     private func hasReplica(of session: SessionID, messages: Int64, among servers: [RedisServer]) async throws -> Bool {
         for server in servers {
             let client = try await server.client()
             defer { client.shutDown() }
-            // On a Cluster, a replica serves only clients that accept stale data. Elsewhere the
-            // command is an error and changes nothing.
+            // On a Cluster, a replica serves only clients that accept outdated data. Elsewhere this
+            // command fails and changes nothing.
             let commands = [RedisCommand("READONLY"), RedisCommand("LLEN", RedisKeys(session).history)]
             if case .success(let length)? = try await client.connection(for: "").send(pipeline: commands).last, length.integer == messages {
                 return true

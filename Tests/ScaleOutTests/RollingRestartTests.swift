@@ -5,15 +5,15 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// A new version is rolled out under load: every replica is stopped and started once.
+/// Deploys a new version under load: every replica is stopped and started once.
 @Suite("Rolling restarts", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
 struct RollingRestartTests {
-    /// The replicas as a load balancer sees them.
+    /// The replicas, from which a load balancer picks.
     private final class Fleet: Sendable {
         private let clients: Guarded<[AgentClient]>
-        /// Whether all replicas are new.
+        /// Whether all replicas have been restarted.
         let isRolledOut = Atomic(false)
-        /// Completions that began on one replica and ended on another.
+        /// The number of completions that began on one replica and ended on another.
         let handedOver = Atomic(0)
 
         init(_ replicas: [Replica]) {
@@ -35,7 +35,7 @@ struct RollingRestartTests {
             }
             return answer
         }
-        // The replica has no time to finish, so it releases its steps.
+        // The drain time is zero, so that the replica releases its steps.
         let settings = ["AGENT_RUNTIME__DRAIN_SECONDS": "0", "AGENT_RUNTIME__LEASE_MS": "1000"]
         func replica(_ index: Int) async throws -> Replica {
             try await Replica.start(redis: redis.url, upstream: upstream.url, name: "replica-\(index)", environment: settings)
@@ -77,10 +77,10 @@ struct RollingRestartTests {
         #expect(upstream.violations.isEmpty)
     }
 
-    /// Sends a request as a gateway does: after a broken stream it repeats the request on another
+    /// Sends a request as a gateway does: if the stream breaks, it repeats the request on another
     /// replica, with the same key and the last event's id.
     ///
-    /// - Returns: The valid text of the deltas, and every event.
+    /// - Returns: The text of the deltas that are not void, and every event.
     private static func ask(_ text: String, in session: SessionID, of fleet: Fleet) async throws -> (text: String, events: [ReceivedEvent])
     {
         let body = AgentClient.body(session.text, ["content": .string(text)])
@@ -93,7 +93,7 @@ struct RollingRestartTests {
                 #expect(open.status == 503)
                 return false
             }
-            // A broken connection means that its replica stops.
+            // If the connection breaks, its replica has stopped.
             while let event = try? await open.next() { events.append(event) }
             return events.last?.name == "done"
         }

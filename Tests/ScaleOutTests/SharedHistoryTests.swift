@@ -2,7 +2,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Two server processes write to the session at the same time.
+/// Two server processes write to one session at the same time.
 @Suite("One session on two replicas", .tags(.processes), .serialized)
 struct SharedHistoryTests {
     let redis: RedisServer
@@ -18,7 +18,8 @@ struct SharedHistoryTests {
         (self.redis, self.upstream) = (redis, upstream)
     }
 
-    /// Each replica writes 500 of the 1,000 messages, and each message waits for the running step.
+    /// Each replica writes 500 of the 1,000 messages, and each message waits until the running step
+    /// has ended.
     @Test("Two replicas write a thousand messages to one history in valid order (I1, I2, I3)")
     func aThousandMessagesByTwoReplicas() async throws {
         let session = SessionID.unique()
@@ -66,7 +67,7 @@ struct SharedHistoryTests {
         }
     }
 
-    /// A balancer sends a request again after its replica was lost.
+    /// A balancer repeats a request after its replica was lost.
     @Test("A repeated message gets the completion of a replica that was killed afterwards")
     func theAnswerOfAReplicaThatWasKilledAfterIt() async throws {
         let session = SessionID.unique()

@@ -7,12 +7,12 @@ import Testing
 import Glibc
 #endif
 
-/// The leases expire because of Redis, and the replicas live. Real servers.
+/// Leases run out because of Redis, although the replicas live. The test runs real servers.
 @Suite("Stalls of Redis", .tags(.processes), .serialized, .timeLimit(.minutes(5)))
 struct StallTests {
     private static let count = 20
 
-    /// Twenty steps of one replica, and their viewers on another replica.
+    /// Twenty steps of one replica, with their viewers on another replica.
     private struct Scene {
         let redis: RedisServer
         let upstream: Upstream
@@ -36,8 +36,8 @@ struct StallTests {
             (owner, other) = try await (first, second)
         }
 
-        /// Runs `fault` while all steps run, viewers follow them and messages wait for them. Then
-        /// lets the steps end.
+        /// Runs `fault` while all steps run, viewers follow the steps, and messages wait for them.
+        /// Then lets the steps end.
         func run(_ fault: () async throws -> Void) async throws {
             try await withThrowingTaskGroup(of: Answer.self) { group in
                 for session in sessions {
@@ -56,8 +56,8 @@ struct StallTests {
                 try await eventually("all are looked at") {
                     try sessions.allSatisfy { try redis.lines("PUBSUB", "NUMSUB", RedisKeys($0).wake).last != "0" }
                 }
-                // A replica that has just started takes nothing over for a lease. This one must be
-                // able to.
+                // A replica that has just started takes no steps over for a lease. This replica
+                // must be able to.
                 try await passLease()
                 try await fault()
                 try check()
@@ -74,16 +74,16 @@ struct StallTests {
             Int64(try redis.cli("HGET", RedisKeys(session).state, "lease_until")) ?? 0
         }
 
-        /// Returns when a little more than a lease's time has passed.
+        /// Waits a little longer than a lease.
         func passLease() async throws {
             let first = try leaseUntil(sessions[0])
             try await eventually("time passes") { try leaseUntil(sessions[0]) > first + lease + 500 }
         }
 
-        /// Returns whether each lease is current, at its owner or at another replica.
+        /// Returns whether each lease is in the future, at its owner or at another replica.
         func areRenewed() throws -> Bool {
-            // The time is read after each lease: a lease renewed meanwhile would seem to lie too
-            // far ahead.
+            // The time is read after each lease. Otherwise a lease that is renewed in between would
+            // seem to end too far ahead.
             try sessions.allSatisfy { session in
                 let until = try leaseUntil(session)
                 return try (1...lease).contains(until - redis.milliseconds())
@@ -102,7 +102,7 @@ struct StallTests {
         }
     }
 
-    /// The stall is shorter than the timeout of a command, so no connection is lost.
+    /// The stall is shorter than the timeout of a command, so that no connection is lost.
     @Test("A stall longer than a lease restarts no living step (I6)", arguments: [(1000, 2000, 1500), (3000, 6000, 4000)])
     func aStallOfRedis(lease: Int, timeout: Int, stall: Int) async throws {
         let scene = try await Scene(
@@ -136,7 +136,7 @@ struct StallTests {
         try await scene.stop()
     }
 
-    /// The owner is lost at the same time. Leases and hints lie in the future.
+    /// The owner is lost at the same time. Its lease and its hint are in the future.
     @Test("A step lost when the clock is set back is taken over in time (I6)")
     func aReplicaThatIsLostWhenTheClockIsSetBack() async throws {
         let clock = try FakeClock()
@@ -145,7 +145,8 @@ struct StallTests {
         let upstream = try await Upstream.start()
         let gate = Gate()
         upstream.answer { request in
-            // The first request, and the request of the replica that takes the step over.
+            // The first request is the owner's, the second that of the replica that takes the step
+            // over.
             upstream.requests.count { $0.lastContent == request.lastContent } == 1
                 ? .text("half", " and half").inserting(.gate(gate), after: 2) : .text("a whole", " answer")
         }
@@ -154,7 +155,7 @@ struct StallTests {
         async let first = Replica.start(redis: redis.url, upstream: upstream.url, name: "owner", environment: environment)
         async let second = Replica.start(redis: redis.url, upstream: upstream.url, name: "other", environment: environment)
         let (owner, other) = try await (first, second)
-        // One owner dies before it has renewed by the new clock, one dies after.
+        // One owner is lost before it has renewed its lease by the new clock, the other afterwards.
         for (session, renews) in [(SessionID.unique(), false), (.unique(), true)] {
             var open = try await owner.client.open(AgentClient.body(session.text, ["content": .string(session.text)]))
             try await open.next { $0.data["token"].string == "half" }
@@ -168,7 +169,8 @@ struct StallTests {
             let lost = ContinuousClock.now
             if renews { try await owner.pause() }
             try await eventually("it is answered") { try redis.history(session).last?["content"] == "a whole answer" }
-            // A lease and a second as always, and as much again because of the clock.
+            // The limit is a lease and a second as always, and the same time again because of the
+            // clock.
             #expect(ContinuousClock.now - lost < (lease + .seconds(1)) * 2)
             owner.resume()
             _ = try await open.rest()

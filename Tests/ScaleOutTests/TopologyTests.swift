@@ -3,7 +3,7 @@ import SessionStore
 import TestSupport
 import Testing
 
-/// Two replicas have the smallest rights that docs/operations.md gives.
+/// Two replicas run with the minimal rights of docs/operations.md.
 @Suite("Conversations on each topology", .tags(.processes), .serialized, .timeLimit(.minutes(3)))
 struct TopologyTests {
     private func refusals(_ servers: [RedisServer]) throws -> [String] {
@@ -55,7 +55,7 @@ struct TopologyTests {
         }
     }
 
-    /// Checks messages, parallel calls, a viewer, a cancel from the other replica, a released step,
+    /// Tests messages, parallel calls, a viewer, a cancel at the other replica, a released step,
     /// lists and deletion.
     private func converse(_ redis: String, _ environment: [String: String] = [:]) async throws {
         let gate = Gate()
@@ -72,7 +72,7 @@ struct TopologyTests {
         async let first = Replica.start(redis: redis, upstream: upstream.url, name: "one", environment: settings)
         async let second = Replica.start(redis: redis, upstream: upstream.url, name: "two", environment: settings)
         let (one, two) = try await (first, second)
-        // Several sessions, so that a Cluster has them on several nodes.
+        // The test uses several sessions, so that a Cluster stores them on several nodes.
         for _ in 0..<6 {
             let session = SessionID.unique().text
             #expect(try await one.client.say("hi", in: session).content == "hello there")

@@ -1,9 +1,9 @@
 public import Foundation
 
-/// A certificate authority of the test's own, made with openssl.
+/// A certificate authority of the test, made with openssl.
 public struct Certificates: Sendable {
     public let directory: URL
-    /// The authority's certificate, PEM.
+    /// The path of the authority's certificate, in PEM.
     public var authority: String { directory.path + "/ca.pem" }
 
     public init() async throws {
@@ -11,14 +11,15 @@ public struct Certificates: Sendable {
         try await Self.run(Self.newKey("ca") + ["-x509", "-out", authority, "-days", "2", "-subj", "/CN=Test authority"], in: directory)
     }
 
-    /// Makes a server's certificate for these names: `DNS:localhost`, `IP:127.0.0.1`.
+    /// Makes a server's certificate for these names, such as `DNS:localhost` or `IP:127.0.0.1`.
     ///
-    /// - Returns: Command-line arguments of redis-server that open a TLS port with it.
+    /// - Returns: Command-line arguments of redis-server that open a TLS port with this
+    ///   certificate.
     public func redisOptions(port: Int, for names: String...) async throws -> [String] {
         try await ["--tls-port", "\(port)"] + redisOptions(for: names)
     }
 
-    /// Makes the same without the port.
+    /// Makes the same certificate and arguments without the port.
     public func redisOptions(for names: [String]) async throws -> [String] {
         let server = try await server(for: names)
         return [

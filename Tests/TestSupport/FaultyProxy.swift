@@ -4,28 +4,28 @@ import NIOPosix
 public import RedisClient
 import SessionStore
 
-/// A loopback proxy in front of a Redis server. It loses, holds and cuts requests and replies on a
-/// test's command.
+/// A loopback proxy before a Redis server. It drops, holds and cuts requests and replies when a
+/// test asks for it.
 ///
 /// The proxy parses requests and replies, so that a fault hits exactly the intended command. It
-/// passes on messages of pub/sub, which do not count as replies.
+/// passes pub/sub messages on, which do not count as replies.
 public final class FaultyProxy: Sendable {
-    /// A fault of one request. Other requests of the connection are unaffected, unless the fault
-    /// ends the connection.
+    /// A fault of one request. It does not affect other requests of the connection, unless it ends
+    /// the connection.
     public enum Fault: Sendable {
         /// The request never reaches the server, and the connection is cut.
         case loseRequest
         /// The server executes the request. The connection is cut in place of the reply.
         case loseReply
-        /// The server executes the request. Its reply and all later ones never come, and the
-        /// connection stays open.
+        /// The server executes the request. This reply and all later ones never arrive, and the
+        /// connection remains open.
         case swallowReply
-        /// The server executes the request. Its reply and all later ones come after
+        /// The server executes the request. This reply and all later ones arrive after
         /// ``FaultyProxy/releaseReplies()``.
         case holdReply
-        /// Only these first bytes of the reply come, then the connection is cut.
+        /// Only the first bytes of the reply arrive, then the connection is cut.
         case cutReply(after: Int)
-        /// The server does not see the request. This text comes as the reply.
+        /// The server does not get the request. This text arrives as the reply.
         case answer(String)
     }
 
@@ -39,8 +39,8 @@ public final class FaultyProxy: Sendable {
 
     /// - Parameters:
     ///   - target: The server's loopback port.
-    ///   - isRaw: Passes bytes on as they come, for TLS. Only holding, refusing and cutting work
-    ///     then.
+    ///   - isRaw: Whether to pass bytes on without parsing, as TLS needs. Only holding, refusing
+    ///     and cutting work then.
     public static func start(to target: Int, isRaw: Bool = false) async throws -> FaultyProxy {
         let rules = ProxyRules(target: target, isRaw: isRaw)
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -59,14 +59,14 @@ public final class FaultyProxy: Sendable {
         (self.rules, self.listener, self.port) = (rules, listener, port)
     }
 
-    /// Applies `fault` to the next requests that `matches` accepts, given their words. Faults apply
-    /// in the order of injection, and each request meets at most one.
+    /// Applies `fault` to the next requests whose words `matches` accepts. Faults apply in the
+    /// order of injection, at most one to each request.
     public func inject(_ fault: Fault, times: Int = 1, when matches: @escaping @Sendable ([String]) -> Bool) {
         rules.state.withLock { $0.faults.append(ProxyRules.Rule(fault: fault, remaining: times, matches: matches)) }
     }
 
-    /// Applies `fault` to the next requests with this first word, as it is sent (`EVALSHA`,
-    /// `PING`).
+    /// Applies `fault` to the next requests with this first word, in the spelling that is sent
+    /// (`EVALSHA`, `PING`).
     public func inject(_ fault: Fault, on command: String, times: Int = 1) {
         inject(fault, times: times) { $0.first == command }
     }
@@ -74,8 +74,8 @@ public final class FaultyProxy: Sendable {
     /// Removes the faults that have not hit a request yet.
     public func clearFaults() { rules.state.withLock { $0.faults = [] } }
 
-    /// Notes from now on each request that begins a round trip: it comes while no reply is due on
-    /// its connection.
+    /// From now on, records each request that begins a round trip: a request that arrives while no
+    /// reply is due on its connection.
     ///
     /// - Parameter ignored: Accepts the words of requests that do not count.
     public func noteRoundTrips(ignoring ignored: @escaping @Sendable ([String]) -> Bool) {
@@ -85,44 +85,44 @@ public final class FaultyProxy: Sendable {
         }
     }
 
-    /// The words of the noted requests.
+    /// The words of the recorded requests.
     public var roundTrips: [[String]] { rules.state.withLock { $0.roundTrips } }
 
-    /// The number of requests that met a fault.
+    /// The number of requests that a fault has hit.
     public var hits: Int { rules.state.withLock { $0.hits } }
     /// The number of connections opened to this proxy so far.
     public var accepted: Int { rules.state.withLock { $0.accepted } }
     /// The number of open connections.
     public var connections: Int { rules.state.withLock { $0.links.count } }
-    /// The number of replies (for TLS: pieces) that are held back.
+    /// The number of replies (for TLS: pieces) that the proxy holds.
     public var heldReplies: Int { rules.state.withLock { $0.held } }
 
-    /// Holds replies back from now on, on every connection.
+    /// Holds replies from now on, on every connection.
     public func holdReplies() { rules.state.withLock { $0.isHolding = true } }
 
-    /// Passes on the replies that are held back, in order, and holds back no more.
+    /// Passes the held replies on, in order, and holds no further ones.
     public func releaseReplies() async throws {
         rules.state.withLock { $0.isHolding = false }
         try await each { $0.release() }
     }
 
-    /// Sends replies from now on as over one link of so many bytes per second, which all
-    /// connections share.
+    /// From now on, sends replies as over one link that carries this many bytes per second, and
+    /// that all connections share.
     public func slowDown(to bytesPerSecond: Int) { rules.state.withLock { $0.bytesPerSecond = bytesPerSecond } }
 
-    /// The bytes of replies that went over the slow link.
+    /// The bytes of replies that were sent over the slow link.
     public var slowBytes: Int { rules.state.withLock { $0.slowBytes } }
 
     /// Cuts all connections, and returns when they are cut.
     public func cut() async throws { try await each { $0.cut() } }
 
-    /// Sets whether new connections close at once. Open connections stay.
+    /// Sets whether the proxy closes new connections at once. Open connections remain.
     public func refuse(_ isRefusing: Bool) { rules.state.withLock { $0.isRefusing = isRefusing } }
 
-    /// Sends new connections to another server. Open connections stay.
+    /// Connects new connections to another server. Open connections remain.
     public func redirect(to server: RedisServer) { rules.state.withLock { $0.target = server.port } }
 
-    /// Closes everything.
+    /// Closes all connections and the port.
     public func stop() async throws {
         try await listener.close()
         try await cut()
@@ -157,10 +157,10 @@ final class ProxyRules: Sendable {
         var held = 0
         var isHolding = false
         var isRefusing = false
-        /// Nil for a link that takes no time.
+        /// The speed of the slow link; nil for a link without delay.
         var bytesPerSecond: Int?
         var slowBytes = 0
-        /// The time at which the slow link has sent its bytes.
+        /// The time at which the slow link has sent the bytes that it has accepted.
         var linkIsFree = NIODeadline.uptimeNanoseconds(0)
         var roundTrips: [[String]] = []
         var isIgnored: @Sendable ([String]) -> Bool = { _ in true }
@@ -174,8 +174,8 @@ final class ProxyRules: Sendable {
         self.isRaw = isRaw
     }
 
-    /// - Returns: The link's number and the port of the server; nil if the connection must be
-    ///   refused.
+    /// - Returns: The link's number and the port of the server; nil if the proxy must refuse the
+    ///   connection.
     func opened(_ link: Link) -> (number: Int, target: Int)? {
         state.withLock { state in
             state.accepted += 1
@@ -185,7 +185,7 @@ final class ProxyRules: Sendable {
         }
     }
 
-    /// - Parameter isIdle: Whether no reply is due to its connection.
+    /// - Parameter isIdle: Whether no reply is due on the connection.
     /// - Returns: Whether the request counts as a round trip.
     func noteRoundTrip(_ words: [String], isIdle: Bool) -> Bool {
         state.withLock { state in
@@ -197,7 +197,7 @@ final class ProxyRules: Sendable {
 
     var isSlow: Bool { state.withLock { $0.bytesPerSecond != nil } }
 
-    /// Returns the time at which the link has sent so many more bytes.
+    /// Returns the time at which the link will have sent this many more bytes.
     func reserve(_ bytes: Int) -> NIODeadline {
         state.withLock { state in
             state.slowBytes += bytes

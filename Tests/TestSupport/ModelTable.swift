@@ -1,6 +1,6 @@
 import Foundation
 
-/// The table of docs/models.md. Tests run its promises.
+/// The table of docs/models.md, whose rows the tests run.
 public enum ModelTable {
     public struct Row: Sendable, CustomStringConvertible {
         public var provider: String
@@ -11,14 +11,14 @@ public enum ModelTable {
 
         public var description: String { provider }
 
-        /// Returns the same address on another server.
+        /// Returns the URL's path and query at another server.
         public func url(at server: String) -> String {
             server + url.replacing(/^https?:\/\/[^\/]+/, with: "")
         }
     }
 
     /// The rows in the order of the page; empty if the page cannot be read, which a test of the
-    /// page notices.
+    /// page detects.
     public static var rows: [Row] {
         let page = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs/models.md")
         let text = (try? String(contentsOf: page, encoding: .utf8)) ?? ""

@@ -2,7 +2,7 @@ public import AgentService
 public import NIOCore
 public import SessionStore
 
-/// Writes text deltas as they are, and nothing of other events.
+/// Writes the text of deltas without framing, and no bytes for other events.
 public struct PlainEncoder: StreamEncoder {
     public init() {}
 

@@ -2,8 +2,8 @@ import Locks
 import NIOCore
 import NIOPosix
 
-/// One client's connection through a ``FaultyProxy``, and the connection to the server behind it.
-/// Both live on one event loop.
+/// One client's connection through a ``FaultyProxy``, and the proxy's connection to the server.
+/// Both use one event loop.
 final class ProxyLink: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
@@ -12,7 +12,7 @@ final class ProxyLink: ChannelInboundHandler {
     private var client: (any Channel)?
     private var server: (any Channel)?
     private var requests = ByteBuffer()
-    /// Bytes for the server while the connection to it is being made.
+    /// Bytes for the server that wait until the connection to it is open.
     private var unsent = ByteBuffer()
     private var replies = ByteBuffer()
     private var held = ByteBuffer()
@@ -21,7 +21,7 @@ final class ProxyLink: ChannelInboundHandler {
     private var isPacing = false
     /// The faults of requests whose reply is due, in order.
     private var due = CircularBuffer<Due>()
-    /// The number of them that count as round trips.
+    /// How many of these requests count as round trips.
     private var counted = 0
     private var isHolding = false
     private var isSilent = false
@@ -133,7 +133,7 @@ final class ProxyLink: ChannelInboundHandler {
         replies.discardReadBytes()
     }
 
-    /// Removes the oldest request, which has its reply.
+    /// Removes the oldest request when its reply has arrived.
     @discardableResult private func answered() -> FaultyProxy.Fault? {
         guard let oldest = due.popFirst() else { return nil }
         counted -= oldest.counts ? 1 : 0
@@ -147,7 +147,7 @@ final class ProxyLink: ChannelInboundHandler {
             state.held += 1
             return true
         }
-        // Held bytes go first, also while they are being released.
+        // Held bytes are sent first, also while they are being released.
         if isHeld || held.readableBytes > 0 { held.writeImmutableBuffer(reply) } else { send(reply) }
     }
 
@@ -162,7 +162,7 @@ final class ProxyLink: ChannelInboundHandler {
         pace(client)
     }
 
-    /// Sends a part when the link, which all connections share, has had the time for it.
+    /// Sends a part of the bytes when the link, which all connections share, would have sent it.
     private func pace(_ client: any Channel) {
         guard let part = paced.readSlice(length: min(paced.readableBytes, 16 << 10)), part.readableBytes > 0 else {
             isPacing = false

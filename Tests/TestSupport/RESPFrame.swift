@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Finds the ends of RESP values: as much of the protocol as separates one request or reply from
+/// Finds the ends of RESP values: the part of the protocol that separates one request or reply from
 /// the next.
 public enum RESPFrame {
     /// Removes the first value from the buffer; returns nil if it is incomplete.
@@ -27,7 +27,7 @@ public enum RESPFrame {
         return length.flatMap { buffer.readSlice(length: $0) }
     }
 
-    /// Returns the words of a request, repaired if they are not UTF-8.
+    /// Returns the words of a request. Replaces invalid UTF-8.
     public static func words(_ request: ByteBuffer) -> [String] {
         var rest = request
         guard let header = line(&rest), header.hasPrefix("*") else { return [] }

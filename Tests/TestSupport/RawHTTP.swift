@@ -6,7 +6,7 @@ import NIOPosix
 import Glibc
 #endif
 
-/// A connection on which a test sends any bytes.
+/// A connection on which a test sends arbitrary bytes.
 public final class RawHTTP: Sendable {
     private let channel: any Channel
     private let collector: Collector
@@ -17,7 +17,7 @@ public final class RawHTTP: Sendable {
     }
 
     /// - Parameters:
-    ///   - host: `localhost` for a server in the test's own process, which listens there.
+    ///   - host: The server's host: `localhost` for a server in the test's own process.
     ///   - reads: False for a client that never reads.
     public static func connect(host: String = "127.0.0.1", port: Int, reads: Bool = true) async throws -> RawHTTP {
         let collector = Collector()
@@ -42,15 +42,15 @@ public final class RawHTTP: Sendable {
         try await channel.close(mode: .output).get()
     }
 
-    /// Closes the connection. With `reset`, it closes as a dying process does with unread bytes.
+    /// Closes the connection. With `reset`, it closes like a process that ends with unread bytes.
     public func leave(reset: Bool) async throws {
         if reset { try await (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get() }
         try await channel.close().get()
     }
 
-    /// Begins to read, for a client that did not.
+    /// Begins to read, for a client that was opened without reading.
     public func startReading() {
-        // With the small buffer of before, the waiting bytes would come in drops.
+        // With the former small buffer, the waiting bytes would arrive in many small parts.
         channel.setOption(.socketOption(.so_rcvbuf), value: 1 << 20).flatMap { self.channel.setOption(.autoRead, value: true) }
             .whenSuccess { self.channel.read() }
     }
@@ -59,7 +59,7 @@ public final class RawHTTP: Sendable {
         channel.close(promise: nil)
     }
 
-    /// Returns the bytes that came until the other side closed.
+    /// Returns the bytes that arrived until the server closed the connection.
     public func everything() async throws -> String {
         try await channel.closeFuture.get()
         return received

@@ -3,23 +3,25 @@ import Locks
 public import NIOCore
 import NIOPosix
 
-/// A server that reads HTTP requests, responds with any bytes, and ends connections at any moment:
-/// for misbehaviour that a proper HTTP server cannot show.
+/// A server that reads HTTP requests, responds with arbitrary bytes, and ends connections at any
+/// moment. Tests use it for faults that a proper HTTP server cannot cause.
 public final class RawUpstream: Sendable {
     public enum Step: Sendable {
         case bytes(String)
-        /// The same bytes many times. Each is written when the socket has taken the one before.
+        /// Sends the same bytes many times, each time when the socket has accepted the previous
+        /// bytes.
         case flood(ByteBuffer, count: Int)
         case gate(Gate)
-        /// The same bytes again and again.
+        /// Sends the same bytes periodically, until the gate opens.
         case trickle(String, every: Duration, until: Gate)
         /// Closes the connection.
         case close
     }
 
-    /// A request as it came.
+    /// A request with the bytes that arrived.
     public struct Received: Sendable {
-        /// The connection of the request, and the request's index on it, from 0.
+        /// The number of the request's connection, and the request's index on that connection, both
+        /// from 0.
         public var connection: Int
         public var place: Int
         public var text: String
@@ -50,14 +52,14 @@ public final class RawUpstream: Sendable {
     public var openConnections: Int { state.withLock { $0.open } }
     /// The times at which connections ended.
     public var closures: [ContinuousClock.Instant] { state.withLock { $0.closures } }
-    /// Bytes of floods that the socket has taken.
+    /// The bytes of floods that the socket has accepted.
     public var written: Int { state.withLock { $0.written } }
 
     private init(_ script: @escaping Script) {
         self.script = script
     }
 
-    /// A whole response with a length, after which the connection can be reused.
+    /// Returns a whole response with a length, after which the client can reuse the connection.
     public static func answer(_ body: String) -> [Step] {
         [.bytes(head + "Content-Length: \(body.utf8.count)\r\n\r\n" + body)]
     }
@@ -89,7 +91,7 @@ public final class RawUpstream: Sendable {
         private var number = 0
         private var text = ""
         private var place = 0
-        /// Responses follow each other.
+        /// The last response; each response waits for the one before it.
         private var last: Task<Void, Never>?
 
         init(_ upstream: RawUpstream) {

@@ -1,9 +1,10 @@
 import Foundation
 
-/// The bytes of one scenario's streams, for comparison with a file of `Tests/Fixtures`.
+/// The bytes of one scenario's streams, to compare with a file of `Tests/Fixtures`.
 ///
-/// A run with `AGENT_RUNTIME_TEST_RECORD=1` writes the file instead. Session ids and the nonces of event ids differ between two
-/// runs: the recording has `SESSION`, and `n1`, `n2` … in their order.
+/// A run with `AGENT_RUNTIME_TEST_RECORD=1` writes the file instead. Session ids and the nonces of
+/// event ids differ between two runs: the recording contains `SESSION` in place of the id, and
+/// `n1`, `n2` … in place of the nonces, in their order.
 public struct RecordedStreams {
     private let session: String
     private var streams = ""
@@ -17,7 +18,8 @@ public struct RecordedStreams {
         streams += "=== \(title)\n\(bytes)"
     }
 
-    /// Returns the recording's first line that differs from the file, beside the file's; nil where all lines are equal.
+    /// Returns the recording's first line that differs from the file, together with the file's
+    /// line; nil if all lines are equal.
     ///
     /// - Parameter name: The file's name without its extension.
     public func difference(from name: String) throws -> String? {

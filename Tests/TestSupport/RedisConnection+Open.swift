@@ -4,7 +4,8 @@ import NIOPosix
 public import RedisClient
 
 extension RedisConnection {
-    /// A connection with long deadlines, so that only a shortened one can expire on a busy machine.
+    /// Opens a connection with long deadlines, so that only a shortened deadline can pass on a busy
+    /// machine.
     public static func open(
         _ configuration: RedisConfiguration, logger: Logger = .quiet, _ change: (inout RedisConfiguration) -> Void = { _ in }
     ) -> RedisConnection {
@@ -21,7 +22,7 @@ extension RedisConnection {
         return connection
     }
 
-    /// Returns the connection once it is ready.
+    /// Returns the connection when it is ready.
     public func ready() async throws -> RedisConnection {
         try await eventually("the connection is ready") { isReady }
         return self
@@ -29,8 +30,8 @@ extension RedisConnection {
 
     public func echo(_ text: String) async throws -> String? { try await send(RedisCommand("ECHO", text)).string }
 
-    /// Repeats the call until it succeeds, for tests whose short timeouts a busy machine may
-    /// exceed.
+    /// Repeats the call until it succeeds, for tests whose short timeouts may be too short on a
+    /// busy machine.
     public func patientEcho(_ text: String) async throws -> String? {
         var reply: String?
         try await eventually("ECHO is answered") {

@@ -2,7 +2,7 @@ import NIOCore
 public import RedisClient
 
 extension RedisReply {
-    /// A reply from RESP with spaces for line ends: `*2 $1 h :7`.
+    /// Creates a reply from RESP with spaces in place of line ends: `*2 $1 h :7`.
     public init(resp: String) throws {
         let decoder = try RedisReplyDecoder(maxBytes: 1 << 20, maxNodes: 1 << 20)
         try decoder.feed(

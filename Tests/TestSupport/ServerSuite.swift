@@ -1,4 +1,4 @@
-/// A replica with a model of its own. The Redis is shared unless a test passes its own.
+/// A replica with a model of its own. It uses the shared Redis unless a test passes another.
 public struct TestServer: Sendable {
     public let redis: RedisServer
     public let upstream: Upstream

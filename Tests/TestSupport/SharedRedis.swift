@@ -1,8 +1,8 @@
 public import RedisClient
 public import SessionStore
 
-/// A Redis of each topology for all tests that do not disturb it. Their keys carry session ids of
-/// their own.
+/// One Redis of each topology, for all tests that do not disturb it. Each test uses its own session
+/// ids.
 public enum SharedRedis: String, CaseIterable, Sendable {
     case single, sentinel, cluster
 
@@ -18,7 +18,7 @@ public enum SharedRedis: String, CaseIterable, Sendable {
         }
     }
 
-    /// Returns the server with a session's keys.
+    /// Returns the server that holds a session's keys.
     public func server(of session: SessionID) async throws -> RedisServer {
         switch self {
         case .single: try await RedisServer.shared()

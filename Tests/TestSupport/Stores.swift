@@ -5,8 +5,8 @@ public import RedisClient
 public import SessionStore
 
 extension RedisConfiguration {
-    /// Creates a client for this topology. The test shuts it down, or leaves it to the end of the
-    /// process.
+    /// Creates a client for this topology. The test may shut it down; otherwise it lives until the
+    /// process ends.
     public func client() async throws -> RedisConnectionPool {
         var configuration = self
         configuration.clientName = RedisSessionStore.clientName
@@ -27,8 +27,8 @@ extension RedisConfiguration {
 }
 
 extension RedisServer {
-    /// Creates a client with connections of its own. The test shuts it down, or leaves it to the
-    /// end of the process.
+    /// Creates a client with its own connections. The test may shut it down; otherwise it lives
+    /// until the process ends.
     public func client(_ change: (inout RedisConfiguration) -> Void = { _ in }) async throws -> RedisConnectionPool {
         var configuration = configuration
         change(&configuration)

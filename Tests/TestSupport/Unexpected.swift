@@ -1,4 +1,4 @@
-/// Something else than a test expects.
+/// An error for a value that a test did not expect.
 public struct Unexpected: Error, CustomStringConvertible {
     public var description: String
 

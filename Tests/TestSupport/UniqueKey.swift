@@ -1,6 +1,6 @@
 import Foundation
 
-/// A key of Redis that no other test has.
+/// Returns a key of Redis that no other test uses.
 public func uniqueKey(_ prefix: String = "k") -> String {
     "\(prefix)-\(UUID().uuidString.lowercased().prefix(13))"
 }

@@ -9,7 +9,7 @@ import Testing
 @testable import AgentService
 @testable import agent_server
 
-/// Foundation reads the bytes of the native stream.
+/// Foundation parses the bytes of the native stream.
 @Suite("The bytes of events")
 struct NativeEncoderTests {
     static let pieces = [
@@ -23,11 +23,12 @@ struct NativeEncoderTests {
         (0..<Int.random(in: 0...24, using: &random)).map { _ in pieces.randomElement(using: &random) ?? "" }.joined()
     }
 
-    /// What one event's text says; checks that it is the lines it must be, for every reader of
-    /// lines there is.
+    /// Returns the fields of one event's bytes. Checks that every kind of line reader splits them
+    /// into the same lines.
     static func read(_ buffer: ByteBuffer, _ comment: Comment? = nil) throws -> (fields: [String: String], data: JSON) {
         let text = String(buffer: buffer)
-        // Python's splitlines, which the gateway's client uses, knows all of these.
+        // Python's splitlines, which the gateway's client uses, ends lines at all of these
+        // characters.
         let ends = text.unicodeScalars.filter { "\n\r\u{B}\u{C}\u{1C}\u{1D}\u{1E}\u{85}\u{2028}\u{2029}".unicodeScalars.contains($0) }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         #expect(ends.count == lines.count - 1, comment)
@@ -51,7 +52,7 @@ struct NativeEncoderTests {
         }
     }
 
-    /// Returns what an event's bytes say.
+    /// Returns the fields of an event's bytes.
     private static func read(
         _ event: TurnEvent, id: EventID? = nil, with encoder: inout NativeEncoder, _ comment: Comment? = nil
     ) throws -> (fields: [String: String], data: JSON) {
@@ -67,7 +68,7 @@ struct NativeEncoderTests {
         for number in 0..<80 {
             let text = Self.text(&random)
             let comment = Comment(rawValue: "seed \(seed), text \(number): \(text.debugDescription)")
-            // JSON as a model or a client writes it: with the separators as they are.
+            // JSON as a model or a client writes it, with unescaped line separators.
             let arguments: JSON = ["key \(text)": .string(text)]
             let call = IssuedCall(id: text, name: text, arguments: try CheckedJSON(parsing: ByteBuffer(string: arguments.text)).buffer)
             let expected: [(TurnEvent, String, JSON)] = [
@@ -91,7 +92,7 @@ struct NativeEncoderTests {
                 ),
             ]
             for (event, name, value) in expected {
-                // From lease to lease, as after a takeover.
+                // Both the step's number and the nonce vary, as after a takeover.
                 let id = EventID(step: 7 + number % 2, sequence: number, nonce: number % 3 == 0 ? "k3f9" : "abcd")
                 let logged = try Self.read(event, id: id, with: &encoder, comment)
                 #expect(logged.data == value, comment)

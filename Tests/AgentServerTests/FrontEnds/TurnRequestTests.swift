@@ -12,7 +12,7 @@ struct TurnRequestTests {
         try TurnRequest(body: ByteBuffer(string: body), tenant: .standard, as: .tenant, idempotencyKey: key)
     }
 
-    /// A valid body with one more member.
+    /// Returns a valid request with one more member.
     static func with(_ member: String) throws(RequestError) -> TurnRequest {
         try parse(#"{"session_id":"s","message":{"content":"x"},\#(member)}"#)
     }
@@ -69,7 +69,7 @@ struct TurnRequestTests {
         #expect(try Self.with(#""tools":[ ]"#).settings.tools.map { String(buffer: $0) } == "[]")
     }
 
-    /// The message is passed on byte by byte.
+    /// The server passes the content on byte by byte.
     @Test(
         "Content keeps its bytes",
         arguments: [
@@ -108,7 +108,7 @@ struct TurnRequestTests {
         #expect(try JSON(parsing: json) == ["role": "tool", "tool_call_id": "c 1", "content": .string(text)])
     }
 
-    /// Content parts, images included, are passed on as they are.
+    /// The server passes content parts, images included, on unchanged.
     @Test("A result may be content parts", arguments: ["", #","result":null"#, #","result":null,"error":null"#])
     func aResultMayBeContentParts(others: String) throws {
         let parts = #"[{"type":"text","text":"a \u00e9"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]"#
@@ -282,7 +282,7 @@ struct TurnRequestTests {
         #expect(throws: RequestError.self) { try TurnRequest(body: body, tenant: .standard, as: .tenant) }
     }
 
-    /// The digest distinguishes requests.
+    /// Different requests have different digests.
     @Test("The digest covers the whole body without whitespace")
     func theDigestIsOfTheWholeBody() throws {
         let one = try Self.parse(#"{"session_id":"s","message":{"content":"x"}}"#, key: "k").idempotency

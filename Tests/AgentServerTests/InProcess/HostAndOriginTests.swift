@@ -1,10 +1,11 @@
 import TestSupport
 import Testing
 
-/// A server without a key responds to its own machine alone, and not to web pages of other hosts.
+/// A server without a key responds only to requests from its own machine, and refuses web pages of
+/// other hosts.
 @Suite("Hosts and origins of a server without an API key")
 struct HostAndOriginTests {
-    /// The status line, headers and body of the response to one request.
+    /// Returns the status line, headers and body of the response to one request.
     private func response(
         _ port: Int, _ target: String = "/openapi.json", host: String?, _ fields: [String] = [], method: String = "GET",
         body: String = "", version: String = "1.1"
@@ -34,8 +35,8 @@ struct HostAndOriginTests {
                 #expect(refused.hasPrefix("HTTP/1.1 421 ") && refused.contains(#""code":"misdirected""#), "\(host): \(refused)")
             }
             #expect(try await response(port, host: nil).hasPrefix("HTTP/1.1 421 "))
-            // Unknown paths give nothing away. Health checks accept every name, since balancers
-            // choose their own.
+            // Responses to unknown paths reveal nothing. Health checks accept every name, because
+            // balancers choose their own names.
             #expect(try await response(port, "/nowhere", host: "evil.example").hasPrefix("HTTP/1.1 421 "))
             for path in ["/health", "/health/live"] {
                 #expect(try await response(port, path, host: "evil.example").hasPrefix("HTTP/1.1 200 "))
@@ -44,8 +45,8 @@ struct HostAndOriginTests {
         }
     }
 
-    /// A proxy that speaks HTTP/1.0 sends its own name for the server, or none. Browsers do not
-    /// speak HTTP/1.0.
+    /// A proxy that uses HTTP/1.0 sends its own name for the server, or none. Browsers do not use
+    /// HTTP/1.0.
     @Test("An HTTP/1.0 request may have any Host header or none")
     func theNameInHostOfHTTP10() async throws {
         try await InProcess.live { (port: Int, _: AgentClient) async throws in
@@ -77,7 +78,8 @@ struct HostAndOriginTests {
                 let refused = try await response(port, host: "localhost", fields)
                 #expect(refused.hasPrefix("HTTP/1.1 403 ") && refused.contains(#""code":"forbidden_origin""#), "\(fields): \(refused)")
             }
-            // A form or an image can send this request: a cancel needs no body.
+            // A form or an image of a web page can send this request, because a cancel needs no
+            // body.
             let cancel = try await response(
                 port, "/agent/sessions/s/cancel", host: "localhost", ["Origin: https://evil.example"], method: "POST")
             #expect(cancel.hasPrefix("HTTP/1.1 403 "))

@@ -8,12 +8,12 @@ import TestSupport
 
 /// A server within the test's own process, built by `buildServer(settings:)`.
 ///
-/// Unless the environment names a Redis, its Redis is away: for tests of what the server decides
-/// before it asks Redis. Such a server starts and stops within milliseconds.
+/// Unless the environment names a Redis, no Redis is reachable: this suits tests of decisions that
+/// precede the first command to Redis. Such a server starts and stops within milliseconds.
 enum InProcess {
     static func server(_ environment: [String: String] = [:]) async throws -> BuiltServer {
         let defaults = [
-            // Nothing listens on the port.
+            // No process listens on this port.
             "AGENT_RUNTIME__REDIS_URL": "redis://127.0.0.1:1", "AGENT_RUNTIME__REPLICA": "in-process",
             "AGENT_RUNTIME__DRAIN_NOTICE_SECONDS": "0", "PORT": "0",
         ]
@@ -21,15 +21,16 @@ enum InProcess {
         return try await buildServer(settings: Settings(reader), logger: .quiet)
     }
 
-    /// Hands requests to the router: for responses with a body. There is no connection, so a stream
-    /// cannot be written.
+    /// Passes requests to the router without a connection: for responses with a body. Streams need
+    /// a connection, and cannot be tested in this way.
     static func router<Value>(
         _ environment: [String: String] = [:], _ body: @Sendable (any TestClientProtocol) async throws -> Value
     ) async throws -> Value {
         try await server(environment).inProcess.test(.router, body)
     }
 
-    /// Serves on a port of its own: for streams, and for what connections and hosts decide.
+    /// Listens on a port of its own: for streams, and for decisions that depend on connections and
+    /// hosts.
     static func live<Value>(
         _ environment: [String: String] = [:], _ body: @Sendable (_ port: Int, AgentClient) async throws -> Value
     ) async throws -> Value {
@@ -48,7 +49,7 @@ extension Optional {
 }
 
 extension TestClientProtocol {
-    /// Sends a request with a JSON body, declared as such unless `headers` says otherwise.
+    /// Sends a request with a JSON body, and declares the type unless `headers` contains one.
     func send(
         _ method: HTTPRequest.Method, _ path: String, body: String? = nil, headers: HTTPFields = [:]
     ) async throws -> TestResponse {

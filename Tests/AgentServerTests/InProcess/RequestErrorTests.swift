@@ -8,7 +8,7 @@ import Testing
 
 @Suite("The rows of the error table in docs/http-errors.md that need no Redis")
 struct RequestErrorTests {
-    /// Checks the shape that every error has.
+    /// Checks the members that every error response contains.
     private func expect(
         _ response: TestResponse, _ status: Int, _ code: String, names field: String? = nil,
         _ location: SourceLocation = #_sourceLocation
@@ -126,7 +126,7 @@ struct RequestErrorTests {
             }
             expect(try await post([.accept: "text/html"]), 406, "not_acceptable")
             expect(try await post([.origin: "https://evil.example"]), 403, "forbidden_origin")
-            // All of these are taken: Redis is asked, and is away.
+            // The server accepts all of these, and then finds that Redis is away.
             for headers: HTTPFields in [
                 [.contentType: "application/json; charset=utf-8"], [.contentType: "application/x+json"],
                 [.contentEncoding: "identity"], [.accept: "text/html, */*;q=0.1"],
@@ -155,7 +155,8 @@ struct RequestErrorTests {
                 expect(refused, 401, "unauthorized")
                 #expect(refused.headers[.wwwAuthenticate] == "Bearer")
             }
-            // Only the health checks are open, however the path is written.
+            // Only the paths of the health checks need no key, in whichever spelling a client sends
+            // a path.
             for path in [
                 "/agent/sessions", "/openapi.json", "//agent/sessions", "/health/../agent/sessions",
                 "/health/%2e%2e/agent/sessions",

@@ -39,7 +39,7 @@ struct UnknownMemberTests {
         #expect(try await header(#"{"step":7}"#, "/agent/sessions/s/cancel") == nil)
     }
 
-    /// Names are the client's own text: they must not become headers of their own.
+    /// Names are the client's own text: the server must not turn them into further headers.
     @Test("Names in the header are cleaned and bounded")
     func namesAreCleanedAndBounded() async throws {
         #expect(try await header("{\"a\\r\\nSet-Cookie: x=1\":\"s3cret\"}") == "a??Set-Cookie??x?1")
@@ -58,7 +58,7 @@ struct UnknownMemberTests {
         #expect(try await header("{\"session_id\":\"s\",\"message\":{\"content\":\"\(text)\"},\"x\":1}") == nil)
     }
 
-    /// The contract has the members that the endpoints know, and no others.
+    /// The contract lists exactly the members that the endpoints know.
     @Test("openapi.json has the members that the endpoints know")
     func theContractKnowsTheSameMembers() throws {
         let document = try JSON(String(decoding: PackageResources.openapi_json, as: UTF8.self))
@@ -71,7 +71,7 @@ struct UnknownMemberTests {
             var found: Set<String> = []
             for (name, member) in schema["properties"].object {
                 found.insert(path + name)
-                // The members of tools, metadata and content parts are others' business.
+                // The server does not check the members of tools, metadata and content parts.
                 if path.isEmpty ? name == "message" : name == "replace" {
                     found.formUnion(members(member, under: "\(path)\(name)."))
                 }

@@ -29,7 +29,7 @@ struct LogLineTests {
         }
     }
 
-    /// Foundation's formatter is too slow for a line of each request.
+    /// Foundation's formatter is too slow for one line per request.
     @Test("Dates equal those of Foundation's formatter")
     func everyDateIsWrittenAsFoundationWritesIt() {
         var random = SeededGenerator(seed: 7)
@@ -37,7 +37,7 @@ struct LogLineTests {
         let odd = [0, 951_782_399, 951_782_400, 951_868_800, 4_107_542_399, 4_107_542_400, 1_709_164_800, 253_402_300_799]
         let times = odd.map(Double.init) + (0..<2000).map { _ in Double(Int.random(in: 0...253_402_300_799, using: &random)) }
         for time in times {
-            // Halves of a second are exact in binary.
+            // A double represents halves of a second exactly.
             let date = Date(timeIntervalSince1970: time + Double(Int.random(in: 0...3, using: &random)) / 4)
             var line = ByteBuffer()
             LogTime.write(date, into: &line)
@@ -48,7 +48,7 @@ struct LogLineTests {
         #expect(String(buffer: line) == "1970-01-01T00:00:00.000Z" + String(repeating: "9999-12-31T23:59:59.999Z", count: 2))
     }
 
-    /// A second `time` or `message` would hide the first from a parser of the line.
+    /// A parser of the line would lose one of two members named `time` or `message`.
     @Test("No key occurs twice in a line")
     func noKeyOccursTwice() throws {
         let metadata: Logger.Metadata = [
@@ -92,7 +92,7 @@ struct LogLineTests {
     }
 }
 
-/// The log of a replica with `AGENT_RUNTIME__LOG_FORMAT=json`.
+/// Reads the log lines of a replica with `AGENT_RUNTIME__LOG_FORMAT=json`.
 enum LogLines {
     static func of(_ replica: Replica) throws -> [JSON] {
         try of(replica.process)

@@ -25,13 +25,13 @@ struct LogWriterTests {
         #expect(dropped.report.event.metadata == ["count": "4", "audit": "1"])
     }
 
-    /// A pipe that the test reads at a time of its choice.
+    /// A pipe whose content the test reads when it chooses.
     final class Pipe: Sendable {
         let reading: Int32
         let writing: Int32
 
         init() throws {
-            // The server ignores SIGPIPE as well: a writer's thread may outlive its test and the
+            // The server ignores SIGPIPE as well. A writer's thread may outlive its test and the
             // reading end.
             signal(SIGPIPE, SIG_IGN)
             var ends: [Int32] = [0, 0]
@@ -80,7 +80,7 @@ struct LogWriterTests {
         let lines = pipe.read().split(separator: "\n")
         #expect(lines.count == 500)
         for (index, line) in lines.enumerated() { #expect(line.hasSuffix(" line \(index).")) }
-        // The writer's thread has ended, and no line is lost.
+        // The writer's thread has ended, and has written every line.
         logger.info("the last word")
         #expect(pipe.read().contains("the last word"))
     }

@@ -105,7 +105,7 @@ struct RequestLogTests {
         try await two.stop()
     }
 
-    /// Redis's error text is for the operator.
+    /// Only the operator gets Redis's error text.
     @Test("The log holds Redis's error about a damaged session")
     func whatIsDamagedIsToldToTheLog() async throws {
         let replica = try await replica()

@@ -34,8 +34,8 @@ struct ByteBudgetTests {
         var order: [Int] = []
         let deadline = later
         try await withThrowingTaskGroup(of: Int.self) { group in
-            // No two of them fit at the same time. The small one would fit beside the first, and
-            // still does not overtake.
+            // No two large ones fit at the same time. The small one would fit beside the first, and
+            // still does not overtake the others.
             for (number, bytes) in [95, 5, 96, 97].enumerated() {
                 group.addTask { await budget.take(bytes, until: deadline)?.bytes ?? -1 }
                 try await eventually("it waits") { budget.waitingCount == number + 1 }
@@ -77,7 +77,7 @@ struct ByteBudgetTests {
         withExtendedLifetime(held) {}
     }
 
-    /// The waiters behind it need not wait for its share.
+    /// If a waiter leaves, the waiters after it need not wait for its share.
     @Test("A waiter that leaves lets the waiters behind it proceed")
     func whoLeavesMakesRoomForThoseBehind() async throws {
         let budget = ByteBudget(limit: 100)

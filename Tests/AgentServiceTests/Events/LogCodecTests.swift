@@ -8,7 +8,7 @@ import Testing
 
 @testable import AgentService
 
-/// Foundation reads the JSON of the log and of histories.
+/// Foundation parses the JSON of the log and of histories.
 @Suite("The form of events and messages in Redis")
 struct LogCodecTests {
     static let pieces = [
@@ -52,8 +52,8 @@ struct LogCodecTests {
         ]
     }
 
-    /// An owner emits an event, its followers the one that the log holds: a client sees no
-    /// difference.
+    /// An owner emits an event, and its followers emit the event that they read from the log. A
+    /// client gets the same event.
     @Test("An event is read from the log as it was written", arguments: 0..<5)
     func whatTheLogHoldsIsTheEvent(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed))
@@ -62,8 +62,8 @@ struct LogCodecTests {
             for event in try Self.events(text, &random) {
                 let (name, value) = try Self.field(event)
                 let read = try #require(try LogCodec.event(name, value, of: Self.session), "seed \(seed): \(text.debugDescription)")
-                // Of JSON the text may differ, by the separators that it holds as escapes; what is
-                // read stays.
+                // The JSON texts may differ in escaped line separators. The decoded values are
+                // equal.
                 #expect(try Self.field(read).value == value, "seed \(seed): \(text.debugDescription)")
                 switch event {
                 case .toolCall, .finished: break
@@ -111,7 +111,7 @@ struct LogCodecTests {
         }
     }
 
-    /// Earlier builds said less at a step's end.
+    /// Earlier builds wrote fewer members at a step's end.
     @Test("The end of a step of an earlier build is read")
     func anEndWithoutAReasonIsRead() throws {
         let value = ByteBuffer(string: #"{"status":"completed","session_id":"s","step":1,"history_length":3,"pending_calls":[]}"#)
@@ -158,7 +158,7 @@ struct LogCodecTests {
         }
     }
 
-    /// The scripts read the role there.
+    /// The scripts read the role from the first member.
     @Test("The role is the first member of a stored message")
     func theRoleComesFirst() {
         let messages = [

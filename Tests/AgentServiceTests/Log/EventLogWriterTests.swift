@@ -88,21 +88,22 @@ struct EventLogWriterTests {
         #expect(await logging.log.close().count == 5)
     }
 
-    /// Each failure puts the batch back. A retry with every token would make each token slower.
+    /// Each failure puts the batch back. If every token caused a retry, each retry would make the
+    /// next token slower.
     @Test("A full batch that failed waits for the timer")
     func aFullBatchThatHasFailedWaitsForTheClock() async throws {
         let redis = try await RedisServer.start()
         let session = try await SessionInRedis(redis)
         let lease = try await session.begin()
         let logging = Logging(session, lease, interval: .zero, batch: 5)
-        // A note of activity that is due would also be refused.
+        // A record of activity that is due would also be refused.
         await session.store.activity.flush()
         try redis.cli("CONFIG", "SET", "min-replicas-to-write", "1")
         logging.say(0..<5)
         try await eventually("it was refused") { try redis.refusals() == 1 }
         for number in 5..<15 {
             logging.say(number..<number + 1)
-            // Behind the commands of the log, on the same connection.
+            // This command runs after the commands of the log, on the same connection.
             #expect(try await session.entries(step: lease.step).isEmpty)
         }
         #expect(try redis.refusals() == 1)
@@ -179,7 +180,7 @@ struct EventLogWriterTests {
         second.say("z")
         try await eventually("the second is written") { try await two.tokens(step: leases.1.step) == ["z"] }
         #expect(await first.log.close().count == 1)
-        // The timer stops while there is no log, and continues with the next one.
+        // The timer stops when the last log ends, and runs again for the next log.
         writer.remove(second.log)
         second.say("a")
         writer.add(second.log)
@@ -205,8 +206,8 @@ struct EventLogWriterTests {
         }
     }
 
-    /// All replicas of a machine wake at the same moments. Replicas with many steps wake at every
-    /// second one.
+    /// All replicas of a machine tick at the same moments. Replicas with many steps tick at every
+    /// second moment.
     @Test("All replicas tick on one grid of time", arguments: [(0, 2), (1, 1)], [1, 2, 4, 6])
     func ticksAreOnOneGrid(round: (manySteps: Int, ticks: UInt64), parts: UInt64) {
         let writer = LogFlushTimer(tick: .milliseconds(30), manySteps: round.manySteps)
@@ -217,7 +218,8 @@ struct EventLogWriterTests {
         }
     }
 
-    /// On a Cluster, each request for a connection, and each event loop, gets another connection.
+    /// On a Cluster, each request for a connection may return another connection, and so may each
+    /// event loop.
     @Test("The timer releases a log, no matter who removes it", arguments: [SharedRedis.single, .sentinel, .cluster])
     func theClockLetsGoOfALogWhoeverTakesItOut(topology: SharedRedis)
         async throws
@@ -251,14 +253,15 @@ struct EventLogWriterTests {
         let logging = Logging(session, lease)
         try await Self.withWriter([logging]) {
             try await eventually("the lease moves on, again and again") {
-                // After more than two leases: without a renewal, it would have expired.
+                // More than two leases have passed: without a renewal, the lease would have run
+                // out.
                 let until = try #require(Int(try session.state("lease_until")))
                 return until > first + 1200
             }
         }
         #expect(try await session.entries(step: lease.step).isEmpty)
         #expect(logging.lost.isEmpty)
-        // The sweeper's hint moves along.
+        // The owner moves the sweeper's hint with the lease.
         let hint = try #require(Double(try session.redis.cli("ZSCORE", session.keys.running, session.id.text)))
         #expect(hint > Double(first) + 1200)
     }
@@ -274,7 +277,7 @@ struct EventLogWriterTests {
             let other = try await session.seize(lease.step)
             if !isSilent { logging.say("too late") }
             try await eventually("the loss is told") { !logging.lost.isEmpty }
-            // Other batches follow: none is written, and none reports the loss again.
+            // Further batches are not written, and do not report the loss again.
             for _ in 0..<20 {
                 logging.say("too late")
                 logging.log.tick(now: .now.advanced(by: .seconds(10)))
@@ -302,8 +305,8 @@ struct EventLogWriterTests {
 
     // MARK: Failures
 
-    /// Redis goes down and comes back with its data. The next batch includes the events that could
-    /// not be written.
+    /// Redis goes down and returns with its data. The next batch includes the events that could not
+    /// be written.
     @Test("An outage of Redis loses and doubles no event")
     func whileRedisIsAwayNothingIsLostOrDoubled() async throws {
         let durable = ["--appendonly", "yes", "--appendfsync", "always"]
@@ -321,7 +324,7 @@ struct EventLogWriterTests {
             }
             say(100)
             try await eventually("the first are written") { try await session.tokens(step: lease.step).count == 100 }
-            // The outage falls into the middle of a write, so replies are lost too.
+            // The outage begins during writes, so that replies are lost, too.
             let writing = Task {
                 for number in 100..<400 {
                     logging.say("\(number)")
@@ -338,7 +341,7 @@ struct EventLogWriterTests {
             say(100)
             try await eventually("all is written") { (try? await session.tokens(step: lease.step).count) == 600 }
             #expect(try await session.tokens(step: lease.step) == (0..<600).map(String.init))
-            // An entry may repeat events after a lost reply. It never skips any.
+            // After a lost reply, an entry may repeat events. Entries never skip events.
             var last = 0
             for entry in try await session.entries(step: lease.step) {
                 #expect(entry.lastSequence > last)
@@ -359,7 +362,7 @@ struct EventLogWriterTests {
         let logging = Logging(session, lease, interval: .seconds(3600), batch: 3)
         logging.say(0..<3)
         try await eventually("the first batch is written") { try await session.tokens(step: lease.step).count == 3 }
-        // One append is in flight, and two batches wait behind it.
+        // One append is in flight, and two batches wait for it.
         try await session.holdWrites()
         logging.say(3..<6)
         try await eventually("it waits in Redis") { try redis.waiting() == 1 }
@@ -370,7 +373,7 @@ struct EventLogWriterTests {
         #expect(rest.firstSequence == 7)
         #expect(rest.count == 2)
         #expect(try await session.tokens(step: lease.step).count == 6)
-        // The log writes nothing more on its own.
+        // After that, the log writes nothing on its own.
         logging.say(8..<30)
         logging.log.tick(now: .now.advanced(by: .seconds(7200)))
         #expect(await logging.log.close().count == 22)

@@ -9,14 +9,14 @@ import Testing
 @testable import SessionStore
 @testable import agent_server
 
-/// The viewers share one replica and have a real Redis of their own.
+/// The viewers share one replica, and use a Redis of their own.
 @Suite("Many viewers of one session", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct LogFeedTests {
     private let redis: RedisServer
 
     init() async throws { redis = try await RedisServer.start() }
 
-    /// Viewers that share a feed. `takeOvers` counts the requests to take a lost step over.
+    /// Viewers that share a feed. `takeOvers` is the number of requests to take a lost step over.
     private final class Viewers: Sendable {
         let feeds = LogFeeds()
         let takeOvers = Atomic<Int>(0)
@@ -44,7 +44,7 @@ struct LogFeedTests {
         return stats.firstMatch(of: /cmdstat_xrange:calls=([0-9]+)/).flatMap { Int($0.output.1) } ?? 0
     }
 
-    /// Begins a step and returns a way to add events to it.
+    /// Begins a step, and returns a function that adds events to it.
     private func step() async throws -> (SessionInRedis, say: (_ first: Int, _ text: String) throws -> Void) {
         let session = try await SessionInRedis(redis, lease: .seconds(60))
         _ = try await session.begin()
@@ -81,11 +81,11 @@ struct LogFeedTests {
             for listener in listeners { #expect(try await listener.all().compactMap(\.data["token"].string).joined() == text) }
             #expect(try Set(listeners.map { try $0.soFar().map(\.description) }).count == 1)
         }
-        // Some viewers read once on their own after they joined.
+        // Some viewers read once on their own after they had joined.
         #expect(costs[1] <= costs[0] + 100, "\(costs)")
     }
 
-    /// The viewer that reads for the others may leave too.
+    /// The viewer that reads for the others may leave, too.
     @Test("Viewers that join and leave at random get every event from their position on", arguments: 0..<4)
     func viewersComeAndGo(seed: UInt64) async throws {
         var random = SeededGenerator(seed: seed)
@@ -118,7 +118,7 @@ struct LogFeedTests {
         try await eventually("nobody listens") { try redis.lines("PUBSUB", "NUMSUB", session.keys.wake).last == "0" }
     }
 
-    /// The other viewers do not wait for a tick.
+    /// The other viewers do not wait for a tick of the timer.
     @Test("Another viewer takes over reading at once when the reading viewer leaves")
     func theReaderHandsOver() async throws {
         let (session, say) = try await step()
@@ -163,7 +163,7 @@ struct LogFeedTests {
         try session.expire()
         try redis.cli("PUBLISH", session.keys.wake, "1")
         try await eventually("one has noticed") { viewers.takeOvers.load(ordering: .relaxed) > 0 }
-        // Then the step has an owner, and an end.
+        // After the takeover, the step has an owner and finally ends.
         let lease = try await session.seize(1)
         try await session.commit(lease, saying: "from elsewhere")
         for listener in listeners { #expect(try await listener.all().done["status"] == "completed") }

@@ -21,7 +21,7 @@ struct LogFollowerTests {
         return listener
     }
 
-    /// While the step runs, and after its end.
+    /// The client resumes while the step runs, and after its end.
     @Test("A client resumes after every event of a step (I5)", arguments: [true, false])
     func resumesBehindEveryEvent(whileItRuns: Bool) async throws {
         let gate = Gate()
@@ -44,7 +44,7 @@ struct LogFollowerTests {
         let whole = try await owner.all()
         #expect(whole.count == 32 && whole.content == whole.tokens)
         for (index, listener) in followers { #expect(try await listener.all() == Array(whole.dropFirst(index + 1)), "after \(index)") }
-        // A client that has `done` has everything.
+        // A client that has received `done` has received every event.
         #expect(try await follow(turns, after: whole.last?.id) == nil)
     }
 
@@ -71,8 +71,8 @@ struct LogFollowerTests {
         #expect(try await latest.all() == third)
     }
 
-    /// The id may be of a number given out twice, of a deleted session that began again, or older
-    /// than the log.
+    /// The id may name a number that was assigned twice, a session that was deleted and begun anew,
+    /// or a step that is older than the log.
     @Test("An id that the log does not know gets a restart and the whole step (I5)")
     func anIDThatIsNotTheLogsGetsARestartAndTheWholeStep() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
@@ -96,8 +96,8 @@ struct LogFollowerTests {
         #expect(old.dropFirst().map(\.data) == told.suffix(2).map(\.data))
     }
 
-    /// An `EventSource` reconnects with its last id until nothing is left. It gets each step of the
-    /// log once.
+    /// An `EventSource` reconnects with its last id until no events are left. It gets each step of
+    /// the log once.
     @Test("A viewer that reconnects with its last id reaches the end and sees each step once (I5)", arguments: [0, 4])
     func aViewerThatComesAgainAndAgainComesToTheEnd(laterSteps: Int) async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
@@ -115,7 +115,7 @@ struct LogFollowerTests {
         #expect(ended == (laterSteps == 0 ? [1] : [1, 3, 4, 5]))
     }
 
-    /// Not even the journal knows the step.
+    /// The journal does not contain the step, either.
     @Test("A viewer of a step that the journal has dropped goes on after it")
     func whoIsToldThatAStepIsGoneGoesOnAfterIt() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
@@ -126,7 +126,7 @@ struct LogFollowerTests {
         #expect(try await follow(turns, after: gone.last?.id) == nil)
     }
 
-    /// A client that sent a message gets the events of that message alone.
+    /// A client that sent a message gets only the events of that message.
     @Test("A repeated request gets no event ids of another step")
     func aRequestThatIsSentAgainIsGivenNoIDOfAnotherStep() async throws {
         let turns = Turns(try await SessionInRedis(.shared()), model: PlayedModel.saying("one ", "two"))
@@ -143,15 +143,15 @@ struct LogFollowerTests {
         try turns.session.redis.cli("DEL", turns.session.keys.events)
         let rebuilt = try await #require(try await follow(turns)).all()
         #expect(rebuilt.map(\.data) == told.suffix(2).map(\.data))
-        // Not even the journal knows the step.
+        // The journal does not contain the step, either.
         try turns.session.redis.cli("DEL", turns.session.keys.steps)
         let gone = try await #require(try await follow(turns)).all()
         #expect(gone.map(\.name) == ["error", "done"])
         #expect(gone.error["code"] == "events_gone" && gone.done["status"] == "failed")
     }
 
-    /// A failover of Redis removes the end of the log, and the step's number is given out again
-    /// while a viewer follows.
+    /// A failover of Redis removes the end of the log while a viewer follows, and Redis assigns the
+    /// step's number again.
     @Test("A step number reused after a failover voids the events sent before (I5)")
     func aNumberThatIsGivenOutAgainVoidsWhatWasTold() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
@@ -173,8 +173,8 @@ struct LogFollowerTests {
         #expect(told.compactMap(\.data["token"].string).joined() == "cde")
     }
 
-    /// The same for a client that waits for one message: the step with its number now answers
-    /// another message.
+    /// A client waits for the step of one message. After the failover, the step with that number
+    /// belongs to another message.
     @Test("A client whose step number now belongs to another message does not get that step")
     func whoseStepIsAnotherOnesNowIsNotToldThatOne() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
@@ -207,8 +207,8 @@ struct LogFollowerTests {
         }
     }
 
-    /// A failover of Redis removed events of a running step. The viewer reconnects until the step
-    /// has an end, which comes from the history.
+    /// A failover of Redis has removed events of a running step. The viewer reconnects until the
+    /// step ends, and then gets the end from the history.
     @Test("A hole in the log of a running step is not taken for its end")
     func aHoleInTheLogOfARunningStepIsNotItsEnd() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
@@ -228,7 +228,7 @@ struct LogFollowerTests {
         let lease = try await session.begin()
         let token = String(repeating: "a", count: 200)
         try session.redis.cli("XADD", session.keys.events, "1-1", "token", token)
-        // More than half of the limit.
+        // The text is longer than half of the limit.
         let (stopSignal, stream) = (StopSignal(), ClientStream(encoder: NativeEncoder(), limit: 400))
         let follower = LogFollower(
             store: session.store, session: session.id, requester: .tenant, stopSignal: stopSignal, stream: stream,
@@ -284,7 +284,7 @@ struct LogFollowerTests {
         }
     }
 
-    /// A viewer at any position follows a step through takeovers.
+    /// A viewer at any position follows a step across takeovers.
     @Test("A viewer's stream continues through takeovers to the final done event (I6)")
     func aViewerGoesOnThroughATakeover() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
@@ -333,7 +333,8 @@ struct LogFollowerTests {
 
     // MARK: Bounds
 
-    /// Another replica may still take the step over, so the viewer is not told that it failed.
+    /// Another replica may still take the step over, so the follower does not report a failure to
+    /// the viewer.
     @Test("A viewer of a step without an owner is asked to reconnect")
     func aViewerOfAStepWithoutAReplicaIsAskedToComeAgain() async throws {
         let session = try await SessionInRedis(.shared(), lease: .milliseconds(100))
@@ -344,8 +345,8 @@ struct LogFollowerTests {
         #expect(viewer.text.hasSuffix("\nretry: 1000\n\n"))
     }
 
-    /// Redis is down for longer than a lease. The step's owner cannot reach it either, and may
-    /// still store the end.
+    /// Redis is down for longer than a lease. The step's owner cannot reach Redis either, and may
+    /// still store the end later.
     @Test("A viewer whose log cannot be read is asked to reconnect")
     func aViewerWhoseLogCannotBeReadIsAskedToComeAgain() async throws {
         let redis = try await RedisServer.start()

@@ -6,7 +6,7 @@ import Testing
 @testable import AgentService
 @testable import SessionStore
 
-/// A log without Redis: the entries of a session's log.
+/// The entries of a session's log, without Redis.
 private struct WrittenLog {
     var entries: [LogEntry] = []
 
@@ -20,7 +20,7 @@ private struct WrittenLog {
         append(step, last: 0, fields)
     }
 
-    /// One entry with events numbered from `first` on.
+    /// Adds an entry whose events are numbered from `first` on.
     mutating func batch(_ step: Int, from first: Int, _ texts: [String], done: Bool = false) {
         var fields = texts.map { ("token", $0) }
         if done { fields.append(("done", SessionInRedis.done)) }
@@ -31,7 +31,7 @@ private struct WrittenLog {
         entries.append(LogEntry(step: step, lastSequence: last, fields: fields.map { ($0.0, ByteBuffer(string: $0.1)) }))
     }
 
-    /// Returns Redis's reply to a read behind a position.
+    /// Returns Redis's reply to a read of the entries after a position.
     func after(_ position: (step: Int, sequence: Int)) -> [LogEntry] {
         entries.filter { ($0.step, $0.lastSequence) > (position.step, position.sequence) }
     }
@@ -57,7 +57,7 @@ private func ids(_ events: [IdentifiedEvent]) -> [String] { events.map(\.id.desc
 
 @Suite("Reading a log")
 struct LogReaderTests {
-    /// The batches and the sizes of the reads do not matter.
+    /// The result does not depend on the batches or on the sizes of the reads.
     @Test("A reader that resumes after any event gets exactly the later events (I5)", arguments: 0..<8)
     func whoeverResumesGetsTheRest(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
@@ -81,8 +81,8 @@ struct LogReaderTests {
             #expect(rest.outcome == .done)
             #expect(rest.events == Array(whole.events.dropFirst(sequence)), "seed \(seed), after \(sequence)")
         }
-        // A client that has everything gets nothing more. A client that asks for the end once more
-        // gets it.
+        // A client that has received every event gets no more. A client that asks for the end again
+        // gets the end.
         #expect(tell(log, from: .after(EventID(step: 7, sequence: next + 1, nonce: "aaaa"))).events.isEmpty)
         #expect(tell(log, from: .before(EventID(step: 7, sequence: next + 1, nonce: "aaaa"))).events == Array(whole.events.suffix(1)))
     }
@@ -101,8 +101,8 @@ struct LogReaderTests {
         #expect(ids(whole.events) == ["7-1.aaaa", "7-2.aaaa", "8-0.bbbb", "8-1.bbbb", "9-1.cccc", "9-2.cccc"])
         #expect(whole.events[2].event == .restarted(StepRestart(step: 8, replaces: 7, reason: .replicaLost)))
         #expect(whole.outcome == .done)
-        // The former owner's client has seen everything of its step, including events that never
-        // reached the log.
+        // The former owner's client has received all events of its step, including events that
+        // never reached the log.
         #expect(ids(tell(log, from: .end(of: 7, nonce: "aaaa")).events) == ["8-0.bbbb", "8-1.bbbb", "9-1.cccc", "9-2.cccc"])
         #expect(ids(tell(log, from: .after(EventID(step: 8, sequence: 0, nonce: "bbbb"))).events) == ["8-1.bbbb", "9-1.cccc", "9-2.cccc"])
     }
@@ -119,8 +119,8 @@ struct LogReaderTests {
         #expect(ids(tell(log, from: position).events) == ["7-5.aaaa", "7-6.aaaa"])
     }
 
-    /// The reader reports a missing event. It neither stays silent nor puts another event in its
-    /// place.
+    /// The reader reports a missing event. It neither ignores the gap nor returns another event in
+    /// place of the missing one.
     @Test("The reader reports a hole")
     func aHoleIsFound() {
         var log = WrittenLog()
@@ -130,7 +130,7 @@ struct LogReaderTests {
         #expect(tell(log, from: .beginning(of: 7)).outcome == .gone)
         #expect(tell(log, from: .after(EventID(step: 7, sequence: 2, nonce: "aaaa"))).outcome == .gone)
         #expect(tell(log, from: .after(EventID(step: 7, sequence: 4, nonce: "aaaa"))).outcome == .done)
-        // The log was trimmed: the step is missing as a whole, or its beginning is.
+        // The log was trimmed: the whole step is missing, or its beginning.
         #expect(tell(log, from: .beginning(of: 6)).outcome == .gone)
         log.entries.removeFirst()
         #expect(tell(log, from: .beginning(of: 7)).outcome == .gone)
@@ -152,7 +152,7 @@ struct LogReaderTests {
         #expect(tell(log, from: .beginning(of: 7)).outcome == .gone)
     }
 
-    /// A step that began on its own answers another message.
+    /// A step that replaces no other step belongs to another message.
     @Test("The reader does not continue with a step that replaces nothing")
     func aStepThatReplacesNothingIsNotGoneOnWith() {
         var log = WrittenLog()
@@ -187,7 +187,7 @@ struct LogPositionTests {
         log.open(7)
         log.batch(7, from: 1, ["a", "b", "c"])
         #expect(resuming(view(log, status: .running)) == .after(id))
-        // The client gets all existing events, and no step runs.
+        // The client has received all existing events, and no step runs.
         #expect(resuming(view(log)) == nil)
         log.batch(7, from: 4, ["d"], done: true)
         #expect(resuming(view(log)) == .after(id))
@@ -213,16 +213,16 @@ struct LogPositionTests {
         #expect(resuming(view(log, status: .running, step: 8), joinsNext: false) == .after(id))
     }
 
-    /// The client is told so.
+    /// The client learns that its text is void.
     @Test("An id that the log does not know restarts the whole step (I5)")
     func anIDThatIsNotTheLogsVoidsWhatTheClientHas() {
         var log = WrittenLog()
         log.open(7, nonce: "zzzz")
         log.batch(7, from: 1, ["a", "b", "c", "d"])
         #expect(resuming(view(log, status: .running)) == .beginning(of: 7, voiding: 7))
-        // Older than the log.
+        // The id is older than the log.
         #expect(resuming(view(WrittenLog(), step: 12)) == .beginning(ofStepOf: id))
-        // Of a session that was deleted and began again.
+        // The id is of a session that was deleted and begun anew.
         #expect(resuming(view(WrittenLog(), step: 2)) == .beginning(of: 2, voiding: 7))
     }
 }

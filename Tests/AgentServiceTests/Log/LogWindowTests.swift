@@ -48,9 +48,9 @@ struct LogWindowTests {
             #expect(ids(told) == (position..<5).map { "7-\($0 + 1).aaaa" } && told?.reader == reader(5))
             #expect(isPlain(window, from: position) == true && told?.hasEntries == (position < 5))
         }
-        // A reader ahead of the window gets nothing.
+        // A reader whose position is after the window gets no events.
         #expect(ids(look(window, from: 9)) == [])
-        // Most readers stand at the same position and get the same events.
+        // Most readers are at the same position, and get the same events.
         let first = window.look(reader(3))
         let second = window.look(reader(3))
         #expect(first?.events == second?.events && ids(second) == ["7-4.aaaa", "7-5.aaaa"])
@@ -83,7 +83,7 @@ struct LogWindowTests {
         }
     }
 
-    /// Other events may be stale, so they are read again before they are used.
+    /// Other events may be outdated, so that followers read them again before they use them.
     @Test("Only the running step's events are served without another read")
     func onlyTheRunningStepsEventsArePlain() {
         var window = LogWindow(at: (7, 0))

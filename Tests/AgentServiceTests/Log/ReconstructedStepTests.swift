@@ -6,7 +6,7 @@ import Testing
 @testable import AgentService
 @testable import LanguageModels
 
-/// The journal and the history yield the end of a step.
+/// Reconstructs the end of a step from the journal and the history.
 @Suite("Rebuilding the end of a step", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct ReconstructedStepTests {
     private func line(_ step: Int) -> ByteBuffer {
@@ -18,8 +18,8 @@ struct ReconstructedStepTests {
         return step
     }
 
-    /// Lines name the nonces of their step's event ids and of the replaced steps, since a session
-    /// that was deleted and began again reuses the step numbers.
+    /// A session that was deleted and begun anew uses the same step numbers again. Therefore lines
+    /// contain the nonces of their own event ids and of the replaced steps.
     @Test("A journal line with another nonce is not used")
     func theLineOfAnotherSessionIsNoAnswer() {
         let lines = [
@@ -42,18 +42,18 @@ struct ReconstructedStepTests {
     func findsTheLineOfAStepOrOfItsSuccessor() {
         let lines = [line(3), line(6), line(7)]
         #expect(found(6, lines, isComplete: false)?.step == 6)
-        // Steps 4 and 5 were taken over, and step 6 ended them.
+        // Steps 4 and 5 were taken over, and step 6 ended the chain.
         #expect(found(4, lines, isComplete: false)?.step == 6)
         #expect(found(4, lines, isComplete: false)?.range == 12..<13)
         #expect(found(8, lines, isComplete: true) == nil)
-        // The journal may have dropped a line before 3, perhaps that of step 2.
+        // The journal may have dropped a line before that of step 3, perhaps the line of step 2.
         #expect(found(2, lines, isComplete: false) == nil)
         #expect(found(2, lines, isComplete: true)?.step == 3)
         #expect(found(1, [], isComplete: true) == nil)
         #expect(found(1, [ByteBuffer(string: "x"), ByteBuffer(string: #"{"step":1}"#)], isComplete: true) == nil)
     }
 
-    /// Earlier builds wrote no reason.
+    /// Earlier builds wrote no finish reason.
     @Test("A journal line without a finish reason has none")
     func aLineWithoutAReasonHasNone() throws {
         let session = try #require(SessionID("s"))

@@ -7,7 +7,7 @@ import TestSupport
 @testable import LanguageModels
 @testable import SessionStore
 
-/// A session in Redis, and the writes of another replica to it.
+/// A session in Redis, which the test also writes to as another replica.
 struct SessionInRedis {
     let redis: RedisServer
     let store: RedisSessionStore
@@ -15,7 +15,7 @@ struct SessionInRedis {
 
     /// Creates a session with a store of its own.
     ///
-    /// - Parameter proxy: In front of `redis`; the store reaches it that way.
+    /// - Parameter proxy: A proxy before `redis` for the store; nil for a direct connection.
     init(
         _ redis: RedisServer, _ id: SessionID = .unique(), through proxy: FaultyProxy? = nil, lease: Duration = .seconds(3),
         _ change: (inout StoreConfiguration) -> Void = { _ in }
@@ -48,7 +48,7 @@ struct SessionInRedis {
 
     func state(_ field: String) throws -> String { try redis.cli("HGET", keys.state, field) }
 
-    /// Takes the step over as another replica: the next fence, and a lease of its own.
+    /// Takes the step over as another replica: with the next fence and a new lease.
     @discardableResult
     func seize(_ step: Int, intent: String = "") async throws -> StepLease {
         var configuration = StoreConfiguration(replica: "thief", lease: .seconds(60))
@@ -76,12 +76,12 @@ struct SessionInRedis {
         guard try written.get() == .held else { throw NotStarted() }
     }
 
-    /// The same session in the eyes of another replica.
+    /// The same session, in the store of another replica.
     func elsewhere(outagePause: Duration = .zero) async throws -> SessionInRedis {
         try await SessionInRedis(redis, id, lease: store.configuration.lease) { $0.outagePause = outagePause }
     }
 
-    /// The value of a field `done` of the log.
+    /// The value of the log's field `done`, for a test.
     static let done = #"{"status":"completed","session_id":"s","step":1,"pending_calls":[],"finish_reason":"stop"}"#
 
     /// Commits the other replica's step.
@@ -97,9 +97,9 @@ struct SessionInRedis {
         guard answer == .held else { throw NotStarted() }
     }
 
-    /// Has Redis hold all writes until ``RedisServer/letWritesGo()``; reads go on.
+    /// Lets Redis hold all writes until ``RedisServer/letWritesGo()``. Redis still serves reads.
     func holdWrites() async throws {
-        // A note of activity that is due would block first, and scripts would wait behind it.
+        // A record of activity that is due would block first, and scripts would wait for it.
         await store.activity.flush()
         try redis.cli("CLIENT", "PAUSE", "600000", "WRITE")
     }
@@ -111,8 +111,8 @@ struct SessionInRedis {
         }
     }
 
-    /// Returns the texts of a step's tokens. Checks that each entry's position follows from the one
-    /// before.
+    /// Returns the texts of a step's tokens. Checks that each entry's position follows that of the
+    /// previous entry.
     func tokens(step: Int) async throws -> [String] {
         var texts: [Int: String] = [:]
         for entry in try await entries(step: step) {
@@ -127,13 +127,13 @@ struct SessionInRedis {
 extension RedisServer {
     func letWritesGo() throws { try cli("CLIENT", "UNPAUSE") }
 
-    /// Returns the number of writes that were refused for want of replicas.
+    /// Returns the number of writes that Redis refused because it has too few replicas.
     func refusals() throws -> Int {
         let stats = try cli("INFO", "errorstats")
         return stats.firstMatch(of: /errorstat_NOREPLICAS:count=([0-9]+)/).flatMap { Int($0.output.1) } ?? 0
     }
 
-    /// Returns the number of connections whose script waits.
+    /// Returns the number of connections whose script is blocked.
     func waiting() throws -> Int {
         try lines("CLIENT", "LIST").count { $0.contains(" flags=b") && $0.contains(" cmd=evalsha ") }
     }

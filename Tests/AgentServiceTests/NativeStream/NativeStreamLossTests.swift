@@ -8,10 +8,11 @@ import Testing
 @testable import AgentService
 @testable import SessionStore
 
-/// The native stream, byte for byte as it was recorded: steps that are cancelled, moved or lost.
+/// Compares the native stream, byte for byte, with a recording: steps that are cancelled, released
+/// or lost.
 @Suite("The native stream of lost steps as it was recorded", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct NativeStreamLossTests {
-    /// Says two pieces of text and then nothing, until it is cancelled.
+    /// Emits two pieces of text, and then nothing until it is cancelled.
     private static let half: PlayedModel.Script = { _, sink in
         try await sink([.textDelta("half "), .textDelta("a ")])
         try await Task.sleep(for: .seconds(3600))
@@ -109,7 +110,8 @@ struct NativeStreamLossTests {
         #expect(try await turns.session.store.delete(turns.session.id))
         recording.add("said, deleted", try await owner.bytes())
         recording.add("joined, deleted", try await viewer.bytes())
-        // A session that is begun under the same name, whose log and then whose journal are gone.
+        // A session was deleted and begun anew under the same name. First its log is lost, and then
+        // its journal.
         turns.model.play(PlayedModel.saying("fine"))
         let again = try await turns.say("hello", key: "k")
         recording.add("said", try await again.bytes())
@@ -153,7 +155,7 @@ struct NativeStreamLossTests {
         recording.add("joined, elsewhere", try await viewer.bytes())
         try await draining.services.value("the services end")
 
-        // A hole in the log of a step that runs.
+        // The log of a running step has a gap.
         let orphan = Turns(try await session.elsewhere(), model: PlayedModel.saying("x"))
         try session.redis.cli("DEL", session.keys.events)
         try session.redis.cli("XADD", session.keys.events, "1-0", "nonce", try session.state("nonce"))

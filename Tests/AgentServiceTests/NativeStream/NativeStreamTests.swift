@@ -6,8 +6,8 @@ import Testing
 @testable import AgentService
 @testable import SessionStore
 
-/// The native stream, byte for byte as it was recorded: steps that end on the replica that began
-/// them.
+/// Compares the native stream, byte for byte, with a recording: steps that end on the replica that
+/// began them.
 @Suite("The native stream as it was recorded", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct NativeStreamTests {
     private static let odd = "\"\\/\u{0}\u{8}\t\n\u{C}\r\u{1F}\u{7F}\u{85}\u{2028}\u{2029}é日本😀"

@@ -5,7 +5,7 @@ import Testing
 @testable import SessionStore
 
 extension Turns {
-    /// Follows from the place that `GET …/stream` would; nil where nothing is left.
+    /// Follows from the position that `GET …/stream` would use; returns nil if no events are left.
     func join(after id: String? = nil) async throws -> Listener? {
         let id = id.flatMap { EventID($0) }
         guard case .position(let position) = try await service.resumePoint(session.id, after: id, as: .tenant) else { return nil }
@@ -14,21 +14,21 @@ extension Turns {
         return listener
     }
 
-    /// The bytes for a client that joins after an event.
+    /// Returns the bytes for a client that joins after an event.
     func joined(after id: String? = nil) async throws -> String {
         guard let listener = try await join(after: id) else { return "(nothing is left)\n" }
         _ = try await listener.all()
         return listener.text
     }
 
-    /// The bytes for a client that sends its message again.
+    /// Returns the bytes for a client that sends its message again.
     func saidAgain(_ text: String, _ extra: [String: JSON] = [:], key: String, after id: String? = nil) async throws -> String {
         let listener = try await say(text, extra, key: key, lastEventID: id)
         _ = try await listener.all()
         return listener.text
     }
 
-    /// Records what a client is told that resumes after each event of a stream, by `GET` and by
+    /// Records the bytes for a client that resumes after each event of a stream, by `GET` and by
     /// sending its message again.
     func recordResumes(
         of text: String, _ extra: [String: JSON] = [:], key: String, after events: [Listener.Told], into recording: inout RecordedStreams
@@ -45,7 +45,7 @@ extension Turns {
 }
 
 extension Listener {
-    /// The bytes, once the stream has ended.
+    /// Returns all bytes, once the stream has ended.
     func bytes() async throws -> String {
         _ = try await all()
         return text

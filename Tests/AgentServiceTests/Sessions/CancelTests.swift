@@ -5,7 +5,7 @@ import Testing
 @testable import AgentService
 @testable import LanguageModels
 
-/// A replica ends a step before its model does. It may be the owner or another replica.
+/// A replica ends a step before its model does. The replica may be the owner or not.
 @Suite("Cancelling steps", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct CancelTests {
     /// The text so far stays in the history, and every listener gets the end.
@@ -17,7 +17,7 @@ struct CancelTests {
         try await eventually("it is in the log") { try await !session.tokens(step: 1).isEmpty }
         let other = byItsOwner ? owner : Turns(try await session.elsewhere(), model: PlayedModel.saying("never"))
         #expect(try await other.service.cancel(session.id, step: nil, as: .tenant) == 1)
-        // Redis has stored it by now.
+        // By now Redis has stored the end.
         #expect(try session.state("status") == "idle" && session.state("intent") == "")
         let text = try await session.tokens(step: 1).joined()
         #expect(!text.isEmpty)
@@ -34,7 +34,7 @@ struct CancelTests {
         #expect(told.error.isNull && !told.contains { $0.name == "restart" })
         let journal = try JSON(try session.redis.cli("LINDEX", session.keys.steps, "-1"))
         #expect(journal["status"] == "cancelled")
-        // The session goes on.
+        // The session can go on.
         owner.model.play(PlayedModel.saying("fine"))
         #expect(try await owner.say("again").all().content == "fine")
         #expect(Conversation.violation(try owner.history()) == nil)
@@ -50,7 +50,7 @@ struct CancelTests {
         #expect(try await session.entries(step: 2).flatMap(\.fields).map(\.name) == ["done"])
     }
 
-    /// The step has no owner any more.
+    /// The step's owner is lost.
     @Test("A cancel ends the step of a lost replica from its log")
     func theStepOfALostReplicaIsCancelled() async throws {
         let session = try await SessionInRedis(.shared())
@@ -63,7 +63,7 @@ struct CancelTests {
         #expect(turns.model.requests.isEmpty)
     }
 
-    /// A long text comes in many entries.
+    /// A long text occupies many entries.
     @Test("A cancel reads a long log to its end")
     func aLongLogIsReadToItsEnd() async throws {
         let session = try await SessionInRedis(.shared())
@@ -93,7 +93,8 @@ struct CancelTests {
         #expect(try await session.entries(step: 3).flatMap(\.fields).map(\.name) == ["message", "done"])
     }
 
-    /// The text survives any number of losses, and every number of the step names it.
+    /// The text survives any number of lost replicas. Each number of the chain still names the
+    /// step.
     @Test("A cancel lost three times keeps the text")
     func aCancelThatIsLostThreeTimesKeepsTheText() async throws {
         let session = try await SessionInRedis(.shared())
@@ -119,7 +120,8 @@ struct CancelTests {
         #expect(try session.state("status") == "idle")
     }
 
-    /// A cancel sent before a takeover means the step that replaced its step.
+    /// If a client cancels a step by a number from before a takeover, the cancel concerns the
+    /// replacing step.
     @Test("A late cancel does not hit the next step")
     func onlyTheStepThatIsMeantIsCancelled() async throws {
         let session = try await SessionInRedis(.shared())

@@ -10,7 +10,7 @@ import Testing
 struct ConflictTests {
     private let gate = Gate()
 
-    /// Turns whose first completion waits for the gate, on a Redis without other users.
+    /// Creates turns whose first completion waits for the gate, on a Redis without other users.
     private func turns(wait: Duration = .seconds(30), maximumSteps: Int = 100) async throws -> Turns {
         let gate = gate
         return Turns(try await SessionInRedis(.start(), lease: .seconds(60)), maximumSteps: maximumSteps) {
@@ -34,7 +34,8 @@ struct ConflictTests {
         let hint = try turns.session.redis.cli("ZSCORE", turns.session.keys.running, turns.session.id.text)
         let looks = try turns.session.looks()
         try await eventually("both have looked more than once") { try turns.session.looks() > looks + 4 }
-        // A waiting message writes nothing: no message, and no hint that would keep sweepers away.
+        // A waiting message writes nothing: neither the message nor a hint, which would delay
+        // sweepers.
         #expect(try turns.session.redis.cli("HGETALL", turns.session.keys.state) == before)
         #expect(try turns.session.redis.cli("ZSCORE", turns.session.keys.running, turns.session.id.text) == hint)
         #expect(try turns.history().count == 2)
@@ -61,13 +62,14 @@ struct ConflictTests {
         #expect(try await first.all().content == "answer to first")
     }
 
-    /// A waiting message occupies one of the slots for steps.
+    /// A waiting message occupies one of the replica's slots for steps.
     @Test("The number of waiting messages is bounded")
     func onlySoManyMayWait() async throws {
         let turns = try await turns(maximumSteps: 2)
         let first = try await turns.say("first")
         async let second = turns.say("second", ["on_conflict": "wait"])
-        // The attempt to begin has a slot as well, and releases it before it waits.
+        // The attempt to begin also occupies a slot, and releases the slot before the message
+        // waits.
         try await eventually("it waits") { try turns.session.redis.lines("PUBSUB", "NUMSUB", turns.session.keys.wake).last == "1" }
         #expect(turns.scheduler.slots == 2)
         guard case .overloaded? = await turns.refusal("third", ["on_conflict": "wait"]) else {
@@ -99,7 +101,7 @@ struct ConflictTests {
         #expect(try await turns.say("third", ["on_conflict": "wait"]).all().content == "answer to third")
     }
 
-    /// Each step has one end.
+    /// Each step ends exactly once.
     @Test("Two interrupts at once write each message once (I1, I2)")
     func twoInterruptsAtOnce() async throws {
         let session = try await SessionInRedis(.shared())
@@ -110,7 +112,7 @@ struct ConflictTests {
         async let a = one.say("a", ["on_conflict": "interrupt"])
         async let b = two.say("b", ["on_conflict": "interrupt"])
         let streams = try await [first, a, b]
-        // The second one has interrupted the first, which does not run.
+        // The second message has interrupted the first one's step.
         try await eventually("one is left") { try streams.count { try $0.soFar().done.isNull } == 1 }
         _ = try await one.service.cancel(session.id, step: nil, as: .tenant)
         for stream in streams { #expect(try await stream.all().done["status"] == "cancelled") }
@@ -120,7 +122,7 @@ struct ConflictTests {
         #expect(history.count { $0["role"] == "user" } == 3)
     }
 
-    /// The owner is lost, so waiting for its end alone would be in vain.
+    /// The owner is lost, so that the step would never end without a takeover.
     @Test("A waiting message has a lost step taken over")
     func whoWaitsTakesOver() async throws {
         let lost = try await SessionInRedis(.shared())
@@ -133,7 +135,7 @@ struct ConflictTests {
 }
 
 extension SessionInRedis {
-    /// Returns how often any client has read a session's fields.
+    /// Returns the number of times that clients have read a session's fields.
     fileprivate func looks() throws -> Int {
         try redis.cli("INFO", "commandstats").firstMatch(of: /cmdstat_hmget:calls=([0-9]+)/).flatMap { Int($0.output.1) } ?? 0
     }

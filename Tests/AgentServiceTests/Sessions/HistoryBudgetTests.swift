@@ -8,10 +8,10 @@ import Testing
 @testable import SessionStore
 @testable import agent_server
 
-/// A replica bounds the histories that it holds at the same time.
+/// A replica limits the bytes of the histories that it holds at the same time.
 @Suite("Bound on the bytes of histories", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct HistoryBudgetTests {
-    /// A session whose history has about so many bytes and needs a completion.
+    /// Creates a session whose history has about this many bytes, and waits for a completion.
     private func session(_ bytes: Int, beside other: SessionInRedis? = nil) async throws -> SessionInRedis {
         let session = if let other { SessionInRedis(beside: other) } else { try await SessionInRedis(.shared(), lease: .seconds(60)) }
         let turns = Turns(session, model: PlayedModel.saying("x"))
@@ -25,8 +25,8 @@ struct HistoryBudgetTests {
         return session
     }
 
-    /// Turns of one replica with room for 512 KiB of large histories. Its model keeps a request
-    /// until the gate opens.
+    /// Creates turns of one replica that may hold 512 KiB of large histories. Its model holds each
+    /// request until the gate opens.
     private func turns(_ session: SessionInRedis, gate: Gate, wait: Duration = .seconds(60)) -> Turns {
         Turns(
             session, holdsRequests: true,
@@ -61,7 +61,7 @@ struct HistoryBudgetTests {
         #expect(try await listener.all().done["status"] == "completed")
     }
 
-    /// The second generation of the step needs them.
+    /// The second generation of the step needs all messages.
     @Test("A repair reads the history and the client's tools again")
     func aRepairHasAllThatTheFirstGenerationHad() async throws {
         let session = try await session(100_000)
@@ -96,7 +96,7 @@ struct HistoryBudgetTests {
         let two = try await turns.say("two", in: second)
         try await eventually("it waits") { turns.service.histories.areCrowded }
         #expect(try second.state("status") == "running" && turns.model.requests.count == 1)
-        // Small histories do not wait behind large ones.
+        // Small histories do not wait for large ones.
         let small = try await session(0, beside: first)
         #expect(try await turns.say("three", in: small).all().done["status"] == "completed")
         #expect(turns.service.histories.areCrowded)
@@ -105,8 +105,8 @@ struct HistoryBudgetTests {
         #expect(turns.service.histories.used == 0)
     }
 
-    /// The message was accepted, so it is not refused: another replica runs the step, and the
-    /// client finds it there.
+    /// The replica has accepted the message, and therefore cannot refuse it: another replica runs
+    /// the step, and the client resumes there.
     @Test("A step that gets no room is released for another replica")
     func aStepThatGetsNoTurnIsGivenBack() async throws {
         let first = try await session(200_000)
@@ -134,7 +134,7 @@ struct HistoryBudgetTests {
         #expect(try second.state("attempt") == "1")
     }
 
-    /// The message waits before it is accepted, so the replica can still refuse it.
+    /// The message waits before the replica accepts it, so that the replica can still refuse it.
     @Test("A message that comes while others wait is refused in the end")
     func aMessageThatComesToACrowdIsRefusedInTheEnd() async throws {
         let first = try await session(200_000)
@@ -143,7 +143,7 @@ struct HistoryBudgetTests {
         let turns = turns(first, gate: gate, wait: .milliseconds(300))
         let one = try await turns.say("one")
         try await eventually("it is asked") { turns.model.requests.count == 1 }
-        // Its lease lasts a minute, and the message waits as long.
+        // The lease lasts a minute, and the message waits as long.
         let two = try await turns.say("two", in: second)
         try await eventually("it waits") { turns.service.histories.areCrowded }
         let length = try third.redis.history(third.id).count

@@ -4,7 +4,7 @@ import Testing
 
 @testable import AgentService
 
-/// The result of a request: given once, and given in any case.
+/// A request always gets a result, and only once.
 @Suite("Results that are given exactly once")
 struct PendingResultTests {
     private typealias Pending = PendingResult<Int>
@@ -30,7 +30,7 @@ struct PendingResultTests {
         #expect(isLost(result) && log.contains("internal_error"))
     }
 
-    /// A path that returns early is the defect that this is about.
+    /// The tested defect is a path that returns early, without a result.
     @Test("A path without a result fails its caller")
     func aPathWithoutAResultFailsItsCaller() async {
         let (result, _) = await result { pending in
@@ -49,8 +49,8 @@ struct PendingResultTests {
         #expect(none.isEmpty)
     }
 
-    /// A checked continuation ends the process when it is resumed twice, so a second result would
-    /// be seen.
+    /// A checked continuation ends the process if it is resumed twice, so that the test would
+    /// notice a second result.
     @Test("A decided result is given once, before the next action")
     func aDecidedResultIsGivenOnceAndBeforeWhatFollows() async throws {
         let isOver = Guarded(false)

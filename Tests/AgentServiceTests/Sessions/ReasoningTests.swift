@@ -7,7 +7,7 @@ import Testing
 @testable import LanguageModels
 @testable import SessionStore
 
-/// Reasoning passes from a completion through Redis to the next request.
+/// Reasoning of a completion is stored in Redis, and is part of the next request.
 @Suite("Reasoning from a completion to the next request", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct ReasoningTests {
     private static func trace(_ text: String, calls: [Int: String] = [:]) -> LLMEvent {
@@ -18,7 +18,7 @@ struct ReasoningTests {
                 calls: calls.mapValues { [ReasoningTrace.Member(name: "extra_content", json: json($0))] }))
     }
 
-    /// Returns a request's last message that is not a tool's, with the returned reasoning.
+    /// Returns a request's last message that is not a tool's, including its reasoning.
     private func lastAnswer(_ request: LLMRequest) throws -> JSON {
         try #require(
             try JSON(parsing: ChatCompletionRequest.encode(request, stream: true).bytes)["messages"].array.last {

@@ -33,7 +33,7 @@ struct TurnServiceTests {
                 ["role": "system", "content": "be brief"], ["role": "user", "content": "hello"],
                 ["role": "assistant", "content": "Hello 😀"],
             ])
-        // Every event has the next position, and the log holds the same events.
+        // Every event has the next position, and the log contains the same events.
         let ids = told.compactMap { $0.id.flatMap { EventID($0) } }
         #expect(ids.map(\.sequence) == Array(1...told.count))
         #expect(Set(ids.map(\.nonce)) == [try turns.session.state("nonce")])
@@ -76,7 +76,7 @@ struct TurnServiceTests {
         #expect(first.done["status"] == "waiting" && first.done["pending_calls"] == ["a"])
         #expect(turns.model.requests.count == 1)
         #expect(try await turns.result(["json": true], of: "a").all().content == "fine")
-        // The repeated request gets the same events, without the model.
+        // The repeated request gets the same events, without a call of the model.
         #expect(try await turns.result(["json": true], of: "a").all().content == "fine")
         #expect(turns.model.requests.count == 2)
         let history = try turns.history()
@@ -95,13 +95,13 @@ struct TurnServiceTests {
         #expect(try turns.history().count == 3)
     }
 
-    /// Some models repeat their ids, and Redis's JSON library spells some of them differently.
+    /// Some models repeat their ids. Redis's JSON library writes some ids with other escapes.
     @Test("A call id is never used twice (I1)", arguments: ["call_0", "a/b", "\u{2028}", "\u{7F}", "ü\"\\"])
     func anIDIsNeverUsedTwice(id: String) async throws {
         let turns = try await Self.turns(model: PlayedModel.calling((id: id, name: "echo", arguments: "{}")))
         let first = try #require(try await turns.say("one").all().done["pending_calls"][0].string)
         #expect(CallID.isAccepted(id) ? first == id : first != id && CallID.isAccepted(first))
-        // The user goes on, so the script closes the call.
+        // The user sends another message, so that the script closes the call.
         let second = try await turns.say("two").all()
         let fresh = try #require(second.done["pending_calls"][0].string)
         #expect(fresh != first)
@@ -131,7 +131,7 @@ struct TurnServiceTests {
 
     // MARK: I4
 
-    /// Until Redis has acknowledged the end, no client sees it.
+    /// Clients get the end only after Redis has acknowledged it.
     @Test("No final event is sent before Redis has stored it (I4)", arguments: [true, false])
     func nothingFinalIsToldBeforeItIsStored(calls: Bool) async throws {
         let redis = try await RedisServer.start()

@@ -9,15 +9,15 @@ import TestSupport
 @testable import SessionStore
 @testable import agent_server
 
-/// A model that a test plays inside the process.
+/// A model inside the test's process, whose events the test decides.
 final class PlayedModel: LanguageModel, Sendable {
     typealias Sink = ([LLMEvent]) async throws -> Void
     typealias Script = @Sendable (LLMRequest, Sink) async throws -> Void
 
     private let script: Guarded<Script>
     private let received = Guarded<[LLMRequest]>([])
-    /// Whether a request counts as held until its script has ended, and not only until the script
-    /// begins.
+    /// Whether a request counts as held until its script has ended; otherwise it counts only until
+    /// the script begins.
     private let holdsRequests: Bool
 
     var requests: [LLMRequest] { received.withLock { $0 } }
@@ -70,7 +70,7 @@ extension EventLoopExecutors {
     static let shared = EventLoopExecutors(MultiThreadedEventLoopGroup.singleton)
 }
 
-/// Turns as a replica runs them, without HTTP: a real Redis, a played model.
+/// Turns without HTTP, on a real Redis and with a ``PlayedModel``.
 final class Turns: Sendable {
     let session: SessionInRedis
     let model: PlayedModel
@@ -118,7 +118,7 @@ final class Turns: Sendable {
         return listener
     }
 
-    /// Posts a message and expects an error; returns nil if none comes.
+    /// Posts a message that must fail, and returns its error; nil if it succeeded.
     func refusal(_ text: String, _ extra: [String: JSON] = [:]) async -> TurnError? {
         do {
             _ = try await say(text, extra)
@@ -136,7 +136,7 @@ final class Turns: Sendable {
         try await post(["type": "tool_result", "call_id": .string(call), "result": result])
     }
 
-    /// Returns a follower's events from the beginning of a step, once all have come.
+    /// Returns a follower's events from the beginning of a step, when the stream has ended.
     func follow(_ step: Int) async throws -> [Listener.Told] {
         let listener = Listener()
         try service.follow(session.id, from: .beginning(of: step), stream: listener.stream, as: .tenant)
@@ -146,7 +146,7 @@ final class Turns: Sendable {
     func history() throws -> [JSON] { try session.redis.history(session.id) }
 }
 
-/// A client of the native stream that reads all the time.
+/// A client of the native stream that reads continuously.
 final class Listener: Sendable {
     struct Told: Equatable, CustomStringConvertible {
         var id: String?

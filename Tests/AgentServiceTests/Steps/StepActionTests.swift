@@ -6,7 +6,7 @@ import Testing
 
 @testable import AgentService
 
-/// Each result of an action leads to the next one.
+/// Each result of an action leads to the next action.
 @Suite("The actions of a step")
 struct StepActionTests {
     private let machine = StepStateMachine(maximumBytes: 1000, maximumCalls: 1)

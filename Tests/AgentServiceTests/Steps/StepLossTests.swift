@@ -9,10 +9,10 @@ import Testing
 @testable import SessionStore
 @testable import agent_server
 
-/// A step is taken over, or its Redis goes down.
+/// Another replica takes a step over, or Redis goes down.
 @Suite("Steps that lose their lease or their Redis", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct StepLossTests {
-    /// The former owner's client gets the step that replaces its own.
+    /// The former owner's client gets the events of the replacing step.
     @Test("An owner that lost its lease writes nothing and follows the new owner (I3)", arguments: [true, false])
     func anOwnerThatLostItsLeaseFollowsTheNewOne(noticedAtTheEnd: Bool) async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
@@ -44,8 +44,8 @@ struct StepLossTests {
         #expect(told.content == "from elsewhere")
         #expect(try turns.history().map { $0["content"] } == ["be brief", "hello", "from elsewhere"])
         #expect(try session.redis.cli("HLEN", session.keys.pending) == "0")
-        // The old step's entries are from before the loss. The new step's entries are the new
-        // owner's.
+        // The old step's entries were written before the loss. The new owner wrote the new step's
+        // entries.
         #expect(try await session.entries(step: 2).flatMap(\.fields).map(\.name) == ["message", "done"])
     }
 
@@ -60,7 +60,7 @@ struct StepLossTests {
         #expect(told.error["code"] == "session_deleted" && told.error["retryable"] == false)
         #expect(told.done["status"] == "failed")
         #expect(told.suffix(2).allSatisfy { $0.id == nil })
-        // No key of the session comes back.
+        // The session's keys are not created again.
         #expect(try session.redis.cli(["EXISTS"] + session.keys.all) == "0")
     }
 
@@ -89,7 +89,7 @@ struct StepLossTests {
         #expect(told.suffix(2).map(\.name) == ["error", "done"])
     }
 
-    /// Redis is down while the model writes, and back before the commit gives up.
+    /// Redis is down while the model writes. It returns before the commit stops trying.
     @Test("A short outage of Redis is not noticed")
     func aRedisThatComesBackInTimeIsNotNoticed() async throws {
         let durable = ["--appendonly", "yes", "--appendfsync", "always"]
@@ -107,7 +107,7 @@ struct StepLossTests {
         try await redis.kill()
         gate.open()
         let text = "Hello" + String(repeating: ".", count: 100) + "!"
-        // Text flows on while Redis is down.
+        // The client still gets text while Redis is down.
         try await eventually("all tokens are told") { try listener.tokens() == text }
         try FileManager.default.removeItem(atPath: redis.socket)
         let again = try await RedisServer.start(durable, directory: redis.directory, port: redis.port)
@@ -135,7 +135,7 @@ struct StepLossTests {
         try await eventually("nothing runs") { turns.scheduler.runningSteps == 0 }
     }
 
-    /// The stop sends the clients after their steps. A release does not count as an attempt.
+    /// A drained step's client is told to reconnect. A release does not count as an attempt.
     @Test("A stopping replica releases its steps, and another replica runs them at once")
     func aDrainedStepGoesOnElsewhere() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))
@@ -157,8 +157,8 @@ struct StepLossTests {
             Double(try session.redis.cli("ZSCORE", session.keys.running, session.id.text)) ?? .infinity
                 <= Double(try await session.store.now()))
 
-        // At once, although the step's lease would last a minute, and the other replica knows
-        // nothing of Redis's past.
+        // The takeover happens at once, although the lease would last a minute, and the other
+        // replica has just started.
         let elsewhere = Turns(try await session.elsewhere(outagePause: .seconds(60)), model: PlayedModel.saying("better here"))
         #expect(try await elsewhere.service.takeOver(session.id, step: 1))
         try await eventually("it is answered") { try session.redis.history(session.id).last?["content"] == "better here" }

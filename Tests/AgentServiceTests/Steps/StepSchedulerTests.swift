@@ -33,7 +33,7 @@ struct StepSchedulerTests {
         }
     }
 
-    /// Notes the jobs that ran.
+    /// Records the jobs that ran.
     final class Box: Sendable {
         let isOver = Guarded(false)
         let reason = Guarded<StopReason?>(nil)
@@ -66,7 +66,7 @@ struct StepSchedulerTests {
         try await running.ended()
     }
 
-    /// Load balancers need that time, even if no step runs.
+    /// Load balancers need the time of the notice, even if no step runs.
     @Test("A stop lasts at least as long as the drain notice")
     func aStopIsNoticedBeforeItsEnd() async throws {
         let running = Running(notice: .milliseconds(300))
@@ -94,7 +94,7 @@ struct StepSchedulerTests {
         #expect(throws: StepScheduler.Refusal.draining) { try running.scheduler.launch(endsStep: true) {} }
     }
 
-    /// A suspended step is not a task. It continues in a job.
+    /// A suspended step needs no task. It continues as a job.
     @Test("A suspended step keeps its slot and delays the stop")
     func whatIsWaitedForHasItsPlace() async throws {
         let running = Running(maximumSteps: 1)
@@ -116,7 +116,7 @@ struct StepSchedulerTests {
         #expect(ways.isOver.withLock { $0 } && running.scheduler.slots == 0)
     }
 
-    /// A dropped suspension is a defect. It must not hold up a stop for ever.
+    /// A dropped suspension is a defect. It must not prevent a stop.
     @Test("A dropped suspension releases its slot")
     func aDroppedSuspensionReleasesItsSlot() async throws {
         let running = Running(maximumSteps: 1)
@@ -130,7 +130,7 @@ struct StepSchedulerTests {
         try await running.ended()
     }
 
-    /// The service ends without a graceful stop.
+    /// The service's task is cancelled without a graceful stop.
     @Test("A cancelled scheduler stops suspended steps, and their next jobs still run")
     func aCancellationStopsWhatIsWaitedFor() async throws {
         let scheduler = StepScheduler(maximumSteps: 1, drain: .seconds(30), executors: .shared, logger: .quiet)
@@ -157,7 +157,7 @@ struct StepSchedulerTests {
         try await service.value("the scheduler ends")
     }
 
-    /// The job is not lost silently.
+    /// The job must not be dropped without a report.
     @Test("A job after the cancellation is refused")
     func aJobThatNobodyWillRunIsRefused() async throws {
         let scheduler = StepScheduler(maximumSteps: 1, drain: .seconds(30), executors: .shared, logger: .quiet)
@@ -169,7 +169,7 @@ struct StepSchedulerTests {
         #expect(scheduler.slots == 0)
     }
 
-    /// A caller that waits for the end of both finds the slot free.
+    /// A caller that waits for the end of both jobs finds the slot free.
     @Test("A job and its successor share one slot")
     func whatFollowsAJobHasItsPlace() async throws {
         let running = Running(maximumSteps: 1)
@@ -245,7 +245,7 @@ struct StepSchedulerTests {
         #expect(running.scheduler.runningSteps == 0)
     }
 
-    /// Its message was on the way to Redis when the time ran out.
+    /// Its message was on the way to Redis when the drain time ended.
     @Test("A step that begins after the drain is stopped as well")
     func whatBeginsAfterTheDrainTimeIsStoppedToo() async throws {
         let running = Running(drain: .milliseconds(50))
@@ -268,7 +268,7 @@ struct StepSchedulerTests {
 }
 
 extension StepScheduler {
-    /// A job without a successor.
+    /// Launches a job without a successor.
     fileprivate func launch(endsStep: Bool = false, _ job: @escaping @Sendable () async -> Void) throws(Refusal) {
         try start(endsStep: endsStep) { () -> NextAction in
             await job()

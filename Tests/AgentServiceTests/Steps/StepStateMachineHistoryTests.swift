@@ -6,7 +6,7 @@ import Testing
 @testable import AgentService
 @testable import LanguageModels
 
-/// Random models and random sessions.
+/// Runs random completions in random sessions.
 @Suite("Histories of random sessions")
 struct StepStateMachineHistoryTests {
     struct Model {
@@ -40,7 +40,8 @@ struct StepStateMachineHistoryTests {
         mutating func pick<Value>(_ values: [Value], _ other: Value) -> Value { values.randomElement(using: &random) ?? other }
     }
 
-    /// The same text as the script writes it, with the escapes of Redis's JSON library.
+    /// The tool message that the script writes for a closed call, with the escapes of Redis's JSON
+    /// library.
     static func closed(_ id: String) -> ByteBuffer {
         let escaped = JSON.string(id).text.replacing("/", with: "\\/").replacing("\u{7F}", with: "\\u007f")
         return ByteBuffer(string: #"{"role":"tool","tool_call_id":\#(escaped),"content":"cancelled"}"#)
@@ -71,7 +72,7 @@ struct StepStateMachineHistoryTests {
                 try compare(end, shown: shown, seed: seed)
                 history += end.messages
                 isOver = end.calls.isEmpty
-                // The user goes on, or the results come, in any order.
+                // The user sends a message, or the results arrive in any order.
                 let goesOn = Int.random(in: 0..<4, using: &model.random) == 0
                 for call in end.calls.shuffled(using: &model.random) {
                     history.append(
@@ -83,7 +84,7 @@ struct StepStateMachineHistoryTests {
         }
     }
 
-    /// The events for the client agree with the stored history.
+    /// Checks that the client's events agree with the stored history.
     private func compare(_ ending: StepStateMachine.Ending, shown: String, seed: Int) throws {
         let events = try StepStateMachineTests.events(ending)
         let comment = Comment(rawValue: "seed \(seed): \(events)")

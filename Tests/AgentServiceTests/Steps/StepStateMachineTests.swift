@@ -6,12 +6,12 @@ import Testing
 @testable import AgentService
 @testable import LanguageModels
 
-/// One or two generations lead to one end of a step.
+/// A step ends once, after one or two generations.
 @Suite("The step's state machine")
 struct StepStateMachineTests {
     enum Unexpected: Error { case repair, ending }
 
-    /// A machine, and the generations so far.
+    /// A state machine, with the history and the number of generations so far.
     struct Driver {
         var machine: StepStateMachine
         var history: [ByteBuffer]
@@ -22,7 +22,7 @@ struct StepStateMachineTests {
             self.history = history
         }
 
-        /// Runs one generation. Its repair messages go into `history`, as in the step runner.
+        /// Runs one generation. Its repair messages are added to `history`, as in the step runner.
         mutating func generate(_ events: [LLMEvent]) throws(LLMError) -> StepStateMachine.Conclusion {
             for event in events { try machine.receive(event) }
             var known = UsedCallIDs()
@@ -57,7 +57,7 @@ struct StepStateMachineTests {
 
     static func json(_ buffers: [ByteBuffer]) throws -> [JSON] { try buffers.map { try JSON(parsing: $0) } }
 
-    /// The events as the log holds them.
+    /// Returns the events as the log contains them.
     static func events(_ ending: StepStateMachine.Ending) throws -> [JSON] {
         var batch = LoggedEvents(firstSequence: 1)
         for event in ending.events { LogCodec.append(event, to: &batch) }
@@ -68,7 +68,7 @@ struct StepStateMachineTests {
 
     // MARK: Text
 
-    /// A provider may end in any way.
+    /// A model's server may end the completion at any point.
     @Test("Text without an end never enters the history")
     func anAnswerWithoutAFinishIsNone() throws {
         var driver = Driver()
@@ -149,7 +149,8 @@ struct StepStateMachineTests {
 
     @Test("Unusable call ids are replaced", arguments: [nil, "", "used", String(repeating: "x", count: 41), "used/too", "used\u{2028}"])
     func idsThatCannotBeUsedAreReplaced(id: String?) throws {
-        // A result as this program writes it, and a closed call as the script writes it.
+        // A result in the form that the server writes, and a closed call in the form that the
+        // script writes.
         let history = [
             ChatMessage.tool(callID: "used", content: ByteBuffer(string: "x")),
             ByteBuffer(string: #"{"role":"tool","tool_call_id":"used\/too","content":"cancelled"}"#),
@@ -176,7 +177,7 @@ struct StepStateMachineTests {
         #expect(ending.calls.map(\.id) == ["a", "fresh_1"])
     }
 
-    /// The model has only quoted the id.
+    /// The id is only part of the model's text.
     @Test("A call id quoted in text does not count as used")
     func anIDThatOnlyStandsInTextIsNotUsed() throws {
         let quoted = ChatMessage.user(content: ByteBuffer(string: JSON.string(#"{"tool_call_id":"a"}"#).text))
@@ -218,7 +219,7 @@ struct StepStateMachineTests {
         #expect(ending.status == .waiting)
         #expect(try Self.json(ending.messages).map { $0["role"] } == ["assistant", "tool", "assistant"])
         #expect(try Self.json(ending.messages)[2]["content"] == "two")
-        // The client gets the rest of the text that it has seen in part.
+        // The client has part of the text, and gets the whole text at the end.
         #expect(try Self.events(ending)[0]["content"] == "one two")
         #expect(ending.calls.map(\.id) == ["b"])
     }
@@ -233,8 +234,8 @@ struct StepStateMachineTests {
         #expect(try Self.events(ending)[0]["content"] == "I can't")
     }
 
-    /// Models invent names that no server accepts in a history. A stored one would make every later
-    /// request fail.
+    /// Models may invent names that no server accepts in a history. If the server stored such a
+    /// name, every later request would fail.
     @Test(
         "Tool names that no server accepts are repaired",
         arguments: ["multi_tool_use.parallel", "read file", "näme", String(repeating: "x", count: 65), "functions.echo:0"]
@@ -316,7 +317,7 @@ struct StepStateMachineTests {
         #expect(throws: LLMError.self) { _ = try driver.generate([.textDelta("12345"), .textDelta("67890"), .textDelta("1")]) }
         driver = Driver(maximumBytes: 10)
         #expect(throws: LLMError.self) { _ = try driver.generate([Self.call(0, "a", "f", "12345678"), Self.call(0, nil, nil, "9")]) }
-        // The bound covers both generations together.
+        // The limit applies to the sum of both generations.
         driver = Driver(maximumBytes: 10)
         _ = try driver.repair([Self.call(0, "a", "f", "1234"), .finish(.toolCalls)])
         let error = #expect(throws: LLMError.self) { _ = try driver.generate([.textDelta("12345")]) }
@@ -421,7 +422,7 @@ struct StepStateMachineTests {
         #expect(ending.upstreamCode == "1302" && ending.upstreamRequest == "req_1")
     }
 
-    /// The next message replaces it. Only a message that caused the refusal is removed.
+    /// The next message replaces it. A message is removed only if it caused the refusal.
     @Test("Only a refused conversation loses its last message", arguments: LLMError.Code.allCases)
     func onlyRefusedConversationsLoseTheirLastMessage(code: LLMError.Code) throws {
         var driver = Driver()

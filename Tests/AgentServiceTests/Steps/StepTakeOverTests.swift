@@ -16,10 +16,10 @@ struct StepTakeOverTests {
         let lease = try await lost.begin()
         try await lost.log(lease, tokens: "half an ", "ans")
         let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("whole"))
-        // A living step is left alone.
+        // The replica does not take a living owner's step.
         #expect(try await !turns.service.takeOver(lost.id, step: 1))
         try lost.expire()
-        // Only the named step is taken.
+        // The replica takes only the named step.
         #expect(try await !turns.service.takeOver(lost.id, step: 2))
         #expect(try await turns.service.takeOver(lost.id, step: 1))
         let told = try await turns.follow(1)
@@ -45,7 +45,7 @@ struct StepTakeOverTests {
         try lost.expire()
         let turns = Turns(try await lost.elsewhere(), model: PlayedModel.saying("whole"))
         #expect(try await turns.service.takeOver(lost.id, step: 1))
-        // No client listens. That does not count as a client that has left.
+        // No client listens, and none has left.
         try await eventually("it is answered") { try turns.history().last?["content"] == "whole" }
         #expect(turns.model.requests.map(\.model) == ["m-1"] && turns.model.requests.allSatisfy { $0.tools == nil })
         let journal = try JSON(try lost.redis.cli("LINDEX", lost.keys.steps, "-1"))
@@ -70,7 +70,7 @@ struct StepTakeOverTests {
         #expect(try await turns.post(["type": "retry"]).all().content == "at last")
     }
 
-    /// Living replicas renew first.
+    /// After an outage, living replicas renew first.
     @Test("After an outage no step is taken over for a while")
     func afterAnOutageNothingIsTakenForAWhile() async throws {
         let lost = try await SessionInRedis(.shared(), lease: .milliseconds(200))
@@ -84,7 +84,7 @@ struct StepTakeOverTests {
         #expect(ContinuousClock.now - begun >= pause)
     }
 
-    /// The client does not wait for a sweeper.
+    /// The client's request takes the step over, before a sweeper does.
     @Test("A repeated request takes the step over at once")
     func aRetryTakesOverAtOnce() async throws {
         let lost = try await SessionInRedis(.shared())
@@ -115,7 +115,7 @@ struct StepTakeOverTests {
         try await eventually("it is answered") { try turns.history().last?["content"] == "whole" }
     }
 
-    /// The session was deleted and began again while its replica was paused.
+    /// The session was deleted and begun anew while its replica was paused.
     @Test("The client of a deleted session learns its end, not the new session's text")
     func aFormerSessionsClientIsToldOfItsEnd() async throws {
         let session = try await SessionInRedis(.shared(), lease: .seconds(60))

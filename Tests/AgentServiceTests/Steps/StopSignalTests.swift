@@ -47,7 +47,7 @@ struct StopSignalTests {
 }
 
 extension StopSignal {
-    /// Waits for the signal.
+    /// Waits for the signal, and returns its reason.
     func stopped() async -> StopReason? {
         await withCheckedContinuation { continuation in whenStopped { continuation.resume() } }
         return reason

@@ -6,10 +6,10 @@ import Testing
 @testable import AgentService
 @testable import LanguageModels
 
-/// No client asks for the steps.
+/// No client requests the steps.
 @Suite("The sweeper", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct SweeperTests {
-    /// Runs a sweeper beside a replica's turns.
+    /// Runs a sweeper and a replica's turns together.
     private final class Sweeping: Sendable {
         let turns: Turns
         private let task: Task<Void, any Error>
@@ -40,15 +40,15 @@ struct SweeperTests {
         for session in lost {
             try await eventually("\(session.id) is answered") { try redis.history(session.id).last?["content"] == "whole" }
         }
-        // Each step is found once, by one of the two sweepers.
+        // One of the two sweepers finds each step, and only once.
         #expect(one.turns.model.requests.count + two.turns.model.requests.count == lost.count)
         for session in lost { #expect(try redis.history(session.id).count == 2) }
-        // No hint stays without a running step.
+        // When no step runs, no hint remains.
         try await eventually("all hints are gone") { try redis.cli("--scan", "--pattern", "agent:running:*") == "" }
         withExtendedLifetime((one, two)) {}
     }
 
-    /// A hint that was set too early moves along. It exists as long as the step runs.
+    /// If a hint was set too early, the sweeper moves it. The hint exists as long as the step runs.
     @Test("A sweeper leaves a living step alone and moves its hint")
     func aLivingStepIsLeftAlone() async throws {
         let session = try await SessionInRedis(.start(), lease: .seconds(60))

@@ -36,8 +36,8 @@ struct ClientStreamTests {
     func aReaderThatWaitsIsWoken() async throws {
         let stream = ClientStream()
         let reader = Task { await stream.next() }
-        // The reader gets the bytes, whether it already waits or not. An empty write gives it
-        // nothing.
+        // The reader gets the bytes, whether it already waits or not. An empty write does not wake
+        // it.
         stream.write { _ in }
         stream.write { $0.writeString("x") }
         #expect(try await reader.value("the reader is woken").map { String(buffer: $0) } == "x")
@@ -87,14 +87,15 @@ struct ClientStreamTests {
         let closed = Counter()
         stream.whenClosed { closed.add() }
         stream.write { $0.writeString(String(repeating: "x", count: 100)) }
-        // One write of any size may exceed the limit. The next write finds the client behind.
+        // One write of any size may exceed the limit. At the next write, the stream disconnects the
+        // client.
         stream.write { $0.writeString(String(repeating: "x", count: 1000)) }
         #expect(stream.isOpen)
         #expect(stream.isBehind)
         stream.write { $0.writeString("x") }
         #expect(!stream.isOpen)
         #expect(closed.count == 1)
-        // No partial event is delivered, and nothing is kept.
+        // The stream delivers no partial event, and releases its bytes.
         #expect(await stream.next() == nil)
         stream.write { _ in Issue.record("nobody reads this") }
     }
@@ -207,7 +208,8 @@ struct ClientStreamTests {
         #expect(await Self.rest(of: stream) == "")
     }
 
-    /// Nothing else would end its connection. Bytes that were just delivered are a reason to wait.
+    /// No other rule would end this connection. After a delivery, the stream waits longer for the
+    /// client.
     @Test("A client that does not take the end is cut off after a while")
     func whoDoesNotTakeTheEndIsCutOffAfterAWhile() {
         for isGivenSome in [false, true] {

@@ -9,7 +9,7 @@ import Testing
 struct CallIDGeneratorTests {
     private func used(_ messages: ByteBuffer...) -> UsedCallIDs {
         var ids = UsedCallIDs()
-        // Page by page.
+        // The history arrives page by page.
         for message in messages { ids.add([message]) }
         return ids
     }
@@ -37,7 +37,7 @@ struct CallIDGeneratorTests {
         #expect(!used(text, result).contains("a"))
     }
 
-    /// A person or another program has edited it.
+    /// A person or another program has edited the history.
     @Test(
         "An edited result is found as well",
         arguments: [
@@ -59,8 +59,8 @@ struct CallIDGeneratorTests {
         #expect(!ids.contains("") && !ids.contains("tool"))
     }
 
-    /// The generator keeps a set of hashes: 128 lookups of 20,000 calls in 100 MB do not read the
-    /// calls.
+    /// The generator keeps a set of hashes: 128 lookups of ids in 100 MB with 20,000 calls do not
+    /// read the messages.
     @Test("A lookup takes constant time in a history of any length")
     func askingTakesNoTimeHoweverLongTheHistoryIs() {
         let content = ByteBuffer(string: String(repeating: "x", count: 5000))

@@ -33,7 +33,7 @@ struct ChunkTemplateTests {
         #expect(ChunkTemplate(ByteBuffer(string: #"{"b":"text"}"#), around: other) == nil)
     }
 
-    /// The events and the errors are the same.
+    /// With and without a template, the events and the errors are the same.
     @Test("Repeated chunks decode the same with and without templates", arguments: 0..<40)
     func repeatsAreReadAsTheyWouldBeWithoutTemplate(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
@@ -56,7 +56,8 @@ struct ChunkTemplateTests {
         return decoded
     }
 
-    /// A stream of mostly similar chunks, with every kind of chunk that only looks similar.
+    /// Returns a stream of mostly similar chunks, among them every kind of chunk that is only
+    /// nearly similar.
     private static func chunks(using random: inout SeededGenerator) -> [String] {
         let contents = [
             #""a""#, #""two words""#, #""""#, #""é😀""#, #""line\nfeed \"quoted\" \\""#, #""\ud83d\ude00""#, #""x","refusal":"y""#,

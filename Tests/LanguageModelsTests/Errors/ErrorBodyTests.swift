@@ -3,7 +3,7 @@ import Testing
 
 @testable import LanguageModels
 
-/// The reader finds an error's sentence, code and class in the form of every server.
+/// The reader finds an error's sentence, code and class in every server's form.
 @Suite("Error bodies of model servers")
 struct ErrorBodyTests {
     private func error(_ status: Int, _ body: String) -> LLMError { ErrorBody.httpError(status: status, body: ByteBuffer(string: body)) }
@@ -115,7 +115,7 @@ struct ErrorBodyTests {
         #expect(error.code == .contextFull && !error.isRetryable, "\(error)")
     }
 
-    /// Rate limits, refused keys and missing models are neither.
+    /// Rate limits, refused keys and missing models belong to no other class.
     @Test(
         "Every other error gets its code from its status",
         arguments: [
@@ -137,7 +137,7 @@ struct ErrorBodyTests {
         #expect(error(status, body).code == code)
     }
 
-    /// The body alone decides, since the response had status 200.
+    /// Only the body decides, because the response has status 200.
     @Test(
         "An error in a stream gets the class of the same HTTP error",
         arguments: [

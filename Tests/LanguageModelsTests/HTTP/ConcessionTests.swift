@@ -4,13 +4,13 @@ import Testing
 
 @testable import LanguageModels
 
-/// The provider learns once which form a server accepts, and remembers it.
+/// From one refusal, the provider learns which form a server accepts, and remembers it.
 @Suite("Concessions to a model's server")
 struct ConcessionTests {
     private static let refusal =
         #"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}}"#
 
-    /// Refuses requests with `stream_options`, and treats others as `others` says.
+    /// Refuses requests with `stream_options`, and responds to other requests with `others`.
     private func upstream(
         status: Int = 422, refusal: String = refusal,
         others: @escaping @Sendable () -> [RawUpstream.Step] = { RawUpstream.answer(HTTPLanguageModelFailureTests.whole) }
@@ -40,7 +40,7 @@ struct ConcessionTests {
         #expect(bodies[0].replacing(#","stream_options":{"include_usage":true}"#, with: "") == bodies[1] && bodies[1] == bodies[2])
     }
 
-    /// The refusal names the option by accident.
+    /// The refusal names the option without being caused by it.
     @Test("A request that fails without the option too changes nothing for later requests")
     func whatFailsWithoutAsWellIsNotRemembered() async throws {
         let upstream = try await upstream(others: { [.bytes("HTTP/1.1 422 No\r\nContent-Length: 4\r\n\r\nelse")] })
@@ -82,7 +82,8 @@ struct ConcessionTests {
 
     private static let template = #"{"object":"error","message":"Conversation roles must alternate user/assistant/user/assistant/..."}"#
 
-    /// Such a template ignores calls and results, and wants an assistant message between two users.
+    /// Such a template ignores calls and results, and requires an assistant message between two
+    /// user messages.
     @Test("After a refusal, a template of alternating turns gets a filler message between two users")
     func aTemplateOfTurnsGetsItsAnswerOnceItHasRefused() async throws {
         let upstream = try await RawUpstream.start { request in
@@ -105,7 +106,7 @@ struct ConcessionTests {
             }
         }
         #expect(upstream.requests.map { $0.text.contains("(no answer)") } == [false, true, true])
-        // Without a gap to fill, the refusal is final.
+        // If no message is missing between two user messages, the refusal is final.
         let plain = try await RawUpstream.start { _ in
             [.bytes("HTTP/1.1 400 No\r\nContent-Length: \(Self.template.utf8.count)\r\n\r\n" + Self.template)]
         }

@@ -42,7 +42,7 @@ struct HTTPLanguageModelFailureTests {
         #expect(Set(upstream.requests.map(\.text)).count == 1)
     }
 
-    /// Any number of other requests open connections meanwhile.
+    /// Meanwhile, other requests open any number of connections.
     @Test("Connections of other requests do not affect the retry")
     func whatOthersOpenDoesNotMatter() async throws {
         let (isSecond, isClosed) = (Gate(), Gate())
@@ -156,7 +156,7 @@ struct HTTPLanguageModelFailureTests {
         #expect(upstream.requests.count == 2)
     }
 
-    /// A redirection would send the keys to any address.
+    /// A redirect could direct the keys to any address.
     @Test("A redirection is not followed")
     func aRedirectionIsNotFollowed() async throws {
         let elsewhere = try await Upstream.start()
@@ -214,7 +214,7 @@ struct HTTPLanguageModelFailureTests {
     static let apiKey = "sk-live-0123456789abcdefghijklmnopqrstuvwxyz"
     static let internalKey = "internal/9876543210"
 
-    /// The server may repeat them anywhere in its text, and the text may be cut inside a key.
+    /// The server may repeat a key anywhere in its text, and the text may end within a key.
     @Test("An error never shows a key, even if the server repeats it")
     func keysAreNeverInAnError() async throws {
         let upstream = try await Upstream.start()
@@ -232,7 +232,7 @@ struct HTTPLanguageModelFailureTests {
                         upstream.answer { _ in answer }
                         let decoded = try await model.collect()
                         #expect(decoded.error == .rejected || decoded.error == .upstream)
-                        // The error does not show a useful part of a key either.
+                        // The error does not contain a useful part of a key, either.
                         #expect(!decoded.message.contains(key.prefix(8)), "\(decoded.message)")
                         #expect(!decoded.message.contains(key.suffix(8)), "\(decoded.message)")
                     }

@@ -10,11 +10,10 @@ import TransportSecurity
 #if canImport(Glibc)
 #endif
 
-/// The server is openssl's, which speaks the versions that the test names.
+/// The server is openssl's, with the TLS versions that the test names.
 @Suite("A model's server behind TLS", .tags(.processes), .serialized)
 struct HTTPLanguageModelTLSTests {
-    /// `openssl s_server`. It prints the request, and sends the lines that the test writes to its
-    /// input.
+    /// `openssl s_server`, which prints the request, and sends the lines of its standard input.
     private final class TLSServer: Sendable {
         let process: ChildProcess
         let port: Int
@@ -49,14 +48,14 @@ struct HTTPLanguageModelTLSTests {
         {"choices":[{"index":0,"message":{"role":"assistant","content":"over TLS"},"finish_reason":"stop"}]}
         """
 
-    /// Runs one generation, and responds when the request arrives.
+    /// Runs one generation, and sends the response when the request has arrived.
     private func ask(
         _ server: TLSServer, host: String = "localhost", _ change: (inout ModelSetup) -> Void = { _ in }
     ) async throws -> Decoded {
         try await withModel("https://\(host):\(server.port)", change) { model in
             let answering = Task {
                 try await eventually("the request") { server.process.log.contains("POST /v1/chat/completions") }
-                // Line by line, since the server treats its input as a terminal.
+                // The test writes line by line, because the server reads its input as a terminal.
                 server.say(
                     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: \(Self.answer.utf8.count)\r\n\r\n\(Self.answer)\n"
                 )

@@ -22,7 +22,8 @@ struct HTTPLanguageModelTests {
         return answer
     }()
 
-    /// Every length that cuts characters, lines and events differently, then random lengths.
+    /// Tries every length that splits characters, lines and events differently, and then random
+    /// lengths.
     @Test("A response split at any length gives the same events")
     func theSplitOfTheAnswerDoesNotMatter() async throws {
         let upstream = try await Upstream.start { _ in Self.answer }
@@ -131,7 +132,7 @@ struct HTTPLanguageModelTests {
         #expect(request.headers["traceparent"] == "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
         #expect(request.headers["content-type"] == "application/json")
         #expect(request.headers["accept"] == "text/event-stream")
-        // Byte by byte: nothing is decoded and encoded again.
+        // The bytes must be equal: nothing is decoded and encoded again.
         let expected =
             #"{"model":"a \"model\"","messages":[\#(messages.map { String(buffer: $0) }.joined(separator: ","))],"stream":true,"#
             + #""stream_options":{"include_usage":true},"tools":\#(String(buffer: tools))}"#
@@ -203,8 +204,8 @@ struct HTTPLanguageModelTests {
     func twoHundredGenerationsRunAtOnce() async throws {
         let all = Gate()
         let upstream = try await Upstream.start { request in
-            // The server responds only after all requests have come. If one generation waited for
-            // another one's connection, none would end.
+            // The server responds only when all requests have arrived. If one generation waited for
+            // another one's connection, no generation would end.
             await all.pass()
             return .text("answer ", request.lastContent)
         }

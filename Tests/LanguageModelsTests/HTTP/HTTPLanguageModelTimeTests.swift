@@ -40,7 +40,7 @@ struct HTTPLanguageModelTimeTests {
         try await eventually("the connection is closed") { upstream.openConnections == 0 }
     }
 
-    /// Every part of the body restarts the clock of silence.
+    /// Every part of the body restarts the limit of silence.
     @Test("A response that keeps arriving may take longer than the silence limit")
     func anAnswerThatKeepsComingIsNotSilent() async throws {
         var answer = UpstreamAnswer()
@@ -85,8 +85,8 @@ struct HTTPLanguageModelTimeTests {
 
     private static func chunk(_ delta: String, finish: String? = nil) -> String { "data: \(Decoded.delta(delta, finish: finish))\n\n" }
 
-    /// Text after a reason shows that the completion goes on: the clocks are those of a writing
-    /// model.
+    /// If text follows a reason, the completion goes on, and the time limits of a writing model
+    /// apply.
     @Test(
         "A premature reason does not cut the text",
         arguments: [
@@ -110,7 +110,7 @@ struct HTTPLanguageModelTimeTests {
         #expect(decoded.text.hasSuffix("late") && decoded.events.last == .finish(.stop))
     }
 
-    /// If nothing more comes, the completion is incomplete.
+    /// If no more bytes arrive, the completion is incomplete.
     @Test("Silence after a discredited reason is a timeout")
     func silenceBehindAReasonThatWasNoneIsATimeout() async throws {
         let beginning = Self.chunk(#"{"content":"one "}"#, finish: "stop") + Self.chunk(#"{"content":"two "}"#, finish: "stop")
@@ -148,7 +148,7 @@ struct HTTPLanguageModelTimeTests {
         try await eventually("the connection is closed") { upstream.openConnections == 0 }
     }
 
-    /// The server keeps sending bytes without meaning, before its end mark or after it.
+    /// The server sends meaningless bytes continuously, before its end mark or after it.
     @Test(
         "A rest that trickles in is awaited only briefly",
         arguments: [HTTPLanguageModelFailureTests.reason, HTTPLanguageModelFailureTests.reason + "data: [DONE]\n\n"]
@@ -241,7 +241,7 @@ struct HTTPLanguageModelTimeTests {
                 }
             }
         }
-        // The best of five, since other processes may keep the machine busy.
+        // The test takes the best of five runs, because other processes may use the machine.
         #expect(fastest < .milliseconds(100))
     }
 
@@ -260,7 +260,7 @@ struct HTTPLanguageModelTimeTests {
         #expect(upstream.requests.isEmpty)
     }
 
-    /// Events dropped after a cancellation do not complete a completion.
+    /// If a cancellation dropped events, the completion is not complete.
     @Test("An end that crosses a cancellation does not count")
     func anEndThatCrossesACancellationIsNone() async throws {
         try await withModel("http://127.0.0.1:1") { model in

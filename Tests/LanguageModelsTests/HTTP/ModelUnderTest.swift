@@ -6,7 +6,7 @@ import Testing
 
 @testable import LanguageModels
 
-/// A model's server and its format, as a test sets them.
+/// The settings of a model's server and its format in one test.
 @dynamicMemberLookup struct ModelSetup {
     var upstream: UpstreamConfiguration
     var format = OpenAIChat()
@@ -22,8 +22,8 @@ import Testing
     }
 }
 
-/// Runs a test's body with an ``HTTPLanguageModel`` of the test's configuration, which is shut down
-/// after it.
+/// Runs `body` with an ``HTTPLanguageModel`` in the test's configuration, and shuts the model down
+/// afterwards.
 func withModel<Value>(
     _ url: String, _ change: (inout ModelSetup) -> Void = { _ in }, _ body: (HTTPLanguageModel) async throws -> Value
 ) async throws -> Value {
@@ -32,7 +32,7 @@ func withModel<Value>(
     return try await withModel(setup.format, setup.upstream, body)
 }
 
-/// Runs a test's body with a model of any format.
+/// Runs `body` with a model of any format.
 func withModel<Value>(
     _ format: any WireFormat, _ configuration: UpstreamConfiguration, _ body: (HTTPLanguageModel) async throws -> Value
 ) async throws -> Value {
@@ -60,8 +60,8 @@ extension LLMRequest {
     static let hello = LLMRequest(model: "test", messages: [ByteBuffer(string: #"{"role":"user","content":"hello"}"#)])
 }
 
-/// Keeps a model's events for a task that asks for them. Records an issue for events that must
-/// not come.
+/// Collects a model's events for a task that reads them. Records an issue if an event arrives after
+/// the end.
 final class CollectingReceiver: LLMReceiver {
     private struct State {
         var batches: [[LLMEvent]] = []
@@ -71,7 +71,7 @@ final class CollectingReceiver: LLMReceiver {
     }
 
     private let state = Guarded(State())
-    /// The error to throw at every batch.
+    /// The error to throw at every batch; nil to accept all batches.
     private let refusal: (any Error)?
 
     init(refusing refusal: (any Error)? = nil) {
@@ -103,7 +103,8 @@ final class CollectingReceiver: LLMReceiver {
         reader?.resume()
     }
 
-    /// Returns the next batch; nil at the end. A cancelled task still waits for the end.
+    /// Returns the next batch; nil at the end. If the task is cancelled, it still waits for the
+    /// end.
     func next() async throws -> [LLMEvent]? {
         await withCheckedContinuation { continuation in
             let isThere = state.withLock { state in
@@ -122,7 +123,7 @@ final class CollectingReceiver: LLMReceiver {
 }
 
 extension LanguageModel {
-    /// Runs a generation for a task, and cancels it with the task.
+    /// Runs a generation for a task. If the task is cancelled, the generation is cancelled, too.
     func generate(_ request: LLMRequest, refusing refusal: (any Error)? = nil, sink: ([LLMEvent]) async throws -> Void) async throws {
         try Task.checkCancellation()
         let receiver = CollectingReceiver(refusing: refusal)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import LanguageModels
 
-/// Status lines that no server should send.
+/// Tests status lines that no server should send.
 @Suite("Odd status lines")
 struct OddStatusTests {
     static let whole = HTTPLanguageModelFailureTests.whole
@@ -27,7 +27,7 @@ struct OddStatusTests {
                 let odd = try await model.collect()
                 #expect(odd.error == .invalidResponse, "\(odd.message)")
                 #expect(odd.events == [])
-                // The connection is not reused, and the next one works.
+                // The client does not reuse the connection, and the next connection works.
                 try await eventually("the connection is closed") { upstream.openConnections == 0 }
                 #expect(try await model.collect().events == Self.expected)
             }
@@ -35,8 +35,7 @@ struct OddStatusTests {
         }
     }
 
-    /// The body, the trailers and the end of the connection may each come in a segment of their
-    /// own.
+    /// The body, the trailers and the end of the connection may each arrive in a separate segment.
     @Test(
         "An odd status is an invalid response in any segmentation",
         arguments: [
@@ -70,7 +69,7 @@ struct OddStatusTests {
         #expect(upstream.connections == 1)
     }
 
-    /// Only a connection that has already carried a response may have closed at the moment of its
+    /// Only if a connection has already carried a response may it have closed at the moment of its
     /// reuse.
     @Test("A connection lost after an informational status is not retried")
     func aLossAfterAnInformationalStatusIsNotRepeated() async throws {

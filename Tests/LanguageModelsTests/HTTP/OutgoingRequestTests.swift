@@ -5,7 +5,7 @@ import Testing
 @testable import AgentService
 @testable import LanguageModels
 
-/// The provider holds a request only as long as it may have to send it.
+/// The provider holds a request only as long as it may have to send the request again.
 @Suite("Memory of requests to the model", .timeLimit(.minutes(2)))
 struct OutgoingRequestTests {
     private static let token = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n"
@@ -18,8 +18,8 @@ struct OutgoingRequestTests {
         return request
     }
 
-    /// One request is sent in one part, one in several, and one is written away from the event
-    /// loop.
+    /// The first request is sent in one part and the second in several. Another thread than the
+    /// event loop's writes the third.
     @Test("The request is released when the response head arrives", arguments: [1000, 600_000, 5_000_000])
     func theRequestIsLetGoOfWithTheAnswersHead(bytes: Int) async throws {
         let (head, rest) = (Gate(), Gate())
@@ -32,7 +32,7 @@ struct OutgoingRequestTests {
             let receiver = CollectingReceiver()
             let generation = model.generate(request(bytes, of: budget), receiver: receiver)
             try await eventually("the model has the request") { head.arrivals == 1 }
-            // The messages are gone by then, and the bytes in flight are not.
+            // By now the messages are released, and the bytes in flight are not.
             #expect(budget.used > bytes && budget.used < bytes + 1000)
             #expect(upstream.requests.first?.text.hasSuffix(#"x"}],"stream":true,"stream_options":{"include_usage":true}}"#) == true)
             head.open()
@@ -72,7 +72,7 @@ struct OutgoingRequestTests {
         }
     }
 
-    /// The kept connection was closed.
+    /// The server closed the reused connection.
     @Test("A large request is resent with the same bytes")
     func aLargeRequestIsSentAgainAsItWas() async throws {
         let upstream = try await RawUpstream.start { received in

@@ -11,7 +11,8 @@ import Testing
 
 @Suite("The HTTP client's shortcut for bodies")
 struct PerEventLoopHTTPClientTests {
-    /// Asks for the body when the head arrives, and notes on which path the body comes.
+    /// Asks for the body when the head arrives, and records whether the body's bytes arrive
+    /// directly or through the HTTP client.
     private final class Reader: HTTPClientResponseDelegate, BodyReceiver {
         struct Seen: Equatable {
             var direct = 0
@@ -53,7 +54,7 @@ struct PerEventLoopHTTPClientTests {
         }
     }
 
-    /// AsyncHTTPClient does not promise to deliver a head inside the connection's call.
+    /// AsyncHTTPClient does not promise that it reports a head within the connection's call.
     @Test("The body bypasses the HTTP client's own path")
     func theBodyComesWithoutTheClientsDetour() async throws {
         let client = PerEventLoopHTTPClient(eventLoop: MultiThreadedEventLoopGroup.singleton.any(), configuration: .init())
@@ -76,10 +77,10 @@ struct PerEventLoopHTTPClientTests {
             reader.withLock { $0 = current }
             try await client.http.execute(request: request, delegate: current).get()
             let seen = current.seen.withLock { $0 }
-            // Bytes that come together with the end may take the client's path.
+            // Bytes that arrive together with the end may pass through the HTTP client.
             #expect(seen.direct >= tokenBytes)
             #expect(seen.direct + seen.throughClient == size(tokens.parts))
-            // The HTTP client sees the end of the response, and keeps the connection.
+            // The HTTP client gets the end of the response, and keeps the connection.
             #expect(seen.isKept == (round > 0))
         }
         #expect(upstream.violations.isEmpty)

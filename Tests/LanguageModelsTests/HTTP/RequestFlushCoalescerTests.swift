@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Flushes of requests to the model")
 struct RequestFlushCoalescerTests {
-    /// Notes each flush with the writes before it.
+    /// Records each flush with the writes before it.
     private final class Flushes: ChannelOutboundHandler {
         typealias OutboundIn = HTTPClientRequestPart
         typealias OutboundOut = HTTPClientRequestPart
@@ -59,7 +59,7 @@ struct RequestFlushCoalescerTests {
         #expect(flushes.flushed.isEmpty)
         channel.embeddedEventLoop.run()
         #expect(flushes.flushed == [["head"]])
-        // A body that comes later has a flush of its own.
+        // A body that arrives later is flushed separately.
         channel.writeAndFlush(body, promise: nil)
         #expect(flushes.flushed == [["head"], ["body"]])
     }

@@ -18,7 +18,7 @@ struct ResponseBodyCoalescerTests {
         return (channel, current)
     }
 
-    /// A part from the decoder. A head responds to an earlier request.
+    /// Passes a part from the decoder. A head is the response to a request that was sent before.
     private static func read(_ part: HTTPClientResponsePart, on channel: EmbeddedChannel) {
         if case .head = part {
             channel.pipeline.write(HTTPClientRequestPart.head(HTTPRequestHead(version: .http1_1, method: .POST, uri: "/")), promise: nil)
@@ -52,7 +52,7 @@ struct ResponseBodyCoalescerTests {
         #expect(out == [[Self.head], [Self.body("ab"), .end(nil), Self.head, Self.body("c")]])
     }
 
-    /// A truncated response is read as far as it came.
+    /// If a response is truncated, the handler passes on the bytes that have arrived.
     @Test("Bytes read before the connection ends are delivered")
     func whatWasReadGoesOnBeforeTheConnectionEnds() throws {
         let (channel, _) = try Self.joiningChannel()
@@ -72,8 +72,8 @@ struct ResponseBodyCoalescerTests {
         func receiveBody(_ bytes: ByteBuffer) { parts.append(String(buffer: bytes)) }
     }
 
-    /// Stands for the HTTP client: a receiver that asks for the body during the delivery of a head
-    /// gets it.
+    /// Acts as the HTTP client: if `receiver` is set, it asks for the body while a head is
+    /// delivered.
     private final class Claim: ChannelInboundHandler {
         typealias InboundIn = HTTPClientResponsePart
         let current: NIOLoopBoundBox<ResponseBodyCoalescer?>
@@ -107,11 +107,12 @@ struct ResponseBodyCoalescerTests {
         #expect(try read(Self.body("c")) == [])
         #expect(try read(.end(nil)) == [.end(nil)])
         claim.receiver = two
-        // Bytes with the end keep their order. After them the HTTP client's connection is free.
+        // Bytes that arrive with the end keep their order. After them, the HTTP client's connection
+        // is free.
         #expect(try read(Self.head, Self.body("d"), .end(nil)) == [Self.head, Self.body("d"), .end(nil)])
         #expect(try read(Self.head, Self.body("g")) == [Self.head])
         #expect(try read(Self.body("h"), Self.body("i"), .end(nil)) == [Self.body("hi"), .end(nil)])
-        // No receiver asks, so the HTTP client gets the body.
+        // No receiver asks for the body, so that the HTTP client gets it.
         claim.receiver = nil
         #expect(try read(Self.head, Self.body("e"), .end(nil)) == [Self.head, Self.body("e"), .end(nil)])
         claim.receiver = one
@@ -122,7 +123,7 @@ struct ResponseBodyCoalescerTests {
         #expect(two.parts == ["g"])
     }
 
-    /// A kept connection does not keep the receivers of finished responses.
+    /// A reused connection does not hold the receivers of finished responses.
     @Test("A receiver is released when its response has ended")
     func aReceiverIsLetGo() throws {
         let (channel, current) = try Self.joiningChannel()
@@ -150,7 +151,7 @@ struct ResponseBodyCoalescerTests {
         .head(HTTPResponseHead(version: .http1_1, status: .init(statusCode: Int(code))))
     }
 
-    /// The HTTP client learns that its connection has failed, and gets nothing after that.
+    /// The HTTP client learns that its connection has failed, and gets no bytes after that.
     @Test("A refused status ends the connection", arguments: [0, 1, 99, 101, 600, 999] as [UInt])
     func whatIsRefusedEndsTheConnection(code: UInt) throws {
         let (channel, current) = try Self.joiningChannel()
@@ -172,7 +173,7 @@ struct ResponseBodyCoalescerTests {
         #expect(receiver.parts == [])
     }
 
-    /// An informational response is not a response yet.
+    /// An informational response does not count as a response.
     @Test("An informational head does not mark a connection as kept")
     func anInformationalHeadDoesNotMakeAConnectionKept() throws {
         let (channel, _) = try Self.joiningChannel()

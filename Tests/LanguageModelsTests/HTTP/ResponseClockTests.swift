@@ -40,7 +40,7 @@ struct ResponseClockTests {
         #expect(clock.note(.trailers, at: Self.at(1)) == Self.at(3))
         #expect(clock.note(.trailers, at: Self.at(2)) == nil)
         #expect(clock.verdict(at: Self.at(3)) == .silent)
-        // The end of the stream has a moment of its own, for the end of the connection.
+        // After the end of the stream, a separate deadline applies to the end of the connection.
         #expect(clock.note(.finished, at: Self.at(2)) == Self.at(4))
     }
 

@@ -21,8 +21,8 @@ struct ResponseGateTests {
         }
     }
 
-    /// Six events in every order: a head, bodies and an end pass for each request, and nothing
-    /// passes after a refusal.
+    /// Tries six events in every order. For each request, a head, bodies and an end pass; after a
+    /// refusal, no part passes.
     @Test("Every order of events yields a valid order of parts")
     func whateverComesTheOrderIsRight() {
         let kinds = Event.allCases

@@ -3,7 +3,7 @@ import Testing
 
 @testable import LanguageModels
 
-/// A server states its retry time in several header forms, and its name for the request.
+/// Servers use several headers for the retry time and for their id of the request.
 @Suite("Retry time and request id of a response")
 struct ResponseNotesTests {
     private static let date = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -16,7 +16,7 @@ struct ResponseNotesTests {
             ([("Retry-After", "Sun, 06 Nov 1994 08:50:40 GMT"), ("Date", date)], 63), ([("Retry-After", date), ("Date", date)], 0),
             ([("Retry-After", "Sunday, 06-Nov-94 08:49:38 GMT"), ("Date", date)], 1),
             ([("Retry-After", "Sun Nov  6 08:49:40 1994"), ("Date", date)], 3),
-            // It has passed, by this machine's clock.
+            // By this machine's clock, the date has passed.
             ([("Retry-After", date)], 0),
             ([("Retry-After", "-1")], nil), ([("Retry-After", "nan")], nil), ([("Retry-After", "inf")], nil),
             ([("Retry-After", "1e300")], nil),

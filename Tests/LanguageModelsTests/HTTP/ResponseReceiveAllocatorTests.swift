@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Receive buffers", .timeLimit(.minutes(1)))
 struct ResponseReceiveAllocatorTests {
-    /// Notes the bytes of each read, and their memory.
+    /// Records the bytes of each read, and the memory that holds them.
     private final class Reads: ChannelInboundHandler, Sendable {
         typealias InboundIn = ByteBuffer
         struct Read {
@@ -24,7 +24,7 @@ struct ResponseReceiveAllocatorTests {
         }
     }
 
-    /// The amount of waiting bytes does not matter.
+    /// The result does not depend on the number of waiting bytes.
     @Test("The first read is small, and the large buffer is not kept")
     func whatIsThereFirstIsReadByItself() async throws {
         let (reads, group) = (Reads(), MultiThreadedEventLoopGroup.singleton)
@@ -56,7 +56,7 @@ struct ResponseReceiveAllocatorTests {
             let seen = reads.reads.withLock { $0 }
             #expect(seen.first?.bytes == min(size, ResponseReceiveAllocator.small))
             #expect(seen.first?.capacity == ResponseReceiveAllocator.small)
-            // The rest comes with few reads.
+            // Few reads suffice for the rest.
             #expect(seen.count <= 4, "\(seen)")
         }
         try await client.close()

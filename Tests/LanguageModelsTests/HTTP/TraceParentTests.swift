@@ -2,7 +2,7 @@ import Testing
 
 @testable import LanguageModels
 
-/// W3C Trace Context, section 3.2. The provider passes the header on to the model's server.
+/// The provider passes on the header of W3C Trace Context, section 3.2, to the model's server.
 @Suite("W3C trace context")
 struct TraceParentTests {
     private static let trace = "4bf92f3577b34da6a3ce929d0e0e4736"

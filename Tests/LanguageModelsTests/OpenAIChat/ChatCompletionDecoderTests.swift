@@ -20,7 +20,7 @@ struct ChatCompletionDecoderTests {
         .usage(TokenUsage(promptTokens: 9, completionTokens: 12)), .finish(.toolCalls),
     ]
 
-    /// Cuts the body into pieces of `length` bytes.
+    /// Splits the body into pieces of `length` bytes.
     static func pieces(_ text: String, every length: Int) -> [ByteBuffer] {
         var rest = ByteBuffer(string: text)
         var pieces: [ByteBuffer] = []
@@ -35,7 +35,7 @@ struct ChatCompletionDecoderTests {
         #expect(decoded.error == nil)
     }
 
-    /// Every position cuts each character and each line end once.
+    /// The positions split each character and each line end once.
     @Test("Bytes split once at any position decode to the same events")
     func theSplitInTwoDoesNotMatterAnywhere() {
         let bytes = ByteBuffer(string: Self.stream.replacing("\n", with: "\r\n"))
@@ -98,7 +98,7 @@ struct ChatCompletionDecoderTests {
         arguments: ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/problem+json"], [1, 7, 1 << 20]
     )
     func aWholeAnswerGivesTheSameEvents(contentType: String, length: Int) {
-        // A server may send either form, whichever was requested.
+        // A server may send either form, whichever form the request asked for.
         for expectsStream in [true, false] {
             let decoded = Decoded(parts: Self.pieces(Self.whole, every: length), contentType: contentType, expectsStream: expectsStream)
             #expect(
@@ -206,7 +206,7 @@ struct ChatCompletionDecoderTests {
         let isComplete = answer.receiveLoss(into: &events)
         #expect(isComplete)
         #expect(events == [.textDelta("x"), .finish(.stop)])
-        // The end is emitted once.
+        // The decoder emits the end only once.
         let isStillComplete = answer.receiveLoss(into: &events)
         #expect(isStillComplete)
         try answer.receiveEnd(into: &events)

@@ -5,21 +5,21 @@ import Testing
 
 @testable import LanguageModels
 
-/// A completion counts as whole only if the bytes held its end. Its text then equals that of
+/// A completion counts as whole only if its bytes contain its end. Its text then equals that of
 /// another reader.
 @Suite("Cut and damaged streams", .tags(.search))
 struct CutStreamTests {
-    /// Reads a stream by the wording of the standard and of OpenAI, slowly and plainly.
+    /// Reads a stream slowly and plainly, by the wording of the standard and of OpenAI.
     struct Reader {
         var text = ""
         var isMarked = false
         var hasReason = false
-        /// Text has followed the reason, so it was not the end.
+        /// Text has followed the reason, so that the reason did not end the completion.
         var isDoubtful = false
         var isBroken = false
         /// The last event is truncated.
         var isCutOff = false
-        /// A reason came after text, and not with the first text.
+        /// The reason came after text, and not in the chunk with the first text.
         var isBehindWords = false
 
         init(_ bytes: [UInt8], isLost: Bool) {
@@ -28,7 +28,8 @@ struct CutStreamTests {
                 events[events.count - 1].append(byte)
                 if events[events.count - 1].suffix(2) == [10, 10] { events.append([]) }
             }
-            // The last event has no blank line. It counts only if the body has ended properly.
+            // No blank line follows the last event. The event counts only if the body has ended
+            // properly.
             if let last = events.popLast(), !last.isEmpty {
                 let isWhole = Self.data(last).map { $0 == "[DONE]" || (try? JSON($0)) != nil } ?? false
                 if isWhole, !isLost { events.append(last) }
@@ -65,19 +66,19 @@ struct CutStreamTests {
 
     static let streams: [String] = [
         OddStream.text,
-        // Azure: verdicts of filters first, without an end mark.
+        // Azure sends its filters' results first, and no end mark.
         OddStream.events([#"{"choices":[],"prompt_filter_results":[{"prompt_index":0}]}"#] + OddStream.chunks),
-        // Gemini: few large chunks, the reason with the last text.
+        // Gemini sends few large chunks, and the reason with the last text.
         OddStream.events([
             Decoded.delta(#"{"role":"assistant","content":"Eins, zwei, "}"#), Decoded.delta(#"{"content":"drei 🙂."}"#, finish: "stop"),
         ])
             + OddStream.mark,
-        // KoboldCpp: a placeholder as the reason.
+        // KoboldCpp sends a placeholder as the reason.
         OddStream.events(["eins ", "zwei ", "drei"].map { Decoded.delta(#"{"content":"\#($0)"}"#, finish: "null") } + [OddStream.stop])
             + OddStream.mark,
-        // Without a reason, the mark alone is the end.
+        // Without a reason, only the mark is the end.
         OddStream.events(["eins ", "zwei"].map { Decoded.delta(#"{"content":"\#($0)"}"#) }) + OddStream.mark,
-        // DeepSeek: reasoning first.
+        // DeepSeek sends reasoning first.
         OddStream.events([
             Decoded.delta(#"{"content":null,"reasoning_content":"hm"}"#), Decoded.delta(#"{"content":"Ja."}"#), OddStream.stop,
             OddStream.usage,

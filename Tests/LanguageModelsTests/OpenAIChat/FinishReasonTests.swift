@@ -4,7 +4,7 @@ import Testing
 
 @testable import LanguageModels
 
-/// A server's reason for an end, and the client's view of it.
+/// Tests which finish reason a client gets for each reason of a server.
 @Suite("Finish reasons")
 struct FinishReasonTests {
     static let words: [(FinishReason, [String])] = [
@@ -68,7 +68,7 @@ struct FinishReasonTests {
         #expect(nothing.status == .completed && nothing.text == "" && nothing.reason == heard.reason)
     }
 
-    /// A truncated call looks like a call. The model is not asked again automatically.
+    /// A truncated call looks like a call, but the server does not ask the model again.
     @Test(
         "Truncated calls fail, and nothing of them is offered or stored",
         arguments: [("length", "llm_length"), ("max_tokens", "llm_length"), ("content_filter", "llm_content_filter")], [call, wholeCall]
@@ -94,7 +94,7 @@ struct FinishReasonTests {
             #expect(heard.status == .failed && heard.code == "llm_error" && heard.calls.isEmpty, "\(heard)")
             #expect(heard.reason == word && heard.message.contains(word))
         }
-        // Whole calls show that nothing is missing.
+        // If the calls are whole, the completion is not truncated.
         let heard = Self.ending(word, Self.wholeCall)
         #expect(heard.status == .waiting && heard.calls == [#"echo {"text":"a"}"#] && heard.reason == "tool_calls")
     }
@@ -119,7 +119,7 @@ struct FinishReasonTests {
         func receive(_ text: String) throws -> ResponseProgress {
             try answer.receiveBody(ByteBuffer(string: text), into: &events)
         }
-        // No text has come yet, and the model may still send some.
+        // No text has arrived yet, and the model may still send some.
         #expect(try receive(Self.chunk(nil, "stop")) == .more)
         #expect(try receive(Self.chunk("one ", "stop")) == .more)
         #expect(try receive(Self.chunk("two ", "stop")) == .more)
@@ -140,7 +140,7 @@ struct FinishReasonTests {
         #expect(Heard(late, isLost: true).code == "llm_unavailable")
         #expect(Heard(late).status == .completed && Heard(late).text == "one two")
         #expect(Heard(late + OddStream.mark, isLost: true).text == "one two")
-        // With an end, the last reason counts.
+        // If the completion has ended, the last reason counts.
         let cut = Heard(late + Self.chunk(nil, "length") + OddStream.mark)
         #expect(cut.status == .completed && cut.reason == "length")
         #expect(Heard(late + Self.chunk(nil, "stop"), isLost: true).code == "llm_unavailable")

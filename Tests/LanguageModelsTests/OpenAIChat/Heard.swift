@@ -5,9 +5,9 @@ import TestSupport
 @testable import AgentService
 @testable import LanguageModels
 
-/// The client's view of a completion, after the decoder and the step's state machine.
+/// The part of a completion that a client gets, after the decoder and the step's state machine.
 struct Heard: Equatable, CustomStringConvertible {
-    /// Nil if the model is asked again.
+    /// Nil if the server asks the model again.
     var status: StepStatus?
     var text = ""
     var calls: [String] = []
@@ -57,7 +57,7 @@ struct Heard: Equatable, CustomStringConvertible {
         "\(status.map { "\($0)" } ?? "asked again") \(text.debugDescription) \(calls) \(reason ?? "-") \(code ?? "-") \(message)"
     }
 
-    /// Cuts `bytes` into pieces of `length`.
+    /// Splits `bytes` into pieces of `length` bytes.
     static func pieces(_ bytes: [UInt8], every length: Int) -> [ByteBuffer] {
         stride(from: 0, to: bytes.count, by: length).map { ByteBuffer(bytes: bytes[$0..<min(bytes.count, $0 + length)]) }
     }

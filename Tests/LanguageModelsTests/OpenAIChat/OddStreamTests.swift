@@ -5,7 +5,7 @@ import Testing
 
 @testable import LanguageModels
 
-/// The client sees the same completion in every form and at every split.
+/// The client gets the same completion for every form and every split.
 @Suite("Odd forms of streams", .tags(.search))
 struct OddStreamTests {
     @Test("The plain forms decode as expected")
@@ -44,7 +44,7 @@ struct OddStreamTests {
         return parts
     }
 
-    /// Only the blank lines are missing.
+    /// Only the blank lines are missing: the parser still emits each event at once.
     @Test("Single newlines between events hold no text back")
     func singleNewlinesHoldNothingBack() throws {
         var answer = ChatCompletionDecoder(

@@ -23,11 +23,11 @@ struct OpenAIToolCallTests {
             ])
     }
 
-    /// The same two calls in each form by which servers separate them.
+    /// The same two calls, in each form by which servers separate calls.
     @Test(
         "Parallel calls are told apart in each server's form",
         arguments: [
-            // OpenAI, interleaved.
+            // OpenAI's form, with interleaved fragments.
             [
                 Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":""}}"#),
                 Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":""}}"#),
@@ -40,7 +40,7 @@ struct OpenAIToolCallTests {
                 Decoded.calls(#"{"index":3,"id":"c2","function":{"name":"g","arguments":"{\"b\":"}}"#),
                 Decoded.calls(#"{"index":7,"function":{"arguments":"1}"}}"#), Decoded.calls(#"{"index":3,"function":{"arguments":"2}"}}"#),
             ],
-            // Absurd indexes.
+            // Indexes far out of range.
             [
                 Decoded.calls(#"{"index":-1,"id":"c1","function":{"name":"f","arguments":"{\"a\":"}}"#),
                 Decoded.calls(#"{"index":9223372036854775807,"id":"c2","function":{"name":"g","arguments":"{\"b\":"}}"#),
@@ -51,55 +51,56 @@ struct OpenAIToolCallTests {
                 Decoded.calls(#"{"index":9223372036854775808,"id":"c1","function":{"name":"f","arguments":"{\"a\":1}"}}"#),
                 Decoded.calls(#"{"index":"one","id":"c2","function":{"name":"g","arguments":"{\"b\":2}"}}"#),
             ],
-            // The index is 0 for all.
+            // All indexes are 0.
             [
                 Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":"{\"a\":"}}"#),
                 Decoded.calls(#"{"index":0,"function":{"arguments":"1}"}}"#),
                 Decoded.calls(#"{"index":0,"id":"c2","function":{"name":"g","arguments":"{\"b\":"}}"#),
                 Decoded.calls(#"{"index":0,"function":{"arguments":"2}"}}"#),
             ],
-            // The index is 0 for all, and the fragments are interleaved: only the id tells.
+            // All indexes are 0, and the fragments are interleaved: only the ids distinguish the
+            // calls.
             [
                 Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":""}}"#),
                 Decoded.calls(#"{"index":0,"id":"c2","function":{"name":"g","arguments":""}}"#),
                 Decoded.calls(#"{"index":0,"id":"c1","function":{"arguments":"{\"a\":1}"}}"#),
                 Decoded.calls(#"{"index":0,"id":"c2","function":{"arguments":"{\"b\":2}"}}"#),
             ],
-            // Every fragment repeats id and name.
+            // Every fragment contains the id and the name.
             [
                 Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":"{\"a\""}}"#),
                 Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":"{\"b\""}}"#),
                 Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":":1}"}}"#),
                 Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":":2}"}}"#),
             ],
-            // Every fragment has an id of its own.
+            // Every fragment contains a different id.
             [
                 Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":"{\"a\""}}"#),
                 Decoded.calls(#"{"index":0,"id":"x1","function":{"arguments":":1}"}}"#),
                 Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":"{\"b\""}}"#),
                 Decoded.calls(#"{"index":1,"id":"x2","function":{"arguments":":2}"}}"#),
             ],
-            // No index, both calls in one chunk.
+            // Without indexes, both calls in one chunk.
             [
                 Decoded.calls(
                     #"{"id":"c1","function":{"name":"f","arguments":"{\"a\":1}"}}"#,
                     #"{"id":"c2","function":{"name":"g","arguments":"{\"b\":2}"}}"#)
             ],
-            // No index, one after the other, the later fragments bare.
+            // Without indexes, one call after the other, later fragments without ids.
             [
                 Decoded.calls(#"{"id":"c1","function":{"name":"f","arguments":"{\"a\""}}"#),
                 Decoded.calls(#"{"function":{"arguments":":1}"}}"#),
                 Decoded.calls(#"{"id":"c2","function":{"name":"g","arguments":"{\"b\""}}"#),
                 Decoded.calls(#"{"id":"","function":{"arguments":":2}"}}"#),
             ],
-            // No index, interleaved by id.
+            // Without indexes, fragments interleaved, with ids.
             [
                 Decoded.calls(
                     #"{"id":"c1","function":{"name":"f","arguments":""}}"#, #"{"id":"c2","function":{"name":"g","arguments":""}}"#),
                 Decoded.calls(#"{"id":"c2","function":{"arguments":"{\"b\":2}"}}"#),
                 Decoded.calls(#"{"id":"c1","function":{"arguments":"{\"a\":1}"}}"#),
             ],
-            // The arguments as an object.
+            // The arguments are an object.
             [
                 Decoded.calls(#"{"index":0,"id":"c1","function":{"name":"f","arguments":{ "a" : 1 }}}"#),
                 Decoded.calls(#"{"index":1,"id":"c2","function":{"name":"g","arguments":{"b":2}}}"#),
@@ -174,7 +175,7 @@ struct OpenAIToolCallTests {
         #expect(absurd.calls.count == bound)
     }
 
-    /// The fragments have OpenAI's form.
+    /// The fragments are in OpenAI's form.
     @Test("Random interleavings keep the calls apart", arguments: 0..<6)
     func randomInterleavingsKeepCallsApart(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
@@ -187,7 +188,7 @@ struct OpenAIToolCallTests {
                 [#"{"index":\#(index),"id":"\#(call.id ?? "")","function":{"name":"\#(call.name ?? "")","arguments":""}}"#]
                     + call.arguments.split(separator: ".").map { #"{"index":\#(index),"function":{"arguments":"\#($0)."}}"# }
             }
-            // The calls begin in order. The rest comes in any order.
+            // The calls begin in order. Their other fragments arrive in any order.
             var entries = queues.indices.map { queues[$0].removeFirst() }
             while let index = queues.indices.filter({ !queues[$0].isEmpty }).randomElement(using: &random) {
                 entries.append(queues[index].removeFirst())

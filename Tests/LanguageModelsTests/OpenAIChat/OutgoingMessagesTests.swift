@@ -5,10 +5,10 @@ import Testing
 
 @testable import LanguageModels
 
-/// The stored history stays as it is.
+/// The stored history does not change.
 @Suite("Histories in the form that strict servers accept", .tags(.search))
 struct OutgoingMessagesTests {
-    /// Returns the messages as they stand in a request, with commas between them.
+    /// Returns the messages in the form of a request, with commas between them.
     private func written(_ messages: [String], strictTurns: Bool = false, _ change: (inout RequestForm) -> Void = { _ in }) -> String {
         var form = RequestForm()
         change(&form)
@@ -95,7 +95,7 @@ struct OutgoingMessagesTests {
         return (form, bits & 2 != 0)
     }
 
-    /// A session after failures, cancels and empty completions.
+    /// Returns the history of a session with failures, cancels and empty completions.
     private static func history(seed: UInt64) -> [ByteBuffer] {
         var random = SeededGenerator(seed: seed)
         var history = [#"{"role":"system","content":"s"}"#]
@@ -134,7 +134,7 @@ struct OutgoingMessagesTests {
         }
     }
 
-    /// Mistral's and Gemma's templates require this.
+    /// The templates of Mistral and Gemma require that user and assistant alternate.
     @Test("User and assistant messages alternate for every session", arguments: 0..<12 as Range<UInt64>)
     func userAndAssistantTakeTurns(seed: UInt64) throws {
         for (form, strictTurns) in Self.forms {
@@ -160,7 +160,7 @@ struct OutgoingMessagesTests {
                 let changed = plain.conceding(concessions)
                 #expect(changed.bytes == ChatCompletionRequest.encode(request, stream: stream, conceding: concessions).bytes)
                 #expect(changed.concessions == plain.concessions.subtracting(concessions))
-                // Conceding one by one gives the same request.
+                // If the concessions are made one by one, the request is the same.
                 #expect(changed.conceding([.streamOptions, .strictTurns]).bytes == plain.conceding([.streamOptions, .strictTurns]).bytes)
             }
         }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import LanguageModels
 
-/// A request returns to the model what the model said before.
+/// A request contains the reasoning that the same model wrote before.
 @Suite("Returning reasoning to the model")
 struct ReasoningReplayTests {
     private static let history = [

@@ -5,13 +5,13 @@ import Testing
 
 @testable import LanguageModels
 
-/// An error comes in the middle of a completion that began well.
+/// An error arrives within a completion that began without errors.
 @Suite("Errors inside a stream")
 struct StreamErrorTests {
     static let sentence = "Upstream overloaded"
     private static let begun = OddStream.events([Decoded.delta(#"{"content":"half a sen"}"#)])
 
-    /// Servers write these in place of the next chunk. `S` is their sentence.
+    /// Servers send these objects in place of the next chunk. `S` is the error's sentence.
     private static let objects: [String] = [
         #"{"error":{"message":"S","code":502}}"#, #"{"error":"S"}"#,
         #"{"object":"error","message":"S","type":"ServerError","code":500}"#,
@@ -23,7 +23,7 @@ struct StreamErrorTests {
         #"{"choices":[{"index":0,"error":{"message":"S"}}]}"#,
         #"{"error":{"message":"S"},"choices":[{"delta":{"content":""},"finish_reason":"error"}]}"#,
     ]
-    /// Errors that are not chunks, and two in place of the rest of an event.
+    /// Errors that are not chunks, and two errors in place of the rest of an event.
     private static let others: [String] = [
         "event: error\ndata: S\n\n", "event: error\ndata: \"S\"\n\n",
         #"data: {"choices":[{"delta":{"content":"ha{"error":{"message":"S"}}"# + "\n\n",
@@ -40,7 +40,7 @@ struct StreamErrorTests {
         return events.map { $0.replacing("\"S\"", with: "\"\(sentence)\"").replacing("data: S", with: "data: \(sentence)") }
     }()
 
-    /// The class equals that of the same error as an HTTP response.
+    /// The error gets the same class as an HTTP response with the same error.
     @Test("The server's error sentence is kept", arguments: errors)
     func theServersSentenceIsTold(error: String) {
         let isOfServer = [#":502"#, #":500}"#, "overloaded_error"].contains { error.contains($0) }
@@ -72,7 +72,7 @@ struct StreamErrorTests {
         }
     }
 
-    /// Servers send these members with every chunk to say that all is well.
+    /// Some servers send these members with every chunk, with values that mean success.
     @Test(
         "Members that only look like an error are ignored",
         arguments: [

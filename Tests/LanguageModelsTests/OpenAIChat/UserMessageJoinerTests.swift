@@ -4,8 +4,8 @@ import Testing
 
 @testable import LanguageModels
 
-/// Consecutive user messages reach the model as one, since some templates require user and
-/// assistant to alternate.
+/// The server sends consecutive user messages as one message, because some templates require that
+/// user and assistant alternate.
 @Suite("Joining user messages")
 struct UserMessageJoinerTests {
     private func joined(_ messages: String...) throws -> [JSON] {
@@ -34,7 +34,7 @@ struct UserMessageJoinerTests {
         #expect(messages[0]["content"].array.map { $0["text"] } == ["look", .null, "here", "and"])
     }
 
-    /// A message with a name of its own stays on its own.
+    /// A message with a `name` is not joined with others.
     @Test("Messages that cannot be joined stay separate")
     func whatCannotBeJoinedStays() throws {
         #expect(try joined(#"{"role":"user","content":"a","name":"n"}"#, #"{"role":"user","content":"b"}"#).count == 2)

@@ -25,13 +25,13 @@ struct SSEParserBoundsTests {
             let chunks = stride(from: 0, to: twice.count, by: length).map { twice[$0..<min($0 + length, twice.count)] }
             #expect(try SSEParserTests.parse(chunks).map { String(buffer: $0.data) } == ["b"])
         }
-        // Half of a mark is not a mark.
+        // A part of a byte order mark does not count as one.
         #expect(
             try SSEParserTests.parse([[0xEF, 0xBB], Array("data: a\n\ndata: b\n\n".utf8)[...]]).map { String(buffer: $0.data) } == ["b"])
     }
 
     /// The time is linear in the line's length: the parser does not search a line from its
-    /// beginning at every chunk.
+    /// beginning for every chunk.
     @Test("A long line in many chunks is scanned once")
     func aVeryLongLineInManyChunksIsReadOnce() throws {
         let length = 8 << 20
@@ -59,7 +59,7 @@ struct SSEParserBoundsTests {
         #expect(early == nil)
         parser.append(ByteBuffer(string: "x"))
         #expect(throws: SSEEventTooLarge(limit: 1000)) { try parser.next() }
-        // The parser stays failed, so that no caller reads on by accident.
+        // The parser fails at every later call, so that no caller continues to read by accident.
         parser.append(ByteBuffer(string: "\n\ndata: ok\n\n"))
         #expect(throws: SSEEventTooLarge(limit: 1000)) { try parser.next() }
     }
@@ -70,7 +70,7 @@ struct SSEParserBoundsTests {
         let event = Array((String(repeating: "data: 123456789\n", count: 10) + "\n").utf8)
         #expect(try SSEParserTests.parse([event[...]], maxEventBytes: 99).first?.data.readableBytes == 99)
         #expect(throws: SSEEventTooLarge(limit: 98)) { try SSEParserTests.parse([event[...]], maxEventBytes: 98) }
-        // Each event has the whole bound.
+        // The limit applies to each event separately.
         let many = Array(repeating: event, count: 50).flatMap(\.self)
         #expect(try SSEParserTests.parse([many[...]], maxEventBytes: 99).count == 50)
     }

@@ -6,8 +6,8 @@ import Testing
 
 @Suite("SSE parser")
 struct SSEParserTests {
-    /// Parses the whole text at once, character by character by the standard's wording: slow and
-    /// plain.
+    /// Parses the whole text at once, character by character, by the standard's wording: slowly and
+    /// plainly.
     static func reference(_ bytes: [UInt8]) -> [SSEEvent] {
         var text = bytes
         if text.starts(with: [0xEF, 0xBB, 0xBF]) { text.removeFirst(3) }

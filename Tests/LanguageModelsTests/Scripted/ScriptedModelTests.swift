@@ -48,7 +48,7 @@ struct ScriptedModelTests {
         #expect(try answer.calls.map { try JSON($0.arguments) } == [["path": #"some dir/a "b".txt"#]])
         #expect(answer.calls.first?.id?.isEmpty == false)
         #expect(answer.events.last == .finish(.toolCalls))
-        // Arguments come in pieces, as from other models.
+        // Arguments arrive in pieces, as from other models.
         #expect(answer.events.count > 4)
     }
 
@@ -109,7 +109,7 @@ struct ScriptedModelTests {
         #expect(answer.text.hasPrefix("The result of echo: B\nThe result of read_file: long long"))
         #expect(answer.text.count < 2 * ScriptedModel.maxExcerpt)
         #expect(answer.calls.isEmpty)
-        // The model answers the next question, not the old results.
+        // The model's completion is for the next question, not for the old results.
         #expect(try await Self.answer(to: history + [Self.user("thanks")]).text == "You said: thanks")
     }
 
@@ -137,7 +137,7 @@ struct ScriptedModelTests {
                 count += 1
                 if count == 3 {
                     told.open()
-                    // The model continues at once, with the cancellation on its way.
+                    // The model continues at once, while the cancellation is on its way.
                     while !Task.isCancelled { await Task.yield() }
                 }
             }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import LanguageModels
 
-/// A format that only this test knows: a second one needs a folder and nothing else.
+/// A second format, which only this test uses: a format needs no code outside of its folder.
 private struct PlainTextFormat: WireFormat {
     static let politeness = Concessions(rawValue: 4)
 
@@ -60,7 +60,7 @@ struct OtherFormatTests {
                 #expect(decoded.events == [.textDelta("hi"), .finish(.stop)])
             }
         }
-        // Refused once, and remembered.
+        // The server refuses the first request. The model remembers the change for later requests.
         #expect(upstream.requests.map { $0.text.hasSuffix("please who") } == [false, true, true])
         #expect(upstream.requests.allSatisfy { $0.text.hasPrefix("POST /ask ") && $0.text.contains("x-plain-key: k\r\n") })
     }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import RedisClient
 
-/// No Redis sends these bytes, but any program may listen at Redis's address.
+/// Redis never sends these bytes, but any program may listen at Redis's address.
 @Suite("Hostile replies", .tags(.search))
 struct HostileReplyTests {
     /// RESP3's types, HTTP, TLS, lengths out of range, malformed numbers.
@@ -72,10 +72,10 @@ struct HostileReplyTests {
             #expect(decoding.error == .protocolViolation && decoding.replies.isEmpty)
             #expect(decoding.message == "a reply is larger than 98 bytes")
         }
-        // The bound is each reply's own: many replies do not count as one larger reply.
+        // The limit applies to each reply separately, not to the sum of many replies.
         #expect(try Decoding(Array(repeating: Array(reply.utf8)[...], count: 50), maxBytes: 99).replies.count == 50)
         #expect(try Decoding(Array(Array(repeating: pieces, count: 50).joined()), maxBytes: 99).replies.count == 50)
-        // A line without an end and an array without an end are bounded.
+        // The limit also applies to a line without an end and to an array without an end.
         for endless in ["+" + String(repeating: "x", count: 500), "*1000000\r\n" + String(repeating: "$-1\r\n", count: 100)] {
             #expect(try Decoding(Array(endless.utf8).map { [$0] }, maxBytes: 200).message == "a reply is larger than 200 bytes")
         }
@@ -95,14 +95,14 @@ struct HostileReplyTests {
         }
     }
 
-    /// The input is valid replies with a few bytes changed, and bytes of the protocol's alphabet in
-    /// any order.
+    /// The input consists of valid replies with some changed bytes, and of the protocol's
+    /// characters in any order.
     @Test("Random bytes end in the same replies or error at any split", arguments: 0..<8)
     func randomBytesEndInRepliesOrAnErrorHoweverTheyAreCut(seed: UInt64) async throws {
         var random = SeededGenerator(seed: seed + 100)
         var failures = 0
         for round in 0..<1_500 {
-            // Other tests have deadlines.
+            // Gives other tests a chance to run, because they have deadlines.
             if round % 50 == 0 { await Task.yield() }
             let bytes = Self.hostile(using: &random)
             let whole = try Decoding([bytes[...]])
@@ -115,7 +115,7 @@ struct HostileReplyTests {
             #expect(bounded.replies.allSatisfy { $0.nodeCount <= 6 }, comment())
             #expect(bounded.replies == Array(whole.replies.prefix(bounded.replies.count)), comment())
         }
-        // Otherwise the inputs would be harmless, or nothing but noise.
+        // Otherwise nearly all inputs would be valid, or nearly none.
         #expect((150...1_450).contains(failures), "seed \(seed)")
     }
 

@@ -3,7 +3,7 @@ import TestSupport
 
 @testable import RedisClient
 
-/// A reply as a plain tree, for comparison with a flat `RedisReply`.
+/// A reply as a plain tree, to compare with a flat `RedisReply`.
 indirect enum PlainReply: Equatable, Sendable {
     case string([UInt8])
     case status(String)
@@ -46,7 +46,7 @@ indirect enum PlainReply: Equatable, Sendable {
         guard reply.isNull == (self == .null) else { return nil }
     }
 
-    /// The reply as Redis writes it in RESP2.
+    /// The reply in RESP2, as Redis writes it.
     var bytes: [UInt8] {
         switch self {
         case .string(let bytes): Array("$\(bytes.count)\r\n".utf8) + bytes + [13, 10]
@@ -58,7 +58,7 @@ indirect enum PlainReply: Equatable, Sendable {
         }
     }
 
-    /// The number of its values, itself included.
+    /// The number of values in the reply, itself included.
     var nodeCount: Int {
         if case .array(let elements) = self { elements.reduce(1) { $0 + $1.nodeCount } } else { 1 }
     }
@@ -75,7 +75,7 @@ indirect enum PlainReply: Equatable, Sendable {
     }
 }
 
-/// The output of a decoder for bytes that come in these pieces.
+/// The output of a decoder that gets the bytes in these pieces.
 struct Decoding: Equatable, Sendable {
     var replies: [PlainReply] = []
     var error: RedisError.Code?

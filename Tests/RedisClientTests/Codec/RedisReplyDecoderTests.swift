@@ -56,11 +56,11 @@ struct RedisReplyDecoderTests {
         let large = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
         let reply = PlainReply.array([.string(large), .array((0..<3_000).map { .integer(Int64($0)) }), .string(large.dropLast())])
         let decoding = try Decoding(reply.bytes.pieces(upTo: 50_000, using: &random), maxBytes: 8 << 20)
-        // Not with ==, which would print megabytes.
+        // `==` in `#expect` would print megabytes.
         #expect(decoding.error == nil && decoding.replies.count == 1 && decoding.replies.first == reply)
     }
 
-    /// hiredis 0.14 reads arrays eight deep. Deeper arrays must fail, not crash.
+    /// hiredis 0.14 accepts arrays up to eight levels deep. Deeper arrays must fail, not crash.
     @Test("Arrays are read as deep as hiredis reads them")
     func readsArraysAsDeepAsHiredisDoes() throws {
         func nested(_ depth: Int) -> PlainReply { depth == 0 ? .integer(5) : .array([nested(depth - 1)]) }
@@ -85,7 +85,8 @@ struct RedisReplyDecoderTests {
                 #expect(decoding.replies.isEmpty && decoding.error == nil, "\(text.debugDescription) up to \(end)")
             }
         }
-        // The elements that came first are not lost, and are not a reply.
+        // The decoder keeps the elements that have arrived, and does not return them as a reply
+        // yet.
         let decoder = try RedisReplyDecoder(maxBytes: 100, maxNodes: 100)
         try decoder.feed(ByteBuffer(string: "*3\r\n$1\r\na\r\n:1\r\n"))
         #expect(try decoder.next() == nil)
@@ -95,7 +96,7 @@ struct RedisReplyDecoderTests {
         #expect(PlainReply(reply) == .array([.string([97]), .integer(1), .status("x")]))
     }
 
-    /// A reply is a value: decoding more must not change it.
+    /// A reply is a value: further decoding must not change it.
     @Test("A reply outlives its decoder")
     func aReplyOutlivesItsDecoder() throws {
         var decoder: RedisReplyDecoder? = try RedisReplyDecoder(maxBytes: 1_000, maxNodes: 100)

@@ -26,7 +26,7 @@ struct RedisCommandTests {
         command.append(contentsOf: ["a", "", "b"])
         let text = ["X", "-9223372036854775808"].map { Array($0.utf8) } + [[0, 13, 10, 255], [97], [], [98]]
         #expect(Self.encoded(command) == Self.resp(text))
-        // Every argument is empty, so no buffer may have an address.
+        // Every argument is empty, so that buffers may have no address.
         #expect(Self.encoded(RedisCommand("", "", "")) == Self.resp([[], [], []]))
     }
 
@@ -60,7 +60,7 @@ struct RedisCommandTests {
     @Test("A mebibyte is written")
     func writesAMebibyte() {
         let large = (0..<(1 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 7) }
-        // Not with ==, which would print megabytes.
+        // `==` in `#expect` would print megabytes.
         #expect((Self.encoded(Self.command([[65], large, [], large])) == Self.resp([[65], large, [], large])) == true)
     }
 
@@ -79,7 +79,7 @@ struct RedisCommandTests {
 
     @Test("A script is called by its SHA or its source")
     func aScriptCallIsByItsSHAOrItsSource() {
-        // The SHA-1 of "return 1", as SCRIPT LOAD gives it.
+        // The SHA-1 of "return 1", as SCRIPT LOAD returns it.
         let script = RedisScript(name: "one", source: Array("return 1".utf8))
         #expect(script.sha == "e0e1f9fabfc9d4800c877a703b823ac0578ff8db")
         var call = RedisScriptCall(script, keys: ["k1", "k2"])

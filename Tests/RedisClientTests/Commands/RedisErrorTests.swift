@@ -29,12 +29,13 @@ struct RedisErrorTests {
             let error = RedisError(reply: text)
             #expect(error.code == code, "\(text)")
             #expect(error.message == "Redis answered: \(text)")
-            // Redis has replied: it refused.
+            // Redis has replied with a refusal.
             #expect(!error.mayHaveBeenApplied)
         }
     }
 
-    /// Redis names a script that failed after its first command. Earlier writes of the script stay.
+    /// If a script failed after its first command, Redis names the script. The script's earlier
+    /// writes remain.
     @Test(
         "Only an error of a script that began may mean a write",
         arguments: [

@@ -40,7 +40,7 @@ struct RedisReplyTests {
             let reply = try Self.reply(plain)
             for index in [-1, .min, reply.count, reply.count + 1, .max] { #expect(reply[index] == nil) }
         }
-        // An inner array does not reach into the elements after it.
+        // An index of an inner array does not reach the elements after that array.
         let inner = try #require(try Self.reply(.array([.array([.integer(1)]), .integer(2)]))[0])
         #expect(inner.count == 1 && inner[0]?.integer == 1 && inner[1] == nil)
         for plain in [PlainReply.string([97]), .integer(3), .null, .status("OK"), .error("E")] {
@@ -65,7 +65,7 @@ struct RedisReplyTests {
         #expect(try "\(Self.reply(.status("OK")))" == "OK")
         #expect(try "\(Self.reply(.array([])))" == "an array of 0")
         #expect(try "\(Self.reply(.array([.string(Array("busy".utf8)), .integer(1)])))" == "an array of 2, the first “busy”")
-        // A character can have any number of bytes, so bounds count bytes.
+        // A character may consist of any number of bytes, so that the limit counts bytes.
         for long in [String(repeating: "x", count: 100_000), "e" + String(repeating: "\u{301}", count: 100_000)] {
             for plain in [PlainReply.status(long), .error(long), .string(Array(long.utf8)), .array([.string(Array(long.utf8))])] {
                 #expect("\(try Self.reply(plain))".utf8.count < 300)
@@ -75,7 +75,7 @@ struct RedisReplyTests {
         }
     }
 
-    /// Quadratic access would take minutes here.
+    /// If access took quadratic time, this test would take minutes.
     @Test("A long flat array is read by index in constant time")
     func readsALongFlatArrayByIndex() throws {
         let reply = try Self.reply(.array((0..<100_000).map { .integer(Int64($0)) }))
@@ -84,7 +84,7 @@ struct RedisReplyTests {
         #expect(sum == 4_999_950_000)
     }
 
-    /// Counters have room for every accepted number.
+    /// A sum of accepted numbers cannot overflow.
     @Test("Numbers out of a session's range are not numbers")
     func numbersThatNoSessionHasAreNone() throws {
         let limit: Int64 = 1 << 53

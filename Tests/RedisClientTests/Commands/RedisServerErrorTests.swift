@@ -74,7 +74,7 @@ struct RedisServerErrorTests {
         try await eventually("the nodes know each other") {
             try one.cli("CLUSTER", "SLOTS").contains("\(two.port)") && one.cli("CLUSTER", "INFO").contains("cluster_state:ok")
         }
-        // "a" lies in slot 15495, "b" in 3300.
+        // "a" belongs to slot 15495, "b" to slot 3300.
         #expect(try await connection.failure("GET", "a").code == .moved(slot: 15495, host: "127.0.0.1", port: two.port))
         #expect(try await connection.failure("MGET", "a", "b").code == .reply("CROSSSLOT"))
         #expect(try await connection.send(RedisCommand("SET", "b", "v")).string == "OK")
@@ -106,7 +106,7 @@ struct RedisServerErrorTests {
                 let replies = try await connection.evaluate(call, preceding: [RedisCommand("INCR", "before")], following: [after])
                 #expect(try replies.map { try $0.get().integerValue } == [Int64(round * 3 + 1), Int64(round * 3 + 1)])
             }
-            // After that the SHA is enough: only the first call sent the source.
+            // After the first call, the SHA suffices: only the first call sent the source.
             #expect(try redis.cli("SCRIPT", "EXISTS", call.script.sha) == "1")
             try redis.cli("CONFIG", "RESETSTAT")
             #expect(try await connection.evaluate(call).integer == Int64(round * 3 + 2))
@@ -119,7 +119,7 @@ struct RedisServerErrorTests {
         try await redis.kill()
     }
 
-    /// A server in which a script runs for too long replies `BUSY`.
+    /// If a script runs for too long, the server replies `BUSY`.
     @Test("A server inside a long script is busy")
     func aServerThatIsInAScriptIsBusy() async throws {
         let redis = try await RedisServer.start(["--busy-reply-threshold", "10"])
@@ -144,8 +144,8 @@ struct RedisServerErrorTests {
         try await redis.kill()
     }
 
-    /// The file takes long to read. Open connections get `LOADING`, and new ones wait until the
-    /// server is ready.
+    /// The server reads its file slowly. Open connections get `LOADING`, and new connections wait
+    /// until the server is ready.
     @Test("A server that loads its file replies LOADING")
     func aServerThatReadsItsFileIsLoading() async throws {
         let redis = try await RedisServer.start(["--rdbcompression", "no", "--loading-process-events-interval-bytes", "1024"])

@@ -33,7 +33,7 @@ struct RedisURLTests {
         ("unix:///run/redis.sock?db=4", Expected(address: .unix(path: "/run/redis.sock"), database: 4)),
         ("unix:///with%20space/%3F.sock", Expected(address: .unix(path: "/with space/?.sock"))),
         ("unix:///" + String(repeating: "x", count: 102), Expected(address: .unix(path: "/" + String(repeating: "x", count: 102)))),
-        // 103 bytes of path, though more of URL.
+        // The path has 103 bytes, although the URL is longer.
         ("unix:///%20" + String(repeating: "x", count: 101), Expected(address: .unix(path: "/ " + String(repeating: "x", count: 101)))),
     ]
 
@@ -135,7 +135,7 @@ struct RedisURLTests {
         guard case .sentinel(let group) = full.topology else { throw Unexpected(description: "sentinels") }
         #expect(group.sentinels == [.tcp(host: "h", port: 1)] && group.username == "s" && group.password == "q&=")
         #expect(full.username == "a" && full.password == "p@" && full.database == 4 && full.usesTLS)
-        // A sentinel does not get the servers' credentials.
+        // A sentinel does not get the user and password of the servers.
         let sentinel = group.configuration(of: full, sentinel: .tcp(host: "h", port: 1))
         #expect(sentinel.username == "s" && sentinel.password == "q&=" && sentinel.database == 0 && sentinel.usesTLS)
         let none = SentinelGroup(masterName: "m", sentinels: addresses).configuration(of: full, sentinel: addresses[0])

@@ -54,13 +54,13 @@ struct RedisAuthenticationTests {
         #expect(!connection.isReady && connection.generation == 0)
         #expect(log.text.contains("connection lost"))
         #expect(!log.text.contains("s3cr3t"))
-        // Logged once, not at each attempt. The handshake's other replies do not count as
-        // unexpected.
+        // The client logs the refusal once, not at each attempt. The handshake's other replies do
+        // not count as unexpected.
         #expect(log.text.split(separator: "\n").count == 1, "\(log.text)")
         try await redis.kill()
     }
 
-    /// The user may not even name its connection.
+    /// The user may not even set the connection's name.
     @Test("A user with few rights can use the rights it has")
     func aUserWithFewRightsMayDoWhatItMay() async throws {
         let configuration = try RedisConfiguration(url: "redis://reader:readonly@127.0.0.1:\(redis.port)")

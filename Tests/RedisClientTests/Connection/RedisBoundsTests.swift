@@ -4,7 +4,7 @@ import Testing
 
 @testable import RedisClient
 
-/// One connection bounds its commands in flight.
+/// One connection limits its commands in flight.
 @Suite("Bounds of one connection", .tags(.redis), .serialized)
 struct RedisBoundsTests {
     @Test("Commands beyond the bound are refused and later accepted")
@@ -19,7 +19,7 @@ struct RedisBoundsTests {
             let error = try await within(.seconds(10), "the refusal does not wait") { try await connection.failure("ECHO", "too many") }
             #expect(error.code == .overloaded)
             #expect(!error.mayHaveBeenApplied)
-            // A pipeline is accepted as a whole or not at all.
+            // The connection accepts a pipeline as a whole or not at all.
             let results = try await connection.send(pipeline: [RedisCommand("ECHO", "a"), RedisCommand("ECHO", "b")])
             #expect(results.count == 2)
             for result in results { #expect(throws: RedisError.self) { try result.get() } }
@@ -70,7 +70,7 @@ struct RedisBoundsTests {
             task.cancel()
             _ = await task.result
         }
-        // All four places are free again after the last reply.
+        // After the last reply, all four places are free again.
         try await eventually("four commands are accepted at once") {
             let results = try await connection.send(pipeline: (0..<4).map { RedisCommand("ECHO", "\($0)") })
             return results.compactMap { try? $0.get().string } == ["0", "1", "2", "3"]
@@ -78,7 +78,7 @@ struct RedisBoundsTests {
         try await proxy.stop()
     }
 
-    /// A callback never runs inside the call that passed it.
+    /// The client never calls a callback within the call that passed it.
     @Test("Callbacks run later, on the connection's event loop")
     func callbacksComeOnTheEventLoop() async throws {
         let connection = try await RedisConnection.open(RedisServer.shared().configuration) { $0.maxInFlight = 1 }.ready()

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisClient
 
-/// A caller that cancels never shifts the replies of the others.
+/// If a caller cancels, the other callers still get their own replies.
 @Suite("Cancelled commands", .tags(.redis), .serialized)
 struct RedisCancellationTests {
     @Test("A cancellation at any moment never delivers another caller's reply", arguments: 0..<3)
@@ -41,8 +41,8 @@ struct RedisCancellationTests {
         #expect(connection.generation == 1)
     }
 
-    /// The same without chance: all commands are sent, every second caller cancels, and then the
-    /// replies come.
+    /// The same without randomness: all commands are sent, every second caller cancels, and then
+    /// the replies arrive.
     @Test("Remaining callers get their own replies when others cancel after sending")
     func thoseWhoStayGetTheirOwnRepliesWhenOthersLeaveAfterSending() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())

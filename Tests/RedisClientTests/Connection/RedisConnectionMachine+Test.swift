@@ -20,7 +20,7 @@ extension NIODeadline {
 }
 
 extension RedisRequest {
-    /// - Parameter seconds: When the command's reply must have arrived.
+    /// - Parameter seconds: The time by which the command's reply must have arrived.
     static func named(_ name: String, until seconds: Int64 = 2) -> RedisRequest {
         RedisRequest(command: RedisCommand(name), deadline: .at(seconds), completion: { _ in }, waiter: nil)
     }

@@ -35,7 +35,7 @@ struct RedisConnectionMachineCommandTests {
         #expect(machine.completed() == "A")
         let loss = try machine.lose()
         #expect(loss.sentNames == ["B"] && loss.unsent.isEmpty && loss.error.mayHaveBeenApplied)
-        // Commands wait for the first attempt, and fail with it.
+        // Commands wait for the first attempt to connect, and fail if it fails.
         #expect(machine.admit([.named("C")]).isWait)
         let failed = try machine.lose()
         #expect(failed.sent.isEmpty && failed.unsentNames == ["C"])
@@ -64,7 +64,8 @@ struct RedisConnectionMachineCommandTests {
         _ = machine.start()
         let names = try machine.beginHandshake(.master)
         #expect(names == ["AUTH", "SELECT", "CLIENT", "PING", "ROLE"])
-        // A connection may stay without a name, and serve reads without a disk.
+        // A connection may remain without a name, and may serve reads if Redis cannot write its
+        // disk.
         for reply in ["+OK", "+OK", "-NOPERM", "-MISCONF"] {
             guard case .none = machine.received(.reply(reply), now: .at(0)) else { Issue.record("\(reply)"); return }
         }
@@ -107,7 +108,7 @@ struct RedisConnectionMachineCommandTests {
             return
         }
         #expect(request.command.name == "B" && loss.sent.isEmpty && loss.unsent.isEmpty && loss.reconnect == .now)
-        // What was not sent goes to the new master.
+        // Commands that were not sent yet are sent to the new master.
         _ = machine.located(.unix(path: "/there"))
         _ = machine.opened(.none, now: .at(0))
         guard case .connected(let waiting) = machine.received(.ok, now: .at(0)) else { Issue.record("not connected"); return }

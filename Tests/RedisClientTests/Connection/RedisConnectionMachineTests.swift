@@ -32,7 +32,7 @@ struct RedisConnectionMachineTests {
         for failures in 0..<40 {
             #expect(machine.lost(.gone)?.reconnect == .later(doublings: min(failures, 16)))
             #expect(machine.admit([.named("A")]).failure?.code == .connectionFailed)
-            // The machine counts a loss once that is reported twice.
+            // If a loss is reported twice, the machine counts it once.
             #expect(machine.lost(.gone) == nil)
             #expect(machine.start() == .now)
             #expect(machine.admit([.named("A")]).failure?.code == .connectionFailed)

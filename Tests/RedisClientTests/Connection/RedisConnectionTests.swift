@@ -4,14 +4,14 @@ import Testing
 
 @testable import RedisClient
 
-/// The server makes no mistakes.
+/// The server replies without faults.
 @Suite("One connection", .tags(.redis), .serialized)
 struct RedisConnectionTests {
     @Test("Commands wait until the connection is ready")
     func commandsThatComeBeforeTheConnectionWaitForIt() async throws {
         let connection = RedisConnection.open(try await RedisServer.shared().configuration)
         defer { connection.shutDown() }
-        // The connection is not ready: the event loop does not even know of it yet.
+        // The connection is not ready: the event loop has not even begun to connect.
         let outcomes = Outcomes(1)
         connection.submit(RedisCommand("ECHO", "first"), completion: outcomes.callback(0))
         #expect(try await connection.echo("second") == "second")
@@ -32,7 +32,7 @@ struct RedisConnectionTests {
         #expect(try await connection.send(RedisCommand("CLIENT", "GETNAME")).string == "tests")
     }
 
-    /// Threads submit at the same time, and each gets its own replies.
+    /// Threads send commands at the same time, and each thread gets its own replies.
     @Test("Each caller's commands keep their order")
     func keepsTheOrderOfEachCallersCommands() async throws {
         let redis = try await RedisServer.shared()
@@ -98,7 +98,7 @@ struct RedisConnectionTests {
         let results = try await connection.send(pipeline: [
             command, RedisCommand("GET", key), RedisCommand("STRLEN", key), RedisCommand("DEL", key),
         ])
-        // Not with ==, which would print megabytes.
+        // `==` in `#expect` would print megabytes.
         #expect((try results[1].get().buffer == value) == true)
         #expect(try results[2].get().integer == 4 << 20)
     }
@@ -137,7 +137,7 @@ struct RedisConnectionTests {
         try await eventually("the socket is closed") { proxy.connections == 0 }
         #expect(outcomes.all.allSatisfy { $0.count == 1 })
         #expect(outcomes.errors.count == 100 && outcomes.errors.allSatisfy { $0.code == .closed })
-        // A sent command may have been applied, and an unsent one was not.
+        // Redis may have executed a command that was sent, but none that was not sent.
         #expect(outcomes.all.map { $0.map(\.mayHaveBeenApplied) } == (0..<100).map { [$0 < 50] })
         #expect(!connection.isReady)
         #expect(proxy.accepted == 1)
@@ -163,6 +163,6 @@ struct RedisConnectionTests {
 }
 
 extension Result<RedisReply, RedisError> {
-    /// Returns whether the command failed and Redis may have executed it all the same.
+    /// Whether the command failed although Redis may have executed it.
     var mayHaveBeenApplied: Bool { if case .failure(let error) = self { error.mayHaveBeenApplied } else { false } }
 }

@@ -93,7 +93,8 @@ struct RedisFaultTests {
         try await proxy.stop()
     }
 
-    /// Redis replies twice to one command. Every later command would get another one's reply.
+    /// Redis replies twice to one command. Otherwise every later command would get the reply of the
+    /// command before it.
     @Test("An unexpected reply ends the connection")
     func aReplyThatNobodyWaitsForEndsTheConnection() async throws {
         let connection = try await open()
@@ -105,8 +106,8 @@ struct RedisFaultTests {
         try await proxy.stop()
     }
 
-    /// Each command gets one callback. Redis executes no command twice, and none that was reported
-    /// as not executed.
+    /// Each command's callback is called once. Redis executes each command at most once, and no
+    /// command that was reported as not executed.
     @Test("Random cuts under load lose no callback and swap no replies", arguments: 0..<2)
     func cutsAtRandomMomentsLoseNoCallbackAndMixUpNoReplies(seed: UInt64) async throws {
         let connection = try await open()
@@ -117,7 +118,7 @@ struct RedisFaultTests {
         for index in 0..<1_500 {
             connection.submit(RedisCommand("ECHO", "\(index)"), completion: outcomes.callback(index * 2))
             connection.submit(RedisCommand("RPUSH", list, "\(index)"), completion: outcomes.callback(index * 2 + 1))
-            // Sometimes the caller waits, so that not every command meets the first cut.
+            // Sometimes the caller waits, so that the first cut does not hit every command.
             if Int.random(in: 0..<30, using: &random) == 0 {
                 _ = try await connection.send(pipeline: [RedisCommand("PING")])
                 try await eventually("it connects again") { connection.isReady }

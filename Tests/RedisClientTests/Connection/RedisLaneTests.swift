@@ -4,7 +4,7 @@ import Testing
 
 @testable import RedisClient
 
-/// Large replies have connections of their own, and time for as long as bytes arrive.
+/// Large replies use separate connections, and may take longer as long as bytes arrive.
 @Suite("Lanes for large replies", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct RedisLaneTests {
     let redis: RedisServer
@@ -21,7 +21,7 @@ struct RedisLaneTests {
         return key
     }
 
-    /// 2 MB at 1 MB/s take four times the limit of silence.
+    /// At 1 MB/s, 2 MB take four times the limit of silence.
     @Test("A reply may take longer than the silence limit while bytes arrive", arguments: [true, false])
     func aReplyMayTakeLongerThanSilenceMay(timesSilence: Bool) async throws {
         let key = try value(of: 2 << 20)
@@ -31,7 +31,7 @@ struct RedisLaneTests {
         }.ready()
         defer { connection.shutDown() }
         proxy.slowDown(to: 1 << 20)
-        // A command behind it waits as long.
+        // A command after the large one waits as long.
         let results = try await connection.send(pipeline: [RedisCommand("GET", key), RedisCommand("ECHO", "behind")])
         if timesSilence {
             #expect(try results.map { try $0.get().buffer?.readableBytes } == [2 << 20, 6])
@@ -49,8 +49,8 @@ struct RedisLaneTests {
             $0.timesSilence = true
         }.ready()
         defer { connection.shutDown() }
-        // An earlier idle time does not count as silence, and a part of a reply is followed by
-        // silence.
+        // Idle time before a command does not count as silence. Silence after a part of a reply
+        // does.
         #expect(try await connection.echo("before") == "before")
         try await Task.sleep(for: .milliseconds(400))
         #expect(try await connection.echo("after") == "after")
@@ -62,7 +62,7 @@ struct RedisLaneTests {
         try await proxy.stop()
     }
 
-    /// A server that sends a byte now and then is no better than a silent one.
+    /// A server that sends a few bytes now and then is not better than a silent one.
     @Test("A reply that trickles in has a time limit as well")
     func aReplyThatTricklesInHasABoundAsWell() async throws {
         let key = try value(of: 1 << 20)
@@ -71,7 +71,7 @@ struct RedisLaneTests {
             $0.timesSilence = true
         }.ready()
         defer { connection.shutDown() }
-        // A part of 16 KiB every 80 ms takes 5 s in all.
+        // One part of 16 KiB every 80 ms takes 5 s in all.
         proxy.slowDown(to: 200 << 10)
         let begun = ContinuousClock.now
         #expect(try await connection.failure("GET", key).code == .timeout)

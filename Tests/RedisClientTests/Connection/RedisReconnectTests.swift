@@ -15,7 +15,7 @@ struct RedisReconnectTests {
         #expect(try await connection.echo("before") == "before")
         try await redis.kill()
         try await eventually("the loss is noticed") { !connection.isReady }
-        // While Redis is down, callers are refused at once.
+        // While Redis is down, the client refuses commands at once.
         for _ in 0..<5 {
             let error = try await within(.seconds(10), "a refusal") { try await connection.failure("ECHO", "away") }
             #expect(error.code == .connectionFailed)
@@ -48,7 +48,7 @@ struct RedisReconnectTests {
         #expect(!connection.isReady && connection.generation == 0)
     }
 
-    /// Most losses are over at once.
+    /// After most losses, the first attempt to reconnect succeeds.
     @Test("Commands wait for the first attempt after a loss", arguments: [true, false])
     func commandsWaitForTheFirstAttemptAfterALoss(succeeds: Bool) async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
@@ -75,8 +75,8 @@ struct RedisReconnectTests {
         try await proxy.stop()
     }
 
-    /// The server accepts and stays silent. The handshake has a deadline of its own, apart from the
-    /// command's.
+    /// The server accepts the connection and sends nothing. The handshake's deadline is independent
+    /// of the command's.
     @Test("A handshake without a reply ends by the connect timeout")
     func aHandshakeWithoutAnAnswerEndsByTheConnectTimeout() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
@@ -109,7 +109,7 @@ struct RedisReconnectTests {
         try await proxy.stop()
     }
 
-    /// `-LOADING` is a reply to the handshake, and not a reason to give up.
+    /// `-LOADING` is a reply to the handshake, and the client keeps the connection.
     @Test("A loading server is retried until it serves")
     func aServerThatIsLoadingIsTriedUntilItServes() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
@@ -125,7 +125,7 @@ struct RedisReconnectTests {
         try await proxy.stop()
     }
 
-    /// Redis moved to another server behind the same address.
+    /// Redis has moved to another server at the same address.
     @Test("The generation changes when Redis may be another server")
     func theGenerationTellsThatRedisMayBeAnother() async throws {
         let other = try await RedisServer.start()

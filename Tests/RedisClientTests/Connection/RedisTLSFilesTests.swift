@@ -10,7 +10,7 @@ import TransportSecurity
 struct RedisTLSFilesTests {
     private func redis(_ certificates: Certificates, _ options: String...) async throws -> (redis: RedisServer, port: Int) {
         let port = try freePort()
-        // The last option wins.
+        // If an option is repeated, redis-server uses the last one.
         let all = try await certificates.redisOptions(port: port, for: "IP:127.0.0.1,DNS:localhost") + options
         return (try await RedisServer.start(all), port)
     }
@@ -57,7 +57,7 @@ struct RedisTLSFilesTests {
         try await redis.kill()
     }
 
-    /// Reading the authorities takes milliseconds on an event loop that serves streams.
+    /// To read the authorities would take milliseconds on an event loop that serves streams.
     @Test("All connections share one TLS context")
     func allConnectionsShareOneContext() async throws {
         let (first, second) = (try await Certificates(), try await Certificates())
@@ -68,7 +68,7 @@ struct RedisTLSFilesTests {
         let other = configuration.server(at: .tcp(host: "localhost", port: 2))
         let context = try configuration.sharedTLS.context(configuration.tls)
         #expect(try other.sharedTLS.context(other.tls) === context)
-        // A partly written file is not used. A renewed file is used without a restart.
+        // The client does not use a partly written file, and uses a renewed file without a restart.
         try Data().write(to: URL(filePath: file))
         #expect(try configuration.sharedTLS.context(configuration.tls) === context)
         try Data(contentsOf: URL(filePath: second.authority)).write(to: URL(filePath: file))

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("TLS to Redis", .tags(.processes), .serialized)
 struct RedisTLSTests {
-    /// A server with a certificate for these names, and its TLS port.
+    /// Starts a server with a certificate for these names, and returns its TLS port.
     static func server(_ certificates: Certificates, for names: String) async throws -> (redis: RedisServer, port: Int) {
         let port = try freePort()
         return (try await RedisServer.start(certificates.redisOptions(port: port, for: names)), port)
@@ -52,18 +52,18 @@ struct RedisTLSTests {
         let (certificates, other) = (try await Certificates(), try await Certificates())
         let (redis, port) = try await Self.server(certificates, for: "DNS:localhost,IP:127.0.0.1")
         try await Self.expectRefusal(Self.configuration("localhost", port, other.authority))
-        // The system does not know it either.
+        // The system does not trust this authority, either.
         try await Self.expectRefusal(Self.configuration("localhost", port, nil))
         try await Self.expectRefusal(Self.configuration("127.0.0.1", port, other.authority))
         try await Self.expectRefusal(Self.configuration("localhost", port, other.directory.path + "/none.pem"))
-        // A server without TLS at that port waits for more bytes.
+        // A server without TLS at this port waits for more bytes.
         try await Self.expectRefusal(
             Self.configuration("127.0.0.1", redis.port, certificates.authority), connectTimeout: .milliseconds(200))
         try await redis.kill()
     }
 
-    /// Over TLS, an abandoned connection reads until its peer has said goodbye. The next connection
-    /// is in use by then.
+    /// After a TLS connection is abandoned, the client still reads from it until the server closes
+    /// it. The next connection is already in use then.
     @Test("A late reply over TLS never reaches the next command")
     func aLateReplyNeverMeetsTheNextCommand() async throws {
         let certificates = try await Certificates()
@@ -78,7 +78,8 @@ struct RedisTLSTests {
                 let error = #expect(throws: RedisError.self) { try result.get() }
                 #expect(error?.code == .timeout)
             }
-            // Redis replies to commands that it has read before it learns that no client waits.
+            // Before Redis learns that the client has left, it replies to the commands that it has
+            // read.
             redis.process.signal(SIGCONT)
             for index in 0..<20 { #expect(try await connection.patientEcho("\(round) \(index)") == "\(round) \(index)") }
         }

@@ -5,14 +5,14 @@ import Testing
 
 @testable import RedisClient
 
-/// The server runs, and takes no writes.
+/// The server runs, but refuses writes.
 @Suite("A Redis that refuses writes", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct WriteRefusalTests {
     private func lines(_ logs: LogCollector, with words: String) -> Int {
         logs.text.split(separator: "\n").count { $0.contains("writes are refused") && $0.contains(words) }
     }
 
-    /// Redis then refuses even `PING`. Its data can be read, over new connections too.
+    /// Redis then refuses even `PING`. Clients can still read its data, also over new connections.
     @Test("A Redis that cannot write its disk is still connected to")
     func aRedisThatCannotWriteItsDiskIsConnectedTo() async throws {
         let redis = try await RedisServer.start()
@@ -24,18 +24,18 @@ struct WriteRefusalTests {
         #expect(await client.waitUntilReady(timeout: .seconds(20)))
         #expect(try await client.connection(for: "k").send(RedisCommand("GET", "k")).string == "old")
         for _ in 0..<3 { #expect(try await client.connection(for: "k").failure("SET", "k", "new").code == .writesRefused) }
-        // A lost connection is restored.
+        // The client restores a lost connection.
         let generation = client.generation
         try redis.cli("CLIENT", "KILL", "TYPE", "normal")
         try await eventually("it is connected again") { client.generation > generation && client.isReady }
         #expect(try await client.connection(for: "k").send(RedisCommand("GET", "k")).string == "old")
-        // The log has Redis's words once, for any number of connections.
+        // The client logs Redis's error once, for any number of connections.
         #expect(lines(logs, with: "MISCONF") == 1, "\(logs.text)")
         client.shutDown()
         try await redis.kill()
     }
 
-    /// With a password the handshake has more commands. A wrong password still ends it.
+    /// With a password, the handshake has more commands. A wrong password still ends the handshake.
     @Test("Other refusals still end the handshake")
     func whatElseTheHandshakeRefusesStillEndsIt() async throws {
         let redis = try await RedisServer.start()
@@ -60,7 +60,7 @@ struct WriteRefusalTests {
         }
         for second in 0..<60 { notice("OOM command not allowed", after: second) }
         #expect(lines(logs, with: "OOM command not allowed") == 1)
-        // Another reason has a minute of its own.
+        // For each reason, the interval of a minute is separate.
         notice("READONLY You can't write", after: 30)
         notice("OOM command not allowed", after: 60)
         #expect(lines(logs, with: "OOM") == 2)
@@ -69,7 +69,7 @@ struct WriteRefusalTests {
 
     // MARK: A server that turns replica
 
-    /// A name leads to another server after a failover, while the old server lives on.
+    /// After a failover, a name points to another server, while the old server still runs.
     @Test("All connections leave a server that becomes a replica")
     func aServerThatTurnsReplicaIsLeft() async throws {
         let (old, new, proxy) = try await servers()
@@ -80,7 +80,8 @@ struct WriteRefusalTests {
         #expect(try await client.connection(for: "k").send(RedisCommand("SET", "k", "v")).string == "OK")
         try new.cli("REPLICAOF", "NO", "ONE")
         try old.cli("REPLICAOF", "127.0.0.1", "\(new.port)")
-        // The name still leads to the old server. It is not used, and the log says why.
+        // The name still points to the old server. The client does not use this server, and logs
+        // why.
         let refused = try await client.connection(for: "k").failure("SET", "k", "w")
         #expect(refused.code == .readOnly && !refused.mayHaveBeenApplied)
         try await eventually("the old one is left") { !client.isReady }
@@ -111,7 +112,7 @@ struct WriteRefusalTests {
         let generation = client.generation
         let begun = ContinuousClock.now
         for _ in 0..<20 { _ = try await write() }
-        // At most the connections that were being made, and not one for each refusal.
+        // At most the connections that were being opened reconnect, and not one for each refusal.
         #expect(client.generation - generation < 20 || ContinuousClock.now - begun > .milliseconds(500))
         client.shutDown()
         try await proxy.stop()
@@ -127,8 +128,8 @@ struct WriteRefusalTests {
 }
 
 extension RedisServer {
-    /// Makes Redis fail to save, so that it refuses writes (`-MISCONF`): a folder stands in place
-    /// of its file.
+    /// Makes Redis fail to save, so that it refuses writes (`-MISCONF`): a folder has the name of
+    /// its file.
     func failToSave() async throws {
         try FileManager.default.createDirectory(at: directory.appending(path: "dump.rdb/x"), withIntermediateDirectories: true)
         try cli("CONFIG", "SET", "save", "3600 1000000")

@@ -4,7 +4,7 @@ import Testing
 
 @testable import RedisClient
 
-/// Its owner, its mode, and the files that may lie in it.
+/// Tests the directory's owner, its mode, and the files that it may contain.
 @Suite("The folder of the private Redis", .tags(.processes), .serialized)
 struct DataDirectoryTests {
     private let path: String
@@ -72,7 +72,8 @@ struct DataDirectoryTests {
 
     // MARK: Its lock
 
-    /// An error while making the file does not mean another owner.
+    /// If the lock file cannot be created, that does not mean that another server owns the
+    /// directory.
     @Test("A lock that cannot be made says why")
     func aLockThatCannotBeMadeSaysWhy() throws {
         try FileManager.default.createDirectory(atPath: path + "/owner.lock", withIntermediateDirectories: true)
@@ -96,7 +97,7 @@ struct DataDirectoryTests {
         var pauses: [Duration] = []
         for _ in 0..<9 { pauses.append(pause.after(lifetime: .milliseconds(20))) }
         #expect(pauses == [0, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000].map { .milliseconds($0) })
-        // A server that has lived for a while resets the pauses.
+        // After a server has run for a while, the pauses begin at zero again.
         #expect(pause.after(lifetime: .seconds(30)) == .zero)
         #expect(pause.after(lifetime: .zero) == .milliseconds(500))
     }
@@ -107,7 +108,7 @@ struct DataDirectoryTests {
         let identity = try #require(ProcessIdentity(child.pid))
         #expect(identity.isRunning && identity == ProcessIdentity(child.pid))
         child.signal(SIGKILL)
-        // Also before any caller has asked for its status.
+        // The id must also notice the end before any caller has asked for the process's status.
         try await eventually("it is gone") { !identity.isRunning }
         try await child.ended()
         #expect(!identity.isRunning && ProcessIdentity(child.pid) == nil && ProcessIdentity(0) == nil)

@@ -20,10 +20,11 @@ struct EmbeddedRedisTests {
         return try await connection.send(pipeline: commands).map { try $0.get() }
     }
 
-    /// Returns the ids of the processes that serve this test's socket.
+    /// Returns the ids of the redis-server processes with this test's socket.
     func servers() throws -> [pid_t] {
         try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { pid_t($0) }.filter { pid in
-            // A zombie has no command line. Redis writes its own title, with the socket in it.
+            // A zombie has no command line. A running Redis sets its own title, which contains the
+            // socket.
             guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") else { return false }
             return String(decoding: data, as: UTF8.self).contains(directory + "/redis.sock")
         }
@@ -48,7 +49,7 @@ struct EmbeddedRedisTests {
         #expect(try await answers(second, RedisCommand("GET", "k"))[0].string == "survives")
         await second.stop()
         try await eventually("the server is gone") { try servers().isEmpty }
-        // A second stop has nothing to do.
+        // A second stop has no effect.
         await second.stop()
     }
 
@@ -73,7 +74,7 @@ struct EmbeddedRedisTests {
         try await eventually("the server is gone") { try servers().isEmpty }
     }
 
-    /// Two processes on one directory would end each other's server, or write one file twice.
+    /// Without the lock, two processes could stop each other's server, or write to the same file.
     @Test("A directory has one owner")
     func aDirectoryHasOneOwner() async throws {
         let owner = EmbeddedRedis(directory: directory, logger: .quiet)
@@ -109,7 +110,7 @@ struct EmbeddedRedisTests {
         #expect(error?.description.contains("longer than the 103 bytes") == true)
         #expect(!FileManager.default.fileExists(atPath: long))
 
-        // With one byte less the path fits, and the server is reached.
+        // With one byte less, the path is short enough, and a client can reach the server.
         let fits = EmbeddedRedis(directory: String(long.dropLast()), logger: .quiet)
         try await fits.start()
         #expect(try await answers(fits, RedisCommand("PING"))[0].string == "PONG")
@@ -142,7 +143,7 @@ struct EmbeddedRedisTests {
         #expect(try servers().isEmpty)
     }
 
-    /// A person, or the system's shutdown, sends SIGTERM.
+    /// A person, or the system's shutdown, sends SIGTERM to Redis.
     @Test("The server receives SIGTERM")
     func theServerHearsSIGTERM() async throws {
         let embedded = EmbeddedRedis(directory: directory, logger: .quiet)
@@ -155,7 +156,7 @@ struct EmbeddedRedisTests {
         await embedded.stop()
     }
 
-    /// The process then ends.
+    /// Afterwards, the process ends.
     @Test("Without redis-server the error says what to install")
     func withoutRedisServerTheErrorSaysWhatToInstall() async throws {
         let process = try Replica.launch(redis: nil, environment: ["PATH": "/nonexistent"])
@@ -165,7 +166,7 @@ struct EmbeddedRedisTests {
 
     // MARK: A supervised server
 
-    /// Runs the service beside `body`, as a server does.
+    /// Runs the service during `body`, as a server does.
     private func keeping(_ embedded: EmbeddedRedis, _ body: () async throws -> Void) async throws {
         let keeper = Task { try await embedded.run() }
         defer { keeper.cancel() }
@@ -183,7 +184,7 @@ struct EmbeddedRedisTests {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
         try await first.start()
         _ = try await answers(first, RedisCommand("CONFIG", "SET", "appendfsync", "always"), RedisCommand("SET", "k", "v"))
-        // Its former owner is gone, and the server lives.
+        // The former owner has ended, and the redis-server still runs.
         first.ownership.withLock { $0 = nil }
         let log = LogCollector()
         let embedded = EmbeddedRedis(directory: directory, logger: log.logger)
@@ -199,7 +200,7 @@ struct EmbeddedRedisTests {
         try await eventually("the server is gone") { try servers().isEmpty }
     }
 
-    /// It would otherwise stay behind.
+    /// Otherwise it would still run after the test.
     @Test("An adopted server that hangs is killed")
     func aServerThatWasTakenOverAndHangsIsEnded() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
@@ -212,8 +213,8 @@ struct EmbeddedRedisTests {
         #expect(try servers().isEmpty)
     }
 
-    /// Redis cannot read its file. The log has Redis's last words, and Redis is not started twice a
-    /// second for ever.
+    /// Redis cannot read its file. The log quotes Redis's last line, and the pauses between
+    /// attempts grow.
     @Test("A server that cannot restart is retried with pauses")
     func aServerThatCannotStartAgainIsTriedWithPauses() async throws {
         let log = LogCollector()
@@ -234,7 +235,7 @@ struct EmbeddedRedisTests {
         }
     }
 
-    /// Redis refuses `PING` then. It is still running and receives the stop.
+    /// Redis then refuses `PING`. It still runs, and the server stops it.
     @Test("A server that cannot write its disk still counts as running")
     func aServerThatCannotWriteItsDiskIsThere() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)
@@ -256,8 +257,8 @@ struct EmbeddedRedisTests {
         #expect(try servers().isEmpty)
     }
 
-    /// Another process replaced the directory of a running server, so another Redis answers on the
-    /// socket.
+    /// Another process has replaced the directory of a running server, so that another Redis
+    /// replies on the socket.
     @Test("Another owner's server is not stopped")
     func theServerOfAnotherIsNotStopped() async throws {
         let first = EmbeddedRedis(directory: directory, logger: .quiet)

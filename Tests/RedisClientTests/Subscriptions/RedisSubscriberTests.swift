@@ -41,8 +41,7 @@ struct RedisSubscriberTests {
         try await eventually("all have heard") { heard.allSatisfy { !$0.messages.isEmpty } }
         for (index, heard) in heard.enumerated() { #expect(heard.all == [.subscribed, .message("to \(index % 10)")]) }
 
-        // The last listener of a channel ends the subscription, when it leaves or when it is
-        // released.
+        // The subscription ends when the last listener of its channel leaves or is released.
         subscriptions.removeLast(95)
         try await eventually("the channels without listeners are left") { try (5..<10).allSatisfy { try listeners("c-\($0)") == "0" } }
         #expect(try listeners("c-0") == "1")
@@ -66,7 +65,7 @@ struct RedisSubscriberTests {
         try await redis.kill()
     }
 
-    /// Messages are lost with the connection, so the new subscription signals once.
+    /// A lost connection loses messages, so that the new subscription signals once.
     @Test("The subscriber subscribes again after a loss and signals it")
     func subscribesAgainAfterALossAndSaysSo() async throws {
         let client = try await redis.client()
@@ -83,7 +82,7 @@ struct RedisSubscriberTests {
         try await redis.kill()
     }
 
-    /// The same holds for listeners that left during the outage.
+    /// Listeners that left during the outage are not subscribed again.
     @Test("Subscriptions made during an outage take effect afterwards")
     func listensOnceRedisIsThere() async throws {
         let proxy = try await FaultyProxy.start(to: redis)
@@ -110,7 +109,7 @@ struct RedisSubscriberTests {
         try await redis.kill()
     }
 
-    /// Once the user has the right, it gets messages.
+    /// When the user gets the right, it receives messages.
     @Test("A user without the right gets no messages, and everything else works")
     func aUserWithoutTheRightHearsNothing() async throws {
         try redis.cli("ACL", "SETUSER", "mute", "on", ">secret", "~*", "resetchannels", "+@all")
@@ -136,7 +135,7 @@ struct RedisSubscriberTests {
         try await redis.kill()
     }
 
-    /// The connection brings nothing any more, and no error either.
+    /// The connection delivers nothing any more, and reports no error.
     @Test("A dead connection is detected and replaced")
     func aDeadConnectionIsFoundOut() async throws {
         let proxy = try await FaultyProxy.start(to: redis)

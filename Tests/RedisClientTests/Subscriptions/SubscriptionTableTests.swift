@@ -4,7 +4,7 @@ import Testing
 
 @testable import RedisClient
 
-/// `#expect` accepts no mutating calls on a value, but does on an object.
+/// `#expect` does not accept mutating calls on a value, but accepts them on an object.
 private final class Table {
     private var table = SubscriptionTable()
 
@@ -37,7 +37,7 @@ struct SubscriptionTableTests {
         #expect(table.listeners(of: "a") == 0 && table.connected().isEmpty)
     }
 
-    /// A listener leaves and another comes while the first confirmation is in flight.
+    /// A listener leaves and another joins while the first confirmation is in flight.
     @Test("A confirmation of an earlier attempt does not confirm a later one")
     func theAnswerToAnEarlierAttemptIsNotTakenForTheLaterOne() throws {
         let table = Table()
@@ -68,7 +68,7 @@ struct SubscriptionTableTests {
         #expect(table.failed().isEmpty)
     }
 
-    /// Listeners come and go in any order.
+    /// Listeners join and leave in any order.
     @Test("A channel is subscribed exactly while it has listeners", arguments: 0..<4)
     func theCommandsFollowTheListeners(seed: UInt64) {
         var random = SeededGenerator(seed: seed)

@@ -9,8 +9,8 @@ struct ClusterRedirectsTests {
         redirects.next(after: [.failure(RedisError(reply: error))], to: [RedisCommand("GET", "k")], asked: .node(0))
     }
 
-    /// Returns the decision about a read of a session whose commands got these replies: an error,
-    /// or `ok`.
+    /// Returns the decision about a read of a session whose commands got these replies: errors, or
+    /// `ok`.
     private func next(_ commands: [RedisCommand], _ answers: String...) throws -> ClusterRedirects.Action {
         var redirects = ClusterRedirects()
         let results = try answers.map { answer throws -> Result<RedisReply, RedisError> in
@@ -25,7 +25,7 @@ struct ClusterRedirectsTests {
     ]
     private static let write = [RedisCommand("EVALSHA", "0a1b", "1", "{s}:state"), RedisCommand("LRANGE", "{s}:history")]
 
-    /// On its former node, a key that has moved looks as if it had never existed.
+    /// On its former node, a key that has moved looks like a key that never existed.
     @Test("Replies that were partly redirected are not used")
     func answersOfWhichSomeWereRedirectedAreNotUsed() throws {
         let (ask, moved) = ("ASK 1 n1:7001", "MOVED 1 n1:7001")
@@ -35,7 +35,7 @@ struct ClusterRedirectsTests {
         // Every node replies to TIME.
         #expect(try next(Self.look, ask, "ok", ask) == .ask(.node(1)))
         #expect(try next(Self.look, moved, "ok", moved) == .move(slot: 1, to: .node(1)))
-        // The slot has arrived meanwhile.
+        // Meanwhile the whole slot has moved.
         #expect(try next(Self.look, ask, "ok", "MOVED 1 n2:7002") == .move(slot: 1, to: .node(2)))
         #expect(try next(Self.look, moved, "ok", "ASK 1 n2:7002") == .move(slot: 1, to: .node(1)))
         #expect(try next(Self.transaction, "ok", ask, ask, "EXECABORT x") == .ask(.node(1)))
@@ -43,7 +43,7 @@ struct ClusterRedirectsTests {
         #expect(try next(Self.look, "TRYAGAIN x", "ok", "TRYAGAIN x") == .giveUp)
     }
 
-    /// After a script has run, no reply proves that nothing was written.
+    /// After a script has run, no reply proves that the script wrote nothing.
     @Test("A script that ran before the redirection may have been applied")
     func whatRanBeforeTheRedirectionMayHaveBeenApplied() throws {
         #expect(try next(Self.write, "ok", "MOVED 1 n1:7001") == .wait(mayHaveBeenApplied: true))

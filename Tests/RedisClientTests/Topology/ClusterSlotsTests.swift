@@ -7,14 +7,14 @@ import Testing
 struct ClusterSlotsTests {
     private func slots(_ resp: String) throws -> ClusterSlots? { ClusterSlots(try RedisReply(resp: resp), asked: .node(0)) }
 
-    /// The Redis Cluster specification gives this value.
+    /// The Redis Cluster specification contains this value.
     @Test("The checksum has the specification's value")
     func theChecksumIsTheSpecifications() {
         #expect(CRC16.checksum("123456789".utf8) == 0x31C3)
         #expect(CRC16.checksum([]) == 0)
     }
 
-    /// `CLUSTER KEYSLOT` gives these values.
+    /// `CLUSTER KEYSLOT` returns these values.
     @Test(
         "The slot follows the hash tag",
         arguments: [
@@ -36,7 +36,7 @@ struct ClusterSlotsTests {
         #expect(table.owner(of: 16384) == nil && table.owner(of: -1) == nil)
     }
 
-    /// Another node served these slots before. A slot that had no node has not moved.
+    /// A slot has moved if another node served it before. A slot that no node served has not moved.
     @Test("The table knows which slots moved")
     func knowsWhatHasMoved() throws {
         let before = try #require(try slots("*2 *3 :0 :100 *3 $2 n1 :7001 $2 id *3 :200 :300 *3 $2 n2 :7002 $2 id"))

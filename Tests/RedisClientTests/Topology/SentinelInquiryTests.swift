@@ -17,7 +17,7 @@ struct SentinelInquiryTests {
         #expect(inquiry.answered(silent) == .ask(.node(2)))
         #expect(inquiry.answered(try answer("*-1")) == .ask(.node(3)))
         #expect(inquiry.answered(try answer("*2 $2 n9 $4 7009")) == .found(.node(9)))
-        // The sentinel that replied comes first the next time.
+        // The next inquiry begins with the sentinel that replied.
         #expect(inquiry.begin() == .ask(.node(3)))
         #expect(inquiry.answered(try answer("*2 $2 n8 $4 7008")) == .found(.node(8)))
     }
@@ -43,7 +43,8 @@ struct SentinelInquiryTests {
         #expect(inquiry.answered(try answer(resp)) == .ask(.node(2)))
     }
 
-    /// Many connections may find out at the same time: the sentinel is put off once.
+    /// Many connections may detect the wrong answer at the same time: the inquiry moves the
+    /// sentinel to the end only once.
     @Test("A sentinel that names a server that is not a master is asked last")
     func aSentinelThatNamesWhatIsNoMasterIsAskedLast() throws {
         var inquiry = SentinelInquiry(group)
@@ -54,7 +55,8 @@ struct SentinelInquiryTests {
         #expect(inquiry.begin() == .ask(.node(2)))
     }
 
-    /// The master may live on while all sentinels are down. It says itself whether it is a master.
+    /// The master may still run while all sentinels are down. The server itself says whether it is
+    /// a master.
     @Test("The last known master is tried when no sentinel replies")
     func theLastKnownMasterIsTriedWhereNoSentinelAnswers() throws {
         var inquiry = SentinelInquiry(group)
@@ -66,7 +68,7 @@ struct SentinelInquiryTests {
         _ = inquiry.begin()
         #expect(inquiry.answered(try answer("*2 $2 n9 $4 7009")) == .found(.node(9)))
         for _ in 0..<2 { #expect(askInVain() == .found(.node(9))) }
-        // Another sentinel's report does not count against it.
+        // A report about another sentinel does not affect this one.
         inquiry.rejected(.node(8))
         #expect(askInVain() == .found(.node(9)))
         inquiry.rejected(.node(9))

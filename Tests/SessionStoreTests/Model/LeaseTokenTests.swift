@@ -23,7 +23,7 @@ struct LeaseTokenTests {
         #expect(Set(tokens.map(\.text)).count == tokens.count)
         for place in 0..<26 { #expect(Set(tokens.map { Array($0.text)[place] }).count == 32, "place \(place)") }
         for place in 0..<4 { #expect(Set(tokens.map { Array($0.nonce)[place] }).count == 32, "place \(place)") }
-        // The epoch of a history is the first twelve characters.
+        // The first twelve characters are the epoch of a history.
         #expect(Set(tokens.map { $0.text.prefix(12) }).count == tokens.count)
     }
 
@@ -40,7 +40,7 @@ struct LeaseTokenTests {
         #expect(LeaseToken(using: &one) != LeaseToken())
     }
 
-    /// An event id carries the nonce.
+    /// An event id contains the nonce.
     @Test("The nonce fits an event id")
     func theNonceFitsAnEventID() {
         for _ in 0..<200 {

@@ -38,7 +38,7 @@ struct LoggedEventsTests {
         #expect(contents(events) == [Event(name: .message, text: "{}")])
     }
 
-    /// A batch that was taken stays unchanged when others are added or taken later.
+    /// A batch that was taken does not change when others are added or taken later.
     @Test("Batches together equal a plain array", arguments: 0..<20)
     func agreesWithAPlainArray(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
@@ -53,7 +53,7 @@ struct LoggedEventsTests {
                 taken.append((events.takeAll(), model, start))
                 (start, model) = (start + model.count, [])
             case 1 where !taken.isEmpty:
-                // As after a failure: the returned batch goes before later events.
+                // As after a failure, the returned batch comes before later events.
                 var last = taken.removeLast()
                 last.events.append(contentsOf: events)
                 (events, model, start) = (last.events, last.model + model, last.start)

@@ -25,7 +25,7 @@ struct SessionIDTests {
         #expect(SessionID("a b".prefix(1))?.description == "a")
     }
 
-    /// All keys of a session live in one Cluster slot, for every session id.
+    /// For every session id, all keys of the session are in one slot of a Cluster.
     @Test("All keys of a session share one hash tag", arguments: ["a", "s-1", "...", ":", "a:b_c.D-9"])
     func allKeysShareTheHashTag(text: String) throws {
         let keys = RedisKeys(try #require(SessionID(text)))

@@ -3,8 +3,8 @@ import RedisClient
 import TestSupport
 import Testing
 
-/// The rules of docs/operations.md are compared with the commands in the sources: none is missing,
-/// and none is superfluous.
+/// Compares the rules of docs/operations.md with the commands in the sources: every command is
+/// allowed, and no other.
 @Suite("Redis access rules")
 struct AccessRuleTests {
     private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../..").standardizedFileURL
@@ -24,8 +24,8 @@ struct AccessRuleTests {
         Set(rule.filter { $0.hasPrefix("+") }.map { String($0.dropFirst()) })
     }
 
-    /// Returns commands by the files that send them, in lower case, with a subcommand where they
-    /// have one.
+    /// Returns commands by the files that send them, in lower case, with a subcommand if it has
+    /// one.
     private func commands() throws -> [String: String] {
         var commands: [String: String] = [:]
         let files = try ["RedisClient", "SessionStore"].flatMap { target in
@@ -33,7 +33,7 @@ struct AccessRuleTests {
             return Array(try #require(FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)))
         }
         for case let file as URL in files where ["swift", "lua"].contains(file.pathExtension) {
-            // The private server's owner sends these, and has all rights.
+            // These commands go only to the private server, whose user has all rights.
             if file.lastPathComponent.hasPrefix("EmbeddedRedis") { continue }
             let text = try String(contentsOf: file, encoding: .utf8)
             let found =
@@ -45,11 +45,11 @@ struct AccessRuleTests {
                 commands["\(name)\(subcommand)".lowercased()] = file.lastPathComponent
             }
         }
-        // Sent as bytes with the script's text.
+        // Swift sends this command as bytes, with the script's text.
         commands["eval"] = "RedisScript.swift"
-        // A client that may connect may authenticate.
+        // Every client that may connect may authenticate.
         commands["auth"] = nil
-        // `agent-server layout raise` works without it, and says so.
+        // `agent-server layout raise` works without this right, and says so.
         commands["client|list"] = nil
         return commands
     }
@@ -62,7 +62,7 @@ struct AccessRuleTests {
         let ofSentinels: Set = ["sentinel|get-master-addr-by-name"]
         let all = Set(commands.keys)
         #expect(allowed(AccessRules.server) == all.subtracting(ofClusters).subtracting(ofSentinels))
-        // A Cluster has one database, and its table names its masters.
+        // A Cluster supports only one database, and its table of slots names its masters.
         #expect(allowed(AccessRules.clusterNode) == all.subtracting(ofSentinels).subtracting(["role", "select"]))
         #expect(allowed(AccessRules.sentinel) == ofSentinels.union(["ping", "client|setname", "subscribe", "unsubscribe"]))
     }

@@ -11,7 +11,7 @@ struct RefusedScriptTests {
         let redis = try await RedisServer.start()
         let client = try await redis.client()
         #expect(try await client.refusedScripts().isEmpty)
-        // None of them has run.
+        // None of the scripts has run.
         #expect(try redis.cli("DBSIZE") == "0")
         let proxy = try await FaultyProxy.start(to: redis)
         let words = "ERR Error compiling script (new function): user_script:1: unexpected symbol near '#'"

@@ -31,8 +31,8 @@ struct AppendEventsTests {
         let (it, token) = try await ScriptSession.running()
         for _ in 0..<3 { #expect(try await it.append(token, 1, lastSequence: 2, ["token", "a", "token", "b"]).line == "written") }
         #expect(try await it.dump().events.map(\.id) == ["1-0", "1-2"])
-        // A batch without an acknowledgement is repeated with the next one. Followers skip events
-        // that they have seen.
+        // If a batch was not acknowledged, the writer repeats it with the next one. Followers skip
+        // events that they already have.
         #expect(try await it.append(token, 1, lastSequence: 3, ["token", "a", "token", "b", "token", "c"]).line == "written")
         #expect(try await it.dump().events.map(\.id) == ["1-0", "1-2", "1-3"])
         #expect(try await it.append(token, 1, lastSequence: 2, ["token", "a", "token", "b"]).line == "written")
@@ -54,7 +54,8 @@ struct AppendEventsTests {
         try await ended.refused("lost 1 ") { try await ended.append(old, 1, lastSequence: 1, ["token", "a"]) }
     }
 
-    /// The deadline only lets others take the step. The token decides.
+    /// After the deadline, another replica may take the step over. Until it does, the token still
+    /// allows writes.
     @Test("An expired lease still writes while its token holds")
     func aLeaseThatHasRunOutStillWrites() async throws {
         let (it, token) = try await ScriptSession.running { $0.lease = 1 }
@@ -81,7 +82,8 @@ struct AppendEventsTests {
         #expect(try await listener.heard(until: "deleted") == ["1", "1", "2", "deleted"])
     }
 
-    /// The batch has more events than Lua can unpack. Each entry has the id of its last event.
+    /// The batch has more events than Lua can unpack. Each entry's id is the number of its last
+    /// event.
     @Test("A very large batch becomes several entries", arguments: [999, 1_000, 1_001, 4_000, 9_001])
     func aVeryLargeBatchBecomesSeveralEntries(count: Int) async throws {
         let (it, token) = try await ScriptSession.running()

@@ -5,11 +5,11 @@ import Testing
 
 @testable import SessionStore
 
-/// A small history comes with the script's reply, a larger one in pages.
+/// The script's reply contains a small history. The store reads a larger one in pages.
 @Suite("The history of a step that begins", .tags(.redis), .serialized)
 struct BeginStepHistoryTests {
-    /// Creates a session whose history is `count` messages of about `length` bytes, and returns its
-    /// bytes.
+    /// Creates a session with `count` messages of about `length` bytes, and returns the bytes of
+    /// its history.
     private func session(_ count: Int, of length: Int = 3) async throws -> ScriptSession {
         let it = try await ScriptSession()
         var bytes = 0
@@ -40,8 +40,8 @@ struct BeginStepHistoryTests {
         #expect(started.historyBytes == stored.reduce(0) { $0 + $1.utf8.count })
         #expect(started.history.map { String(buffer: $0) } == (stored.count <= ahead ? stored : []))
         #expect(started.hasHistory == (stored.count <= ahead))
-        // Whether the owner asks the model with the history of the reply. Losses of replicas are
-        // judged by it.
+        // The field says whether the owner asks the model with the history of the reply. Takeovers
+        // use it to judge lost owners.
         #expect(try await it.dump().state["run"] == "1 \(store.configuration.instance) \(started.hasHistory ? 1 : 0)")
         #expect(try await store.history(of: started).map { String(buffer: $0) } == stored)
     }
@@ -54,7 +54,7 @@ struct BeginStepHistoryTests {
         #expect(try await begin(it, in: store).history.isEmpty)
     }
 
-    /// Its size is not known.
+    /// The state does not contain the size of this history.
     @Test("A history edited by hand does not come with the reply")
     func aHistoryThatWasPutThereByHandDoesNotComeWithTheBegin() async throws {
         let it = try await session(3)
@@ -69,7 +69,7 @@ struct BeginStepHistoryTests {
         let started = try await begin(it, in: store)
         #expect(started.history.isEmpty && started.historyLength == count + 1)
         let stored = try await it.dump().history
-        // Not #expect over the lists themselves: a failure would print megabytes.
+        // `#expect` on the lists themselves would print megabytes.
         let isSame = try await store.history(of: started).map { String(buffer: $0) } == stored
         #expect(isSame)
     }
@@ -85,7 +85,7 @@ struct BeginStepHistoryTests {
         #expect(isSame)
     }
 
-    /// A client ends the step while its history is being read, and the next step adds messages.
+    /// A client ends the step while the replica reads its history, and the next step adds messages.
     @Test("Messages added by a later step are not read")
     func whatIsAddedAfterwardsIsNotRead() async throws {
         let it = try await session(3)

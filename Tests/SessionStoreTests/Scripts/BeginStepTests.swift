@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// Tool results have a file of their own.
+/// ``BeginStepToolResultTests`` tests tool results.
 @Suite("begin_step with user messages and retries", .tags(.redis), .serialized)
 struct BeginStepTests {
     static let system = #"{"role":"system","content":"be kind"}"#
@@ -78,14 +78,14 @@ struct BeginStepTests {
         #expect(try await it.dump().history == [Self.hello])
     }
 
-    /// In every state the token gets the first reply. The script writes only the lease's end again.
+    /// In every state, a repeated token gets the first reply. The script only renews the lease.
     @Test("The same token starts one step and gets the first reply again")
     func theSameTokenStartsOnce() async throws {
         let (it, token) = try await ScriptSession.running()
         let first = try await it.begin { $0.token = token }
         #expect(first.name == "started")
         try await it.repeated(first.line) { try await it.begin { $0.token = token } }
-        // The hint may have passed meanwhile.
+        // Meanwhile, the hint's time may have passed.
         try await it.repeated(first.line) {
             try await it.begin {
                 $0.token = token

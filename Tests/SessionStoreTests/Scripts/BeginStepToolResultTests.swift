@@ -5,7 +5,7 @@ import Testing
 
 @testable import SessionStore
 
-/// Also user messages that come while calls are open.
+/// Tests tool results, and user messages that arrive while calls are open.
 @Suite("begin_step with tool results", .tags(.redis), .serialized)
 struct BeginStepToolResultTests {
     @Test("The last result starts the next step")
@@ -48,7 +48,8 @@ struct BeginStepToolResultTests {
         #expect(history.suffix(4).map { $0["tool_call_id"].string } == order)
     }
 
-    /// The step after it answers the user's message, which came in place of the other result.
+    /// The step after the result belongs to the user's message, which arrived in place of the other
+    /// result.
     @Test("A repeated result does not get another message's completion")
     func theSameResultAgainIsNotToldAnotherMessagesAnswer() async throws {
         let it = try await ScriptSession.waiting(for: "a", "b")
@@ -92,7 +93,7 @@ struct BeginStepToolResultTests {
         try await empty.refused("unknown_call") { try await empty.result(of: "a") }
     }
 
-    /// Each open call gets a message before the user's.
+    /// Each open call gets a tool message before the user's message.
     @Test("A user message closes open calls in the model's order (I1)")
     func aUserMessageClosesOpenCalls() async throws {
         let it = try await ScriptSession.waiting(for: "z", "y", "x", "w")
@@ -111,7 +112,7 @@ struct BeginStepToolResultTests {
         try await it.refused("waiting 1 7") { try await it.result(of: "y") }
     }
 
-    /// Used call ids are found in the history in the servers' own spelling.
+    /// The history contains used call ids with the escapes of the model's server.
     @Test("A closed call is named in the server's own bytes (I1)")
     func aClosedCallIsNamedInTheServersOwnBytes() async throws {
         let ids = ["a/b", #"q"\"#, #"\/"#, #"\u007f"#, "\u{7F}", "\n\t\r\u{8}\u{C}\u{0}\u{1F}", "\u{85}\u{2028}\u{2029}", "ü日👩‍👩‍👧", "{}%1%%"]
@@ -148,7 +149,7 @@ struct BeginStepToolResultTests {
         #expect(try await keyed("b", key: "kb", digest: "db").step == 2)
         #expect(try await it.dump().ledger["k:kb"] == "2 db")
         try await it.refused("replay 2 4") { try await keyed("b", key: "kb", digest: "db") }
-        // The call identifies the request even under a new key.
+        // The call identifies the request, even if the key is new.
         try await it.refused("replay 2 4") { try await keyed("b", key: "new", digest: "db") }
         #expect(try await it.dump().ledger["k:new"] == nil)
     }

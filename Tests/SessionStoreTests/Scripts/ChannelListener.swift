@@ -5,7 +5,7 @@ import TestSupport
 
 @testable import SessionStore
 
-/// Subscribes to a channel on a connection of its own, and keeps the messages.
+/// Subscribes to a channel on a separate connection, and collects the messages.
 final class ChannelListener: Sendable {
     private final class Handler: ChannelInboundHandler, Sendable {
         typealias InboundIn = ByteBuffer

@@ -56,7 +56,7 @@ struct CommitStepTests {
         #expect(dump.steps.count == 1)
     }
 
-    /// Other steps may have run since.
+    /// Meanwhile, other steps may have run.
     @Test("The same token commits once and gets the first reply again")
     func theSameTokenCommitsOnce() async throws {
         let (it, token) = try await ScriptSession.running()
@@ -84,8 +84,8 @@ struct CommitStepTests {
         #expect(try await none.dump().isEmpty)
     }
 
-    /// The state of an idle session has an empty token. An empty token of a replica must not match
-    /// it.
+    /// The token in the state of an idle session is empty. It must not match an empty token of a
+    /// replica.
     @Test("An idle session takes no commit")
     func aSessionThatIsIdleTakesNoCommit() async throws {
         let (it, token) = try await ScriptSession.running()
@@ -103,7 +103,7 @@ struct CommitStepTests {
         #expect(try await it.dump().events.map(\.id) == ["1-0", "1-2"])
     }
 
-    /// The latest step may have no reason.
+    /// The latest step may have no finish reason.
     @Test("The finish reason of the step before is replaced")
     func theReasonOfTheStepBeforeIsReplaced() async throws {
         let it = try await ScriptSession()
@@ -133,7 +133,7 @@ struct CommitStepTests {
         #expect(dump.state["prompt_tokens"] == "5000000000" && dump.state["completion_tokens"] == "4")
     }
 
-    /// The script checks everything before its first write. The session stays as it was.
+    /// The script checks everything before its first write. The session does not change.
     @Test("A log that cannot be written leaves the step running (I3)")
     func aLogThatCannotBeWrittenLeavesTheStepRunning() async throws {
         let (it, token) = try await ScriptSession.running()
@@ -162,7 +162,7 @@ struct CommitStepTests {
         #expect(dump.events.dropFirst().flatMap(\.fields) == commit.events)
         #expect(dump.events.last?.id == "1-\(count + 7)")
 
-        // The session continues with them.
+        // The session goes on after such a commit.
         #expect(try await it.result(of: "call-7").rest.count == 2 + count / 2 - 1)
         let next = try await it.begin()
         #expect(next.step == 2)

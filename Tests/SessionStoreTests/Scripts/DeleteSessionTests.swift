@@ -16,7 +16,7 @@ struct DeleteSessionTests {
         #expect(try await !it.delete())
     }
 
-    /// The owner then asks whether it still has the lease.
+    /// The owner then checks whether it still holds the lease.
     @Test("The owner of a running step is notified")
     func theOwnerOfARunningStepIsTold() async throws {
         let owner = "replica-\(SessionID.unique())"
@@ -33,7 +33,7 @@ struct DeleteSessionTests {
         #expect(try await listener.heard(until: "\(last.session) 1") == ["\(it.session) 1", "\(last.session) 1"])
     }
 
-    /// The reply was lost, and the session id was used again before the repetition.
+    /// The reply was lost, and a client used the session id again before the repetition.
     @Test("A repeated deletion spares a session that began since")
     func whatWasBegunSinceStays() async throws {
         let (it, _) = try await ScriptSession.running()
@@ -55,7 +55,7 @@ struct DeleteSessionTests {
         #expect(try it.redis.cli("--scan", "--pattern", "agent:{\(it.session)}:*") == "")
     }
 
-    /// The new session has the same fence.
+    /// The new session has the same fence as the deleted one.
     @Test("A deleted session's step writes nothing into its successor (I3)")
     func aDeletedSessionsStepIsLost() async throws {
         let (it, token) = try await ScriptSession.running()

@@ -41,8 +41,8 @@ struct ExpiryTests {
         #expect(try await it.dump().expiryTimes == [-1])
     }
 
-    /// The setting changed since the step began. Keys that the commit creates do not outlive the
-    /// others.
+    /// The setting has changed since the step began. Keys that the commit creates must not outlive
+    /// the others.
     @Test("A commit under another setting leaves no key behind")
     func aCommitUnderAnotherSettingLeavesNothingBehind() async throws {
         let (it, token) = try await ScriptSession.running { $0.ttl = Self.ttl }
@@ -60,8 +60,8 @@ struct ExpiryTests {
         #expect(try await it.begin().step == 1)
     }
 
-    /// Redis may stall between the script's read of the clock and its write of the expiry. The keys
-    /// then vanish before the script ends.
+    /// Redis may stall between the script's read of the clock and its write of the expiry. Then the
+    /// keys expire before the script ends.
     @Test("An expiry that passes inside the script does not hang Redis")
     func aTimeThatRunsOutWithinTheScriptDoesNotHoldUpRedis() async throws {
         let server = try await RedisServer.start()

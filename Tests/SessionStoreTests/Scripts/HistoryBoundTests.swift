@@ -3,7 +3,7 @@ import Testing
 
 @testable import SessionStore
 
-/// `begin_step` enforces the bound, and `commit_step` counts.
+/// `begin_step` enforces the limit, and `commit_step` counts the bytes.
 @Suite("Bound on a history", .tags(.redis), .serialized)
 struct HistoryBoundTests {
     private static let hello = #"{"role":"user","content":"hello"}"#
@@ -35,12 +35,12 @@ struct HistoryBoundTests {
         #expect(try await self.bytes(it) == needed)
     }
 
-    /// Without these results a full session could only be deleted.
+    /// If a full session refused these results, a client could only delete it.
     @Test("A full session takes the results of its open calls")
     func resultsOfOpenCallsAreTakenByAFullSession() async throws {
         let it = try await ScriptSession.waiting(for: "a", "b")
         #expect(try await it.result(of: "a") { $0.maximumMessages = 2 }.name == "waiting")
-        // A full session recognises a result that it accepted before.
+        // A full session recognises a result that it has already accepted.
         try await it.refused("waiting 1 3 b") { try await it.result(of: "a") { $0.maximumMessages = 2 } }
         let bytes = try #require(try await bytes(it))
         try await it.refused("history_full 3 \(bytes)") { try await it.begin { $0.maximumMessages = 2 } }
@@ -56,7 +56,7 @@ struct HistoryBoundTests {
         try await failed.refused("history_full 1 \(left)") { try await failed.retry { $0.maximumMessages = 1 } }
     }
 
-    /// A user message makes the script close open calls.
+    /// For a user message, the script adds messages that close open calls.
     @Test("Results that the script writes are counted")
     func whatTheScriptSaysItselfIsCounted() async throws {
         let it = try await ScriptSession.waiting(for: "a", "b")

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SessionStore
 
-/// Builds of different layouts write and read beside each other.
+/// Builds of different layouts read and write the same session.
 @Suite("Layouts of the keys", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct LayoutTests {
     private static let hello = #"{"role":"user","content":"hello"}"#
@@ -21,12 +21,12 @@ struct LayoutTests {
         #expect(dump.state["v"] == "2" && dump.pending == ["": "{}"] && dump.steps.first == #"{"status":"completed"}"#)
         #expect(Set(dump.expiry.keys) == ["history", "state", "pending", "ledger", "events", "steps", "reasoning"])
         _ = try await it.commit(next, 2)
-        // A replica that may write only the first layout leaves it as it is.
+        // A replica that may write only layout 1 does not change the session's layout.
         #expect(try await it.begin().step == 3)
         #expect(try await it.dump().state["v"] == "2")
     }
 
-    /// A Cluster that moves a slot needs this too.
+    /// A Cluster that moves a slot also needs this.
     @Test("Every key exists from the first write to the deletion (I8)")
     func everyKeyExistsFromTheFirstWriteOn() async throws {
         let it = try await ScriptSession()
@@ -112,7 +112,7 @@ struct LayoutTests {
         try await store.setLayout(1)
         #expect(try await store.establishLayout() == 1)
         #expect(try await store.establishLayout(owns: true) == 3)
-        // A later layout is never lowered.
+        // A replica never lowers the layout.
         try await store.setLayout(7)
         #expect(try await store.establishLayout(owns: true) == 7)
         #expect(store.layout.isNewer && store.layout.current == 3)

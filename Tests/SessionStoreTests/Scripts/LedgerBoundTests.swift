@@ -3,7 +3,8 @@ import Testing
 
 @testable import SessionStore
 
-/// The oldest steps are removed first, and never entries that the session still needs.
+/// The scripts drop the oldest steps' entries first, and never entries that the session still
+/// needs.
 @Suite("Bound on the ledger", .tags(.redis), .serialized)
 struct LedgerBoundTests {
     private func turns(_ range: ClosedRange<Int>, in it: ScriptSession, bound: Int) async throws {
@@ -25,7 +26,8 @@ struct LedgerBoundTests {
             let steps = Set(try await it.dump().ledger.values.compactMap { Int($0.prefix { $0 != " " }) })
             let count = try await it.dump().ledger.count
             #expect(count <= bound)
-            // The only gap is at the old end, where one step may have lost one of its two entries.
+            // Entries are missing only at the old end, where one step may have lost one of its two
+            // entries.
             #expect(steps == Set(((steps.min() ?? 0)...step)))
             if step > 8 { #expect(count >= bound * 3 / 4) }
         }
@@ -42,7 +44,7 @@ struct LedgerBoundTests {
         #expect(try await it.dump().ledger.count == 18)
     }
 
-    /// The step's calls stay known while it is the latest, in any number.
+    /// The ledger keeps all calls of the latest step, however many these are.
     @Test("The latest step's entries stay (I2)")
     func theLatestStepsEntriesStay() async throws {
         let it = try await ScriptSession()
@@ -59,18 +61,18 @@ struct LedgerBoundTests {
         }
         let ledger = try await it.dump().ledger
         #expect(ledger["t:calling"] == "5 committed")
-        // Of the other steps, the last tokens are left.
+        // Of the other steps, only the last tokens remain.
         #expect(ledger.values.filter { !$0.hasPrefix("5 ") } == ["4 committed"])
         for id in ids.dropLast() { try await it.refused("waiting 5 49 call-39") { try await it.result(of: id) } }
         let last = try await it.result(of: "call-39") { ($0.token, $0.ledgerBound) = ("next", 8) }
         #expect(last.step == 6)
         #expect(try await it.dump().ledger["t:next"] == "6 begun")
-        // The results of its calls may come again, so they stay known.
+        // Clients may send the results of these calls again, so that the ledger keeps them.
         for id in ids { #expect(try await it.result(of: id).name == "replay", "\(id)") }
     }
 
-    /// They stay beyond the bound: the answered calls of the last two steps with calls, the keys of
-    /// their results, and the key of the turn's own message.
+    /// Even beyond the limit, the ledger keeps the answered calls of the last two steps with calls,
+    /// the keys of their results, and the key of the turn's own message.
     @Test("Entries that the turn may need again stay (I2)", arguments: [1, 2])
     func whatTheTurnNeedsStays(layout: Int) async throws {
         let it = try await ScriptSession()
@@ -90,7 +92,7 @@ struct LedgerBoundTests {
             step += 1
             let answered = ids + (round > 0 ? (0..<8).map { "call-\(round - 1)-\($0)" } : [])
             for id in answered {
-                // The same result again, with its key and without.
+                // The client sends the same result again, with its key and without.
                 #expect(try await it.result(of: id).name == "replay", "round \(round), \(id)")
                 #expect(try await it.result(of: id) { ($0.key, $0.digest) = ("key-\(id)", "other") }.name == "idempotency_mismatch")
             }
@@ -99,7 +101,7 @@ struct LedgerBoundTests {
         #expect(try await it.dump().ledger.count <= 256 + 64)
     }
 
-    /// All 128 results, each with a key, may be sent again.
+    /// Clients may send all 128 results again, each with a key.
     @Test("All 128 calls of a large completion stay")
     func aLargeAnswersCallsStay() async throws {
         let (it, token) = try await ScriptSession.running { $0.layout = 2 }
@@ -111,7 +113,7 @@ struct LedgerBoundTests {
         for id in ids { #expect(try await it.result(of: id) { ($0.key, $0.digest) = ("key-\(id)", "d") }.name == "replay", "\(id)") }
     }
 
-    /// Only an edit by hand leaves calls open of a step before the running one.
+    /// Calls of a step before the running one can be open only after an edit by hand.
     @Test("Open calls of an older step stay")
     func openCallsOfAnOlderStepStay() async throws {
         let it = try await ScriptSession()

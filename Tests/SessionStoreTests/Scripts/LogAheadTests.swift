@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// A person has edited the session. The fence moves behind the log.
+/// A person has edited the session. The script raises the fence above the log's last step.
 @Suite("A log ahead of the fence", .tags(.redis), .serialized)
 struct LogAheadTests {
     @Test("A begin moves the fence behind the log", arguments: ["9-0", "9-77"])
@@ -32,7 +32,7 @@ struct LogAheadTests {
         #expect(try await it.begin().step == 2)
     }
 
-    /// Otherwise a running step could never be taken over.
+    /// Otherwise no replica could ever take a running step over.
     @Test("A takeover moves the fence behind the log (I6)")
     func aTakeOverMovesTheFenceBehindTheLog() async throws {
         let (it, _) = try await ScriptSession.running()
@@ -46,7 +46,7 @@ struct LogAheadTests {
         #expect(dump.events.last?.fields.last == #"{"type":"restart","step":10,"replaces":1,"reason":"replica_lost"}"#)
     }
 
-    /// The script writes nothing, since it cannot open the log.
+    /// The script cannot open the log, and writes nothing.
     @Test("A log that is not a stream stops the step before it begins")
     func aLogThatIsNoStreamStopsTheStepBeforeItBegins() async throws {
         let it = try await ScriptSession.waiting(for: "a")

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SessionStore
 
-/// The script does what `append_events` does, but leaves the lease alone.
+/// The script writes the same as `append_events`, but does not change the lease.
 @Suite("log_events", .tags(.redis), .serialized)
 struct LogEventsTests {
     private static let batch = ["token", "a", "token", "b", "message", #"{"x":[]}"#]
@@ -17,7 +17,7 @@ struct LogEventsTests {
         #expect(try await it.dump() == expected)
     }
 
-    /// After any earlier calls, both scripts leave the same log.
+    /// After any earlier calls, both scripts write the same log.
     @Test("The log equals that of append_events")
     func theLogIsThatOfAppendEvents() async throws {
         let ((one, first), (two, second)) = (try await ScriptSession.running(), try await ScriptSession.running())
@@ -52,13 +52,14 @@ struct LogEventsTests {
         let (ended, old) = try await ScriptSession.running()
         _ = try await ended.commit(old, 1)
         try await refused(ended, old)
-        // A session of the same name that began again.
+        // The session was deleted, and begun anew under the same name.
         #expect(try await ended.delete())
         _ = try await ended.begin()
         try await refused(ended, old)
     }
 
-    /// The deadline only lets others take the step. The token decides.
+    /// After the deadline, another replica may take the step over. Until it does, the token still
+    /// allows writes.
     @Test("An expired lease still writes and stays expired")
     func aLeaseThatHasRunOutStillWritesAndStaysRunOut() async throws {
         let (it, token) = try await ScriptSession.running { $0.lease = 1 }
@@ -90,7 +91,7 @@ struct LogEventsTests {
         let lease = try await store.started(.user("hello", in: it.session))
         var last = try await leaseUntil(it)
         func hasRenewed(_ events: LoggedEvents, renews: Bool) async throws -> Bool {
-            // Redis's clock must have moved on for a renewal to be visible.
+            // Redis's clock must advance, so that the test can notice a renewal.
             try await eventually("a millisecond passes") {
                 try await it.append("x", 1, lastSequence: 0, []).now + 10_000 > Int64(last ?? "") ?? 0
             }
@@ -100,7 +101,7 @@ struct LogEventsTests {
             return last != before
         }
         #expect(try await hasRenewed(.tokens("a"), renews: true))
-        // Keys that would expire within a few leases need a renewal soon.
+        // If the keys expire within a few leases, the writer renews them soon.
         #expect(try await hasRenewed(.tokens("b", from: 2), renews: false) == (ttl == .seconds(19)))
         #expect(try await hasRenewed(LoggedEvents(firstSequence: 3), renews: false))
         var many = LoggedEvents(firstSequence: 3)

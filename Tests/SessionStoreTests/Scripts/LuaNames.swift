@@ -1,4 +1,4 @@
-/// The names in a Lua text: which it uses, and which nothing in it declares. It knows no scopes: a
+/// The names in a Lua text: those that it uses, and those that it declares. Scopes are ignored: a
 /// name that is declared anywhere counts as declared everywhere.
 struct LuaNames {
     /// Names of variables, in order, without those that follow a dot.
@@ -9,7 +9,7 @@ struct LuaNames {
         "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in", "local", "nil", "not", "or", "repeat",
         "return", "then", "true", "until", "while",
     ]
-    /// What Redis offers, as far as the scripts want it.
+    /// The global names of Redis that the scripts may use.
     private static let globals: Set = [
         "ARGV", "KEYS", "error", "ipairs", "math", "redis", "string", "table", "tonumber", "type", "unpack",
     ]
@@ -40,7 +40,7 @@ struct LuaNames {
         }
     }
 
-    /// Names with commas between them; ends at anything else.
+    /// Reads names with commas between them, up to the first other token.
     private mutating func declare(_ list: ArraySlice<String>) {
         var expectsName = true
         for token in list {

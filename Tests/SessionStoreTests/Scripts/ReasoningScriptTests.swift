@@ -5,12 +5,12 @@ import Testing
 
 @testable import SessionStore
 
-/// The scripts keep reasoning in the list `agent:{S}:reasoning`.
+/// The scripts store reasoning in the list `agent:{S}:reasoning`.
 @Suite("Reasoning in the scripts", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct ReasoningScriptTests {
     private static let said = #""by":"default/m","fields":{"r":"t"},"calls":{}}"#
 
-    /// A session whose first completion had reasoning.
+    /// Creates a session whose first completion contained reasoning.
     private func session(layout: Int = 2, ttl: Int = 0) async throws -> ScriptSession {
         let it = try await ScriptSession()
         let token = LeaseToken().text

@@ -16,7 +16,7 @@ struct ReleaseStepTests {
         expected.state["released"] = token
         #expect(try await it.dump() == expected)
         try await it.refused("orphaned 1") { try await it.begin() }
-        // The take-over is not forced, and the lease has not expired.
+        // The takeover is not forced, and the lease has not run out.
         #expect(try await it.takeOver().name == "taken")
         #expect(try await it.dump().state["attempt"] == "1")
     }
@@ -44,7 +44,7 @@ struct ReleaseStepTests {
         try await ended.refused("lost 1 ") { try await ended.release(old) }
     }
 
-    /// Redis sees an earlier command of the owner late.
+    /// Redis executes an earlier command of the former owner late.
     @Test("Late writes of the former owner do not hold a released step (I3)")
     func aReleasedStepIsNoLongerItsOwners() async throws {
         let (it, token) = try await ScriptSession.running()

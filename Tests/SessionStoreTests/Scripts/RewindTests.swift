@@ -45,11 +45,11 @@ struct RewindTests {
         #expect(after.state["status"] == "idle" && after.state["fence"] == "3" && after.state["last_role"] == "assistant")
         #expect(after.state["history_bytes"] == "\(after.history.reduce(0) { $0 + $1.utf8.count })")
         #expect(try await it.result(of: "b").name == "unknown_call")
-        // The message may come again, under its key.
+        // A client may send the message again, with its key.
         #expect(try await it.begin { ($0.layout, $0.key, $0.digest) = (layout, "key-2", "d") }.step == 4)
     }
 
-    /// Only the completion is removed. A repeated message is recognised.
+    /// Only the completion is removed. The script still recognises the message.
     @Test("A message that stays keeps its key")
     func aMessageThatStaysKeepsItsKey() async throws {
         let it = try await conversation()
@@ -59,7 +59,7 @@ struct RewindTests {
         #expect(try await it.dump().history.count == 3)
     }
 
-    /// The key names a step that was taken over, and the journal's line is the later step's.
+    /// The key names a step that was taken over, and the journal's line is that of the later step.
     @Test("A removed message whose step was taken over loses its key")
     func aMessageWhoseStepWasTakenOverLosesItsKeyWithIt() async throws {
         let it = try await conversation()
@@ -98,7 +98,7 @@ struct RewindTests {
         #expect(reply.plainList == ["{}", #"{"at":1,"by":"default/m"}"#])
     }
 
-    /// The reply is lost, and another client adds messages. The repetition does not cut these.
+    /// The reply is lost, and another client adds messages. The repeated cut does not remove them.
     @Test("A repeated cut cuts once")
     func aRepeatedCutCutsOnce() async throws {
         let lossy = try await LossyStore()
@@ -129,7 +129,7 @@ struct RewindTests {
         #expect(try await it.begin { $0.layout = layout }.length == 2)
     }
 
-    /// The refusal may have been the server's fault.
+    /// The refusal may be the fault of the model's server.
     @Test("A retry keeps the refused message")
     func aRetryKeepsTheRefusedMessage() async throws {
         let (it, token) = try await ScriptSession.running { $0.layout = 2 }
@@ -142,7 +142,7 @@ struct RewindTests {
         #expect(try await it.begin().length == 3)
     }
 
-    /// The state of layout 1 does not say whose message is the last one.
+    /// The state of layout 1 does not contain the last message's role.
     @Test("A message may be retried as often as the server refuses it", arguments: [1, 2])
     func aRetryAsOftenAsTheServerRefuses(layout: Int) async throws {
         let (it, token) = try await ScriptSession.running()
@@ -159,7 +159,7 @@ struct RewindTests {
         #expect(try await it.begin { $0.layout = layout }.length == 1)
     }
 
-    /// Builds of layout 1 leave `rejected` as it is, so it may concern another step.
+    /// Builds of layout 1 do not change `rejected`, so that it may concern another step.
     @Test("A refusal in another step removes nothing")
     func aMessageThatWasRefusedInAnotherStepStays() async throws {
         let (it, token) = try await ScriptSession.running()
@@ -183,7 +183,7 @@ struct RewindTests {
         let second = LeaseToken().text
         #expect(try await replace(second, key: "k").step == 2)
         #expect(try await it.dump().history == [other])
-        // A repeated message is recognised.
+        // The script recognises the repeated message.
         #expect(try await replace(LeaseToken().text, key: "k").line == "replay 2 1")
         _ = try await it.commit(second, 2)
         try await it.refused("nothing_to_retry") { try await replace(LeaseToken().text) }

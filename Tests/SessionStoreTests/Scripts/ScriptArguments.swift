@@ -80,7 +80,7 @@ struct CommitArguments {
     var isRejected = false
     var finishReason = ""
     var calls: [ScriptedCall] = []
-    /// Each with the number of its message.
+    /// The elements, each with the index of its message.
     var reasoning: [(message: Int, json: String)] = []
     /// Name, value, name, value …
     var events: [String] = []
@@ -116,7 +116,7 @@ struct CommitArguments {
         ]
     }
 
-    /// The arguments behind the named ones.
+    /// The arguments after the named ones.
     var rest: [String] {
         messages + calls.flatMap { [$0.id, $0.name, $0.json] } + reasoning.flatMap { ["\($0.message)", $0.json] } + events
     }

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Script digests", .tags(.redis), .serialized)
 struct ScriptHashTests {
-    /// EVALSHA finds a script only by the digest that Redis itself computes.
+    /// EVALSHA finds a script only by the same digest that Redis computes.
     @Test("The digests equal those of Redis")
     func theDigestsAreThoseOfRedis() async throws {
         let connection = try await RedisServer.shared().client().connection(for: "")

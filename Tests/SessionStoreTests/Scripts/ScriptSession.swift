@@ -11,13 +11,13 @@ struct ScriptAnswer: CustomStringConvertible {
 
     var name: String { reply[0]?.string ?? "" }
     var now: Int64 { reply[1]?.integer ?? 0 }
-    /// Everything after Redis's time, with integers as digits.
+    /// The values after Redis's time, with integers as digits.
     var rest: [String] { (2..<max(2, reply.count)).compactMap { reply[$0]?.plain } }
-    /// The named fields among these; missing ones are left out.
+    /// Returns the fields of this range, without missing ones.
     func fields(_ range: ClosedRange<Int>) -> [String] { Array(rest.prefix(range.upperBound + 1).dropFirst(range.lowerBound)) }
     var line: String { ([name] + rest).joined(separator: " ") }
     var step: Int { reply[2]?.intValue ?? 0 }
-    /// The messages in the history; of a `started` reply.
+    /// The number of messages in the history, in a `started` reply.
     var length: Int { reply[3]?.intValue ?? 0 }
     var description: String { line }
 }
@@ -81,7 +81,7 @@ struct ScriptSession: Sendable {
         connection = try await redis.client().connection(for: "")
     }
 
-    /// The same session over another connection.
+    /// Creates the same session over another connection.
     init(_ it: ScriptSession, connection: RedisConnection) {
         (redis, configuration, session) = (it.redis, it.configuration, it.session)
         self.connection = connection
@@ -177,7 +177,7 @@ struct ScriptSession: Sendable {
         return try await call(StoreScripts.takeOver, arguments.values(keys))
     }
 
-    /// - Returns: Whether there was something to delete.
+    /// - Returns: Whether the session existed.
     func delete() async throws -> Bool {
         let epoch = try await command("HGET", keys.state, "epoch").string ?? ""
         return try await delete(epoch: epoch).reply[0]?.integer == 1
@@ -192,7 +192,8 @@ struct ScriptSession: Sendable {
             ])
     }
 
-    /// Calls a script with values by the names of its arguments: all of them, and no others.
+    /// Calls a script with values by the names of its arguments. The names must be exactly the
+    /// script's.
     private func call<Input>(
         _ script: StoreScript<Input>, _ values: [String: String], rest: [String] = []
     ) async throws -> ScriptAnswer {
@@ -203,7 +204,7 @@ struct ScriptSession: Sendable {
         return ScriptAnswer(reply: try await connection.evaluate(call))
     }
 
-    /// Runs a command on the session's server, as a person does who edits a session.
+    /// Runs a command on the session's server, like a person who edits the session.
     @discardableResult
     func command(_ arguments: String...) async throws -> RedisReply {
         var command = RedisCommand(arguments[0])
@@ -213,8 +214,8 @@ struct ScriptSession: Sendable {
 
     // MARK: Expectations
 
-    /// Repeats a call of the lease's holder. It gets the same reply and renews the lease, and
-    /// writes nothing else.
+    /// Repeats a call of the lease's holder. Checks that the call gets the same reply, renews the
+    /// lease, and writes nothing else.
     func repeated(
         _ expected: String, lease: Int64 = 60_000, sourceLocation: SourceLocation = #_sourceLocation,
         _ call: () async throws -> ScriptAnswer

@@ -5,8 +5,8 @@ import Testing
 @testable import RedisClient
 @testable import SessionStore
 
-/// A script's text: its file, a prologue that names KEYS and ARGV, and parts that several scripts
-/// share.
+/// A script's text consists of a prologue that names KEYS and ARGV, its file, and parts that
+/// several scripts share.
 @Suite("The text of the scripts")
 struct ScriptTextTests {
     @Test("Arguments get their names in the order of the list")
@@ -39,7 +39,7 @@ struct ScriptTextTests {
         #expect(lines.contains("local time = redis.call('TIME')"))
     }
 
-    /// Parts of parts are there, too.
+    /// A part of a part is included, too.
     @Test("A shared part may use other parts")
     func aPartMayUseOthers() {
         let text = ScriptText.assembled(Array("#!lua\n-- uses  closed_calls\n".utf8), prologue: "")
@@ -65,7 +65,8 @@ struct ScriptTextTests {
             arguments = script.parameters.map { "\($0.name)" } + (script.rest == nil ? [] : ["rest"])
         }
 
-        /// The lines of the head from the one that begins with `-- TITLE` to the next empty one.
+        /// Returns the lines of the head from the line that begins with `-- TITLE` to the next
+        /// empty line.
         func head(_ title: String) -> [Substring] {
             let lines = script.text.split(separator: "\n", omittingEmptySubsequences: false).drop { !$0.hasPrefix("-- \(title)") }
             return Array(lines.prefix { $0 != "--" && $0.hasPrefix("--") })
@@ -84,8 +85,8 @@ struct ScriptTextTests {
     func theHeadsExplainEveryKeyAndArgument() {
         #expect(Self.declarations.map(\.script.name).sorted() == StoreScripts.all.map(\.name).sorted())
         for declaration in Self.declarations {
-            // `-- ARGV  name   text`, then a name at the same place in each line that begins
-            // another one.
+            // Matches `-- ARGV  name   text`, and then a name at the same column of each line that
+            // begins another argument.
             let arguments = declaration.head("ARGV").compactMap { line in
                 line.firstMatch(of: /^-- (?:ARGV|    )  ([a-z_]+)/).map { String($0.output.1) }
             }
@@ -101,7 +102,7 @@ struct ScriptTextTests {
     @Test("Every argument is used by its name")
     func everyArgumentIsUsedByItsName() {
         for declaration in Self.declarations {
-            // Without the prologue, which has all of them.
+            // The prologue is left out, because it names every argument.
             let lines = declaration.script.text.split(separator: "\n").drop { !$0.hasPrefix("-- ") }
             let uses = Set(LuaNames(lines.joined(separator: "\n")).uses)
             #expect(declaration.arguments.filter { !uses.contains($0) } == [], "\(declaration.script.name)")
@@ -109,8 +110,8 @@ struct ScriptTextTests {
         }
     }
 
-    /// Redis fails a script that reads a global that does not exist, but only when it comes to that
-    /// line.
+    /// If a script reads a global that does not exist, Redis reports an error only when it executes
+    /// that line.
     @Test("No script uses an undeclared name")
     func noScriptUsesANameThatNothingDeclares() {
         for declaration in Self.declarations {

@@ -3,7 +3,7 @@ import TestSupport
 
 @testable import SessionStore
 
-/// The whole content of Redis for a session.
+/// All data of a session in Redis.
 struct SessionDump: Equatable, Sendable {
     struct Entry: Equatable, Sendable {
         var id: String
@@ -17,12 +17,12 @@ struct SessionDump: Equatable, Sendable {
     var ledger: [String: String] = [:]
     var events: [Entry] = []
     var steps: [String] = []
-    /// The expiry of each key, by the key's last part: milliseconds since 1970, -1 for never. A
-    /// missing key is left out.
+    /// The expiry of each key, by the key's last part: milliseconds since 1970, or -1 for never.
+    /// Missing keys are omitted.
     var expiry: [String: Int64] = [:]
 
     var isEmpty: Bool { self == SessionDump() }
-    /// The expiry times of the keys: one time for all of them, or I8 is violated.
+    /// The expiry times of the keys. If there are several, I8 is violated.
     var expiryTimes: Set<Int64> { Set(expiry.values) }
 }
 

@@ -56,7 +56,7 @@ struct TakeOverTests {
         #expect(try await it.dump() == before)
     }
 
-    /// A late cancel must not hit the next step.
+    /// A cancel that arrives late must not cancel the next step.
     @Test("Only the named step is taken")
     func onlyTheStepThatIsMeantIsTaken() async throws {
         let (it, token) = try await ScriptSession.running()
@@ -88,7 +88,7 @@ struct TakeOverTests {
         #expect(try await it.dump().state["intent"] == "")
     }
 
-    /// The next owner finishes the cancel and does not run the step again.
+    /// The next owner finishes the cancel, and does not run the step again.
     @Test("A cancel's intent stays with the step")
     func anIntentStaysWithTheStep() async throws {
         let (it, _) = try await ScriptSession.running()
@@ -150,14 +150,14 @@ struct TakeOverTests {
         #expect(try await it.dump().state["attempt"] == "1")
     }
 
-    /// The owner learns at once what its next append would report.
+    /// The owner learns at once what its next append would tell it.
     @Test("The former owner is notified", arguments: [true, false])
     func theFormerOwnerIsTold(isForced: Bool) async throws {
         let owner = "replica-\(SessionID.unique())"
         let (it, token) = try await ScriptSession.running { $0.owner = owner }
         let listener = try await ChannelListener(RedisKeyspace.standard.replica(owner), on: it.redis)
         if !isForced { _ = try await it.release(token) }
-        // A failed attempt notifies no replica.
+        // A takeover that failed notifies no replica.
         _ = try await it.takeOver { $0.step = 7 }
         _ = try await it.takeOver { $0.force = isForced }
         #expect(try await listener.heard(until: "\(it.session) 1") == ["\(it.session) 1"])

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SessionStore
 
-/// JSON passes through Redis and the scripts as text, and numbers stay readable for a person.
+/// JSON passes through Redis and the scripts as text, and a person can read the numbers.
 @Suite("Text that passes through Redis unchanged", .tags(.redis), .serialized)
 struct VerbatimTests {
     static let odd = [
@@ -46,7 +46,7 @@ struct VerbatimTests {
         #expect(try it.redis.cli("HGET", it.keys.pending, "c") == json)
     }
 
-    /// Lua would write a float as `1.79e+15`.
+    /// Lua would write a large float as `1.79e+15`.
     @Test("Times and fences are whole numbers")
     func timesAndFencesAreWholeNumbers() async throws {
         let (it, token) = try await ScriptSession.running { $0.ttl = 600_000 }

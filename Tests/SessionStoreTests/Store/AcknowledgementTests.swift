@@ -6,10 +6,10 @@ import Testing
 
 @testable import SessionStore
 
-/// No client sees writes that too few of Redis's replicas have (I4).
+/// No client gets events that rest on a write which too few of Redis's replicas have (I4).
 @Suite("Acknowledgement by Redis's replicas", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct AcknowledgementTests {
-    /// A master, and a replica that the test can stop.
+    /// A master, and a Redis replica that the test can stop.
     private func servers() async throws -> (master: RedisServer, replica: RedisServer) {
         let master = try await RedisServer.start(["--repl-diskless-sync-delay", "0"])
         let replica = try await RedisServer.start(["--replicaof", "127.0.0.1", "\(master.port)"])
@@ -17,7 +17,8 @@ struct AcknowledgementTests {
         return (master, replica)
     }
 
-    /// - Parameter patience: Short if the wait must expire, long if a reply must come.
+    /// - Parameter patience: A short time if the wait must end without a reply, and a long time
+    ///   otherwise.
     private func store(_ master: RedisServer, replica: String = "one", patience: Duration = .seconds(20)) async throws -> RedisSessionStore
     {
         try await master.store(replica: replica, lease: .seconds(60)) {
@@ -46,7 +47,7 @@ struct AcknowledgementTests {
         replica.process.signal(SIGSTOP)
         let error = try #require(await failure { try await hasty.commit(StepCommit(second)) })
         #expect(error.code == .outcomeUnknown && error.message.contains("0 of Redis's replicas"), "\(error)")
-        // The commit was made, and stays.
+        // Redis has executed the commit, and keeps it.
         #expect(try master.history(session).count == 4)
         replica.process.signal(SIGCONT)
         #expect(try await store.commit(StepCommit(second)) == .held)
@@ -55,7 +56,7 @@ struct AcknowledgementTests {
         for server in [master, replica] { try await server.kill() }
     }
 
-    /// This holds for a follower on another replica, and for a result that is only stored.
+    /// The rule also applies to a follower on another replica, and to a result that is only stored.
     @Test("Followers get nothing final before a Redis replica has it (I4)")
     func nothingIsToldBeforeItsReplicaHasIt() async throws {
         let (master, replica) = try await servers()
@@ -69,13 +70,13 @@ struct AcknowledgementTests {
         events.append(.done, json: .init(string: "{}"))
         replica.process.signal(SIGSTOP)
         #expect(await failure { try await store.commit(StepCommit(lease, calls: ["a", "b"], events: events)) } != nil)
-        // The step's text is read without waiting.
+        // The follower reads the step's text without waiting.
         #expect(try await follower.log(session, afterStep: 1, sequence: 0, limit: 1).entries.count == 1)
         #expect(await failure { try await follower.log(session, afterStep: 1, sequence: 1, limit: 10) }?.code == .unavailable)
         #expect(await failure { try await follower.journal(session) }?.code == .unavailable)
         let unknown = await failure { try await follower.begin(.result(of: "a", in: session)) }
         #expect(unknown?.code == .outcomeUnknown, "\(String(describing: unknown))")
-        // Other commands do not queue behind the waiting ones.
+        // Other commands do not wait for the commands with `WAIT`.
         #expect(try await follower.look(session).step == 1)
 
         replica.process.signal(SIGCONT)
@@ -89,7 +90,7 @@ struct AcknowledgementTests {
         for server in [master, replica] { try await server.kill() }
     }
 
-    /// Such a step holds nothing back that could still arrive.
+    /// Redis's replicas have long received the writes of such a step.
     @Test("Old and acknowledged steps are read without waiting")
     func whatIsOldIsReadWithoutWaiting() async throws {
         let (master, replica) = try await servers()
@@ -111,7 +112,8 @@ struct AcknowledgementTests {
             #expect(try await follower.log(session, afterStep: 1, sequence: 0, limit: 10).entries.count == 1)
         }
         #expect(try await follower.journal(old).lines.count == 1)
-        // A new step is held back, also of a session whose earlier step was read.
+        // The follower waits for a new step, even if it has read an earlier step of the same
+        // session.
         #expect(await failure { try await follower.log(fresh, afterStep: 1, sequence: 0, limit: 10) }?.code == .unavailable)
         #expect(await failure { try await follower.journal(fresh) }?.code == .unavailable)
         #expect(await failure { try await run(seen) } != nil)
@@ -128,7 +130,7 @@ struct AcknowledgementTests {
         steps.note(sessions[0], epoch: "a", step: 1)
         #expect(steps.holds(sessions[0], epoch: "a", step: 2) && steps.holds(sessions[0], epoch: "a", step: 1))
         #expect(!steps.holds(sessions[0], epoch: "a", step: 3) && !steps.holds(sessions[0], epoch: nil, step: 1))
-        // A session that was deleted and began again is another session.
+        // A session that was deleted and begun anew counts as another session.
         #expect(!steps.holds(sessions[0], epoch: "b", step: 1))
         steps.note(sessions[0], epoch: "b", step: 1)
         #expect(!steps.holds(sessions[0], epoch: "a", step: 1) && !steps.holds(sessions[0], epoch: "b", step: 2))

@@ -17,7 +17,7 @@ struct ActivityRecorderTests {
         for number in 0..<500 { store.activity.note(.unique(), of: "", at: 1_700_000_000_000 + Int64(number)) }
         try await eventually("all are noted") { try indexed(redis) == 500 }
         let calls = try #require(try redis.cli("INFO", "commandstats").firstMatch(of: /cmdstat_zadd:calls=([0-9]+)/)).output.1
-        // One per bucket, and some more if the clock struck in between.
+        // The store sends one command per bucket, and some more if the interval ended in between.
         #expect(try #require(Int(calls)) <= 4 * RedisKeyspace.bucketCount)
         store.client.shutDown()
         try await redis.kill()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SessionStore
 
-/// Two or more replicas write at the same instant.
+/// Two or more replicas write at the same moment.
 @Suite("Several replicas at one session", .tags(.redis), .serialized)
 struct ConcurrentStoresTests {
     @Test("Two replicas write a thousand messages in order (I1, I2, I3)", arguments: SharedRedis.allCases)
@@ -147,7 +147,7 @@ struct ConcurrentStoresTests {
             let lease = try await store.started(.user("\(round)", in: it.session))
             let length = try await it.command("LLEN", it.keys.history).integer ?? 0
             let token = LeaseToken().text
-            // Each call begins first in half of the rounds.
+            // In half of the rounds each, one of the two calls begins first.
             async let commit = store.commit(StepCommit(lease, text: "answer \(round)"))
             if round % 2 == 0 { await Task.yield() }
             let takeOver = try await other.takeOver { ($0.token, $0.step, $0.force, $0.intent) = (token, lease.step, true, "cancel") }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// Redis's clock is set back. Hints and leases of the earlier clock lie in the future.
+/// Redis's clock was set back. Hints and leases of the earlier clock are in the future.
 @Suite("Hints after the clock was set back", .tags(.redis), .serialized)
 struct FarHintTests {
     static let lease = Duration.seconds(1)
@@ -32,14 +32,14 @@ struct FarHintTests {
         store.outage.heard(now, from: node, sent: .now)
     }
 
-    /// The owner has renewed since, or is lost. Sweepers check both cases in time.
+    /// The owner has renewed its lease since, or is lost. Sweepers check both cases in time.
     @Test("A running step's hint is brought forward (I6)")
     func aRunningStepsHintIsBroughtForward() async throws {
         _ = try await store.started(.user("hello", in: session))
         let now = try await store.now()
         try setHint(now + 30_000)
         #expect(try await farOrphans().isEmpty)
-        // Not earlier than a step that is about to begin could need it.
+        // The hint is not earlier than a step that is about to begin could need.
         #expect(try (now + 1200...now + 2200).contains(hint()))
         try redis.cli("HSET", keys.state, "lease_until", "1")
         try setHint(now + 30_000)
@@ -56,7 +56,7 @@ struct FarHintTests {
         #expect(try (now + 1200...now + 2200).contains(hint()))
     }
 
-    /// Damaged sessions are put off for a minute, and other replicas may have longer leases.
+    /// Sweepers postpone damaged sessions for a minute, and other replicas may use longer leases.
     @Test("Hints that are due in time stay")
     func whatIsDueWhenItShouldBeStays() async throws {
         let now = try await store.now()
@@ -70,7 +70,7 @@ struct FarHintTests {
         for _ in 0..<2 { #expect(try await farOrphans().isEmpty && hint() == now + 600_200) }
     }
 
-    /// There are more hints than one page holds, and some of them stay.
+    /// One page cannot contain all hints, and some hints do not move.
     @Test("All hints are checked, also over several pages")
     func allAreLookedAt() async throws {
         let now = try await store.now()
@@ -83,8 +83,8 @@ struct FarHintTests {
         #expect(try redis.cli("ZCOUNT", keys.running, "\(now + 10_000)", "+inf") == "1")
     }
 
-    /// The owner died before it could renew. Its lease would last as long as the clock was set
-    /// back.
+    /// The owner was lost before it could renew its lease. The lease would last as long as the
+    /// clock was set back.
     @Test("A far lease that is not renewed belongs to a lost replica")
     func aLeaseThatDoesNotMoveIsALostReplicas() async throws {
         try await setBack(by: 30_000)
@@ -97,7 +97,7 @@ struct FarHintTests {
             try await farOrphans() == [Orphan(session: session, step: 1, isStale: true)]
         }
         #expect(try await store.now() - now >= 1000)
-        // A lease that is renewed meanwhile does not count as lost.
+        // If the lease is renewed meanwhile, its owner does not count as lost.
         try redis.cli("HSET", keys.state, "lease_until", "\(now + 31_001)")
         #expect(try await farOrphans().isEmpty)
         guard case .taken(let taken) = try await store.takeOver(TakeOver(session: session, step: 1, reason: .stale)) else {

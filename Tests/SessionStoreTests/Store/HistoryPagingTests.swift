@@ -4,10 +4,10 @@ import Testing
 
 @testable import SessionStore
 
-/// The size of pages is in bytes.
+/// Pages are limited in bytes.
 @Suite("Pages of a history", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct HistoryPagingTests {
-    /// Returns the counts of the pages of a history whose messages have these sizes.
+    /// Returns the number of messages of each page, for a history whose messages have these sizes.
     private func pages(_ sizes: [Int], bytes: Int = 1 << 20) -> [Int] {
         var paging = HistoryPaging(mostMessages: 2048, bytes: bytes)
         var counts: [Int] = []
@@ -31,12 +31,12 @@ struct HistoryPagingTests {
     func largeOnesComeOneByOne() {
         #expect(pages(Array(repeating: 4 << 20, count: 7)) == [4, 1, 1, 1])
         #expect(pages(Array(repeating: 500_000, count: 9)) == [4, 2, 2, 1])
-        // After a large message, the page grows again.
+        // After a large message, the pages grow again.
         #expect(pages([10, 10, 10, 4 << 20] + Array(repeating: 10, count: 300)) == [4, 1, 8, 64, 227])
     }
 
-    /// The state does not count messages added by hand. The store measures them and reads pages of
-    /// so many bytes.
+    /// The state does not count messages that were added by hand. The store measures the messages,
+    /// and reads pages of this many bytes.
     @Test("A history that does not come with the lease comes in pages")
     func whatDoesNotComeWithTheLeaseComesInPages() async throws {
         let (it, token) = try await ScriptSession.running()
@@ -49,13 +49,14 @@ struct HistoryPagingTests {
         #expect(started.history.isEmpty && started.historyLength == 43)
         var pages: [Int] = []
         try await store.readHistory(of: started) { page in pages.append(page.reduce(0) { $0 + $1.readableBytes }) }
-        // The first page has small messages among large ones, and sets the size of the second page.
+        // The first page contains small messages among large ones, and decides the length of the
+        // second page.
         let bytes = store.configuration.historyPageBytes
         #expect(pages.count > 7 && pages.dropFirst(2).allSatisfy { $0 <= bytes } && pages.allSatisfy { $0 <= 2 * bytes }, "\(pages)")
     }
 
-    /// A client that asks for a thousand messages gets as many as fit, and the position of the
-    /// rest.
+    /// A client that asks for a thousand messages gets as many as fit, and the offset of the next
+    /// message.
     @Test("A part of a history is bounded in bytes", arguments: SharedRedis.allCases)
     func aPartOfAHistoryHasABoundInBytes(topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)

@@ -6,8 +6,8 @@ import Testing
 @testable import RedisClient
 @testable import SessionStore
 
-/// A store that reaches Redis through a ``ReplyEater``, and a session that the test sees without
-/// it.
+/// A store that connects to Redis through a ``ReplyEater``, and a session that the test reads
+/// directly.
 struct LossyStore: Sendable {
     let it: ScriptSession
     let eater: ReplyEater
@@ -16,7 +16,7 @@ struct LossyStore: Sendable {
     init(on redis: RedisServer? = nil, lease: Duration = .seconds(60), _ change: (inout StoreConfiguration) -> Void = { _ in }) async throws
     {
         if let redis { it = try await ScriptSession(on: redis) } else { it = try await ScriptSession() }
-        // A lost NOSCRIPT reply would test nothing.
+        // To lose a NOSCRIPT reply would test nothing.
         for script in StoreScripts.all {
             var load = RedisCommand("SCRIPT", "LOAD")
             load.append(script.source)
@@ -44,7 +44,7 @@ struct LossyStore: Sendable {
 
     func user(_ text: String = "hello", token: LeaseToken = LeaseToken()) -> BeginStep { .user(text, in: it.session, token: token) }
 
-    /// Begins a step and expects to get the lease.
+    /// Begins a step, which must get the lease.
     func started(_ begin: BeginStep? = nil) async throws -> StepLease { try await store.started(begin ?? user()) }
 }
 

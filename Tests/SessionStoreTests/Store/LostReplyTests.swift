@@ -5,13 +5,13 @@ import Testing
 
 @testable import SessionStore
 
-/// The connection breaks after Redis has executed a command, or before it has received it. The
-/// store repeats the call with the same token and learns the first outcome.
+/// The connection breaks after Redis has executed a command, or before Redis has received it. The
+/// store repeats the call with the same token, and learns the outcome of the first call.
 @Suite("Lost requests and replies", .tags(.redis), .serialized)
 struct LostReplyTests {
     // MARK: Begin
 
-    /// Also if several requests and replies are lost (I2).
+    /// This holds even if several requests and replies are lost (I2).
     @Test(
         "A begin is written once",
         arguments: [[ReplyEater.Loss.reply], [.request], [.request, .reply, .reply], [.reply, .request, .reply]]
@@ -47,7 +47,7 @@ struct LostReplyTests {
         try await lossy.close()
     }
 
-    /// Redis may apply the lost request later. The repeated request gets its result.
+    /// Redis may execute the lost request later, and the repeated request then gets its result.
     @Test("A refusal after a loss does not prove that nothing was written (I2)", arguments: [ReplyEater.Loss.reply, .request])
     func aRefusalAfterALossProvesNothing(loss: ReplyEater.Loss) async throws {
         let lossy = try await LossyStore()
@@ -65,7 +65,7 @@ struct LostReplyTests {
         try await lossy.close()
     }
 
-    /// Another replica ran and ended the step. The request still led to it.
+    /// Another replica has run and ended the step. It is still the step of this request.
     @Test("A begin whose step has ended meanwhile is replayed")
     func aBeginWhoseStepEndedMeanwhileIsReplayed() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .seconds(20) }
@@ -84,7 +84,8 @@ struct LostReplyTests {
         try await lossy.close()
     }
 
-    /// The hint has passed when Redis is back. The store moves it, and then takes the lease.
+    /// The hint's time has passed when Redis returns. The store moves the hint, and then takes the
+    /// lease.
     @Test("A begin that outlasts its hint is sent with a later hint")
     func aBeginThatTookLongerThanItsHintIsSentWithALaterOne() async throws {
         let lossy = try await LossyStore(lease: .milliseconds(250)) { ($0.retryPatience, $0.hintMargin) = (.seconds(20), .milliseconds(1)) }
@@ -101,7 +102,7 @@ struct LostReplyTests {
         try await lossy.close()
     }
 
-    /// Nothing has been sent yet when the store asks for the time.
+    /// When the store asks for the time, it has not sent the message yet.
     @Test("A lost TIME reply is asked for again")
     func aLostTimeIsAskedForAgain() async throws {
         let lossy = try await LossyStore()
@@ -164,7 +165,7 @@ struct LostReplyTests {
         try await lossy.close()
     }
 
-    /// Another replica has run further steps since.
+    /// Other replicas have run further steps since.
     @Test("A repeated commit is confirmed even after other steps")
     func aCommitThatWasMadeIsHeldThoughOtherStepsHaveRun() async throws {
         let lossy = try await LossyStore { $0.commitPatience = .seconds(20) }

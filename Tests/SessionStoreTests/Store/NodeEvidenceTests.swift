@@ -2,14 +2,14 @@ import Testing
 
 @testable import SessionStore
 
-/// The evidence decides whether an expired lease belongs to a lost replica (I6). The test sets the
-/// clocks; Redis's clock is `epoch` ahead.
+/// Tests the evidence that decides whether the owner of a lease that ran out is lost (I6). The test
+/// sets the clocks; Redis's clock is `epoch` ahead.
 @Suite("Evidence of a lost replica")
 struct NodeEvidenceTests {
     private static let epoch: Int64 = 1_700_000_000_000
     private static let (limit, pause): (Int64, Int64) = (1000, 3000)
 
-    /// Evidence with a reply at each quarter of a second since 0, until after the first pause.
+    /// Evidence with a reply every quarter of a second from 0 on, until after the first pause.
     private func trusted() -> NodeEvidence {
         var evidence = NodeEvidence(Self.epoch, sent: 0, received: 1, quietLimit: Self.limit, pause: Self.pause)
         for now in stride(from: Int64(250), through: 4000, by: 250) { evidence.hear(at: now) }
@@ -45,7 +45,7 @@ struct NodeEvidenceTests {
         #expect(evidence.isTrusted(at: 9001))
     }
 
-    /// The question was sent before the stall and answered after it.
+    /// The command was sent before the stall, and Redis replied after it.
     @Test("A reply queued during a stall counts when it was executed")
     func aReplyThatWasQueuedDuringAStallEndsIt() {
         var evidence = trusted()
@@ -53,8 +53,8 @@ struct NodeEvidenceTests {
         #expect(!evidence.isTrusted(at: 5500))
     }
 
-    /// The reply queued behind others on its connection while other replies came, so Redis was
-    /// there.
+    /// The reply waited for others on its connection while other replies arrived, so that Redis was
+    /// not away.
     @Test("A delayed reply is neither a silence nor a clock jump")
     func aReplyThatWasLongOnItsWayIsNoSilenceAndNoJump() {
         var evidence = trusted()
@@ -64,7 +64,7 @@ struct NodeEvidenceTests {
         for now in stride(from: Int64(4250), through: 6500, by: 250) { evidence.hear(at: now) }
         evidence.heard(Self.epoch + 4010, sent: 4005, received: 6500)
         #expect(evidence.isTrusted(at: 6500))
-        // Asked long ago, executed only now.
+        // The command was sent long ago, and Redis has executed it only now.
         evidence.heard(Self.epoch + 6505, sent: 4005, received: 6510)
         #expect(evidence.isTrusted(at: 6510) && evidence.time(at: 6510) - Self.epoch == 6510)
     }
@@ -78,13 +78,13 @@ struct NodeEvidenceTests {
             evidence.heard(Self.epoch + now + jump, sent: now - 1, received: now)
             #expect(evidence.isTrusted(at: now) == (now >= 7250), "\(now)")
         }
-        // Times of the clock before may lie in the future for as long as the clock was set back,
-        // and a lease.
+        // For as long as the clock was set back, and a lease, times of the earlier clock may be in
+        // the future.
         #expect((evidence.staleUntil > 7500) == (jump < 0))
         if jump < 0 { #expect(evidence.staleUntil - (4250 - jump + Self.pause) <= 2) }
     }
 
-    /// The server's machine stood still, with its clock.
+    /// The server's machine stopped, together with its clock.
     @Test("A clock that stood still is noticed")
     func aClockThatStoodStillIsNoticed() {
         var evidence = trusted()

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// Hints lead to the steps of lost replicas (I6).
+/// Sweepers find the steps of lost replicas by their hints (I6).
 @Suite("Finding lost steps", .tags(.redis), .serialized)
 struct OrphanTests {
     let redis: RedisServer
@@ -39,16 +39,16 @@ struct OrphanTests {
     func aStepIsAnOrphanOnceItsLeaseHasRunOut() async throws {
         _ = try await store.started(.user("hello", in: session))
         let hinted = try hint()
-        // Not before the hint is due.
+        // Sweepers find the session only when the hint is due.
         #expect(try await orphans().orphans.isEmpty && hint() == hinted)
-        // The hint is due, and the step lives: the hint moves along.
+        // The hint is due, and the step's owner lives: the sweeper moves the hint.
         try setHint(1)
         #expect(try await orphans().orphans.isEmpty)
         #expect(Int64(try hint()) == Int64(try redis.cli("HGET", keys.state, "lease_until")).map { $0 + 200 })
         try setHint(1)
         try redis.cli("HSET", keys.state, "lease_until", "1")
         #expect(try await orphans().orphans == [Orphan(session: session, step: 1)])
-        // The hint stays until the step has an owner again.
+        // The hint remains until the step has an owner again.
         #expect(try hint() == "1")
         guard case .taken = try await store.takeOver(TakeOver(session: session, step: 1, reason: .lost)) else {
             Issue.record("not taken")
@@ -58,7 +58,7 @@ struct OrphanTests {
         #expect(try await orphans().orphans.isEmpty)
     }
 
-    /// A key of the wrong type, and a member that names no session, do not stand before the others.
+    /// A key of the wrong type, or a member that names no session, does not hide other hints.
     @Test("Damaged entries do not hide others")
     func whatIsDamagedDoesNotHideOthers() async throws {
         _ = try await store.started(.user("hello", in: session))
@@ -73,7 +73,7 @@ struct OrphanTests {
         try await eventually("only the step is due") { try await orphans(limit: 1).orphans == [Orphan(session: session, step: 1)] }
     }
 
-    /// The take-over writes nothing.
+    /// The takeover writes nothing.
     @Test("A step with a damaged history is not taken over")
     func aDamagedHistoryIsNotTakenOver() async throws {
         _ = try await store.started(.user("hello", in: session))
@@ -91,7 +91,8 @@ struct OrphanTests {
     func aHintGoesWhenNothingRuns() async throws {
         let lease = try await store.started(.user("hello", in: session))
         _ = try await store.commit(StepCommit(lease))
-        // Not before it is due: a step that is about to begin may rely on it.
+        // The sweeper does not remove a hint before it is due, because a step that is about to
+        // begin may need it.
         _ = try await orphans()
         #expect(try !hint().isEmpty)
         try setHint(1)
@@ -125,7 +126,7 @@ struct OrphanTests {
         try await eventually("it is put off") { try Int64(hint()) ?? 0 >= now + 60_000 }
     }
 
-    /// A replica cannot know the time before its start.
+    /// A replica does not know whether Redis was away before its start.
     @Test("After an outage only released steps are taken")
     func afterAnOutageOnlyReleasedStepsAreTaken() async throws {
         let lease = try await store.started(.user("hello", in: session))
@@ -145,8 +146,8 @@ struct OrphanTests {
         #expect(taken.action == .run && taken.started.lease.step == 2)
     }
 
-    /// Clocks of a Cluster's nodes differ: a hint may be due on one node and not on another. A poll
-    /// that can do nothing is not repeated at once.
+    /// The clocks of a Cluster's nodes differ: a hint may be due by one node's clock and not by
+    /// another's. After a poll without effect, the sweeper does not poll again at once.
     @Test("A page that led to nothing is the last")
     func aPageThatLedToNothingIsTheLast() async throws {
         let now = try await store.now()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SessionStore
 
-/// Evidence about one server does not apply to another, and connections are no evidence.
+/// Evidence about one server does not apply to another server, and connections are not evidence.
 @Suite("Detecting outages", .timeLimit(.minutes(2)))
 struct OutageDetectorTests {
     private let one = KeyLocation(node: .tcp(host: "n1", port: 1), slot: 7)
@@ -42,8 +42,8 @@ struct OutageDetectorTests {
         #expect(watch.wasSetBack(at: two) && !watch.wasSetBack(at: one))
     }
 
-    /// The detector may have seen the slot's former server. It has not seen this one while the
-    /// leases ran.
+    /// The detector may have watched the slot's former server. It has not watched this server while
+    /// the leases ran.
     @Test("Steps of a slot that has moved are left alone")
     func aSlotThatHasMovedIsLeftAlone() async throws {
         let watch = try await trusted(one, two)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// Expired sessions leave the index, even if no client lists them.
+/// Sweepers remove expired sessions from the index, even if no client lists them.
 @Suite("Pruning the index", .tags(.redis), .serialized)
 struct PruneTests {
     let redis: RedisServer
@@ -28,7 +28,8 @@ struct PruneTests {
         let living = [session(), session(), session()]
         for session in living { _ = try await store.started(.user("hello", in: session)) }
         await store.activity.flush()
-        // A step that runs longer than sessions last has an old entry, and so has a damaged one.
+        // The index entry of a session is old if its step runs longer than sessions last, or if the
+        // session is damaged.
         try redis.cli("ZADD", index, "1", living[0].text, "2", living[1].text)
         try redis.cli("SET", RedisKeys(living[1]).history, "x")
         for start in stride(from: 0, to: 600, by: 200) {

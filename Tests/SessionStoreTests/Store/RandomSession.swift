@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// Drives one session through several stores at random, and the model beside it.
+/// Makes random calls on one session through several stores, and makes the same calls on the model.
 struct RandomSession {
     static let systemPrompt = #"{"role":"system","content":"be kind"}"#
     let it: ScriptSession
@@ -19,9 +19,9 @@ struct RandomSession {
     private var takeOvers: [TakeOverArguments] = []
     private var counter = 0
     private var lastFence = 0
-    /// What Redis held after the last call; nothing else writes to the session.
+    /// The data in Redis after the last call. Nothing else writes to the session.
     private var lastDump: SessionDump?
-    /// The count of each outcome.
+    /// The number of times that each outcome occurred.
     private(set) var answers: [String: Int] = [:]
 
     init(_ it: ScriptSession, stores: [RedisSessionStore], seed: Int, layout: Int) {
@@ -60,7 +60,7 @@ struct RandomSession {
             #expect(after == before, place)
         }
         if answer.hasPrefix("started") {
-            // A provider gets this history (I1).
+            // Models get this history (I1).
             #expect(Conversation.violation(try after.history.map { try JSON($0) }) == nil, place)
         }
     }
@@ -68,7 +68,7 @@ struct RandomSession {
     private mutating func check(_ dump: SessionDump, _ place: Comment) throws {
         try #require(dump.history == model.history, place)
         try #require(dump.ledger == model.ledger, place)
-        // Layout 2: every key exists from the first write to the deletion.
+        // From layout 2 on, every key exists from the first write to the deletion.
         let hasFillers = model.layout >= 2 && model.fence > 0
         #expect(Set(dump.pending.keys) == Set(model.open + (hasFillers ? [""] : [])), place)
         if hasFillers { #expect(Set(dump.expiry.keys) == Set(RedisKeys.scriptKeys.map { "\($0)" }), place) }
@@ -81,7 +81,7 @@ struct RandomSession {
             #expect(["status", "fence", "token", "attempt", "intent", "owner"].map { dump.state[$0] } == state, place)
             #expect((dump.state["lease_until"] == "0") == (model.isReleased || model.status != "running"), place)
             #expect(dump.state["history_bytes"] == "\(dump.history.reduce(0) { $0 + $1.utf8.count })", place)
-            // All keys expire together (I8).
+            // All keys expire at the same time (I8).
             #expect(dump.expiryTimes.count == 1, place)
             #expect(!dump.expiryTimes.contains(-1), place)
         }
@@ -132,7 +132,7 @@ struct RandomSession {
         return (name, expected, answer)
     }
 
-    /// Mostly the latest lease, sometimes one that may be lost.
+    /// Returns mostly the latest lease, and sometimes one that may be lost.
     private mutating func anyLease() -> StepLease {
         let lease = chance(80) ? leases.last : pick(leases)
         return lease ?? StepLease(session: it.session, token: LeaseToken(using: &random), step: 1)
@@ -143,8 +143,8 @@ struct RandomSession {
         if leases.count > 8 { leases.removeFirst() }
     }
 
-    /// Events after those that this lease has written, or, as after a lost reply, some of them
-    /// again.
+    /// Returns events after those that this lease has written. Sometimes it repeats some of them,
+    /// as after a lost reply.
     private mutating func events(for lease: StepLease) -> LoggedEvents {
         let written = sequences[lease.token] ?? 0
         let first = chance(20) ? max(1, written - 2) : written + 1

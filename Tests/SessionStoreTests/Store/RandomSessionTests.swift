@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// After every call, Redis holds what a plain model of the session holds.
+/// After every call, the data in Redis equals that of a plain model of the session.
 @Suite("Random calls against a plain model", .tags(.processes), .serialized)
 struct RandomSessionTests {
     @Test("Any order of calls leaves what the model says (I1, I2, I3, I8)", arguments: 1...8)
@@ -42,9 +42,9 @@ struct RandomSessionTests {
             stores.append(
                 try await it.store(replica: "replica-\(replica)", lease: .seconds(400)) {
                     $0.sessionTTL = .seconds(900)
-                    // The ledger's bound has tests of its own.
+                    // ``LedgerBoundTests`` tests the ledger's limit.
                     $0.ledgerBound = 1 << 20
-                    // The history comes in parts, too.
+                    // The small limits force the store to read the history in pages, too.
                     ($0.historyAheadMessages, $0.historyPage) = (3, 2)
                     $0.layout = layout
                 })

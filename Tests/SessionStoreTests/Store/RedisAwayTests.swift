@@ -5,10 +5,11 @@ import Testing
 
 @testable import SessionStore
 
-/// Errors say what is true, and the store works again when Redis is back, without a restart.
+/// Errors say only what is certain. When Redis serves commands again, the store works without a
+/// restart.
 @Suite("A store without Redis", .tags(.redis), .serialized)
 struct RedisAwayTests {
-    /// Returns the error's code of a call that must fail.
+    /// Returns the code of the error of a call that must fail.
     private func code<Value: Sendable>(_ call: () async throws -> Value) async -> StoreError.Code? {
         do {
             _ = try await call()
@@ -37,7 +38,7 @@ struct RedisAwayTests {
         try await lossy.close()
     }
 
-    /// The same call with the same token is safe at any time.
+    /// It is always safe to repeat the call with the same token.
     @Test("A begin without a reply has an unknown outcome")
     func aBeginThatWasMadeAndNeverAnsweredIsUnknown() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .milliseconds(250) }
@@ -48,7 +49,7 @@ struct RedisAwayTests {
         #expect(before.history.count == 1)
         try await back(lossy)
         #expect(try await lossy.started(begin).step == 1)
-        // The lease counts from the call that got a reply.
+        // The lease began with the call that got a reply.
         let after = try await lossy.it.dump()
         let ends = [before, after].compactMap { $0.state["lease_until"].flatMap { Int($0) } }
         #expect(ends.count == 2 && ends[0] < ends[1])
@@ -57,7 +58,7 @@ struct RedisAwayTests {
         try await lossy.close()
     }
 
-    /// The store cannot know that Redis never saw it.
+    /// The store cannot know that Redis never received the call.
     @Test("A begin lost on its way has an unknown outcome")
     func aBeginThatWasLostOnItsWayIsUnknown() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .milliseconds(250) }
@@ -70,7 +71,7 @@ struct RedisAwayTests {
         try await lossy.close()
     }
 
-    /// Nothing was written, whether Redis saw the question for the time or not.
+    /// Nothing was written, whether Redis received the command `TIME` or not.
     @Test("A begin that could not read the clock is unavailable")
     func aBeginWhoseClockWasNotReadIsUnavailable() async throws {
         let lossy = try await LossyStore { $0.retryPatience = .milliseconds(250) }
@@ -87,7 +88,7 @@ struct RedisAwayTests {
         lossy.eater.goAway()
         try await eventually("the store knows") { !lossy.store.isReady }
         async let answer = lossy.store.commit(StepCommit(lease))
-        // A less patient call gives up meanwhile.
+        // A call with a shorter time limit fails meanwhile.
         try await eventually("a begin is refused") { await code { try await lossy.store.begin(lossy.user()) } == .unavailable }
         #expect(try await lossy.it.dump().history.count == 1)
         lossy.eater.comeBack()
@@ -133,7 +134,7 @@ struct RedisAwayTests {
         try await eventually("a begin is refused") { await code { try await store.begin(.user("two", in: session)) } == .unavailable }
         let second = try await RedisServer.start(directory: first.directory, port: first.port)
         try await eventually("the store is ready again") { store.isReady }
-        // The restart lost scripts and sessions.
+        // The restart removed scripts and sessions.
         #expect(try await store.commit(StepCommit(lease)) == .lost(step: 0, intent: ""))
         #expect(try await store.started(.user("three", in: session)).step == 1)
         store.client.shutDown()
@@ -175,8 +176,8 @@ struct RedisAwayTests {
         try await server.stop()
     }
 
-    /// Redis refuses a script that may need memory before the script's first write. Scripts that
-    /// free memory still run.
+    /// If a script may need memory, a full Redis refuses it before the script's first write.
+    /// Scripts that free memory still run.
     @Test("A Redis without memory refuses whole scripts")
     func aRedisWithoutMemoryRefusesWholeScripts() async throws {
         let server = try await RedisServer.start()

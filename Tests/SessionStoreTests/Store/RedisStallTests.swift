@@ -5,10 +5,10 @@ import Testing
 
 @testable import SessionStore
 
-/// A real Redis stands still for a while, or loses its connections (I6).
+/// A real Redis stalls for a while, or loses its connections (I6).
 @Suite("A real Redis that stalls", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct RedisStallTests {
-    /// Calls ``RedisSessionStore/beat()`` as a replica does, until the body has ended.
+    /// Calls ``RedisSessionStore/beat()`` as a replica does, until `body` has ended.
     private func beating(_ store: RedisSessionStore, _ body: () async throws -> Void) async throws {
         let beats = Task {
             while !Task.isCancelled {
@@ -20,7 +20,7 @@ struct RedisStallTests {
         try await body()
     }
 
-    /// The store judges the reply that reports an expired lease before it acts on it.
+    /// The store records the time of a reply before it acts on the lease that the reply contains.
     @Test("After a stall living owners renew first (I6)")
     func afterAStallLivingOwnersComeFirst() async throws {
         let redis = try await RedisServer.start()
@@ -48,7 +48,7 @@ struct RedisStallTests {
         try await redis.kill()
     }
 
-    /// A connection that flaps must not prevent takeovers for ever.
+    /// A connection that is lost repeatedly must not prevent takeovers.
     @Test("Lost connections are not an outage")
     func lostConnectionsAreNoOutage() async throws {
         let redis = try await RedisServer.start()
@@ -66,8 +66,8 @@ struct RedisStallTests {
         try await redis.kill()
     }
 
-    /// The store waits until Redis serves the command. The owner may have been refused as well, and
-    /// comes first then.
+    /// The store waits until Redis serves the command. Redis may have refused the owner as well,
+    /// and the owner must then be able to renew first.
     @Test("A refused takeover is too early")
     func aRefusedTakeOverIsTooEarly() async throws {
         let redis = try await RedisServer.start()

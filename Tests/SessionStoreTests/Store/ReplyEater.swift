@@ -4,12 +4,12 @@ import NIOPosix
 import RedisClient
 import TestSupport
 
-/// A loopback proxy to Redis that loses chosen requests and replies together with the connection.
+/// A loopback proxy to Redis that drops chosen requests or replies, and then closes the connection.
 final class ReplyEater: Sendable {
     enum Loss: Sendable {
         /// Redis executes the command, and its reply never arrives.
         case reply
-        /// Redis never sees the command.
+        /// Redis never receives the command.
         case request
     }
 
@@ -36,7 +36,7 @@ final class ReplyEater: Sendable {
     /// The number of losses so far.
     var lost: Int { state.withLock { $0.lost } }
 
-    /// Loses the next command that contains `part`, after those named before. With `goesAway`,
+    /// Drops the next command that contains `part`, after those of earlier calls. With `goesAway`,
     /// Redis is unreachable afterwards.
     func lose(_ loss: Loss, of part: String, goesAway: Bool = false) {
         state.withLock { $0.losses.append((Array(part.utf8), loss, goesAway)) }
@@ -77,7 +77,7 @@ final class ReplyEater: Sendable {
                 state.open[ObjectIdentifier(client)] = client
                 return state.isAway
             }
-            // Redis became unreachable while this connection was being made.
+            // The proxy became unreachable while this connection was being opened.
             if isAway { client.close(promise: nil) }
         }
     }
@@ -97,7 +97,7 @@ final class ReplyEater: Sendable {
     }
 }
 
-/// The state of both directions of a connection, on one event loop.
+/// The two directions of a connection, on one event loop.
 private final class Link {
     static let marker = "the-end-of-what-is-lost"
     var isEating = false
@@ -127,7 +127,7 @@ private final class RequestHandler: ChannelInboundHandler {
             switch loss {
             case .reply:
                 server.write(request, promise: nil)
-                // The reply to this proves that Redis has executed the command.
+                // The reply to this command proves that Redis has executed the one before it.
                 server.write(ByteBuffer(string: "ECHO \(Link.marker)\r\n"), promise: nil)
             case .request:
                 eater.happened(on: client, goesAway: goesAway)
@@ -169,7 +169,9 @@ extension ByteBuffer {
         return readSlice(length: readableBytes - rest.readableBytes)
     }
 
-    /// `*3\r\n` or `$5\r\n`.
+    /// Reads a line such as `*3\r
+    /// ` or `$5\r
+    /// `.
     private mutating func readNumberLine() -> Int? {
         guard let end = readableBytesView.firstIndex(of: 0x0D), let line = readString(length: end - readerIndex),
             readSlice(length: 2) != nil

@@ -2,15 +2,15 @@ import NIOCore
 
 @testable import SessionStore
 
-/// The content of a session after each call, computed by plain means: the protocol's rules once
-/// more, for one caller at a time and leases that do not expire. Calls return the words of
+/// The contents of a session after each call, computed in a simple way: the same rules of the
+/// protocol, for one caller at a time and for leases that do not run out. Calls return the words of
 /// ``RandomSession``.
 struct SessionModel {
     struct Call {
         var step: Int
         var index: Int
         var name: String
-        /// The digest of the result; nil while there is none.
+        /// The digest of the result; nil without a result.
         var answer: String?
         var isClosed = false
 
@@ -34,12 +34,12 @@ struct SessionModel {
     var calls: [String: Call] = [:]
     /// Step and digest of each idempotency key.
     var keys: [String: (step: Int, digest: String, isResults: Bool)] = [:]
-    /// The keys that exist in Redis.
+    /// The layout, which decides which keys exist in Redis.
     var layout = 1
     /// Step of each token, and whether it has committed.
     var tokens: [String: (step: Int, isCommitted: Bool)] = [:]
     var events: [(step: Int, sequence: Int)] = []
-    /// Steps that were taken over to be ended, and the steps before them.
+    /// Steps that were taken over only to be ended, and the step before each.
     var silent: [Int: Int] = [:]
     var journal = 0
 
@@ -119,7 +119,7 @@ struct SessionModel {
         return started
     }
 
-    /// - Parameter oldest: The oldest step that is still needed.
+    /// - Parameter oldest: The oldest step whose entries the session still needs.
     private mutating func lease(_ token: String, owner: String, oldest: Int = .max) {
         fence += 1
         self.token = token
@@ -179,7 +179,7 @@ struct SessionModel {
         return "taken \(fence) \(replaces) \(previousOwner) \(action)"
     }
 
-    /// Preempts a step and ends it with the log's content. The text of every event is `t`.
+    /// Preempts a step and ends it with the log's text. The text of every event is `t`.
     mutating func cancel(_ arguments: TakeOverArguments) -> String {
         let answer = takeOver(arguments)
         guard answer.hasPrefix("taken") else { return answer }

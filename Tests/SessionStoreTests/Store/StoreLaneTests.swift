@@ -4,10 +4,10 @@ import Testing
 
 @testable import SessionStore
 
-/// Large replies have connections of their own.
+/// Large replies use separate connections.
 @Suite("The store's lanes for large replies", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct StoreLaneTests {
-    /// A large reply is read while the turns' connections get no reply.
+    /// The store reads a large reply while the turns' connections get no replies.
     @Test("Large replies never use the connections of turns")
     func noLargeReplyComesOverTheUsualConnections() async throws {
         let proxy = try await FaultyProxy.start(to: RedisServer.shared())
@@ -21,7 +21,8 @@ struct StoreLaneTests {
         }
         #expect(started.history.isEmpty)
         proxy.inject(.holdReply, on: "ECHO", times: .max)
-        // One after another, so that each has one.
+        // Successive commands use the connections in turn, so that every connection waits for a
+        // reply.
         for _ in 0..<64 { store.client.route(for: it.keys.prefix).submit(RedisCommand("ECHO", "x")) { _ in } }
         try await eventually("they get no answer") { proxy.heldReplies >= 64 }
 
@@ -36,7 +37,7 @@ struct StoreLaneTests {
         try await proxy.stop()
     }
 
-    /// On a Cluster this holds for each node.
+    /// On a Cluster, each node has separate connections.
     @Test("Each lane has its own connections", arguments: SharedRedis.allCases)
     func eachLaneHasConnectionsOfItsOwn(topology: SharedRedis) async throws {
         let it = try await ScriptSession(in: topology)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SessionStore
 
-/// The list has the newest activity first, in pages.
+/// The list begins with the newest activity, and is read in pages.
 @Suite("The list of sessions", .tags(.redis), .serialized)
 struct StoreListTests {
     let redis: RedisServer
@@ -17,7 +17,7 @@ struct StoreListTests {
         connection = store.client.connection(for: "")
     }
 
-    /// Sessions in Redis, with these times of their last activity.
+    /// Adds sessions to Redis, with these times of their last activity.
     private func add(_ sessions: [SessionCursor]) async throws {
         let commands = sessions.flatMap { place in
             let keys = RedisKeys(place.session)
@@ -45,7 +45,7 @@ struct StoreListTests {
             let page = try await store.list(after: cursor, limit: limit)
             pages.append(page.sessions)
             #expect(page.next != cursor || page.next == nil)
-            // A client sends the cursor back in this form.
+            // A client returns the cursor in this form.
             cursor = page.next.flatMap { SessionCursor($0.description, tenant: .standard) }
             try #require(pages.count < 1_000)
         } while cursor != nil
@@ -71,7 +71,7 @@ struct StoreListTests {
         #expect(first.status == .waiting && first.step == 3 && first.historyLength == 2)
     }
 
-    /// Any number of sessions of one bucket share a millisecond, with others before and after.
+    /// Any number of sessions in one bucket may have the same time, with others before and after.
     @Test("Equal times hide no session", arguments: [1_700_000_000_000, 0])
     func equalTimesHideNobody(time: Int64) async throws {
         var places: [SessionCursor] = []
@@ -103,7 +103,7 @@ struct StoreListTests {
         #expect(try await store.list(after: nil, limit: 9).sessions.map(\.session) == sessions.reversed())
         let lease = try await store.started(.user("hello", in: sessions[0]))
         var front = try await store.list(after: nil, limit: 1)
-        // The index is written after the message, and no caller waits for it.
+        // The store writes the index after the message, and no caller waits for the write.
         try await eventually("it is at the front") {
             front = try await store.list(after: nil, limit: 1)
             return front.sessions.map(\.session) == [sessions[0]]
@@ -112,7 +112,7 @@ struct StoreListTests {
         #expect(front.sessions[0].lastActivity > 1_700_000_000_100)
     }
 
-    /// Redis expires a session's keys but not its entry in the index.
+    /// When Redis expires a session's keys, the session's entry in the index remains.
     @Test("Expired sessions vanish")
     func expiredSessionsVanish() async throws {
         let now = try await store.now()

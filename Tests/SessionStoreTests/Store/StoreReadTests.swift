@@ -43,7 +43,7 @@ struct StoreReadTests {
         #expect(idle.historyLength == 2 && idle.createdAt == state.createdAt && idle.updatedAt >= state.updatedAt)
     }
 
-    /// A Redis hash keeps the order of small values only.
+    /// A Redis hash preserves the order of small values only.
     @Test("Pending calls stand in the model's order", arguments: [0, 100])
     func pendingCallsStandInTheModelsOrder(padding: Int) async throws {
         let (it, token) = try await ScriptSession.running()
@@ -60,7 +60,7 @@ struct StoreReadTests {
         #expect(try await store.state(it.session)?.pending.map(\.id) == ids.filter { $0 != "call-7" })
     }
 
-    /// The store does not take it for a missing session.
+    /// The store does not treat such a session as missing.
     @Test("A key of the wrong type is an error", arguments: ["state", "history", "pending"])
     func aKeyOfAWrongTypeIsSaid(name: String) async throws {
         let it = try await ScriptSession()
@@ -113,7 +113,8 @@ struct StoreReadTests {
         #expect(try await places(0, 0) == ["1-0", "1-2", "1-3", "1-5", "2-0"])
         #expect(try await places(-1, -1) == ["1-0", "1-2", "1-3", "1-5", "2-0"])
         #expect(try await places(1, 0) == ["1-2", "1-3", "1-5", "2-0"])
-        // In the middle of an entry: the whole entry comes, and the follower splits it.
+        // If the position is within an entry, the store returns the whole entry, and the follower
+        // splits it.
         #expect(try await places(1, 1) == ["1-2", "1-3", "1-5", "2-0"])
         #expect(try await places(1, 2) == ["1-3", "1-5", "2-0"])
         #expect(try await places(1, 2, limit: 1) == ["1-3"])

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SessionStore
 
-/// A step that has cost two replicas costs no third one.
+/// After a step has ended two replicas, it must not end a third one.
 @Suite("Steps that end their replicas", .tags(.redis), .serialized, .timeLimit(.minutes(2)))
 struct SuspectTests {
     private static let lease = Duration.milliseconds(400)
@@ -31,7 +31,7 @@ struct SuspectTests {
         try await store.takeOver(TakeOver(session: session, step: step, reason: .lost))
     }
 
-    /// Makes a first and a second owner of step 1 fall silent. The step is number 2 then.
+    /// Makes a first and a second owner of step 1 fall silent. Afterwards the step's number is 2.
     private func lose(_ first: RedisSessionStore, _ second: RedisSessionStore) async throws {
         _ = try await first.started(.user("poison", in: session))
         try await eventually("the second takes it") {
@@ -57,7 +57,7 @@ struct SuspectTests {
         #expect(try redis.cli("LLEN", keys.history) == "1")
     }
 
-    /// The replica was only silent: a pause proves nothing against the step.
+    /// The replica was only silent: a pause is not evidence against the step.
     @Test("A paused replica that lives clears the step")
     func aReplicaThatLivesSpeaksForTheStep() async throws {
         let (first, second) = (try await store("first"), try await store("second"))
@@ -70,7 +70,8 @@ struct SuspectTests {
         }
     }
 
-    /// The second owner had not asked the model yet, so the model's response is not to blame.
+    /// The second owner had not asked the model yet, so that the model's completion is not the
+    /// cause.
     @Test("A step that may not be to blame waits and runs alone")
     func aStepThatMayHaveHadBadLuckWaitsAndRunsAlone() async throws {
         let (first, second) = (try await store("first"), try await store("second", aheadBytes: 0))
@@ -104,7 +105,7 @@ struct SuspectTests {
         #expect(try redis.cli("HGET", keys.state, "lost") == "")
     }
 
-    /// A build that knows only layout 1 leaves the fields as they are: they belong to an earlier
+    /// A build that knows only layout 1 does not change these fields: they may belong to an earlier
     /// step.
     @Test("Losses of an earlier step do not count against this one")
     func whatAnEarlierStepHasLostIsNotHeldAgainstThisOne() async throws {

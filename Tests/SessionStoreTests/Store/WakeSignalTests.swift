@@ -35,7 +35,8 @@ struct WakeSignalTests {
         try await waiting.value("the wait ends")
     }
 
-    /// Shorter waits follow longer ones whose timers still run, and the other way round.
+    /// Shorter waits follow longer ones whose timers still run, and longer waits follow shorter
+    /// ones.
     @Test("Each wait has its own timeout")
     func eachWaitHasItsOwnTimeout() async throws {
         for timeout in [Duration.milliseconds(20), .milliseconds(40), .milliseconds(10)] {
@@ -48,7 +49,7 @@ struct WakeSignalTests {
         }
     }
 
-    /// After every signal, a wait ends that began later or was already running.
+    /// After every signal, each wait ends that is already running or begins later.
     @Test("No signal is lost")
     func noSignalIsLost() async throws {
         final class Written: Sendable { let number = Atomic(0) }

@@ -76,7 +76,7 @@ struct ClusterTests {
         try await cluster.stop()
     }
 
-    /// `MOVED` is followed at once, and the next command goes to the right node directly.
+    /// The client follows `MOVED` at once, and sends the next command directly to the right node.
     @Test("A moved slot is followed and remembered")
     func aSlotThatHasMovedIsFollowed() async throws {
         let cluster = try await RedisCluster.start()
@@ -97,8 +97,8 @@ struct ClusterTests {
         try await cluster.stop()
     }
 
-    /// While a slot moves, a session with keys on both nodes waits (`TRYAGAIN`), and so does one
-    /// whose slot has not arrived. A single key is read where it is (`ASK`).
+    /// While a slot moves, calls wait (`TRYAGAIN`) if the session's keys are on both nodes, or if
+    /// some keys do not exist. A read of a single key goes to the key's node (`ASK`).
     @Test("Commands wait for a slot that is moving")
     func aSlotThatIsOnItsWayIsWaitedFor() async throws {
         let cluster = try await RedisCluster.start()
@@ -111,12 +111,12 @@ struct ClusterTests {
         var commit: Task<LeaseAnswer, any Error>?
         try await cluster.move(slot: slot, from: source, to: target) {
             try source.cli("MIGRATE", "127.0.0.1", "\(target.port)", keys.history, "0", "5000")
-            // One key has moved already.
+            // One key has already moved.
             #expect(try await store.history(session, offset: 0, limit: 10)?.length == 1)
             let redirected = await store.append(.tokens("a"), lease: lease).failure
             #expect(
                 redirected?.code == .unavailable && redirected?.message.contains("TRYAGAIN") == true, "\(String(describing: redirected))")
-            // This call waits until the slot has arrived.
+            // This call waits until the whole slot has moved.
             commit = Task { try await store.commit(StepCommit(lease)) }
             try await eventually("it was refused") { try source.cli("INFO", "errorstats").contains("errorstat_TRYAGAIN:count=2") }
         }
@@ -147,8 +147,8 @@ struct ClusterTests {
         try await cluster.stop()
     }
 
-    /// There are three masters with a replica each. One replica takes over on request, and one
-    /// master is killed.
+    /// Each of the three masters has a replica. One replica takes over on request, and the test
+    /// kills one master.
     @Test("Masters fail over under load")
     func mastersFailOverUnderLoad() async throws {
         let cluster = try await RedisCluster.start(replicas: 1)
@@ -170,14 +170,14 @@ struct ClusterTests {
                 zip(traffic.sessions, before).allSatisfy { traffic.count(of: $0) > $1 + 2 }
             }
         }
-        // A killed master loses the writes that its replica did not have.
+        // The loss of a master loses the writes that its replica did not have.
         try await traffic.check(losesNothing: false)
         store.client.shutDown()
         try await cluster.stop()
     }
 
-    /// A Cluster that has lost slots serves nothing. Calls fail within bounds, and work again when
-    /// the node is back.
+    /// A Cluster without some of its slots serves no commands. Calls fail within their time limits,
+    /// and work again when the node returns.
     @Test("A cluster that is down is awaited within bounds")
     func aClusterThatIsDownIsWaitedForWithinBounds() async throws {
         let cluster = try await RedisCluster.start()
@@ -207,14 +207,14 @@ struct ClusterTests {
         try await cluster.stop()
     }
 
-    /// A node that only redirects is asked for the table once. A node that has left gets no
-    /// connection.
+    /// The client asks a node that only redirects for the table of slots once. It opens no
+    /// connection to a node that has left.
     @Test("A cluster is found from one of its nodes")
     func aClusterIsFoundFromOneOfItsNodes() async throws {
         let cluster = try await RedisCluster.start()
         let seed = RedisConfiguration.Address.tcp(host: "127.0.0.1", port: cluster.nodes[1].port)
         var configuration = RedisConfiguration(seed)
-        // A node that does not reply, and a name that no table has.
+        // One node does not reply, and one name is in no table.
         configuration.topology = .cluster(seeds: [
             .tcp(host: "127.0.0.1", port: try freePort()), .tcp(host: "localhost", port: cluster.nodes[1].port),
         ])
@@ -231,8 +231,8 @@ struct ClusterTests {
         try await cluster.stop()
     }
 
-    /// The slot stays marked for long. A session of layout 2 has all its keys, so its node serves
-    /// it until the first key moves.
+    /// The slot is marked as moving for a long time. All keys of a session of layout 2 exist, so
+    /// that its node serves it until the first key moves.
     @Test("A session is served while its slot is marked as moving")
     func aSessionIsServedWhileItsSlotIsAboutToMove() async throws {
         let cluster = try await RedisCluster.start()
@@ -279,7 +279,7 @@ struct ClusterTests {
         try await cluster.move(slot: ClusterSlots.slot(of: wake), from: source, to: target)
         try await eventually("it is subscribed to at the new node") { try listeners(target) }
         #expect(try !listeners(source))
-        // The new subscription has signalled once, and the test has consumed that.
+        // The new subscription has signalled once, and the test has received that signal.
         await wakes.next(timeout: .milliseconds(300))
         await wakes.next(timeout: .milliseconds(300))
         let begun = ContinuousClock.now
@@ -287,7 +287,7 @@ struct ClusterTests {
         await wakes.next(timeout: .seconds(20))
         #expect(ContinuousClock.now - begun < .seconds(10))
 
-        // A replica learns of its steps from any node.
+        // Any node can notify a replica about its steps.
         let told = Told()
         let subscription = listening.messagesToReplica { if case .message(let text) = $0 { told.text.withLock { $0 = text } } }
         try await eventually("it is subscribed to") {
@@ -301,14 +301,14 @@ struct ClusterTests {
         try await cluster.stop()
     }
 
-    /// The test reads the whole traffic of a conversation.
+    /// The test reads all commands of a conversation.
     @Test("No command of a turn touches two slots")
     func noCommandTouchesTwoSlots() async throws {
         let redis = try await RedisServer.start()
         let monitor = try ChildProcess("redis-cli", ["-s", redis.socket, "MONITOR"], directory: redis.directory)
         try await eventually("it is watched") { monitor.log.contains("OK") }
-        // A single server accepts everything. It gets the same commands as a Cluster, except for
-        // the hint that shares a write.
+        // A single server accepts every command. It gets the same commands as a Cluster, except
+        // that the hint shares a write.
         let store = try await redis.store(lease: .milliseconds(50))
         let session = SessionID.unique()
         let lease = try await store.started(.user("hello", in: session))
@@ -334,7 +334,8 @@ struct ClusterTests {
         try redis.cli("ECHO", "the end")
         try await eventually("all is seen") { monitor.log.contains("the end") }
 
-        // 1735689600.123456 [0 unix:/…] "EVALSHA" "…" …; commands of scripts are marked lua.
+        // Matches lines such as `1735689600.123456 [0 unix:/…] "EVALSHA" "…" …`; commands of
+        // scripts are marked `lua`.
         let commands = monitor.log.split(separator: "\n").filter { $0.contains("] \"") && !$0.contains(" lua] ") }.map { line in
             line.matches(of: /"((?:[^"\\]|\\.)*)"/).map { String($0.output.1) }
         }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import SessionStore
 
-/// A real master, its replicas, and three real sentinels.
+/// Runs a real master, its replicas, and three real sentinels.
 @Suite("Real sentinels", .tags(.redis), .serialized, .timeLimit(.minutes(3)))
 struct SentinelTests {
     private func port(_ client: RedisConnectionPool) async throws -> Int? {
@@ -25,7 +25,7 @@ struct SentinelTests {
         #expect(try await store.commit(StepCommit(lease)) == .held)
         client.shutDown()
 
-        // Without the sentinels' password nothing is found, and the error says so.
+        // Without the sentinels' password the client finds no master, and the error says so.
         let logs = LogCollector()
         let stranger = RedisConnectionPool(
             configuration: try RedisConfiguration(url: redis.url(credentials: ":p@", query: "?sentinel_password=wr0ng")),
@@ -36,7 +36,7 @@ struct SentinelTests {
         try await redis.stop()
     }
 
-    /// One of two replicas has each write before the client's response.
+    /// Before the client's response, one of the two replicas has each write.
     @Test("Turns go on after the master is killed, without losing acknowledged writes (I1, I2)")
     func turnsGoOnWhenTheMasterIsKilled() async throws {
         let redis = try await RedisSentinels.start(replicas: 2)
@@ -58,21 +58,21 @@ struct SentinelTests {
         try await redis.stop()
     }
 
-    /// The master is demoted while it lives, and refuses writes.
+    /// The master is demoted while it runs, and refuses writes.
     @Test("A demoted master is left at once")
     func aDemotedMasterIsNotWrittenTo() async throws {
         let redis = try await RedisSentinels.start()
         let client = try await RedisConfiguration(url: redis.url(credentials: "")).client()
         #expect(try await client.route(for: "k").send(RedisCommand("SET", "k", "old")).string == "OK")
-        // Without the sentinels' knowledge: only the server itself tells the client.
+        // The sentinels do not learn of the demotion: only the server itself tells the client.
         for sentinel in redis.sentinels { sentinel.process.signal(SIGSTOP) }
         try redis.servers[1].cli("REPLICAOF", "NO", "ONE")
         try redis.servers[0].cli("REPLICAOF", "127.0.0.1", "\(redis.servers[1].port)")
         let refused = try #require(
             await #expect(throws: RedisError.self) { try await client.route(for: "k").send(RedisCommand("SET", "k", "new")) })
         #expect(refused.code == .readOnly && !refused.mayHaveBeenApplied)
-        // Without a sentinel, no server names the new master. The client does not use the old one
-        // meanwhile.
+        // While the sentinels are paused, no server names the new master. The client does not use
+        // the old one meanwhile.
         try await eventually("it is left") { !client.isReady }
         for _ in 0..<5 {
             let error = await #expect(throws: RedisError.self) { try await client.route(for: "k").send(RedisCommand("SET", "k", "new")) }
@@ -80,7 +80,7 @@ struct SentinelTests {
         }
         #expect(!client.isReady)
         for sentinel in redis.sentinels { sentinel.process.signal(SIGCONT) }
-        // The sentinels repair the change in one way or another.
+        // The sentinels then restore one master.
         try await eventually("a master is used", timeout: .seconds(60)) {
             guard case .success? = try await client.route(for: "k").send(pipeline: [RedisCommand("SET", "k", "new")]).first else {
                 return false
@@ -91,7 +91,7 @@ struct SentinelTests {
         try await redis.stop()
     }
 
-    /// Connections are restored as long as the server says that it is a master.
+    /// The client reconnects as long as the server says that it is a master.
     @Test("Without sentinels the last known master is used")
     func withoutSentinelsTheLastKnownMasterIsUsed() async throws {
         let redis = try await RedisSentinels.start()
@@ -107,11 +107,11 @@ struct SentinelTests {
         try await redis.stop()
     }
 
-    /// The old master works, calls itself a master, and keeps its connections.
+    /// The old master still works, says that it is a master, and keeps its connections.
     @Test("A published +switch-master is followed")
     func whatASentinelPublishesIsFollowed() async throws {
         let (old, new) = (try await RedisServer.start(), try await RedisServer.start())
-        // A server that replies as a sentinel does. The test publishes there.
+        // This server replies like a sentinel, and the test publishes on it.
         let stage = try await RedisServer.start()
         let sentinel = try await FaultyProxy.start(to: stage)
         func name(_ server: RedisServer) {
@@ -150,14 +150,14 @@ struct SentinelTests {
             let before = traffic.count
             try await eventually("turns run again") { traffic.count > before + 20 }
         }
-        // Writes to the old master after the promotion of its replica are lost: no call waited for
-        // a replica.
+        // After the promotion of its replica, writes to the old master are lost, because no call
+        // waited for a replica.
         try await traffic.check(losesNothing: false)
         store.client.shutDown()
         try await redis.stop()
     }
 
-    /// The next sentinel is asked for the master and for news.
+    /// The client asks the next sentinel for the master and for notifications.
     @Test("A silent sentinel is skipped")
     func aSilentSentinelIsPassedOver() async throws {
         let redis = try await RedisSentinels.start()
@@ -185,7 +185,7 @@ struct SentinelTests {
                 return try await store.commit(StepCommit(lease)) == .held
             } catch { return false }
         }
-        // Until no earlier signal is left.
+        // Repeats until no earlier signal is left.
         try await within(.seconds(60), "a wake-up of another replica") {
             let other = try await redis.configuration().store(replica: "replica-2")
             while true {

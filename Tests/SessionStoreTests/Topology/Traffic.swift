@@ -5,8 +5,8 @@ import Testing
 
 @testable import SessionStore
 
-/// Conversations during any fault of Redis. As clients do, they send a message without a response
-/// again with its key.
+/// Runs conversations during any fault of Redis. If a message gets no response, it is sent again
+/// with its key, as clients do.
 final class Traffic: Sendable {
     private struct State {
         var acknowledged: [SessionID: [String]] = [:]
@@ -29,7 +29,7 @@ final class Traffic: Sendable {
     func acknowledged(_ session: SessionID) -> [String] { state.withLock { $0.acknowledged[session] ?? [] } }
     func count(of session: SessionID) -> Int { acknowledged(session).count }
 
-    /// Runs turns in every session while `body` runs, until ``end()``.
+    /// Runs turns in every session, from the start of `body` until ``end()``.
     func run(_ body: () async throws -> Void) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for session in sessions {
@@ -68,10 +68,11 @@ final class Traffic: Sendable {
                     acknowledge(text, session)
                     return true
                 case .replay(let step):
-                    // An earlier attempt was accepted. The response comes when its step has ended.
+                    // An earlier attempt was accepted. The response arrives when its step has
+                    // ended.
                     return try await isEnded(step, session) { acknowledge(text, session) }
                 case .orphaned(let step):
-                    // No replica commits it any more.
+                    // No other replica will commit this step.
                     if case .taken(let taken) = try await store.takeOver(TakeOver(session: session, step: step, reason: .lost)) {
                         _ = try await store.commit(StepCommit(taken.started.lease, text: "answer to \(text)"))
                     }
@@ -107,10 +108,10 @@ final class Traffic: Sendable {
 
     private func note(_ failure: String) { state.withLock { $0.failures[failure, default: 0] += 1 } }
 
-    /// Checks that each acknowledged message is in the history once and has one completion (I1,
+    /// Checks that the history contains each acknowledged message once, with one completion (I1,
     /// I2).
     ///
-    /// - Parameter losesNothing: Whether a failover may have removed acknowledged writes.
+    /// - Parameter losesNothing: False if a failover may have lost acknowledged writes.
     func check(losesNothing: Bool = true) async throws {
         for session in sessions {
             let page = try #require(try await store.history(session, offset: 0, limit: 100_000), "\(session) is gone")

@@ -19,8 +19,8 @@ struct PersonalityDamageTests {
         return String(buffer: bytes).components(separatedBy: "\n\n").filter { !$0.isEmpty }.map { $0 + "\n\n" }
     }
 
-    /// Checks that a completion reported as whole had its end in the bytes, and that its text is
-    /// all of theirs.
+    /// Checks that a completion that was reported as whole contains its end, and all text of the
+    /// bytes.
     ///
     /// - Returns: Whether the completion is reported as whole.
     @discardableResult
@@ -37,12 +37,12 @@ struct PersonalityDamageTests {
     func cutAtAnyByte(_ personality: Personality) throws {
         let whole = ByteBuffer(string: try events(personality).joined())
         var completed = 0
-        // Every byte of the end, and every fifth byte of the rest.
+        // Tries every byte of the end, and every fifth byte of the rest.
         for length in 0...whole.readableBytes where length > whole.readableBytes - 600 || length % 5 == 0 {
             let cut = try #require(whole.getSlice(at: whole.readerIndex, length: length))
             if check(cut, "\(personality), \(length) bytes") { completed += 1 }
         }
-        // Some are whole, and most are not; otherwise the test would test nothing.
+        // Some completions are whole and most are not; otherwise the test would prove nothing.
         #expect(completed > 0 && completed < whole.readableBytes / 2)
     }
 
@@ -71,7 +71,7 @@ struct PersonalityDamageTests {
     }
 }
 
-/// Reads text and end of a stream event by event, with Foundation's JSON.
+/// Reads the text and the end of a stream event by event, with Foundation's JSON.
 private struct PlainReader {
     var text = ""
     var hasEnd = false

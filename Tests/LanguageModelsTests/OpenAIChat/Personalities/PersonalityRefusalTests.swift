@@ -3,7 +3,7 @@ import Testing
 
 @testable import LocalDeployment
 
-/// Messages 2 and 5 of the loop have calls, 8 is a text, 9 is the user's.
+/// Messages 2 and 5 of the loop contain calls, message 8 is a text, and message 9 is the user's.
 @Suite("Requests that personalities refuse")
 struct PersonalityRefusalTests {
     private func refusal(
@@ -22,7 +22,7 @@ struct PersonalityRefusalTests {
             (Personality.deepseek, 2, "reasoning_content", "must be passed back"),
             (.deepseek, 8, "reasoning_content", "must be passed back"),
             (.kimi, 5, "reasoning_content", "reasoning_content is missing"),
-            // The text beside them is not enough.
+            // The text beside the calls does not suffice.
             (.openrouter, 5, "reasoning_details", "but found `tool_use`"),
         ]
     )
@@ -31,7 +31,7 @@ struct PersonalityRefusalTests {
         #expect(refused?.message.contains(why) == true)
     }
 
-    /// A changed byte, another message's reasoning, or truncated reasoning.
+    /// The damage is a changed byte, another message's reasoning, or truncated reasoning.
     @Test(
         "Damaged reasoning is refused",
         arguments: [
@@ -55,7 +55,7 @@ struct PersonalityRefusalTests {
             loop.change(5) { $0[member] = one }
         }
         #expect(swapped?.message.contains("belongs to another message") == true)
-        // The same position, of a generation that was abandoned.
+        // The reasoning of the same message, from a generation that was abandoned.
         let stale = try refusal(personality) { loop in
             let thought = Thought(position: 0)
             loop.change(2) { $0[member] = .string(thought.text) }
@@ -91,7 +91,7 @@ struct PersonalityRefusalTests {
         }
         #expect(try empty(.kimi, 2) == nil)
         #expect(try empty(.deepseek, 2)?.message.contains("must be passed back") == true)
-        // Another model has no other reasoning. A cancelled text has none either.
+        // A message of another model and a cancelled text have no reasoning of this model.
         #expect(try empty(.deepseek, 8) == nil)
         let foreign = try refusal(.deepseek) { loop in
             loop.change(2) { $0["reasoning_content"] = "" }
@@ -99,7 +99,7 @@ struct PersonalityRefusalTests {
             loop.change(3) { $0["tool_call_id"] = "another" }
         }
         #expect(foreign == nil)
-        // The stricter reading of tests still objects.
+        // The stricter mode for tests still refuses the request.
         var loop = try ScriptedLoop(with: .kimi)
         loop.change(2) { $0["reasoning_content"] = "" }
         #expect(loop.loss?.contains("did not come back") == true)
@@ -185,7 +185,7 @@ struct PersonalityRefusalTests {
             loop.change(3) { $0["tool_call_id"] = "call_1234" }
         }
         #expect(long?.message.contains("with a length of 9") == true)
-        // After a tool's result, and after the user's message.
+        // Index 8 is after a tool's result, and index 9 after the user's message.
         for place in [8, 9] {
             let refused = try refusal(.mistral) { $0.messages.insert(["role": "user", "content": "Go on."], at: place) }
             #expect(refused?.message.contains("unexpected role 'user'") == true)

@@ -5,12 +5,12 @@ import Testing
 @testable import LanguageModels
 @testable import LocalDeployment
 
-/// A client of the tests' own and the decoder read the personalities' streams.
+/// A client that belongs to the tests and the server's decoder read the personalities' streams.
 @Suite("Completions of every personality")
 struct PersonalityTests {
     private static let thinkers: Set<Personality> = [.deepseek, .kimi, .openrouter, .vllm, .ollama]
 
-    /// The server accepts complete reasoning, and notices nothing missing.
+    /// The server accepts complete reasoning, and reports nothing as missing.
     @Test("A request that returns everything is accepted", arguments: Personality.allCases)
     func whatComesBackWholeIsTaken(_ personality: Personality) throws {
         var loop = try ScriptedLoop(with: personality)
@@ -67,7 +67,7 @@ struct PersonalityTests {
     @Test("Drill seeds pick every personality")
     func seedsPickThemAll() {
         #expect(Set((0..<UInt64(Personality.allCases.count)).map(Personality.picked)) == Set(Personality.allCases))
-        // The drills of docs/failover.md.
+        // The drills of docs/failover.md use this personality.
         #expect(Personality.picked(by: 11) == .plain)
     }
 

@@ -3,8 +3,8 @@ import TestSupport
 
 @testable import LocalDeployment
 
-/// A tool loop with a personality in memory: two rounds of two calls, a text, and the user's next
-/// message.
+/// A conversation with a personality, in memory: two rounds of two calls, a text, and the user's
+/// next message.
 struct ScriptedLoop {
     static let calls: [ScriptedCompletion.Call] = [
         .init("read_file", #"{"path":"a \"b\" 😀.txt"}"#), .init("echo", #"{"text":"a\\b"}"#),

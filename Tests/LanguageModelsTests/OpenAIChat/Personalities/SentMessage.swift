@@ -5,7 +5,7 @@ import TestSupport
 @testable import LocalDeployment
 
 /// An assistant's message with all its members, as a client that knows no personality reads it from
-/// a stream. It is not a part of the server under test, so that a test can compare the two.
+/// a stream. It does not use code of the tested server, so that a test can compare the two.
 struct SentMessage {
     var members: [String: JSON] = ["role": "assistant"]
     var calls: [[String: JSON]] = []
@@ -46,7 +46,7 @@ struct SentMessage {
         }
     }
 
-    /// A fragment with a name begins a call. Another fragment belongs to the last call of its
+    /// A fragment with a name begins a call. Other fragments belong to the last call with the same
     /// index.
     private mutating func add(_ fragment: JSON) {
         let arguments = fragment["function"]["arguments"].string ?? ""
@@ -61,7 +61,8 @@ struct SentMessage {
         }
     }
 
-    /// Pieces of one index are one detail: texts are joined, and other members are replaced.
+    /// Pieces with the same index form one detail: their texts are joined, and other members are
+    /// replaced.
     private mutating func add(detail: JSON) {
         var details = members["reasoning_details"]?.array ?? []
         if let place = details.firstIndex(where: { $0["index"] == detail["index"] }) {
@@ -73,8 +74,8 @@ struct SentMessage {
         members["reasoning_details"] = .array(details)
     }
 
-    /// Returns the message as a client stores it: without stream indexes, and with ids for calls
-    /// that the server sent without one.
+    /// Returns the message as a client stores it: without stream indexes, and with an id for each
+    /// call that the server sent without an id.
     func stored(round: Int) -> JSON {
         var copy = members
         if !calls.isEmpty {
