@@ -23,7 +23,7 @@ extension LogCodec {
         }
     }
 
-    /// Returns the restart that the entry which opens a step holds.
+    /// Returns the restart that is recorded in a step's opening entry.
     static func restart(_ value: ByteBuffer) throws(Damaged) -> StepRestart {
         let json = try json(value)
         guard let step = json["step"]?.integer, let replaces = json["replaces"]?.integer else { throw Damaged() }

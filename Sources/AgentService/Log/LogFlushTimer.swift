@@ -55,7 +55,8 @@ public final class LogFlushTimer: Sendable {
         for log in logs { log.check() }
     }
 
-    /// - Parameter turn: Counts the ticks. A busy loop delays them, and yet each part has its turn.
+    /// - Parameter turn: The number of the tick. It selects the part of the logs that is ticked, so
+    ///   that no part is left out when a busy loop delays ticks.
     private func startTimer(on eventLoop: any EventLoop, turn: Int) {
         let logs = lanes.withLock { $0[ObjectIdentifier(eventLoop)]?.count ?? 0 }
         let parts = min(max(1, logs / Self.partSize), Self.maximumParts)

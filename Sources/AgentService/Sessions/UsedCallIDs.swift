@@ -18,7 +18,7 @@ struct UsedCallIDs: Sendable {
         for message in messages { add(message) }
     }
 
-    /// Adds the id that a message answers, if it is a result.
+    /// If the message is a tool's result, adds the id of the call that it answers.
     mutating func add(_ message: ByteBuffer) {
         if let id = Self.answeredCall(message) { hashes.insert(id.hashValue) }
     }

@@ -1,9 +1,9 @@
-/// A session: a tenant, and the session's id within the tenant, which has 1–128 characters of
-/// `A-Z a-z 0-9 . _ : -`, but is not `.` or `..`, which clients remove from a URL's path (RFC 3986,
-/// section 5.2.4).
+/// A session: a tenant, and the session's id within the tenant.
 ///
-/// The alphabet has no braces, so that an id can stand in a Redis hash tag, and no character that a
-/// URL path or a log line must escape.
+/// An id has 1–128 characters of `A-Z a-z 0-9 . _ : -`. It is not `.` or `..`, because clients
+/// remove these from a URL's path (RFC 3986, section 5.2.4). Since the alphabet has no braces, an
+/// id can stand in a Redis hash tag. None of its characters is escaped in a URL's path or in a log
+/// line.
 public struct SessionID: Sendable, Hashable, CustomStringConvertible {
     /// The number of characters that an id may have.
     public static let maximumLength = 128

@@ -29,7 +29,7 @@ local us, minute, today = time[1] * 1000000 + time[2], 60000000, math.floor(now 
 local token_time, charged = tonumber(state[1]), tonumber(state[2])
 if tokens > 0 then
   if used > reserved then
-    -- Time that the account did not use is not kept.
+    -- An account cannot save up time that it did not use.
     token_time = math.max(token_time, us)
   end
   token_time = token_time + (used - reserved) * minute / tokens

@@ -115,7 +115,8 @@ extension RedisSessionStore {
         route.submit(RedisCommand("PEXPIREAT", keys.waiting, "\(now + slotMilliseconds)")) { _ in }
     }
 
-    /// Reads the slot of the step that is meant; nil if it has none, or if another step runs.
+    /// Returns the slot of the step that is to be taken over; nil if that step has no slot, or if the
+    /// session runs another step.
     private func slot(of takeOver: TakeOver) async throws(StoreError) -> StepSlot? {
         let key = keys(takeOver.session).state
         let state = try await read(RedisCommand("HMGET", key, "fence", "replaces", "origin", "slot"), key: key)

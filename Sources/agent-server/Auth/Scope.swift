@@ -25,7 +25,7 @@ struct Scopes: OptionSet, Sendable, Hashable, CustomStringConvertible {
         "sessions:list": .list, "sessions:*": .sessions, "admin": .admin, "impersonate": .impersonate, "*": .all,
     ]
 
-    /// What a list of names may have, in words.
+    /// All valid names of scopes, sorted and separated by commas.
     static let rule = names.keys.sorted().joined(separator: ", ")
 
     /// The names of the scopes in the set, as OAuth writes them (RFC 6749, section 3.3).

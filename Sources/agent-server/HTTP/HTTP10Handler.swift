@@ -16,7 +16,8 @@ final class HTTP10Handler: ChannelInboundHandler, ChannelOutboundHandler, Remova
     private(set) var isOld = false
     /// Whether another request followed it, which gets no response.
     private var isIgnoring = false
-    /// Requests without a response, except for those behind a request of HTTP/1.0.
+    /// The number of requests that still wait for a response. Requests that follow one of HTTP/1.0
+    /// are ignored, and not counted.
     private var outstanding = 0
 
     /// Whether the response that is being written is one to HTTP/1.0.

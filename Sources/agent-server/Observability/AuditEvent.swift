@@ -6,10 +6,10 @@ enum AuditEvent: String, CaseIterable, Sendable {
     case authFailed = "auth.failed"
     /// A message has created a session.
     case sessionCreated = "session.created"
-    /// Another principal than the session's owner has read it.
+    /// A principal other than the session's owner has read it.
     case sessionRead = "session.read"
     case sessionDeleted = "session.deleted"
-    /// Another principal than the session's owner has cancelled its step.
+    /// A principal other than the session's owner has cancelled its step.
     case stepCancelled = "step.cancelled"
     /// A file of keys was read again, or could not be used.
     case keysReloaded = "keys.reloaded"

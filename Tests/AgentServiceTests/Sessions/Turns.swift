@@ -76,7 +76,7 @@ final class Turns: Sendable {
     let model: PlayedModel
     let service: TurnService
     let scheduler: StepScheduler
-    /// Whose usage all requests count for.
+    /// The accounts that all requests count for.
     let accounts: [Account]
     private let services: Task<Void, any Error>
 

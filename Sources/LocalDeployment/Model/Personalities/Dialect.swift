@@ -22,7 +22,8 @@ protocol Dialect: Sendable {
 
     /// Returns the members that hold a thought in a complete message.
     func reasoning(_ thought: Thought) -> [String: JSON]
-    /// The member that must come back. The other members that hold reasoning may.
+    /// The member with reasoning that the next request must send back. Requests may send the
+    /// other members with reasoning back, too.
     var wantedMember: String { get }
     /// Returns the members that a complete call has in addition to OpenAI's.
     func extraMembers(ofCall index: Int, _ thought: Thought) -> [String: JSON]

@@ -17,7 +17,7 @@ final class IssuerKeySource: Service {
     private struct State {
         /// The fetch that is under way.
         var flight: Task<Bool, Never>?
-        /// When a fetch for an unknown key began last.
+        /// The time at which the latest fetch for an unknown key began.
         var asked: ContinuousClock.Instant?
         /// Whether the last fetch has brought keys.
         var isFresh = false

@@ -6,7 +6,7 @@ import SessionStore
 
 /// The `message` of a request: a user message, a tool's result, or a retry.
 enum MessageField {
-    /// Bytes of a call id that a client may name.
+    /// The length, in bytes, of the longest call id that a request may contain.
     private static let maximumCallIDBytes = 128
 
     static func input(_ message: JSONSlice) throws(RequestError) -> BeginStep.Input {
