@@ -1,5 +1,8 @@
 /// The user in whose name a request acts, within a tenant: 1–255 bytes of UTF-8 without control
-/// characters.
+/// characters and without U+FFFD, which stands for text that was not valid.
+///
+/// Two subjects are equal if their bytes are (RFC 7519, section 7.3), as in Redis. Swift calls two
+/// strings equal if they only look the same: "é" has two forms in Unicode, and they are two users.
 public struct Subject: Sendable, Hashable, CustomStringConvertible {
     /// The number of bytes that a subject may have (OpenID Connect Core, section 2: `sub`).
     public static let maximumLength = 255
@@ -7,12 +10,22 @@ public struct Subject: Sendable, Hashable, CustomStringConvertible {
     /// The subject as its credential names it.
     public let text: String
 
-    /// Returns nil if `text` is empty, too long, `*`, or contains a control character.
+    /// Returns nil if `text` is empty, too long, `*`, or contains a control character or
+    /// U+FFFD.
     public init?(_ text: some StringProtocol) {
-        guard 1...Self.maximumLength ~= text.utf8.count, text != "*", text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
-            return nil
-        }
+        guard 1...Self.maximumLength ~= text.utf8.count, text != "*", text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }),
+            !text.unicodeScalars.contains("\u{FFFD}")
+        else { return nil }
         self.text = String(text)
+    }
+
+    /// Returns whether `text` has the bytes of this subject.
+    package func isNamed(_ text: String) -> Bool { self.text.utf8.elementsEqual(text.utf8) }
+
+    public static func == (one: Subject, other: Subject) -> Bool { one.isNamed(other.text) }
+
+    public func hash(into hasher: inout Hasher) {
+        for byte in text.utf8 { hasher.combine(byte) }
     }
 
     public var description: String { text }
@@ -47,7 +60,7 @@ public enum Requester: Sendable, Hashable {
         switch self {
         case .tenant: true
         case .subject(let subject):
-            if let owner, !owner.isEmpty { owner == subject.text } else { session.tenant.isStandard }
+            if let owner, !owner.isEmpty { subject.isNamed(owner) } else { session.tenant.isStandard }
         }
     }
 }

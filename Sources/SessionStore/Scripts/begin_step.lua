@@ -86,6 +86,10 @@ local status, fence, holder, lease_until, epoch, model, tools, metadata, on_disc
 -- uses  owner
 local length = redis.call('LLEN', history)
 if is_foreign and (fence or length > 0) then
+  if status == 'running' and tonumber(lease_until or '0') <= now then
+    -- The request has moved the hint. It must not hide another user's lost step.
+    return {'orphan', now, tonumber(fence or '0'), {'forbidden', now}}
+  end
   return {'forbidden', now}
 end
 version = tonumber(version or '1')

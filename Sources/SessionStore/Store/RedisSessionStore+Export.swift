@@ -52,7 +52,7 @@ public struct SubjectExport: AsyncSequence, Sendable {
                 }
                 if let session = sessions.popLast() {
                     guard let state = try await export.store.state(session, as: requester),
-                        state.subject == export.subject.text
+                        export.subject.isNamed(state.subject ?? "")
                     else { continue }
                     reading = (session, 0)
                     return .session(session, state)

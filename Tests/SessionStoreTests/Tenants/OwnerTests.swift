@@ -56,6 +56,17 @@ struct OwnerTests {
         #expect(try await dump() == before, sourceLocation: sourceLocation)
     }
 
+    /// The request has moved the step's hint, so that sweepers would not find the step for a lease.
+    @Test("Another user's message does not hide a lost step")
+    func anotherUserHidesNoLostStep() async throws {
+        let lease = try await store.started(.user("hello", in: session), as: Users.alice)
+        try redis.cli("HSET", RedisKeys(session).state, "lease_until", "1")
+        guard case .refused(.forbidden, orphan: lease.step) = try await store.begin(.user("x", in: session), as: Users.bob) else {
+            Issue.record("the lost step was not reported")
+            return
+        }
+    }
+
     @Test("Another user's calls find no session, while a step runs and after it")
     func anotherUserFindsNoSession() async throws {
         let lease = try await store.started(.user("secret", in: session), as: Users.alice)
