@@ -56,7 +56,11 @@ extension RedisSessionStore {
             // Two replicas that poll at the same moment both erase, which does no harm.
             _ = try await read(RedisCommand("ZADD", key, "XX", "\(now + erasureClaim)", text), key: key)
             let isLastPass = now >= job.requested + erasureSettling
-            try await perform(job)
+            guard try await perform(job) else {
+                // The next poll goes on: sweepers also look for lost steps.
+                _ = try await read(RedisCommand("ZADD", key, "XX", "\(now)", text), key: key)
+                return
+            }
             let end =
                 isLastPass
                 ? RedisCommand("ZREM", key, text) : RedisCommand("ZADD", key, "XX", "\(job.requested + erasureSettling)", text)
@@ -64,12 +68,17 @@ extension RedisSessionStore {
         }
     }
 
-    private func perform(_ job: Erasure) async throws(StoreError) {
+    /// Erases for a third of a lease at most.
+    ///
+    /// - Returns: Whether the whole list was read.
+    private func perform(_ job: Erasure) async throws(StoreError) -> Bool {
+        let deadline = ContinuousClock.now + configuration.lease / 3
         let list = keyspace.sessions(ofEncoded: job.subject, in: job.tenant)
         var (staying, erased) = (0, 0)
         while true {
             let page = try await activities(list, from: "-inf", to: "+inf", skip: staying, limit: Self.erasurePage)
             for entry in page {
+                guard ContinuousClock.now < deadline else { return false }
                 // The member of a user's list does not repeat the user.
                 let entry = ListedSession(
                     member: IndexMember(entry.session, encodedOwner: job.subject), lastActivity: entry.lastActivity)
@@ -81,6 +90,7 @@ extension RedisSessionStore {
         // What the user does now counts anew.
         if let account = Account(text: "\(job.tenant.text)/\(job.subject)", limits: .none) { try await forget(account) }
         logger.notice("a user's sessions were erased", metadata: ["tenant": "\(job.tenant)", "sessions": "\(erased)"])
+        return true
     }
 
     /// - Returns: Whether the entry of the user's list is gone. It stays if the session began after
